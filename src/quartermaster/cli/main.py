@@ -1,0 +1,95 @@
+"""The command line: parse, call, show. Commands load lazily, so `--help` imports no numpy."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from quartermaster import __version__
+from quartermaster.kernel.errors import QuartermasterError
+
+# noun: (module, one-line help shown without importing it)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("up", "Start gateway, clerk, console and model under one supervisor."),
+    "customer": ("customer", "Groups, customers and their contracts."),
+    "key": ("key", "Issue and revoke customer keys."),
+    "usage": ("usage", "Metered usage: facts, cuts and the hourly rollup."),
+    "bill": ("bill", "Rate a cut and draft an invoice."),
+    "exposure": ("exposure", "How much hangs on one customer."),
+    "claims": ("claims", "Check the claims of a scenario against each other."),
+    "model": ("model", "Fetch and check the embedded model."),
+    "journal": ("journal", "Verify and export the hash-chained journal."),
+    "config": ("config", "Show the settings and where each came from."),
+}
+
+EXIT_CODES = """\b
+Exit codes: 0 ok, 1 failed, 2 usage, 3 finding, 4 config invalid, 5 books do not
+add up, 6 upstream unreachable, 130 interrupted."""
+
+EXIT_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the story."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the noun's module and return its `command`."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"quartermaster.cli.{COMMANDS[cmd_name][0]}")
+        command = module.command
+        assert isinstance(command, click.Command), f"{cmd_name} has no command"
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the nouns without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="quartermaster")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False),
+    help="Settings file; default ./quartermaster.toml where it exists.",
+)
+@click.option("--var", "var", type=click.Path(file_okay=False), help="Data folder; default ./var.")
+@click.pass_context
+def cli(ctx: click.Context, config_file: str | None, var: str | None) -> None:
+    """Serve models to paying customers, and know how much hangs on one of them."""
+    ctx.obj = {"config_file": config_file, "var": var}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; errors become one line and a hint."""
+    try:
+        result = cli.main(args=list(arguments), prog_name="quartermaster", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except QuartermasterError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"hint: {error.hint}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,104 @@
+"""Contracts as versioned facts: the fields that every room reads, fixed once."""
+
+from typing import Literal
+
+import msgspec
+
+from quartermaster.kernel.clock import zone
+from quartermaster.kernel.errors import UsageError
+from quartermaster.kernel.money import Rounding, exponent
+
+CancelledStream = Literal["bill_delivered", "bill_full", "free"]
+PermittedUse = Literal[
+    "application",
+    "evaluation",
+    "judging",
+    "synthetic_data_own_use",
+    "distillation_named_models",
+]
+Standing = Literal["active", "warned", "throttled", "suspended", "terminated"]
+ServeUnpriced = Literal["refuse", "queue"]
+
+TERMS_DAYS_MAX = 3_650
+"""Ten years: a longer notice or payment term is a typing error."""
+
+
+class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Entities under common control: one customer for standing and for concentration."""
+
+    id: str
+    name: str
+    sample: bool = False
+
+
+class Customer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A legal entity that signs and pays. `group` is who controls it."""
+
+    id: str
+    name: str
+    group: str
+    country: str = ""
+    sample: bool = False
+
+
+class Commitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Money promised over a term, drawn down by contracted cost; unused floors are owed."""
+
+    total_minor: int
+    start: int
+    end: int
+    monthly_floor_minor: int = 0
+    rollover: bool = False
+
+
+class PtuLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Provisioned units: billed by deployed unit and hour, used or not."""
+
+    model: str
+    region: str
+    units: int
+    start: int
+    end: int
+    price_per_ptu_hour: str
+    reserved_units: int = 0
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One version of an agreement. A change is a new version with a later `valid_from`.
+
+    Instants are microseconds UTC; periods are local months in `time_zone`. `prepaid` spends from a
+    balance and fails closed; `postpaid` is invoiced in arrears. Conduct reads `permitted_uses`,
+    the content tap `retain_content`, the meter `cancelled_stream`.
+    """
+
+    id: str
+    version: int
+    customer: str
+    price_book: str
+    currency: str
+    time_zone: str
+    valid_from: int
+    end: int | None = None
+    notice_days: int = 30
+    renewal: Literal["none", "automatic"] = "none"
+    payment: Literal["postpaid", "prepaid"] = "postpaid"
+    payment_days: int = 30
+    rounding: Rounding = "half_up"
+    cancelled_stream: CancelledStream = "bill_delivered"
+    serve_unpriced: ServeUnpriced = "refuse"
+    commitments: tuple[Commitment, ...] = ()
+    ptu_lines: tuple[PtuLine, ...] = ()
+    permitted_uses: tuple[PermittedUse, ...] = ("application", "evaluation")
+    distillation_models: tuple[str, ...] = ()
+    retain_content: bool = False
+    retention_days: int = 0
+    sample: bool = False
+
+    def __post_init__(self) -> None:
+        exponent(self.currency)
+        zone(self.time_zone)
+        if self.end is not None and self.end <= self.valid_from:
+            raise UsageError(f"contract {self.id} ends before it begins", field="end")
+        for field in ("notice_days", "payment_days", "retention_days"):
+            if not 0 <= getattr(self, field) <= TERMS_DAYS_MAX:
+                raise UsageError(f"contract {self.id}: {field} is out of range", field=field)

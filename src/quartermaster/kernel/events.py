@@ -1,0 +1,228 @@
+"""Facts: what happened, versioned, never changed after they are written.
+
+Two families. *Usage frames* are written by gateway workers to their write-ahead logs and become
+`UsageEvent` rows of the usage table. *Journal facts* are written by commands and the clerk to the
+hash-chained journal of the book. Fields are only ever appended, with a default.
+"""
+
+from typing import Literal, NewType
+
+import msgspec
+
+from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, Standing
+from quartermaster.kernel.price import PriceBook
+from quartermaster.kernel.units import Counts, CountSource, ServiceClass
+
+Endpoint = Literal["chat.completions"]
+UsageStatus = Literal["closed", "closed_unconfirmed", "aborted"]
+"""`closed_unconfirmed`: the close is on disk, but a crash hid whether the last byte left us.
+`aborted`: the worker died or the request failed before a close; billed by the contract's policy
+up to the last durable progress, never more."""
+
+
+class Opened(msgspec.Struct, frozen=True, array_like=True):
+    """Written before the upstream is called."""
+
+    request_id: str
+    attempt: int
+    opened_at: int
+    customer: str
+    project: str
+    key_id: str
+    contract: str
+    contract_version: int
+    price_book: str
+    price_book_version: int
+    model: str
+    deployment: str
+    endpoint: Endpoint
+    service_class: ServiceClass
+    stream: bool
+    cancelled_stream: CancelledStream
+    input_bytes: int
+    """The bound of the request's input tokens: every token is at least one byte."""
+
+
+class Progress(msgspec.Struct, frozen=True, array_like=True):
+    """How far a stream has been delivered; lets a crash bill what the client received."""
+
+    at: int
+    delivered_chunks: int
+    counts: Counts
+    count_source: CountSource
+
+
+class Closed(msgspec.Struct, frozen=True, array_like=True):
+    """Durable before the last byte is released to the client."""
+
+    closed_at: int
+    first_byte_at: int
+    http_status: int
+    counts: Counts
+    count_source: CountSource
+    finish_reason: str
+    upstream_id: str
+    upstream_usage: bytes
+    """The upstream's usage object as it came, at most `UPSTREAM_USAGE_BYTES_MAX`."""
+    delivered_chunks: int = 0
+    failure: str = ""
+    """Empty, or why the request ended without a complete answer (`upstream_dropped`, …)."""
+
+
+# Real usage objects are under 600 bytes; a longer one is cut and the row marked by its length.
+UPSTREAM_USAGE_BYTES_MAX = 4_096
+
+
+class UsageEvent(msgspec.Struct, frozen=True):
+    """One row of the usage table: one attempt of one request."""
+
+    app_id: str
+    segment: int
+    sequence: int
+    status: UsageStatus
+    opened: Opened
+    closed: Closed
+    event_hash: str
+    """SHA-256 of the encoded open and close: the same id with another hash is quarantined."""
+
+
+class HourlyUsage(msgspec.Struct, frozen=True, order=True):
+    """One row of the hourly rollup at a cut; what rating reads. `hour` is microseconds UTC."""
+
+    customer: str
+    contract: str
+    contract_version: int
+    price_book: str
+    project: str
+    key_id: str
+    model: str
+    deployment: str
+    service_class: ServiceClass
+    hour: int
+    requests: int
+    counts: Counts
+
+
+AppId = NewType("AppId", str)
+Cut = dict[str, int]
+"""A rating run's input, without a wall clock: the last segment taken of every gateway worker."""
+
+
+class Fact(msgspec.Struct, frozen=True, tag_field="fact", kw_only=True):
+    """Base of everything the journal may hold."""
+
+    v: int = 1
+
+
+class GroupAdded(Fact, frozen=True, tag=True):
+    """A group of entities under common control."""
+
+    group: Group
+
+
+class CustomerAdded(Fact, frozen=True, tag=True):
+    """A customer of a group."""
+
+    customer: Customer
+
+
+class PriceBookPublished(Fact, frozen=True, tag=True):
+    """A version of a price book takes effect at its `valid_from`."""
+
+    price_book: PriceBook
+
+
+class ContractSigned(Fact, frozen=True, tag=True):
+    """A version of a contract."""
+
+    contract: Contract
+
+
+class KeyIssued(Fact, frozen=True, tag=True):
+    """A customer key, by its keyed hash only."""
+
+    key_id: str
+    key_hash: str
+    customer: str
+    contract: str
+    project: str = "default"
+    models: tuple[str, ...] = ("*",)
+    expires_at: int | None = None
+
+
+class KeyRevoked(Fact, frozen=True, tag=True):
+    """A key stops working with the next snapshot."""
+
+    key_id: str
+    reason: str
+
+
+class StandingChanged(Fact, frozen=True, tag=True):
+    """A group's standing, with its reason."""
+
+    group: str
+    standing: Standing
+    reason: str
+
+
+class DeploymentSet(Fact, frozen=True, tag=True):
+    """Where a model is served; the secret is named, never held."""
+
+    name: str
+    model: str
+    url: str
+    upstream_model: str
+    secret_file: str = ""
+    axes: tuple[str, ...] = ("input", "cached_read", "output", "reasoning")
+
+
+class SegmentShipped(Fact, frozen=True, tag=True):
+    """A sealed segment is in the usage table."""
+
+    app_id: str
+    segment: int
+    rows: int
+    sha256: str
+
+
+class InvoiceDrafted(Fact, frozen=True, tag=True):
+    """A draft invoice of a period at a cut."""
+
+    invoice: str
+    contract: str
+    period: str
+    cut: Cut
+    total_minor: int
+    currency: str
+    lines_sha256: str
+
+
+class UserAdded(Fact, frozen=True, tag=True):
+    """Somebody may sign in; the password hash lives in the book's user table, not here."""
+
+    user: str
+    name: str
+    roles: tuple[str, ...]
+
+
+class RolesChanged(Fact, frozen=True, tag=True):
+    """What a user may do from now on."""
+
+    user: str
+    roles: tuple[str, ...]
+
+
+JournalFact = (
+    GroupAdded
+    | CustomerAdded
+    | PriceBookPublished
+    | ContractSigned
+    | KeyIssued
+    | KeyRevoked
+    | StandingChanged
+    | DeploymentSet
+    | SegmentShipped
+    | InvoiceDrafted
+    | UserAdded
+    | RolesChanged
+)

@@ -1,0 +1,92 @@
+"""Everything a gateway worker may know, in one immutable, versioned file.
+
+Facts go up, snapshots come down. A snapshot is written beside the old one and replaced atomically;
+workers poll the file and acknowledge the version they serve.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from quartermaster.kernel.contract import CancelledStream, Standing
+from quartermaster.kernel.errors import IntegrityError
+
+SNAPSHOT_POLL_S = 0.2
+"""Five looks a second keep a standing change under one second with room for a slow disk."""
+
+
+class KeyGrant(msgspec.Struct, frozen=True):
+    """What the holder of one key may do, resolved at publication."""
+
+    key_id: str
+    key_hash: str
+    """Hex of `ids.key_hash`."""
+    customer: str
+    group: str
+    project: str
+    contract: str
+    contract_version: int
+    price_book: str
+    price_book_version: int
+    cancelled_stream: CancelledStream
+    models: tuple[str, ...] = ("*",)
+    expires_at: int | None = None
+    unpriced_models: tuple[str, ...] = ()
+    """Models with a metered axis that this contract's price book does not price, and that the
+    contract does not queue."""
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """One place where a model is served: an OpenAI-compatible base URL ending in `/v1`."""
+
+    name: str
+    model: str
+    url: str
+    upstream_model: str
+    secret_file: str = ""
+    created_at_s: int = 0
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The gateway's whole knowledge."""
+
+    version: int
+    published_at: int
+    keys: tuple[KeyGrant, ...] = ()
+    standing: dict[str, Standing] = {}
+    """By group; a group that is not named is active."""
+    deployments: tuple[Deployment, ...] = ()
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Stable bytes: the same snapshot encodes the same everywhere."""
+    return msgspec.json.encode(snapshot, order="sorted")
+
+
+def decode(data: bytes) -> Snapshot:
+    """The snapshot in these bytes.
+
+    Raises:
+        IntegrityError: not a snapshot.
+    """
+    try:
+        return msgspec.json.decode(data, type=Snapshot)
+    except msgspec.DecodeError as error:
+        raise IntegrityError(f"the snapshot cannot be read: {error}") from error
+
+
+def write(path: Path, snapshot: Snapshot) -> None:
+    """Replace the snapshot file atomically and durably."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    with beside.open("wb") as file:
+        file.write(encode(snapshot))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
