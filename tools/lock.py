@@ -1,7 +1,7 @@
 """Write the hashed pip locks from `uv.lock`, or check offline that they agree with it.
 
-    python tools/lock.py            write requirements.lock and requirements-dev.lock (needs uv)
-    python tools/lock.py --check    compare names, versions and hashes; no uv, no network
+    python -m tools.lock            write requirements.lock and requirements-dev.lock (needs uv)
+    python -m tools.lock --check    compare names, versions and hashes; no uv, no network
 
 `requirements.lock` is what `./run up` installs (the extra `all`, and pip to fetch the weights);
 `requirements-dev.lock` adds the dev group and is a superset of it.
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "quartermaster-ai"
-HEADER = "# Written by tools/lock.py from uv.lock; install with pip --require-hashes.\n"
+HEADER = "# Written by tools.lock from uv.lock; install with pip --require-hashes.\n"
 GROUPS = {"requirements.lock": ("run",), "requirements-dev.lock": ("run", "dev")}
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)")
