@@ -6,6 +6,15 @@ from html import escape
 
 FONT_STACK = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
+WIDTH_PX = 960
+"""The reading width of the console and the report."""
+NARROW_PX = 560
+"""Under this a figure is laid out for a phone."""
+POINTS_MAX = 300
+"""25 years of months; a line with more points is no longer read point by point."""
+TEXT_PX, SMALL_PX, LARGE_PX = 13, 12, 16
+"""Sizes of text in figures; none under 12 px at the width a figure is drawn for."""
+
 # Literal colours of the light theme, for readers of a figure that has no style sheet; the classes
 # of the same names in static/css/figures.css override them and follow light and dark.
 FALLBACK_FILL = {
