@@ -1,0 +1,135 @@
+"""The book's tables, for SQLAlchemy Core.
+
+Money is integer minor units; whatever has a fraction is decimal text, because SQLite has no decimal
+type. On SQLite, triggers hold what the code promises: journal and postings are append-only and a
+posting set is sealed only when it sums to zero in every currency.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("key", String, unique=True),
+    Column("fact", LargeBinary, nullable=False),
+    # Two entries with one predecessor would be a fork of the chain.
+    Column("prev", String, nullable=False, unique=True),
+    Column("sha256", String, nullable=False, unique=True),
+)
+
+posting_sets = Table(
+    "posting_sets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("at", BigInteger, nullable=False),
+    # The fact that made it necessary.
+    Column("seq", Integer, ForeignKey("journal.seq"), nullable=False),
+    Column("contract", String, nullable=False),
+    Column("period", String, nullable=False),
+    Column("sample", Boolean, nullable=False),
+    Column("sealed", Boolean, nullable=False),
+    Index("posting_sets_of_period", "contract", "period"),
+)
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("set_id", Integer, ForeignKey("posting_sets.id"), primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("account", String, nullable=False, index=True),
+    Column("minor", BigInteger, nullable=False),
+    Column("currency", String, nullable=False),
+    CheckConstraint("minor <> 0", name="postings_move_something"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("folded_name", String, nullable=False, unique=True),
+    Column("password_hash", String, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String, primary_key=True),
+    Column("user", String, ForeignKey("users.id"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("token_hash", String, primary_key=True),
+    Column("roles", Text, nullable=False),
+    Column("issued_by", String, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    Column("folded_name", String, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", BigInteger, nullable=False, index=True),
+)
+
+SQLITE_TRIGGERS = (
+    """CREATE TRIGGER journal_keeps BEFORE UPDATE ON journal BEGIN
+         SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+    """CREATE TRIGGER journal_stays BEFORE DELETE ON journal BEGIN
+         SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+    """CREATE TRIGGER postings_keep BEFORE UPDATE ON postings BEGIN
+         SELECT RAISE(ABORT, 'postings are append-only'); END""",
+    """CREATE TRIGGER postings_stay BEFORE DELETE ON postings BEGIN
+         SELECT RAISE(ABORT, 'postings are append-only'); END""",
+    """CREATE TRIGGER postings_are_whole BEFORE INSERT ON postings BEGIN
+         SELECT RAISE(ABORT, 'a posting is an integer of minor units')
+           WHERE typeof(NEW.minor) <> 'integer';
+         SELECT RAISE(ABORT, 'a sealed posting set takes no more postings')
+           WHERE (SELECT sealed FROM posting_sets WHERE id = NEW.set_id) = 1; END""",
+    """CREATE TRIGGER posting_sets_stay BEFORE DELETE ON posting_sets BEGIN
+         SELECT RAISE(ABORT, 'posting sets are append-only'); END""",
+    """CREATE TRIGGER posting_sets_balance BEFORE UPDATE ON posting_sets BEGIN
+         SELECT RAISE(ABORT, 'a sealed posting set does not change') WHERE OLD.sealed = 1;
+         SELECT RAISE(ABORT, 'a posting set must sum to zero in every currency')
+           WHERE EXISTS (SELECT 1 FROM postings WHERE set_id = OLD.id
+                         GROUP BY currency HAVING SUM(minor) <> 0)
+              OR NOT EXISTS (SELECT 1 FROM postings WHERE set_id = OLD.id); END""",
+    """CREATE TRIGGER posting_sets_open BEFORE INSERT ON posting_sets BEGIN
+         SELECT RAISE(ABORT, 'a posting set is sealed after its postings')
+           WHERE NEW.sealed = 1; END""",
+)
+"""PostgreSQL will need the same as deferred constraint triggers."""

@@ -1,0 +1,48 @@
+"""One transaction of the book: journal, ledger, users and the view, all or nothing."""
+
+from sqlalchemy import Connection, insert, select, update
+
+from quartermaster.book import tables
+from quartermaster.book.journal import Journal
+from quartermaster.book.postings import Ledger
+from quartermaster.book.users import Users
+from quartermaster.book.views import View, fold
+
+_SNAPSHOT_VERSION = "snapshot_version"
+
+
+class Unit:
+    """What a command works with. A writing unit holds the book's only write lock."""
+
+    def __init__(self, connection: Connection, known: View) -> None:
+        self._connection = connection
+        self._known = known
+        self.journal = Journal(connection)
+        self.ledger = Ledger(connection)
+        self.users = Users(connection)
+
+    def view(self) -> View:
+        """The view including what this unit has written."""
+        self._known = fold(self._known, self.journal.facts(self._known.seq))
+        return self._known
+
+    def next_snapshot_version(self) -> int:
+        """A number that grows with every call, across processes."""
+        version = int(read_meta(self._connection, _SNAPSHOT_VERSION) or 0) + 1
+        write_meta(self._connection, _SNAPSHOT_VERSION, str(version))
+        return version
+
+
+def read_meta(connection: Connection, name: str) -> str | None:
+    """A named value of the book, or None."""
+    row = connection.execute(select(tables.meta.c.value).where(tables.meta.c.name == name)).first()
+    return None if row is None else str(row.value)
+
+
+def write_meta(connection: Connection, name: str, value: str) -> None:
+    """Set a named value of the book."""
+    changed = connection.execute(
+        update(tables.meta).where(tables.meta.c.name == name).values(value=value)
+    )
+    if changed.rowcount == 0:
+        connection.execute(insert(tables.meta).values(name=name, value=value))

@@ -1,0 +1,125 @@
+"""What the journal says now: a pure fold of facts into read views."""
+
+from collections.abc import Iterable
+from typing import Any, assert_never
+
+import msgspec
+
+from quartermaster.book.chain import Recorded
+from quartermaster.kernel import events
+from quartermaster.kernel.contract import Contract, Customer, Group, Standing
+from quartermaster.kernel.price import PriceBook
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A customer key and its life so far."""
+
+    issued: events.KeyIssued
+    issued_at: int
+    revoked_at: int | None = None
+
+    def live(self, now: int) -> bool:
+        """Neither revoked nor expired."""
+        expires_at = self.issued.expires_at
+        return self.revoked_at is None and (expires_at is None or now < expires_at)
+
+
+class Deployed(msgspec.Struct, frozen=True):
+    """A deployment as last set, and when it first appeared."""
+
+    fact: events.DeploymentSet
+    first_at: int
+
+
+class User(msgspec.Struct, frozen=True):
+    """Somebody who may sign in."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+
+
+class View(msgspec.Struct, frozen=True):
+    """Everything agreed and everything that happened, up to entry `seq`."""
+
+    seq: int = 0
+    groups: dict[str, Group] = {}
+    customers: dict[str, Customer] = {}
+    contracts: dict[str, tuple[Contract, ...]] = {}
+    """By id, versions in ascending order."""
+    price_books: dict[str, tuple[PriceBook, ...]] = {}
+    """By id, versions in ascending order."""
+    keys: dict[str, Key] = {}
+    standing: dict[str, Standing] = {}
+    """By group; a group that is not named is active."""
+    deployments: dict[str, Deployed] = {}
+    shipped: events.Cut = {}
+    """By gateway worker, the newest segment in the usage table."""
+    shipped_rows: dict[str, int] = {}
+    drafts: dict[tuple[str, str], events.InvoiceDrafted] = {}
+    """By contract and period, the newest draft."""
+    users: dict[str, User] = {}
+
+    def contract_at(self, contract: str, at: int) -> Contract | None:
+        """The version in force at an instant, or None before the first and after the end."""
+        begun = [c for c in self.contracts.get(contract, ()) if c.valid_from <= at]
+        if not begun or (begun[-1].end is not None and at >= begun[-1].end):
+            return None
+        return begun[-1]
+
+    def price_book_at(self, price_book: str, at: int) -> PriceBook | None:
+        """The version in force at an instant, or None before the first."""
+        begun = [b for b in self.price_books.get(price_book, ()) if b.valid_from <= at]
+        return begun[-1] if begun else None
+
+
+def fold(view: View, facts: Iterable[Recorded]) -> View:
+    """The view after these facts; the given one is unchanged."""
+    copies: dict[str, Any] = {
+        name: dict(value) if isinstance(value, dict) else value
+        for name, value in msgspec.structs.asdict(view).items()
+    }
+    building = View(**copies)
+    seq = view.seq
+    for recorded in facts:
+        _apply(building, recorded)
+        seq = recorded.seq
+    return msgspec.structs.replace(building, seq=seq)
+
+
+def _apply(view: View, recorded: Recorded) -> None:
+    fact = recorded.fact
+    match fact:
+        case events.GroupAdded():
+            view.groups[fact.group.id] = fact.group
+        case events.CustomerAdded():
+            view.customers[fact.customer.id] = fact.customer
+        case events.PriceBookPublished():
+            versions = view.price_books.get(fact.price_book.id, ())
+            view.price_books[fact.price_book.id] = (*versions, fact.price_book)
+        case events.ContractSigned():
+            signed = view.contracts.get(fact.contract.id, ())
+            view.contracts[fact.contract.id] = (*signed, fact.contract)
+        case events.KeyIssued():
+            view.keys[fact.key_id] = Key(fact, recorded.at)
+        case events.KeyRevoked():
+            key = view.keys[fact.key_id]
+            view.keys[fact.key_id] = msgspec.structs.replace(key, revoked_at=recorded.at)
+        case events.StandingChanged():
+            view.standing[fact.group] = fact.standing
+        case events.DeploymentSet():
+            known = view.deployments.get(fact.name)
+            first_at = recorded.at if known is None else known.first_at
+            view.deployments[fact.name] = Deployed(fact, first_at)
+        case events.SegmentShipped():
+            view.shipped[fact.app_id] = max(fact.segment, view.shipped.get(fact.app_id, 0))
+            view.shipped_rows[fact.app_id] = view.shipped_rows.get(fact.app_id, 0) + fact.rows
+        case events.InvoiceDrafted():
+            view.drafts[fact.contract, fact.period] = fact
+        case events.UserAdded():
+            view.users[fact.user] = User(fact.user, fact.name, fact.roles)
+        case events.RolesChanged():
+            user = view.users[fact.user]
+            view.users[fact.user] = msgspec.structs.replace(user, roles=fact.roles)
+        case _:
+            assert_never(fact)

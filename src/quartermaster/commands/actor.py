@@ -1,0 +1,54 @@
+"""Who acts, and what their roles let them do."""
+
+from typing import Literal, get_args
+
+import msgspec
+
+from quartermaster.kernel.errors import NotAllowedError, UsageError
+
+Role = Literal["viewer", "finance", "trust", "admin", "customer"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""`viewer` reads; `finance` handles money; `trust` handles conduct and standing; `admin` handles
+users, keys and deployments; `customer` sees its own account only."""
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """A signed-in user or a process of ours; faces never take it from their input."""
+
+    id: str
+    roles: tuple[str, ...]
+
+
+OPERATOR = Actor("operator", ("admin",))
+"""Whoever starts the program: access to its data folder is the right to administer it."""
+
+CLERK = Actor("clerk", ("finance",))
+"""The background process that ships, rates and drafts."""
+
+
+def require(actor: Actor, *roles: Role) -> None:
+    """Let the actor pass when it has one of the roles. No role includes another.
+
+    Raises:
+        NotAllowedError: it has none of them.
+    """
+    if not set(roles) & set(actor.roles):
+        raise NotAllowedError(
+            f"this needs the role {' or '.join(roles)}",
+            hint="ask an admin to give you the role, or somebody who has it to do this",
+        )
+
+
+def require_known(roles: tuple[str, ...]) -> None:
+    """Check that these are roles.
+
+    Raises:
+        UsageError: one is unknown, or there is none.
+    """
+    if not roles:
+        raise UsageError("no role given", field="roles", hint=f"one of {', '.join(ROLES)}")
+    for role in roles:
+        if role not in ROLES:
+            raise UsageError(
+                f"unknown role {role!r}", field="roles", hint=f"one of {', '.join(ROLES)}"
+            )

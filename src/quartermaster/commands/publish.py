@@ -1,0 +1,189 @@
+"""Snapshots: resolve what the book says into what a gateway may know, and hand it down."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from quartermaster.book.views import Key, View
+from quartermaster.commands.ports import Book
+from quartermaster.kernel.clock import US_PER_S, Instant, system_clock
+from quartermaster.kernel.contract import Contract
+from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.snapshot import (
+    SNAPSHOT_POLL_S,
+    Deployment,
+    KeyGrant,
+    Snapshot,
+    decode,
+    write,
+)
+from quartermaster.kernel.units import AXES, Axis
+
+# A worker writes its status every second; one silent for longer has lost contact.
+OUT_OF_CONTACT_S = 5
+
+_AXES: dict[str, Axis] = {axis: axis for axis in AXES}
+
+
+def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
+    """Everything a gateway may know at this instant.
+
+    A key is in it while it is neither revoked nor expired and its contract is in force.
+    """
+    grants = (_grant(view, key, now) for key in view.keys.values() if key.live(now))
+    return Snapshot(
+        version=version,
+        published_at=now,
+        keys=tuple(grant for grant in grants if grant is not None),
+        standing={group: s for group, s in view.standing.items() if s != "active"},
+        deployments=tuple(
+            Deployment(
+                name=deployed.fact.name,
+                model=deployed.fact.model,
+                url=deployed.fact.url,
+                upstream_model=deployed.fact.upstream_model,
+                secret_file=deployed.fact.secret_file,
+                created_at_s=deployed.first_at // US_PER_S,
+            )
+            for deployed in view.deployments.values()
+        ),
+    )
+
+
+def publish(book: Book, path: Path, now: Instant) -> Snapshot:
+    """Write a snapshot with a higher version than any before, and return it.
+
+    The book's write lock is held until the file is in place: of two publishers the later one knows
+    all that the earlier one knew.
+    """
+    with book.writing() as unit:
+        # A book restored from a backup counts lower than the file it once wrote.
+        version = max(unit.next_snapshot_version(), _published_version(path) + 1)
+        snapshot = build_snapshot(unit.view(), now, version)
+        write(path, snapshot)
+    return snapshot
+
+
+def refresh(book: Book, path: Path, now: Instant) -> Snapshot | None:
+    """Publish only when something has changed: a fact, or a validity that began or ended.
+
+    Returns:
+        The new snapshot, or None when the published one still says it all.
+    """
+    published = _published(path)
+    if published is not None:
+        fresh = build_snapshot(book.view(), now, published.version)
+        if msgspec.structs.replace(fresh, published_at=published.published_at) == published:
+            return None
+    return publish(book, path, now)
+
+
+class Acknowledgement(msgspec.Struct, frozen=True):
+    """Which gateway workers serve a snapshot version, and which do not (yet)."""
+
+    acknowledged: tuple[str, ...]
+    late: tuple[str, ...]
+    silent: tuple[str, ...]
+    """Without a sign of life for `OUT_OF_CONTACT_S`; nobody waits for them."""
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """The part of a gateway worker's status file that matters here."""
+
+    snapshot_version: int
+
+
+def acknowledged(
+    status_dir: Path,
+    version: int,
+    timeout_s: float,
+    *,
+    clock: Callable[[], Instant] = system_clock,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Acknowledgement:
+    """Wait until every live worker serves the version, or the time is over.
+
+    Args:
+        status_dir: one `<app_id>.json` a worker, replaced every second.
+        version: the published version.
+        timeout_s: how long to wait for the last worker, in seconds.
+        clock: microseconds UTC, compared with the files' times.
+        sleep: waits that many seconds.
+    """
+    until = clock() + int(timeout_s * US_PER_S)
+    while True:
+        seen = _look(status_dir, version, clock())
+        if not seen.late or clock() >= until:
+            return seen
+        sleep(SNAPSHOT_POLL_S)
+
+
+def _look(status_dir: Path, version: int, now: Instant) -> Acknowledgement:
+    done, late, silent = [], [], []
+    for path in sorted(status_dir.glob("*.json")):
+        try:
+            written_at_us = path.stat().st_mtime_ns // 1_000
+            status = msgspec.json.decode(path.read_bytes(), type=WorkerStatus)
+        except FileNotFoundError:
+            # The worker has stopped and taken its status file away.
+            continue
+        except msgspec.DecodeError as error:
+            raise IntegrityError(f"{path} is not a worker status: {error}") from error
+        if status.snapshot_version >= version:
+            done.append(path.stem)
+        elif now - written_at_us > OUT_OF_CONTACT_S * US_PER_S:
+            silent.append(path.stem)
+        else:
+            late.append(path.stem)
+    return Acknowledgement(tuple(done), tuple(late), tuple(silent))
+
+
+def _published(path: Path) -> Snapshot | None:
+    try:
+        return decode(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _published_version(path: Path) -> int:
+    published = _published(path)
+    return 0 if published is None else published.version
+
+
+def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:
+    issued = key.issued
+    contract = view.contract_at(issued.contract, now)
+    customer = view.customers.get(issued.customer)
+    if contract is None or customer is None:
+        return None
+    price_book = view.price_book_at(contract.price_book, now)
+    return KeyGrant(
+        key_id=issued.key_id,
+        key_hash=issued.key_hash,
+        customer=issued.customer,
+        group=customer.group,
+        project=issued.project,
+        contract=contract.id,
+        contract_version=contract.version,
+        price_book=contract.price_book,
+        price_book_version=0 if price_book is None else price_book.version,
+        cancelled_stream=contract.cancelled_stream,
+        models=issued.models,
+        expires_at=issued.expires_at,
+        unpriced_models=_unpriced_models(view, contract, now),
+    )
+
+
+def _unpriced_models(view: View, contract: Contract, now: Instant) -> tuple[str, ...]:
+    """Models that may emit a quantity without a price; none where the contract queues it."""
+    if contract.serve_unpriced == "queue":
+        return ()
+    price_book = view.price_book_at(contract.price_book, now)
+    unpriced = set()
+    for deployed in view.deployments.values():
+        axes = tuple(_AXES[axis] for axis in deployed.fact.axes)
+        if price_book is None or price_book.unpriced_axes(deployed.fact.model, axes, "standard"):
+            unpriced.add(deployed.fact.model)
+    return tuple(sorted(unpriced))
