@@ -1,0 +1,79 @@
+"""Choosing the next token. A sampler is any callable of this shape, so a watermark can be one."""
+
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quartermaster.model.generation import Sampling
+
+Logits = NDArray[np.float32]
+
+NUCLEUS_FIRST_LOOK = 256
+"""Candidates sorted at first: at top_p 0.95 the nucleus is nearly always smaller, and sorting all
+49,152 would cost more than a tenth of a decoding step. Wrong guesses fall back to the full sort."""
+
+
+class Sampler(Protocol):
+    """Chooses a token id from raw logits.
+
+    `logits` is a view into the runtime's memory, valid during the call only; `context` are all ids
+    before the choice, prompt included; `rng` is the request's own seeded generator.
+    """
+
+    def __call__(self, logits: Logits, context: Sequence[int], rng: random.Random) -> int:
+        """The chosen token id."""
+
+
+class NucleusSampler:
+    """Temperature and top-p sampling; greedy at temperature 0 (ties to the lowest id).
+
+    Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1.
+    """
+
+    def __init__(self, temperature: float, top_p: float) -> None:
+        self._temperature = temperature
+        self._top_p = top_p
+
+    def __call__(self, logits: Logits, context: Sequence[int], rng: random.Random) -> int:
+        """Draw one id; uses exactly one number of the generator, none when greedy."""
+        del context
+        if self._temperature == 0:
+            return int(logits.argmax())
+        weights = np.exp((logits - logits.max()).astype(np.float64) / self._temperature)
+        if self._top_p >= 1:
+            return _draw(weights, rng.random())
+        ids = nucleus(weights, self._top_p)
+        return int(ids[_draw(weights[ids], rng.random())])
+
+
+def nucleus(weights: NDArray[np.float64], top_p: float) -> NDArray[np.intp]:
+    """Ids of the smallest set of largest weights that holds `top_p` of the sum, heaviest first.
+
+    Equal weights are ordered by id, so the set does not depend on the sorting algorithm.
+    """
+    wanted = top_p * weights.sum()
+    if len(weights) > NUCLEUS_FIRST_LOOK:
+        # Everything above the 256th weight; a tie at that border would be cut arbitrarily.
+        border = np.partition(weights, -NUCLEUS_FIRST_LOOK)[-NUCLEUS_FIRST_LOOK]
+        candidates = np.flatnonzero(weights > border)
+        if weights[candidates].sum() < wanted:
+            candidates = np.arange(len(weights))
+    else:
+        candidates = np.arange(len(weights))
+    ordered = candidates[np.argsort(-weights[candidates], kind="stable")]
+    reached = np.searchsorted(np.cumsum(weights[ordered]), wanted)
+    return ordered[: min(int(reached) + 1, len(ordered))]
+
+
+def _draw(weights: NDArray[np.float64], uniform: float) -> int:
+    """Index with probability in proportion to its weight, by inversion."""
+    sums = np.cumsum(weights)
+    return min(int(np.searchsorted(sums, uniform * sums[-1], side="right")), len(weights) - 1)
+
+
+def sampler_for(sampling: Sampling) -> NucleusSampler:
+    """The sampler a request asked for."""
+    return NucleusSampler(sampling.temperature, sampling.top_p)
