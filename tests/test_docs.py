@@ -91,7 +91,9 @@ def test_code_blocks_run(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(path: Path) -> None:
-    without_code = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.M | re.S)
+    without_code = re.sub(
+        r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
     targets = [found["target"] for found in LINK.finditer(without_code)]
     assert [target for target in targets if not (path.parent / target).exists()] == []
 
