@@ -83,6 +83,19 @@ def month(year: int, number: int, zone_name: str) -> Period:
     return Period(as_instant(start), as_instant(end), f"{year:04d}-{number:02d}", zone_name)
 
 
+def month_named(label: str, zone_name: str) -> Period:
+    """The local calendar month written as `2026-11`.
+
+    Raises:
+        UsageError: not a month.
+    """
+    year, _, number = label.partition("-")
+    written = year.isdecimal() and number.isdecimal() and label.isascii()
+    if not (written and len(label) == len("2026-11") and 1 <= int(number) <= 12 and int(year) > 0):
+        raise UsageError(f"{label!r} is not a month", field="period", hint="write it as 2026-11")
+    return month(int(year), int(number), zone_name)
+
+
 def month_of(at: Instant, zone_name: str) -> Period:
     """The local calendar month that holds the instant."""
     local = as_datetime(at).astimezone(zone(zone_name))

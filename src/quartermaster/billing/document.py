@@ -1,0 +1,101 @@
+"""A draft invoice for people (a table for the terminal) and for programs (canonical JSON)."""
+
+from decimal import Decimal
+
+import msgspec
+
+from quartermaster.billing.invoice import Invoice, InvoiceLine
+from quartermaster.billing.rate import Unpriced
+from quartermaster.kernel.clock import Instant, as_datetime, zone
+from quartermaster.kernel.money import Money
+
+_ROUNDING_WORDS = {"half_up": "half up", "half_even": "half to even", "down": "down"}
+_UNIT_WORDS = {
+    "1M_tokens": "1M tokens",
+    "1_image": "image",
+    "1_request": "request",
+    "1_ptu_hour": "hour",
+}
+_COLUMNS = ("#", "model", "class", "meter", "quantity", "price", "per", "exact", "amount")
+# Numbers stand under each other's last digit, words under each other's first letter.
+_RIGHT_ALIGNED = frozenset({"#", "quantity", "price", "exact", "amount"})
+_GAP = "  "
+
+
+def as_json(invoice: Invoice) -> bytes:
+    """One JSON object with a fixed order of fields; amounts are decimal strings."""
+    return msgspec.json.encode(invoice, order="sorted")
+
+
+def as_text(invoice: Invoice, *, customer_name: str = "") -> str:
+    """The invoice as plain text, ending in a newline."""
+    table = _table([_COLUMNS, *(_cells(line, invoice.currency) for line in invoice.lines)])
+    width = max(len(row) for row in table)
+    total = str(Money(invoice.total_minor, invoice.currency))
+    parts = [*_heading(invoice, customer_name), ""]
+    if invoice.lines:
+        parts += [table[0], "-" * width, *table[1:], "-" * width]
+    else:
+        parts += ["No rated usage in this period at this cut."]
+    parts += [f"{'Total':<8}{total:>{max(width - 8, 0)}}" if invoice.lines else f"Total   {total}"]
+    rounding = _ROUNDING_WORDS[invoice.rounding]
+    sentence = f"Each line is rounded once ({rounding}); the total is the sum of the rounded lines."
+    parts += ["", sentence]
+    if invoice.unpriced:
+        parts += ["", "Not in the total, waiting for a price:", *map(_waiting, invoice.unpriced)]
+    return "\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def plain(value: Decimal) -> str:
+    """A decimal without an exponent and without trailing zeros."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _heading(invoice: Invoice, customer_name: str) -> list[str]:
+    period = invoice.period
+    local = zone(period.zone)
+    begins, ends = (
+        as_datetime(Instant(at)).astimezone(local).strftime("%Y-%m-%d %H:%M")
+        for at in (period.start, period.end)
+    )
+    customer = f"{customer_name} ({invoice.customer})" if customer_name else invoice.customer
+    cut = ", ".join(f"{app_id}:{segment}" for app_id, segment in sorted(invoice.cut.items()))
+    return [
+        f"DRAFT INVOICE {invoice.id}"
+        + ("   SAMPLE DATA, NOT REAL USAGE" if invoice.sample else ""),
+        f"Customer  {customer}",
+        f"Contract  {invoice.contract} version {invoice.contract_version}",
+        f"Period    {period.label}: {begins} to before {ends} {period.zone}",
+        f"Cut       {cut or 'empty'}",
+    ]
+
+
+def _cells(line: InvoiceLine, currency: str) -> tuple[str, ...]:
+    return (
+        str(line.number),
+        line.model,
+        line.service_class,
+        line.axis,
+        f"{line.quantity:,}",
+        line.price,
+        _UNIT_WORDS[line.unit],
+        plain(line.amount),
+        str(Money(line.minor, currency)),
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
+    return [
+        _GAP.join(
+            cell.rjust(width) if name in _RIGHT_ALIGNED else cell.ljust(width)
+            for name, cell, width in zip(_COLUMNS, row, widths, strict=True)
+        )
+        for row in rows
+    ]
+
+
+def _waiting(entry: Unpriced) -> str:
+    what = f"{entry.model} {entry.service_class} {entry.axis}"
+    return f"  {entry.quantity:,} {what}: {entry.reason}"

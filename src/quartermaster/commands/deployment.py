@@ -1,0 +1,52 @@
+"""Deployments: where a model is served."""
+
+from urllib.parse import urlsplit
+
+from quartermaster.commands.actor import Actor, require
+from quartermaster.commands.names import require_id
+from quartermaster.commands.ports import Book
+from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.errors import UsageError
+from quartermaster.kernel.events import DeploymentSet
+from quartermaster.kernel.units import AXES
+
+
+def set_deployment(
+    book: Book, actor: Actor, deployment: DeploymentSet, now: Instant
+) -> DeploymentSet:
+    """Record where a model is served; setting what is set already changes nothing.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        UsageError: the URL or an axis cannot be used.
+    """
+    require(actor, "admin")
+    require_id(deployment.name, "name")
+    for field in ("model", "upstream_model"):
+        if not getattr(deployment, field):
+            raise UsageError(f"a deployment needs a {field}", field=field)
+    address = urlsplit(deployment.url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise UsageError(
+            f"{deployment.url!r} is not an HTTP address",
+            field="url",
+            hint="give the OpenAI-compatible base, such as http://127.0.0.1:8472/v1",
+        )
+    if address.username or address.password:
+        raise UsageError(
+            "a deployment's URL must not hold a password",
+            field="url",
+            hint="put the secret into a file and name it in secret_file",
+        )
+    unknown = sorted(set(deployment.axes) - set(AXES))
+    if unknown or not deployment.axes:
+        raise UsageError(
+            f"unknown axis {unknown[0]!r}" if unknown else "a deployment needs its axes",
+            field="axes",
+            hint=f"known are {', '.join(AXES)}",
+        )
+    with book.writing() as unit:
+        known = unit.view().deployments.get(deployment.name)
+        if known is None or known.fact != deployment:
+            unit.journal.append(deployment, actor=actor, now=now)
+    return deployment
