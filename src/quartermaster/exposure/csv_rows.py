@@ -1,0 +1,261 @@
+"""Read revenue by customer and month from a CSV: all of it, or a list of every bad row.
+
+Columns are described in docs/reference/exposure-input.md. Nothing is half-read: one bad row makes
+the whole file fail, because a share with a missing customer looks exactly like a right one.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from quartermaster.exposure.months import month_number
+from quartermaster.exposure.rows import RevenueRow
+from quartermaster.kernel.errors import DataError, UsageError
+from quartermaster.kernel.money import EXACT, exact_decimal, exponent
+
+CSV_BYTES_MAX = 128 * 1024 * 1024
+"""A million rows of 100 bytes fit; a larger file is an export of events, not of months."""
+CSV_ROWS_MAX = 1_000_000
+"""40,000 customers for 24 months; read in seconds without a data frame library."""
+NAME_CHARS_MAX = 200
+"""Longer than any registered company name; keeps tables and reports drawable."""
+
+REQUIRED = ("customer", "month", "revenue", "currency")
+OPTIONAL = ("group", "product")
+DELIMITERS = (",", ";", "\t", "|")
+
+# 15 digits before the point are under 10**18 minor units in every currency.
+_AMOUNT = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
+_AMOUNT_COMMA = re.compile(r"[+-]?[0-9]{1,15}(,[0-9]{1,6})?", re.ASCII)
+
+
+class BadRow(NamedTuple):
+    """Where and why a row cannot be used."""
+
+    line: int
+    reason: str
+
+
+class Layout(NamedTuple):
+    """How this file is written: its delimiter and where each column stands."""
+
+    delimiter: str
+    columns: dict[str, int]
+    width: int
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """The file's bytes, or a reason in words.
+
+    Raises:
+        DataError: missing, not a readable file, or larger than `limit` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(f"{path.name} cannot be read: {reason}") from error
+    if len(data) > limit:
+        raise DataError(f"{path.name} is larger than {limit // 1024 // 1024} MiB")
+    return data
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """UTF-8 text, with or without a byte-order mark.
+
+    Raises:
+        DataError: not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{name}, line {line}: not UTF-8 text", hint="export the file as UTF-8"
+        ) from error
+
+
+def read_csv(
+    data: bytes,
+    name: str,
+    *,
+    decimal_comma: bool = False,
+    ignore_columns: Sequence[str] = (),
+) -> tuple[RevenueRow, ...]:
+    """Every row of the file.
+
+    Args:
+        data: the file as it is.
+        name: for messages.
+        decimal_comma: amounts are written 1234,56.
+        ignore_columns: columns to leave out; any other unknown column is an error, so that a
+            misspelt `group` cannot silently undo the roll-up.
+
+    Raises:
+        DataError: names the file and each bad line with its reason.
+    """
+    text = decode_text(data, name)
+    reader = _records(text, name)
+    header_line, header, delimiter = next(reader)
+    layout = _layout(header, delimiter, name, header_line, ignore_columns)
+    rows: list[RevenueRow] = []
+    bad: list[BadRow] = []
+    seen: dict[tuple[str, str, str], int] = {}
+    group_at: dict[str, tuple[str, int]] = {}
+    for line, record, _ in reader:
+        if len(rows) + len(bad) >= CSV_ROWS_MAX:
+            raise DataError(f"{name} has more than {CSV_ROWS_MAX} rows")
+        try:
+            row = _row(record, layout, decimal_comma=decimal_comma)
+            _check_against(row, line, rows[0] if rows else None, seen, group_at)
+        except UsageError as error:
+            bad.append(BadRow(line, error.message + (f"; {error.hint}" if error.hint else "")))
+        else:
+            rows.append(row)
+    if bad:
+        raise DataError(_bad_rows(name, bad), hint="correct these lines; nothing was read")
+    if not rows:
+        raise DataError(f"{name} has a header and no rows")
+    return tuple(rows)
+
+
+def _bad_rows(name: str, bad: Sequence[BadRow]) -> str:
+    count = "1 row" if len(bad) == 1 else f"{len(bad)} rows"
+    lines = "".join(f"\n  line {row.line}: {row.reason}" for row in bad)
+    return f"{name}: {count} cannot be used{lines}"
+
+
+def _records(text: str, name: str) -> Iterator[tuple[int, list[str], str]]:
+    """(first line, fields, delimiter) of each record that is not blank, the header first."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if not first:
+        raise DataError(f"{name} is empty", hint=f"it needs the columns {', '.join(REQUIRED)}")
+    delimiter = max(DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    while True:
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(f"{name}, line {line}: not readable as CSV ({error})") from error
+        if any(field.strip() for field in record):
+            yield line, record, delimiter
+        line = reader.line_num + 1
+
+
+def _layout(
+    header: Sequence[str], delimiter: str, name: str, line: int, ignore_columns: Sequence[str]
+) -> Layout:
+    names = [_clean(field).casefold() for field in header]
+    ignored = {column.strip().casefold() for column in ignore_columns}
+    where = f"{name}, line {line}"
+    for required in REQUIRED:
+        if required not in names:
+            raise DataError(
+                f"{where}: the column {required!r} is missing",
+                hint=f"needed: {', '.join(REQUIRED)}; possible: {', '.join(OPTIONAL)}",
+            )
+    for column in names:
+        if column in ignored:
+            continue
+        if column not in REQUIRED + OPTIONAL:
+            raise DataError(
+                f"{where}: unknown column {column!r}",
+                hint=f"remove it or pass --ignore-column {column!r}",
+            )
+        if names.count(column) > 1:
+            raise DataError(f"{where}: the column {column!r} is there twice")
+    columns = {column: at for at, column in enumerate(names) if column not in ignored}
+    return Layout(delimiter, columns, len(names))
+
+
+def _row(record: Sequence[str], layout: Layout, *, decimal_comma: bool) -> RevenueRow:
+    """One record as a row.
+
+    Raises:
+        UsageError: the reason, without the line.
+    """
+    if len(record) != layout.width:
+        raise UsageError(f"{len(record)} fields where the header has {layout.width}")
+    fields = {column: _clean(record[at]) for column, at in layout.columns.items()}
+    customer = _name(fields["customer"], "customer")
+    currency = fields["currency"]
+    month_number(fields["month"])
+    return RevenueRow(
+        customer=customer,
+        group=_name(fields["group"], "group") if fields.get("group") else customer,
+        month=fields["month"],
+        minor=_minor(fields["revenue"], currency, decimal_comma=decimal_comma),
+        currency=currency,
+        product=_name(fields["product"], "product") if fields.get("product") else "",
+    )
+
+
+def _check_against(
+    row: RevenueRow,
+    line: int,
+    first: RevenueRow | None,
+    seen: dict[tuple[str, str, str], int],
+    group_at: dict[str, tuple[str, int]],
+) -> None:
+    """What only the rows before can tell.
+
+    Raises:
+        UsageError: another currency, a repeated row, or another group than before.
+    """
+    if first is not None and row.currency != first.currency:
+        raise UsageError(
+            f"{row.currency} in a file that begins in {first.currency}",
+            hint="convert at a rate you can name first",
+        )
+    group, group_line = group_at.setdefault(row.customer, (row.group, line))
+    if group != row.group:
+        raise UsageError(
+            f"{row.customer!r} is in group {row.group!r} here and in {group!r} at line {group_line}"
+        )
+    key = (row.customer, row.product, row.month)
+    before = seen.setdefault(key, line)
+    if before != line:
+        raise UsageError(
+            f"the same customer, product and month as line {before}",
+            hint="add them up, or tell them apart by product",
+        )
+
+
+def _clean(field: str) -> str:
+    return unicodedata.normalize("NFC", field).strip()
+
+
+def _name(text: str, column: str) -> str:
+    if not text:
+        raise UsageError(f"{column} is empty")
+    if len(text) > NAME_CHARS_MAX:
+        raise UsageError(f"{column} is longer than {NAME_CHARS_MAX} characters")
+    if not text.isprintable():
+        raise UsageError(f"{column} holds a control character")
+    return text
+
+
+def _minor(text: str, currency: str, *, decimal_comma: bool) -> int:
+    """Major units as text to exact minor units; nothing is rounded.
+
+    Raises:
+        UsageError: not a plain decimal, or more decimals than the currency has.
+    """
+    places = exponent(currency)
+    pattern = _AMOUNT_COMMA if decimal_comma else _AMOUNT
+    if pattern.fullmatch(text) is None:
+        comma = "," in text and not decimal_comma
+        hint = "for 1234,56 pass --decimal-comma" if comma else ""
+        raise UsageError(f"revenue {text[:40]!r} is not a plain decimal such as 1234.56", hint=hint)
+    minor = exact_decimal(text.replace(",", ".")).scaleb(places, context=EXACT)
+    if minor != minor.to_integral_value():
+        raise UsageError(f"revenue {text!r} has more decimals than {currency} ({places})")
+    return int(minor)
