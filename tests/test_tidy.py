@@ -52,6 +52,10 @@ def test_every_document_has_one_title() -> None:
     passes(line for path, text in documents.items() for line in tidy.one_title(path, text))
 
 
+def test_every_decision_is_complete() -> None:
+    passes(line for path, text in FILES.items() for line in tidy.full_decision(path, text))
+
+
 def test_the_readme_is_short() -> None:
     passes(tidy.short_readme("README.md", FILES["README.md"]))
 
@@ -146,6 +150,7 @@ PLANTED_TEXTS: list[tuple[TextRule, str, str, str]] = [
     (tidy.clean_words, "a.py", "# a small hel" + "per\n", "says nothing"),
     (tidy.one_title, "docs/why.md", "# Why\n\n# Why not\n", "2 titles"),
     (tidy.one_title, "docs/why.md", "Why\n", "0 titles"),
+    (tidy.full_decision, "docs/decisions/a.md", "# A\n\n## Decision\n", "headings"),
     (tidy.short_readme, "README.md", "line\n" * 121, "121 lines"),
 ]
 

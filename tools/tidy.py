@@ -30,6 +30,8 @@ FUNCTION_LINES_MAX = 60
 README_LINES_MAX = 120
 """Three screens: more belongs in docs/."""
 
+DECISION_HEADINGS = ("Decision", "Because", "Instead of", "Revisit when")
+
 BANNED_STEMS = frozenset({"utils", "util", "common", "misc", "manager", "service", "services"})
 """Names that say nothing about what is inside."""
 
@@ -352,6 +354,14 @@ def short_readme(path: str, text: str) -> Iterator[str]:
     """The README stays readable in one sitting."""
     if path == "README.md" and text.count("\n") > README_LINES_MAX:
         yield f"{path}: {text.count(chr(10))} lines, at most {README_LINES_MAX}"
+
+
+def full_decision(path: str, text: str) -> Iterator[str]:
+    """A decision says what, why, instead of what, and when to look again."""
+    if path.startswith("docs/decisions/") and not path.endswith("README.md"):
+        headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+        if headings != list(DECISION_HEADINGS):
+            yield f"{path}: its headings are not {', '.join(DECISION_HEADINGS)}"
 
 
 def small_median(modules: Iterable[Module]) -> Iterator[str]:
