@@ -1,8 +1,8 @@
 """Continuous batching: one thread, a few slots, one decode call a step for all of them.
 
 An answer joins at any step and leaves at any step. A step decodes one token of every answer under
-way and a slice of the prompts that wait to be read, so a long prompt delays the others by a slice,
-never by its whole length.
+way and one slice of a prompt that waits to be read, so a long prompt delays the others by a slice
+at a time, never by its whole length.
 """
 
 import logging
@@ -24,7 +24,7 @@ from quartermaster.model.generation import (
     Prompt,
     Sampling,
 )
-from quartermaster.model.llama_binding import BATCH_TOKENS_MAX, Entry
+from quartermaster.model.llama_binding import Entry
 from quartermaster.model.sampler import Logits, Sampler
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,10 @@ WAITING_MAX = 64
 """Eight rounds of eight slots: at some 100 tokens/s together more would wait for minutes."""
 
 PROMPT_SLICE_TOKENS = 64
-"""Prompt tokens read in a step while others are answering: about 0.3 s on one thread."""
+"""Prompt tokens read in one call: about 0.3 s on one thread, and 96 % of the rate of 512."""
 
 CLOSE_TIMEOUT_S = 30.0
-"""The longest step is one full batch (512 tokens, 3 s); ten times that on a contended machine."""
+"""A step is under half a second idle; sixty times that on a contended machine."""
 
 
 class Runtime(Protocol):
@@ -90,6 +90,18 @@ class Answer:
     def unread_tokens(self) -> int:
         """Ids the runtime has not seen: the rest of the prompt, or the last sampled id."""
         return len(self.ids) - self.read_tokens
+
+    @property
+    def reading(self) -> bool:
+        """Whether part of the prompt is still unread."""
+        return self.read_tokens < self.prompt_tokens
+
+    def read(self) -> tuple[int, list[int]]:
+        """The next ids for the runtime and the position of the first: a slice, or one sampled id."""
+        start = self.read_tokens
+        ids = self.ids[start : start + PROMPT_SLICE_TOKENS]
+        self.read_tokens += len(ids)
+        return start, ids
 
     def advance(self, logits: Logits, runtime: Runtime) -> bool:
         """Choose the next token and deliver what became text; False when the answer is complete."""
@@ -195,45 +207,45 @@ class BatchLoop:
         self._slots = [slot if slot and not slot.cancelled else None for slot in self._slots]
 
     def _step(self) -> None:
-        """One decode call, then one choice for every answer whose ids are all read."""
-        entries, ready = self._batch()
-        if not entries:
-            return
+        """Read one slice of one prompt, then one token for every answer that is being written.
+
+        The two are separate calls, and slices start at multiples of `PROMPT_SLICE_TOKENS`, so that
+        the arithmetic of an answer does not depend on its company: its logits are the same bit
+        for bit alone and in a full batch, and so are its tokens.
+        """
+        writing = [n for n, answer in enumerate(self._slots) if answer and not answer.reading]
+        reading = [n for n, answer in enumerate(self._slots) if answer and answer.reading]
+        if reading:
+            # The one nearest to its first token, so that prompts finish one by one.
+            number = min(reading, key=lambda n: self._answer(n).unread_tokens)
+            self._decode([number])
+        if writing:
+            self._decode(writing)
+
+    def _answer(self, number: int) -> Answer:
+        answer = self._slots[number]
+        assert answer is not None, "only this thread fills and frees slots"
+        return answer
+
+    def _decode(self, numbers: Sequence[int]) -> None:
+        """Run the next ids of these slots, then let each that has read all its ids choose."""
+        entries: list[Entry] = []
+        ready = []
+        for number in numbers:
+            answer = self._answer(number)
+            start, ids = answer.read()
+            entries += [Entry(token, start + at, number, False) for at, token in enumerate(ids)]
+            if answer.unread_tokens == 0:
+                entries[-1] = entries[-1]._replace(wants_logits=True)
+                ready.append((number, len(entries) - 1))
         self._runtime.decode(entries)
         self.steps += 1
         for number, index in ready:
-            answer = self._slots[number]
-            assert answer is not None, "only this thread frees slots"
-            if not answer.cancelled and not answer.advance(
-                self._runtime.logits(index), self._runtime
-            ):
-                with self._changed:
-                    self._slots[number] = None
-
-    def _batch(self) -> tuple[list[Entry], list[tuple[int, int]]]:
-        """Entries of this step, and (slot, entry index) of each answer that can choose after it."""
-        entries: list[Entry] = []
-        ready = []
-        answering = any(slot and slot.unread_tokens == 1 for slot in self._slots)
-        room = PROMPT_SLICE_TOKENS if answering else BATCH_TOKENS_MAX - len(self._slots)
-        for number, answer in enumerate(self._slots):
-            if answer is None:
+            answer = self._answer(number)
+            if answer.cancelled or answer.advance(self._runtime.logits(index), self._runtime):
                 continue
-            count = answer.unread_tokens
-            if count > 1:
-                count = min(count, room)
-                room -= count
-            start = answer.read_tokens
-            answer.read_tokens += count
-            done = answer.unread_tokens == 0
-            entries += [
-                Entry(token, position, number, False)
-                for position, token in enumerate(answer.ids[start : start + count], start)
-            ]
-            if done:
-                entries[-1] = entries[-1]._replace(wants_logits=True)
-                ready.append((number, len(entries) - 1))
-        return entries, ready
+            with self._changed:
+                self._slots[number] = None
 
     def _drop_all(self, message: str) -> None:
         with self._changed:
