@@ -1,0 +1,71 @@
+"""May this request pass? Pure: (index, request, now) in, targets or a refusal out."""
+
+from quartermaster.gateway.index import ALL_MODELS, Entry, Index
+from quartermaster.gateway.refusals import refused
+from quartermaster.gateway.route import Target
+from quartermaster.kernel.errors import RefusedError
+from quartermaster.kernel.ids import key_hash
+
+_BEARER = b"bearer "
+_KEY_HINT = "Send it as 'Authorization: Bearer <key>'."
+
+
+def authenticate(index: Index, authorization: bytes, pepper: bytes, now: int) -> Entry:
+    """The grant of the key in an Authorization header.
+
+    Unknown, revoked and expired keys get the same answer, so that it says nothing about keys.
+
+    Args:
+        index: the snapshot in force.
+        authorization: the header's value, empty when absent.
+        pepper: the key of the keyed hash.
+        now: microseconds UTC.
+
+    Raises:
+        RefusedError: 401 without a valid key, 403 when the group's standing bars it.
+    """
+    if not authorization:
+        raise refused("invalid_api_key", "You did not provide an API key.", hint=_KEY_HINT)
+    if authorization[:7].lower() != _BEARER:
+        raise refused("invalid_api_key", "The API key is not a bearer token.", hint=_KEY_HINT)
+    entry = index.keys.get(key_hash(authorization[7:].strip(), pepper))
+    if entry is None:
+        raise refused("invalid_api_key", "Incorrect API key provided.")
+    expires_at = entry.grant.expires_at
+    if expires_at is not None and now >= expires_at:
+        raise refused("invalid_api_key", "Incorrect API key provided.")
+    if entry.barred:
+        raise account_barred(entry.barred)
+    return entry
+
+
+def account_barred(standing: str) -> RefusedError:
+    """The refusal of a suspended or terminated customer."""
+    return refused(
+        "account_suspended",
+        f"This account is {standing}.",
+        hint="Contact your account manager.",
+    )
+
+
+def targets_for(index: Index, entry: Entry, model: str) -> tuple[Target, ...]:
+    """The deployments that may serve the model to this key.
+
+    Raises:
+        RefusedError: 404 for an unknown model, 403 for one not allowed or not priced.
+    """
+    targets = entry.models.get(model)
+    if targets is not None:
+        return targets
+    if model not in index.models:
+        raise refused("model_not_found", f"The model '{model}' does not exist.", param="model")
+    if ALL_MODELS not in entry.grant.models and model not in entry.grant.models:
+        raise refused(
+            "model_not_allowed", f"This key may not use the model '{model}'.", param="model"
+        )
+    raise refused(
+        "model_not_priced",
+        f"The contract has no complete price for the model '{model}'.",
+        param="model",
+        hint="Nothing was served and nothing is charged.",
+    )

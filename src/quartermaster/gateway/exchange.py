@@ -1,0 +1,370 @@
+"""One admitted request from its open frame to its last byte.
+
+    opened -> sent -> answering -> closing -> released -> delivered
+
+The answer is built when the upstream has finished, and handed to the client only by `durable`,
+which the write-ahead log calls when the close record is on disk.
+"""
+
+from typing import Final, Protocol
+
+from quartermaster.gateway import heads, meter, wire
+from quartermaster.gateway.meter import Life, Metered, Step, advance
+from quartermaster.gateway.ports import ClientPort, UpstreamPort, WalPort
+from quartermaster.gateway.refusals import error_body, refused, upstream_error_body
+from quartermaster.gateway.responses import ResponseParser
+from quartermaster.gateway.route import Target
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.gateway.status import Tallies
+from quartermaster.gateway.wire import ChatCall
+from quartermaster.kernel.clock import Clock
+from quartermaster.kernel.errors import RefusedError
+from quartermaster.kernel.events import UPSTREAM_USAGE_BYTES_MAX, Closed, Opened
+from quartermaster.kernel.snapshot import KeyGrant
+from quartermaster.usage.policy import CLIENT_GONE
+
+# What nginx logs when the client closed first; it is never sent.
+STATUS_CLIENT_GONE: Final = 499
+# Our own credentials were refused: the client's key is fine, so it must not read 401.
+_OUR_CREDENTIALS: Final = frozenset((401, 407))
+
+
+class Home(Protocol):
+    """The worker around an exchange."""
+
+    wal: WalPort
+    clock: Clock
+    tallies: Tallies
+    settings: GatewaySettings
+    date: bytes
+    """The current Date header line."""
+    now_s: int
+    """A coarse monotonic clock for time-outs, renewed once a second."""
+
+    def redial(self, exchange: "Exchange") -> None:
+        """Send the request again over a fresh connection."""
+
+    def released(self, exchange: "Exchange") -> None:
+        """The last byte went to the transport; confirm its delivery later."""
+
+    def finished(self, exchange: "Exchange") -> None:
+        """The exchange needs no more time-outs."""
+
+
+class Exchange:
+    """A plain (not streaming) exchange; `StreamExchange` refines it.
+
+    Raises:
+        NotDurableError: the write-ahead log has failed; nothing was opened.
+    """
+
+    __slots__ = (
+        "call",
+        "chunked",
+        "client",
+        "connection",
+        "deadline_s",
+        "final",
+        "first_byte_at",
+        "gone",
+        "grant",
+        "handle",
+        "home",
+        "keep_alive",
+        "life",
+        "redialled",
+        "request_id",
+        "target",
+        "upstream",
+        "upstream_bytes",
+    )
+
+    def __init__(
+        self,
+        home: Home,
+        client: ClientPort,
+        request_id: str,
+        grant: KeyGrant,
+        target: Target,
+        call: ChatCall,
+        *,
+        keep_alive: bool,
+        http_1_0: bool,
+        now: int,
+    ) -> None:
+        self.home = home
+        self.client = client
+        self.request_id = request_id
+        self.grant = grant
+        self.target = target
+        self.call = call
+        self.keep_alive = keep_alive
+        self.chunked = not http_1_0
+        self.connection = heads.connection_header(keep_alive=keep_alive, http_1_0=http_1_0)
+        self.upstream: UpstreamPort | None = None
+        self.first_byte_at = 0
+        self.final = b""
+        self.gone = False
+        self.redialled = False
+        self.deadline_s = home.now_s + home.settings.first_byte_timeout_s
+        body = wire.upstream_body(call, target.upstream_model)
+        self.upstream_bytes = b"%b%b\r\ncontent-length: %d\r\n\r\n%b" % (
+            target.head,
+            request_id.encode(),
+            len(body),
+            body,
+        )
+        self.handle = home.wal.opened(
+            Opened(
+                request_id,
+                1,
+                now,
+                grant.customer,
+                grant.project,
+                grant.key_id,
+                grant.contract,
+                grant.contract_version,
+                grant.price_book,
+                grant.price_book_version,
+                call.model,
+                target.deployment.name,
+                "chat.completions",
+                "standard",
+                call.stream,
+                grant.cancelled_stream,
+                call.input_bytes,
+            )
+        )
+        self.life = Life.OPEN
+
+    # -- what the upstream side tells ------------------------------------------------------------
+
+    def sent(self, upstream: UpstreamPort) -> bytes:
+        """A connection takes the request; the bytes to write."""
+        self.upstream = upstream
+        self.life = advance(self.life, Step.SEND)
+        return self.upstream_bytes
+
+    @property
+    def awaits_upstream(self) -> bool:
+        """Whether a connection that has just been made should still take the request."""
+        return self.upstream is None and self.life in (Life.OPEN, Life.SENT)
+
+    def upstream_data(self, parser: ResponseParser) -> None:
+        """Bytes of the response have been parsed."""
+        if parser.complete:
+            self.upstream = None
+        if self.life not in meter.RUNNING or not parser.head_done:
+            return
+        if self.life is Life.SENT:
+            self.answer_begins()
+        if parser.complete:
+            self.answered(parser)
+        elif parser.body_bytes > self.home.settings.answer_bytes_max:
+            self.fail("upstream_malformed", "The model server's answer is too large.")
+
+    def upstream_lost(self, parser: ResponseParser, *, reused: bool) -> None:
+        """The upstream connection ended before the response did.
+
+        A kept-alive connection that dies before the first byte was closed while idle, in a race
+        with our request; that one case is tried again, once, on a fresh connection.
+        """
+        self.upstream = None
+        if self.life is Life.SENT and reused and not parser.started and not self.redialled:
+            self.redialled = True
+            self.home.redial(self)
+            return
+        self.fail("upstream_dropped", "The model server closed the connection early.")
+
+    def answer_begins(self) -> None:
+        """The first byte of the answer."""
+        self.first_byte_at = self.home.clock()
+        self.life = advance(self.life, Step.HEAD)
+        self.upstream_bytes = b""
+        self.extend_deadline()
+
+    def extend_deadline(self) -> None:
+        """Progress was made: the upstream has its idle time again."""
+        self.deadline_s = self.home.now_s + self.home.settings.idle_timeout_s
+
+    def answered(self, parser: ResponseParser) -> None:
+        """The whole response is here."""
+        status = parser.status
+        body = parser.take_body()
+        if 200 <= status < 300:
+            self._served(status, body, parser.content_type)
+        elif 400 <= status < 500 and status not in _OUR_CREDENTIALS:
+            self._rejected(status, body, parser)
+        else:
+            self.fail("upstream_error", f"The model server answered with status {status}.")
+
+    def _served(self, status: int, body: bytes, content_type: bytes) -> None:
+        answer = wire.read_answer(body)
+        usage = b"" if answer is None else bytes(answer.usage)
+        metered = meter.believed(usage)
+        if metered is None:
+            text_bytes = wire.message_bytes(answer)
+            metered = meter.estimated(
+                usage, self.call.input_bytes, meter.tokens_of_bytes(text_bytes)
+            )
+        self.final = heads.plain(
+            status,
+            body,
+            self.request_id,
+            date=self.home.date,
+            connection=self.connection,
+            content_type=content_type or heads.JSON,
+        )
+        self.close(
+            status,
+            metered,
+            usage=usage,
+            finish_reason=wire.finish_reason(answer),
+            upstream_id="" if answer is None else answer.id or "",
+            failure=metered.note,
+        )
+
+    def _rejected(self, status: int, body: bytes, parser: ResponseParser) -> None:
+        """The model server refused this request: pass its status and its words on."""
+        if not wire.has_error_shape(body):
+            body = upstream_error_body(status, "upstream_rejected")
+        extra = b"retry-after: %b\r\n" % parser.retry_after if parser.retry_after else b""
+        self.final = heads.plain(
+            status,
+            body,
+            self.request_id,
+            date=self.home.date,
+            connection=self.connection,
+            extra=extra,
+        )
+        self.close(status, meter.NOTHING, failure="upstream_rejected")
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def fail(self, code: str, message: str, *, hint: str = "") -> None:
+        """End without a complete answer; the client reads why."""
+        if self.life not in meter.RUNNING:
+            return
+        self.drop_upstream()
+        refusal = refused(code, message, hint=hint)
+        self.final = self.refusal_bytes(refusal)
+        self.close(refusal.http_status, self.delivered_so_far(), failure=code)
+
+    def refusal_bytes(self, refusal: RefusedError) -> bytes:
+        """The bytes that tell the client why there is no (complete) answer."""
+        return heads.plain(
+            refusal.http_status,
+            error_body(refusal),
+            self.request_id,
+            date=self.home.date,
+            connection=self.connection,
+        )
+
+    def delivered_so_far(self) -> Metered:
+        """Counts of what the client has received without the last byte: a plain answer, nothing."""
+        return meter.NOTHING
+
+    def delivered_chunks(self) -> int:
+        """Content deltas handed to the client."""
+        return 0
+
+    def client_gone(self) -> None:
+        """The client hung up."""
+        self.gone = True
+        if self.life not in meter.RUNNING:
+            return
+        self.drop_upstream()
+        self.close(self.status_if_gone(), self.counts_if_gone(), failure=CLIENT_GONE)
+
+    def status_if_gone(self) -> int:
+        """The status of a request whose client left."""
+        return STATUS_CLIENT_GONE
+
+    def counts_if_gone(self) -> Metered:
+        """The input was sent upstream; nothing was delivered."""
+        if self.life is Life.OPEN:
+            return meter.NOTHING
+        return meter.estimated(b"", self.call.input_bytes, 0)
+
+    def drop_upstream(self) -> None:
+        """Stop the model server's work on this request."""
+        if self.upstream is not None:
+            self.upstream.abort()
+            self.upstream = None
+
+    def close(
+        self,
+        http_status: int,
+        metered: Metered,
+        *,
+        usage: bytes = b"",
+        finish_reason: str = "",
+        upstream_id: str = "",
+        failure: str = "",
+    ) -> None:
+        """Write the close record; `durable` follows when it is on disk."""
+        self.life = advance(self.life, Step.END)
+        if failure:
+            self.home.tallies.failed(failure)
+        self.home.wal.closed(
+            self.handle,
+            Closed(
+                self.home.clock(),
+                self.first_byte_at,
+                http_status,
+                metered.counts,
+                metered.source,
+                finish_reason,
+                upstream_id,
+                usage[:UPSTREAM_USAGE_BYTES_MAX],
+                self.delivered_chunks(),
+                failure,
+            ),
+            self.durable,
+        )
+
+    def durable(self, error: Exception | None) -> None:
+        """The close record is on disk, or never will be: only now may the last byte go."""
+        if error is not None:
+            self.meter_lost()
+            return
+        self.life = advance(self.life, Step.DURABLE)
+        self.home.finished(self)
+        if self.gone:
+            self.life = advance(self.life, Step.GONE)
+            return
+        self.client.write(self.final)
+        self.final = b""
+        self.home.released(self)
+        self.client.exchange_done(keep_alive=self.keep_alive)
+
+    def meter_lost(self) -> None:
+        """The write-ahead log failed: the answer must not be released."""
+        self.life = advance(self.life, Step.NOT_DURABLE)
+        self.drop_upstream()
+        self.home.finished(self)
+        self.home.tallies.failed("meter_unavailable")
+        if self.gone:
+            return
+        self.client.write(
+            self.refusal_bytes(refused("meter_unavailable", "The meter cannot write its log."))
+        )
+        self.client.exchange_done(keep_alive=False)
+
+    # -- flow control and time -------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """The client does not keep up."""
+        if self.upstream is not None:
+            self.upstream.pause()
+
+    def resume(self) -> None:
+        """The client's buffer has drained."""
+        self.extend_deadline()
+        if self.upstream is not None:
+            self.upstream.resume()
+
+    def tick(self) -> None:
+        """Once a second: give up on an upstream that says nothing."""
+        if self.life in meter.RUNNING and self.home.now_s > self.deadline_s:
+            self.fail("upstream_timeout", "The model server did not answer in time.")

@@ -1,0 +1,73 @@
+"""The snapshot turned into look-up tables, once a version."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from quartermaster.gateway.route import Target, target
+from quartermaster.kernel.snapshot import KeyGrant, Snapshot
+
+ALL_MODELS = "*"
+BARRED = frozenset(("suspended", "terminated"))
+
+Targets = dict[str, tuple[Target, ...]]
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """What one key may do, resolved: a hit in `models` means known, allowed and priced."""
+
+    grant: KeyGrant
+    barred: str
+    """Empty, or the standing that bars the group."""
+    models: Targets
+
+
+class Index(msgspec.Struct, frozen=True):
+    """Everything the hot path looks up."""
+
+    version: int
+    keys: dict[bytes, Entry]
+    models: Targets
+    created: dict[str, int]
+    """Seconds since 1970 at which a model was first deployed; what `/v1/models` shows."""
+
+    by_key_id: dict[str, Entry]
+
+
+def build(snapshot: Snapshot, secrets: Mapping[str, str]) -> Index:
+    """Resolve a snapshot.
+
+    Args:
+        snapshot: as read from its file.
+        secrets: bearer tokens by deployment name.
+
+    Raises:
+        ConfigError: a deployment that cannot be called.
+    """
+    models: Targets = {}
+    created: dict[str, int] = {}
+    for deployment in snapshot.deployments:
+        one = target(deployment, secrets.get(deployment.name, ""))
+        models[deployment.model] = (*models.get(deployment.model, ()), one)
+        since = created.get(deployment.model, deployment.created_at_s)
+        created[deployment.model] = min(since, deployment.created_at_s)
+    shared: dict[tuple[tuple[str, ...], tuple[str, ...]], Targets] = {}
+    keys: dict[bytes, Entry] = {}
+    for grant in snapshot.keys:
+        rights = (grant.models, grant.unpriced_models)
+        if rights not in shared:
+            shared[rights] = _granted(models, grant)
+        standing = snapshot.standing.get(grant.group, "active")
+        barred = standing if standing in BARRED else ""
+        keys[bytes.fromhex(grant.key_hash)] = Entry(grant, barred, shared[rights])
+    by_key_id = {entry.grant.key_id: entry for entry in keys.values()}
+    return Index(snapshot.version, keys, models, created, by_key_id)
+
+
+def _granted(models: Targets, grant: KeyGrant) -> Targets:
+    every = ALL_MODELS in grant.models
+    return {
+        model: targets
+        for model, targets in models.items()
+        if (every or model in grant.models) and model not in grant.unpriced_models
+    }

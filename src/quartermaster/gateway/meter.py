@@ -1,0 +1,175 @@
+"""What did it cost? The life of a request as a table, and vendor usage split into axes."""
+
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.units import COUNT_MAX, Counts, CountSource
+
+# English text has about four bytes a token (OpenAI's rule of thumb); used where nobody counted.
+BYTES_PER_TOKEN: Final = 4
+
+
+class Life(IntEnum):
+    """Where a request stands between its open frame and its last byte."""
+
+    OPEN = 1
+    SENT = 2
+    ANSWERING = 3
+    CLOSING = 4
+    RELEASED = 5
+    DELIVERED = 6
+    UNCONFIRMED = 7
+    LOST = 8
+
+
+class Step(IntEnum):
+    """What can happen to a request."""
+
+    SEND = 1
+    HEAD = 2
+    END = 3
+    DURABLE = 4
+    NOT_DURABLE = 5
+    DRAINED = 6
+    GONE = 7
+
+
+# Only these steps exist. The one that matters: nothing reaches RELEASED except through DURABLE.
+LIFE_CYCLE: Final[dict[tuple[Life, Step], Life]] = {
+    (Life.OPEN, Step.SEND): Life.SENT,
+    (Life.OPEN, Step.END): Life.CLOSING,
+    (Life.OPEN, Step.NOT_DURABLE): Life.LOST,
+    (Life.SENT, Step.SEND): Life.SENT,
+    (Life.SENT, Step.HEAD): Life.ANSWERING,
+    (Life.SENT, Step.END): Life.CLOSING,
+    (Life.ANSWERING, Step.END): Life.CLOSING,
+    (Life.CLOSING, Step.DURABLE): Life.RELEASED,
+    (Life.CLOSING, Step.NOT_DURABLE): Life.LOST,
+    (Life.RELEASED, Step.DRAINED): Life.DELIVERED,
+    (Life.RELEASED, Step.GONE): Life.UNCONFIRMED,
+}
+RUNNING: Final = frozenset((Life.OPEN, Life.SENT, Life.ANSWERING))
+
+
+def advance(life: Life, step: Step) -> Life:
+    """The next state.
+
+    Raises:
+        IntegrityError: the step does not exist in that state; a defect of ours.
+    """
+    try:
+        return LIFE_CYCLE[life, step]
+    except KeyError:
+        raise IntegrityError(f"a request cannot {step.name} while {life.name}") from None
+
+
+class _PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    count_source: str | None = None
+
+
+_decode_usage = msgspec.json.Decoder(_Usage).decode
+_NO_PROMPT: Final = _PromptDetails()
+_NO_COMPLETION: Final = _CompletionDetails()
+_ABSENT: Final = frozenset((b"", b"null"))
+
+
+class Metered(msgspec.Struct, frozen=True, gc=False):
+    """Counts with who counted; `note` says why a vendor's counts were not believed."""
+
+    counts: Counts
+    source: CountSource
+    note: str = ""
+
+
+NOTHING: Final = Metered(Counts(), "upstream")
+"""A request that the upstream refused or never saw used nothing."""
+
+
+def believed(usage: bytes) -> Metered | None:
+    """The vendor's counts of one answer, or None when there are none or they are impossible.
+
+    Args:
+        usage: the upstream's usage object as it came; empty when there was none.
+    """
+    if usage in _ABSENT:
+        return None
+    try:
+        seen = _decode_usage(usage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    counts = split(seen)
+    if counts is None:
+        return None
+    return Metered(counts, "engine" if seen.count_source == "engine" else "upstream")
+
+
+def estimated(usage: bytes, input_bytes: int, output_tokens: int) -> Metered:
+    """Counts where no vendor's can be used: bytes by `BYTES_PER_TOKEN`, rounded up.
+
+    Args:
+        usage: what the upstream sent; when it sent something, the note says it was not believed.
+        input_bytes: bytes of the request body.
+        output_tokens: content deltas of a stream, or the bytes of an answer by `tokens_of_bytes`.
+    """
+    counts = Counts(input=tokens_of_bytes(input_bytes), output=output_tokens)
+    note = "" if usage in _ABSENT else "upstream_usage_absurd"
+    return Metered(counts, "estimated", note)
+
+
+def tokens_of_bytes(count: int) -> int:
+    """Bytes by `BYTES_PER_TOKEN`, rounded up."""
+    return -(-count // BYTES_PER_TOKEN)
+
+
+def split(usage: _Usage) -> Counts | None:
+    """Nested vendor counts as disjoint axes, or None when they contradict themselves.
+
+    Cached, cache-writing and audio tokens are inside `prompt_tokens`; reasoning and audio tokens
+    are inside `completion_tokens`. Cached audio counts as cached: that is the price it gets.
+    Source: the OpenAI API reference, CompletionUsage.
+    """
+    prompt = usage.prompt_tokens
+    if prompt is None:
+        return None
+    completion = usage.completion_tokens or 0
+    inside = usage.prompt_tokens_details or _NO_PROMPT
+    beside = usage.completion_tokens_details or _NO_COMPLETION
+    cached = inside.cached_tokens or 0
+    written = inside.cache_write_tokens or 0
+    heard = inside.audio_tokens or 0
+    reasoning = beside.reasoning_tokens or 0
+    spoken = beside.audio_tokens or 0
+    if min(prompt, completion, cached, written, heard, reasoning, spoken) < 0:
+        return None
+    if prompt > COUNT_MAX or completion > COUNT_MAX:
+        return None
+    if cached + written > prompt or heard > prompt or reasoning + spoken > completion:
+        return None
+    heard = min(heard, prompt - cached - written)
+    return Counts(
+        input=prompt - cached - written - heard,
+        cached_read=cached,
+        cache_write=written,
+        output=completion - reasoning - spoken,
+        reasoning=reasoning,
+        audio_input=heard,
+        audio_output=spoken,
+    )

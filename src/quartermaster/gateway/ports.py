@@ -1,0 +1,72 @@
+"""What the relay needs from its surroundings, so that it can be tested without any of them."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from quartermaster.kernel.events import Closed, Opened, Progress
+
+WhenDurable = Callable[[Exception | None], None]
+
+
+class WalPort(Protocol):
+    """The write-ahead log as a worker sees it; all calls come from one asyncio thread."""
+
+    @property
+    def app_id(self) -> str:
+        """The name under which this worker's frames enter the usage table."""
+
+    @property
+    def writable(self) -> bool:
+        """False after any write or sync error: nothing new may be served."""
+
+    def opened(self, opened: Opened) -> int:
+        """Buffer an open frame; the handle stays valid for the life of the request."""
+
+    def progressed(self, handle: int, progress: Progress) -> None:
+        """Buffer how far a stream has come."""
+
+    def closed(self, handle: int, closed: Closed, when_durable: WhenDurable) -> None:
+        """Buffer a close frame; call back on the loop once it is on disk, or with the error."""
+
+    def delivered(self, handle: int) -> None:
+        """Buffer that the last byte left this process."""
+
+    def flush(self) -> None:
+        """Hand everything buffered to the operating system."""
+
+
+class ClientPort(Protocol):
+    """The client's connection, as an exchange sees it."""
+
+    @property
+    def drained(self) -> bool:
+        """Whether every byte written has been handed to the kernel."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone; what had not drained by then never arrived."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; nothing happens once the client is gone."""
+
+    def abort(self) -> None:
+        """Drop the connection now; the exchange is told that its client is gone."""
+
+    def exchange_done(self, *, keep_alive: bool) -> None:
+        """The exchange has written its last byte; the connection may go on or close."""
+
+
+class UpstreamPort(Protocol):
+    """A connection to a model server, as an exchange sees it."""
+
+    def pause(self) -> None:
+        """Stop reading: the client does not keep up."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+    def abort(self) -> None:
+        """Drop the connection now; the exchange hears nothing more from it."""
+
+    def detach(self) -> None:
+        """The exchange needs no more bytes; finish the response unseen and reuse the connection."""

@@ -1,0 +1,134 @@
+"""The worker-wide half of relaying: what is done once a loop turn for all exchanges together."""
+
+from collections.abc import Callable
+from typing import Final
+
+from quartermaster.gateway import heads
+from quartermaster.gateway.exchange import Exchange
+from quartermaster.gateway.index import Index
+from quartermaster.gateway.meter import Life, Step, advance
+from quartermaster.gateway.ports import WalPort
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.gateway.status import Tallies
+from quartermaster.kernel.clock import US_PER_S, Clock
+
+# How soon to look again at a client that has not taken its last bytes; most have at once.
+DELIVERY_POLL_S: Final = 0.01
+
+Later = Callable[[float, Callable[[], None]], object]
+Soon = Callable[[Callable[[], None]], object]
+Dial = Callable[[Exchange, bool], None]
+
+
+class Relay:
+    """Opens exchanges in batches, confirms deliveries in batches, keeps their time.
+
+    Args:
+        wal: the write-ahead log.
+        settings: limits and time-outs.
+        clock: microseconds UTC.
+        tallies: where failures are counted.
+        call_soon: runs a callback in the next turn of the loop.
+        call_later: runs a callback after some seconds.
+        dial: sends an exchange upstream; True asks for a fresh connection.
+    """
+
+    def __init__(
+        self,
+        *,
+        wal: WalPort,
+        settings: GatewaySettings,
+        clock: Clock,
+        tallies: Tallies,
+        call_soon: Soon,
+        call_later: Later,
+        dial: Dial,
+    ) -> None:
+        self.wal = wal
+        self.settings = settings
+        self.clock = clock
+        self.tallies = tallies
+        self.active: set[Exchange] = set()
+        self.now_s = 0
+        self.date = heads.date_header(clock() // US_PER_S)
+        self._call_soon = call_soon
+        self._call_later = call_later
+        self._dial = dial
+        self._outbox: list[Exchange] = []
+        self._unconfirmed: list[Exchange] = []
+        self._confirm_due = False
+
+    def begin(self, exchange: Exchange) -> None:
+        """Send the exchange upstream, after the open frames of this turn have been written."""
+        self.active.add(exchange)
+        self.tallies.requests += 1
+        outbox = self._outbox
+        outbox.append(exchange)
+        if len(outbox) == 1:
+            self._call_soon(self._send_opened)
+
+    def _send_opened(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        self.wal.flush()
+        if not self.wal.writable:
+            for exchange in outbox:
+                if exchange.life is Life.OPEN:
+                    exchange.meter_lost()
+            return
+        for exchange in outbox:
+            if exchange.life is Life.OPEN:
+                self._dial(exchange, False)
+
+    def redial(self, exchange: Exchange) -> None:
+        """Send the request again over a fresh connection."""
+        self._dial(exchange, True)
+
+    def finished(self, exchange: Exchange) -> None:
+        """The exchange needs no more time-outs."""
+        self.active.discard(exchange)
+
+    def released(self, exchange: Exchange) -> None:
+        """The last byte went to the transport; look at the end of the turn whether it left."""
+        self._unconfirmed.append(exchange)
+        if not self._confirm_due:
+            self._confirm_due = True
+            self._call_soon(self._confirm)
+
+    def _confirm(self) -> None:
+        unconfirmed, self._unconfirmed = self._unconfirmed, []
+        waiting = self._unconfirmed
+        delivered = self.wal.delivered
+        for exchange in unconfirmed:
+            client = exchange.client
+            if client.drained:
+                exchange.life = advance(exchange.life, Step.DRAINED)
+                delivered(exchange.handle)
+            elif client.lost:
+                exchange.life = advance(exchange.life, Step.GONE)
+            else:
+                waiting.append(exchange)
+        self._confirm_due = bool(waiting)
+        if waiting:
+            self._call_later(DELIVERY_POLL_S, self._confirm)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is running and nothing waits for its delivery."""
+        return not self.active and not self._unconfirmed
+
+    def end_barred(self, index: Index) -> None:
+        """A new snapshot: end the requests of customers that may not be served any more."""
+        for exchange in list(self.active):
+            entry = index.by_key_id.get(exchange.grant.key_id)
+            if entry is None:
+                exchange.fail("invalid_api_key", "This API key was revoked.")
+            elif entry.barred:
+                exchange.fail("account_suspended", f"This account is {entry.barred}.")
+
+    def tick(self, monotonic_s: float) -> None:
+        """Once a second: time-outs, progress records, the Date header."""
+        self.now_s = int(monotonic_s)
+        self.date = heads.date_header(self.clock() // US_PER_S)
+        for exchange in list(self.active):
+            exchange.tick()
+        self.wal.flush()

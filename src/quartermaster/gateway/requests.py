@@ -1,0 +1,249 @@
+"""Sans-IO core of the client side: bytes in, whole requests or refusals out.
+
+llhttp (through httptools) parses strictly, which refuses the shapes used for request smuggling
+(Content-Length beside Transfer-Encoding, two lengths, bare line feeds). This core adds the limits
+that llhttp does not have and never raises for anything a client can send.
+"""
+
+from typing import Final
+
+import httptools
+
+from quartermaster.gateway.refusals import refused
+from quartermaster.kernel.errors import RefusedError
+
+# Requests that may wait behind one in flight; browsers and SDKs do not pipeline at all.
+PIPELINED_MAX: Final = 64
+
+_WATCHED: Final = frozenset(
+    (b"authorization", b"content-length", b"expect", b"host", b"upgrade", b"transfer-encoding")
+)
+_VERSIONS: Final = frozenset(("1.0", "1.1"))
+
+
+class _StopParsingError(Exception):
+    """Leaves llhttp from inside a callback; the refusal is already noted."""
+
+
+class Request:
+    """One complete request, or the refusal that ends the connection."""
+
+    __slots__ = ("authorization", "body", "http_1_0", "keep_alive", "method", "refusal", "target")
+
+    def __init__(
+        self,
+        method: bytes = b"",
+        target: bytes = b"",
+        authorization: bytes = b"",
+        body: bytes = b"",
+        *,
+        keep_alive: bool = False,
+        http_1_0: bool = False,
+        refusal: RefusedError | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.authorization = authorization
+        self.body = body
+        self.keep_alive = keep_alive
+        self.http_1_0 = http_1_0
+        self.refusal = refusal
+
+
+class RequestParser:
+    """Parses one connection's requests.
+
+    Args:
+        head_bytes_max: bound of target plus headers, and of bytes without visible progress.
+        body_bytes_max: bound of a body, checked on its declared length and while it streams in.
+    """
+
+    __slots__ = (
+        "_authorization",
+        "_body_bytes",
+        "_body_bytes_max",
+        "_chunked",
+        "_expect",
+        "_head_bytes",
+        "_head_bytes_max",
+        "_head_done",
+        "_http_1_0",
+        "_parser",
+        "_parts",
+        "_quiet_bytes",
+        "_ready",
+        "_refusal",
+        "_seen_host",
+        "_target",
+        "_upgrade",
+        "broken",
+        "wants_continue",
+    )
+
+    def __init__(self, *, head_bytes_max: int, body_bytes_max: int) -> None:
+        self._head_bytes_max = head_bytes_max
+        self._body_bytes_max = body_bytes_max
+        self._ready: list[Request] = []
+        self._refusal: RefusedError | None = None
+        self._quiet_bytes = 0
+        self.broken = False
+        self.wants_continue = False
+        self._clear()
+        self._parser = httptools.HttpRequestParser(self)
+
+    def _clear(self) -> None:
+        self._target = b""
+        self._authorization = b""
+        self._parts: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._head_done = False
+        self._http_1_0 = False
+        self._seen_host = False
+        self._expect = b""
+        self._upgrade = False
+        self._chunked = False
+
+    @property
+    def mid_request(self) -> bool:
+        """Whether part of a request has arrived and the rest has not."""
+        return bool(self._target) or self._quiet_bytes > 0
+
+    @property
+    def in_body(self) -> bool:
+        """Whether the head has arrived and the body has not."""
+        return self._head_done
+
+    def feed(self, data: bytes) -> list[Request]:
+        """The requests that these bytes complete; a refusal is always the last one.
+
+        After a refusal the parser is `broken` and takes nothing more.
+        """
+        if self.broken:
+            return []
+        self._quiet_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refusal = self._refusal or refused(
+                "malformed_http", "This server does not upgrade connections."
+            )
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            if self._refusal is None and cause is not None:
+                raise cause from None  # a defect of ours, not of the client
+            self._refusal = self._refusal or refused(
+                "malformed_http", f"The request is not valid HTTP: {error}."
+            )
+        if self._refusal is None and self._quiet_bytes > self._head_bytes_max:
+            self._refusal = self._too_many_headers()
+        if self._refusal is not None:
+            self.broken = True
+            self.wants_continue = False
+            self._ready.append(Request(http_1_0=self._http_1_0, refusal=self._refusal))
+        ready = self._ready
+        if ready:
+            self._ready = []
+        return ready
+
+    def _stop(self, refusal: RefusedError) -> None:
+        self._refusal = refusal
+        raise _StopParsingError
+
+    def _too_many_headers(self) -> RefusedError:
+        return refused(
+            "headers_too_large", f"The request head is larger than {self._head_bytes_max} bytes."
+        )
+
+    def _too_large(self) -> RefusedError:
+        return refused(
+            "request_too_large",
+            f"The request body is larger than {self._body_bytes_max} bytes.",
+            hint="Send fewer or shorter messages.",
+        )
+
+    # Callbacks of httptools, in the order in which llhttp calls them.
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the request target."""
+        self._target += url
+        self._head_bytes += len(url)
+        if self._head_bytes > self._head_bytes_max:
+            self._stop(self._too_many_headers())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header, or one trailer after a chunked body (counted, never used)."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > self._head_bytes_max:
+            self._stop(self._too_many_headers())
+        name = name.lower()
+        if name not in _WATCHED or self._head_done:
+            return
+        if name == b"host":
+            if self._seen_host:
+                self._stop(refused("malformed_http", "The request has two Host headers."))
+            self._seen_host = True
+        elif name == b"authorization":
+            if self._authorization:
+                self._stop(refused("malformed_http", "The request has two Authorization headers."))
+            self._authorization = value
+        elif name == b"content-length":
+            self._check_length(value)
+        elif name == b"expect":
+            self._expect = value.lower()
+        elif name == b"transfer-encoding":
+            self._chunked = True
+        else:
+            self._upgrade = True
+
+    def _check_length(self, value: bytes) -> None:
+        # llhttp refuses a length that is not digits; here only its size matters.
+        if value.isdigit() and (len(value) > 18 or int(value) > self._body_bytes_max):
+            self._stop(self._too_large())
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: refuse what can be refused before the body."""
+        self._head_done = True
+        self._quiet_bytes = 0
+        version = self._parser.get_http_version()
+        if version != "1.1":
+            self._http_1_0 = True
+            if version not in _VERSIONS:
+                self._stop(refused("malformed_http", f"HTTP/{version} is not spoken here."))
+            if self._chunked:
+                self._stop(refused("malformed_http", "HTTP/1.0 has no chunked bodies."))
+        elif not self._seen_host:
+            self._stop(refused("malformed_http", "The Host header is missing."))
+        if self._expect:
+            if self._expect != b"100-continue":
+                self._stop(refused("expectation_failed", "Only 100-continue can be expected."))
+            self.wants_continue = not self._http_1_0
+        if self._upgrade and self._parser.should_upgrade():
+            self._stop(refused("malformed_http", "This server does not upgrade connections."))
+
+    def on_body(self, part: bytes) -> None:
+        """Part of the body; a chunked upload is cut off at the limit."""
+        self._quiet_bytes = 0
+        self._body_bytes += len(part)
+        if self._body_bytes > self._body_bytes_max:
+            self._stop(self._too_large())
+        self._parts.append(part)
+
+    def on_message_complete(self) -> None:
+        """A whole request."""
+        parser = self._parser
+        if len(self._ready) >= PIPELINED_MAX:
+            self._stop(refused("malformed_http", "Too many pipelined requests."))
+        self._ready.append(
+            Request(
+                parser.get_method(),
+                self._target,
+                self._authorization,
+                b"".join(self._parts),
+                keep_alive=parser.should_keep_alive(),
+                http_1_0=self._http_1_0,
+            )
+        )
+        self._quiet_bytes = 0
+        self.wants_continue = False
+        self._clear()

@@ -1,0 +1,132 @@
+"""Sans-IO core of the upstream side: bytes in, one response at a time out."""
+
+from typing import Final
+
+import httptools
+
+from quartermaster.kernel.errors import UpstreamError
+
+# Model servers answer with a dozen short headers; beyond this the peer is not an HTTP server.
+HEAD_BYTES_MAX: Final = 64 * 1024
+_FIRST_FINAL_STATUS: Final = 200
+_BODILESS: Final = frozenset((204, 304))
+
+
+class ResponseParser:
+    """Parses the responses of one keep-alive connection, one after another."""
+
+    __slots__ = (
+        "_framed",
+        "_head_bytes",
+        "_parser",
+        "_parts",
+        "_quiet_bytes",
+        "body_bytes",
+        "complete",
+        "content_type",
+        "head_done",
+        "keep_alive",
+        "retry_after",
+        "started",
+        "status",
+    )
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.reset()
+        self._parser = httptools.HttpResponseParser(self)
+
+    def reset(self) -> None:
+        """Ready for the next response on the same connection."""
+        self._parts.clear()
+        self._framed = False
+        self._head_bytes = 0
+        self._quiet_bytes = 0
+        self.body_bytes = 0
+        self.started = False
+        self.head_done = False
+        self.complete = False
+        self.keep_alive = False
+        self.status = 0
+        self.content_type = b""
+        self.retry_after = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes; then look at `head_done`, `take_body()` and `complete`.
+
+        Raises:
+            UpstreamError: not HTTP, a head without end, or bytes after the response.
+        """
+        if self.complete:
+            raise UpstreamError("the model server sent bytes after its response")
+        self.started = True
+        self._quiet_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            raise UpstreamError("the model server tried to upgrade the connection") from error
+        except httptools.HttpParserError as error:
+            raise UpstreamError(f"the model server does not answer in HTTP: {error}") from error
+        if self._quiet_bytes > HEAD_BYTES_MAX:
+            raise UpstreamError("the model server's response head does not end")
+
+    def eof(self) -> bool:
+        """The peer closed: whether that completes the response (no length, no chunks)."""
+        if self.head_done and not self.complete and not self._framed:
+            self.complete = True
+            self.keep_alive = False
+        return self.complete
+
+    def take_body(self) -> bytes:
+        """The body bytes since the last call."""
+        parts = self._parts
+        body = b"".join(parts)
+        parts.clear()
+        return body
+
+    # Callbacks of httptools.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the few headers that the relay needs."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise UpstreamError("the model server's response head is too large")
+        if self.head_done:
+            return
+        name = name.lower()
+        if name == b"content-length" or name == b"transfer-encoding":
+            self._framed = True
+        elif name == b"content-type":
+            self.content_type = value
+        elif name == b"retry-after":
+            self.retry_after = value
+
+    def on_headers_complete(self) -> None:
+        """The head is whole; an interim 1xx head is not the answer yet."""
+        self._quiet_bytes = 0
+        status = self._parser.get_status_code()
+        if status < _FIRST_FINAL_STATUS:
+            return
+        self.status = status
+        self.head_done = True
+        if status in _BODILESS:
+            self._framed = True
+
+    def on_body(self, part: bytes) -> None:
+        """Part of the body."""
+        self._quiet_bytes = 0
+        self.body_bytes += len(part)
+        self._parts.append(part)
+
+    def on_message_complete(self) -> None:
+        """The response is whole, unless it was an interim one or ends with the connection."""
+        self._quiet_bytes = 0
+        if not self.head_done:
+            self._framed = False
+            self._head_bytes = 0
+            self.content_type = self.retry_after = b""
+            return
+        if self.complete:
+            raise UpstreamError("the model server sent two responses to one request")
+        self.complete = True
+        self.keep_alive = self._parser.should_keep_alive()

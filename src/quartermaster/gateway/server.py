@@ -1,0 +1,221 @@
+"""One client connection: an asyncio protocol around the request parser."""
+
+import asyncio
+from collections import deque
+from typing import Final, Protocol, cast
+
+from quartermaster.gateway import heads
+from quartermaster.gateway.dispatch import Dispatcher
+from quartermaster.gateway.exchange import Exchange
+from quartermaster.gateway.refusals import refused
+from quartermaster.gateway.requests import Request, RequestParser
+
+# After a refusal the client may still be sending; closing at once would reset the connection and
+# destroy the refusal on its way. Two seconds and a megabyte let it read first.
+LINGER_S: Final = 2
+LINGER_BYTES_MAX: Final = 1024 * 1024
+
+
+class Site(Protocol):
+    """The worker around its client connections."""
+
+    dispatcher: Dispatcher
+    connections: set["ClientConnection"]
+
+
+class ClientConnection(asyncio.Protocol):
+    """Serves one request at a time; what a client pipelines waits unread."""
+
+    __slots__ = (
+        "_backlog",
+        "_deadline_s",
+        "_dispatcher",
+        "_exchange",
+        "_lingered_bytes",
+        "_lingering",
+        "_parser",
+        "_queue",
+        "_reading_paused",
+        "_site",
+        "_timeout_s",
+        "_transport",
+        "_undrained_at_loss",
+        "lost",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._dispatcher = site.dispatcher
+        settings = site.dispatcher.relay.settings
+        self._timeout_s = settings.client_timeout_s
+        self._parser = RequestParser(
+            head_bytes_max=settings.head_bytes_max, body_bytes_max=settings.body_bytes_max
+        )
+        self._exchange: Exchange | None = None
+        self._queue: deque[Request] = deque()
+        self._backlog: list[bytes] = []
+        self._reading_paused = False
+        self._lingering = False
+        self._lingered_bytes = 0
+        self._undrained_at_loss = False
+        self.lost = False
+        self._deadline_s = self._dispatcher.relay.now_s + self._timeout_s
+
+    # -- asyncio.Protocol ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._site.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone; with an exception, what was buffered never left."""
+        self.lost = True
+        self._undrained_at_loss = exc is not None
+        self._site.connections.discard(self)
+        self._queue.clear()
+        self._backlog.clear()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.client_gone()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request, or of the next one while the last is still running."""
+        if self._lingering:
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > LINGER_BYTES_MAX:
+                self._transport.abort()
+            return
+        if self._exchange is not None:
+            self._backlog.append(data)
+            if not self._reading_paused:
+                self._reading_paused = True
+                self._transport.pause_reading()
+            return
+        self._take(data)
+
+    def pause_writing(self) -> None:
+        """The client does not take what we send: stop reading from the upstream."""
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def _take(self, data: bytes) -> None:
+        parser = self._parser
+        requests = parser.feed(data)
+        if requests:
+            self._queue.extend(requests)
+            self._serve()
+        elif parser.wants_continue:
+            parser.wants_continue = False
+            self._transport.write(heads.CONTINUE)
+            self._extend_deadline()
+        elif parser.in_body:
+            self._extend_deadline()
+
+    def _serve(self) -> None:
+        queue = self._queue
+        while queue and self._exchange is None and not self._lingering:
+            request = queue.popleft()
+            answer = self._dispatcher.handle(request, self)
+            if type(answer) is bytes:
+                self._transport.write(answer)
+                self._after_answer(request)
+            else:
+                self._exchange = cast(Exchange, answer)
+
+    def _after_answer(self, request: Request) -> None:
+        if request.refusal is not None:
+            self._linger()
+        elif not request.keep_alive or self._dispatcher.draining:
+            self._queue.clear()
+            self._transport.close()
+        else:
+            self._extend_deadline()
+
+    def _linger(self) -> None:
+        """Say no more, but read on for a moment, so that the refusal arrives."""
+        self._queue.clear()
+        self._lingering = True
+        self._deadline_s = self._dispatcher.relay.now_s + LINGER_S
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def _extend_deadline(self) -> None:
+        self._deadline_s = self._dispatcher.relay.now_s + self._timeout_s
+
+    # -- ClientPort ------------------------------------------------------------------------------
+
+    @property
+    def drained(self) -> bool:
+        """Whether every byte written has been handed to the kernel."""
+        if self.lost:
+            return not self._undrained_at_loss
+        return self._transport.get_write_buffer_size() == 0
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; nothing happens once the client is gone."""
+        if not self.lost and data:
+            self._transport.write(data)
+
+    def abort(self) -> None:
+        """Drop the connection now."""
+        self._transport.abort()
+
+    def exchange_done(self, *, keep_alive: bool) -> None:
+        """The exchange has written its last byte: take the next request or close."""
+        self._exchange = None
+        if self.lost:
+            return
+        if not keep_alive or self._dispatcher.draining:
+            self._queue.clear()
+            self._backlog.clear()
+            self._transport.close()
+            return
+        self._extend_deadline()
+        if self._queue:
+            self._serve()
+        if self._reading_paused and self._exchange is None:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        backlog, self._backlog = self._backlog, []
+        self._reading_paused = False
+        self._transport.resume_reading()
+        self._take(b"".join(backlog))
+
+    # -- time ------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether an exchange is running."""
+        return self._exchange is not None
+
+    def tick(self) -> None:
+        """Once a second: close a connection that has been idle, or silent in mid-request."""
+        relay = self._dispatcher.relay
+        if self._exchange is not None or relay.now_s <= self._deadline_s:
+            return
+        if self._lingering:
+            self._transport.abort()
+        elif self._parser.mid_request:
+            late = refused("request_timeout", "The request did not arrive in time.")
+            self._queue.append(Request(refusal=late))
+            self._serve()
+        else:
+            self._transport.close()
+
+    def close_if_idle(self) -> None:
+        """The worker drains: a connection without a request has no reason to stay."""
+        if self._exchange is None and not self._parser.mid_request:
+            self._transport.close()

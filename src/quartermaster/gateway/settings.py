@@ -1,0 +1,52 @@
+"""What an operator may set about the gateway; every default is a named limit with its reason."""
+
+import msgspec
+
+# Ports 847x are unassigned by IANA; the console has 8470 and the embedded model 8472.
+PORT = 8471
+# Prompts of ten million characters fit; a larger body is a file and belongs to a file endpoint.
+BODY_BYTES_MAX = 16 * 1024 * 1024
+# nginx allows 4 x 8 KiB, Node 16 KiB; keys and traces fit many times over.
+HEAD_BYTES_MAX = 32 * 1024
+# A base64 image or audio answer stays under this; above it something is wrong upstream.
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+# One SSE frame holds one delta; base64 audio frames are the longest seen, well under 1 MiB.
+FRAME_BYTES_MAX = 8 * 1024 * 1024
+# A TCP handshake over the widest network takes under a second; five cover two lost SYNs.
+CONNECT_TIMEOUT_S = 5
+# The OpenAI SDK waits ten minutes for an answer; giving up before the client loses paid work.
+FIRST_BYTE_TIMEOUT_S = 600
+# Between two chunks of a running stream: reasoning models pause for a minute at most.
+IDLE_TIMEOUT_S = 120
+# How long a client may take to send a head or a body, and how long an idle connection is kept.
+CLIENT_TIMEOUT_S = 75
+# Uvicorn and many model servers close idle connections after 5 s; leaving first avoids the race.
+UPSTREAM_IDLE_S = 4
+# File descriptors: 4,096 upstream plus as many clients stay under Debian's hard limit.
+UPSTREAM_CONNECTIONS_MAX = 4_096
+# Kubernetes and systemd kill after 30 s and 90 s; leave time to sync the log after the last answer.
+DRAIN_TIMEOUT_S = 25
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of every gateway worker on this machine."""
+
+    host: str = "127.0.0.1"
+    port: int = PORT
+    workers: int = 1
+    app_prefix: str = "gateway"
+    """Worker n keeps its log under `<app_prefix>-<n>`; name it per machine when machines share a
+    usage table."""
+    tls_certificate: str = ""
+    """PEM chain; empty serves plain HTTP (behind nginx or Envoy, or on loopback)."""
+    tls_key: str = ""
+    body_bytes_max: int = BODY_BYTES_MAX
+    head_bytes_max: int = HEAD_BYTES_MAX
+    answer_bytes_max: int = ANSWER_BYTES_MAX
+    connect_timeout_s: int = CONNECT_TIMEOUT_S
+    first_byte_timeout_s: int = FIRST_BYTE_TIMEOUT_S
+    idle_timeout_s: int = IDLE_TIMEOUT_S
+    client_timeout_s: int = CLIENT_TIMEOUT_S
+    upstream_idle_s: int = UPSTREAM_IDLE_S
+    upstream_connections_max: int = UPSTREAM_CONNECTIONS_MAX
+    drain_timeout_s: int = DRAIN_TIMEOUT_S

@@ -1,0 +1,57 @@
+"""Follow the snapshot file: a new version is taken at the next look, an older one never."""
+
+from pathlib import Path
+
+from quartermaster.gateway.index import Index, build
+from quartermaster.kernel.errors import QuartermasterError
+from quartermaster.kernel.snapshot import Snapshot, decode
+
+
+class SnapshotFollower:
+    """Looks at one file.
+
+    A file that cannot be used leaves the last good snapshot in force, and `error` says why; a
+    lower version is refused, because a late writer must not lift a suspension.
+
+    Args:
+        path: the snapshot file.
+        secrets_root: folder that relative secret files are looked up in.
+    """
+
+    def __init__(self, path: Path, secrets_root: Path) -> None:
+        self._path = path
+        self._secrets_root = secrets_root
+        self._seen: tuple[int, int, int] | None = None
+        self._version = -1
+        self.error = ""
+
+    def poll(self) -> Index | None:
+        """The index of a newer snapshot, or None when there is none."""
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            self.error = f"there is no snapshot at {self._path}"
+            return None
+        seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        if seen == self._seen:
+            return None
+        self._seen = seen
+        try:
+            snapshot = decode(self._path.read_bytes())
+            if snapshot.version < self._version:
+                self.error = f"version {snapshot.version} is older than {self._version}"
+                return None
+            index = build(snapshot, self._secrets(snapshot))
+        except (QuartermasterError, OSError, ValueError) as error:
+            self.error = str(error)
+            return None
+        self._version = snapshot.version
+        self.error = ""
+        return index
+
+    def _secrets(self, snapshot: Snapshot) -> dict[str, str]:
+        return {
+            deployment.name: (self._secrets_root / deployment.secret_file).read_text().strip()
+            for deployment in snapshot.deployments
+            if deployment.secret_file
+        }

@@ -1,0 +1,213 @@
+"""Incremental scanner of a chat completion stream.
+
+It forwards whole frames as they come, counts content deltas, keeps the vendor's usage, and holds
+back the last frames (usage, `[DONE]`) until the relay may release them. Decoding the few fields
+with msgspec takes 0.3 µs a frame, less than three substring searches, and cannot be fooled by
+text that looks like JSON.
+
+Source: html.spec.whatwg.org, 9.2.6 (event stream framing).
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from quartermaster.kernel.errors import UpstreamError
+
+_BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n|\r\r")
+_LINE: Final = re.compile(rb"\r\n|\n|\r")
+DONE: Final = b"[DONE]"
+
+_ABSENT: Final = msgspec.Raw(b"")
+# What carries no content: absent, null, an empty string, an empty list.
+_EMPTY: Final = frozenset((b"", b"null", b'""', b"[]"))
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: msgspec.Raw = _ABSENT
+    tool_calls: msgspec.Raw = _ABSENT
+    reasoning_content: msgspec.Raw = _ABSENT
+    reasoning: msgspec.Raw = _ABSENT
+    refusal: msgspec.Raw = _ABSENT
+    function_call: msgspec.Raw = _ABSENT
+    audio: msgspec.Raw = _ABSENT
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Frame(msgspec.Struct, gc=False):
+    id: str | None = None
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = _ABSENT
+    error: msgspec.Raw = _ABSENT
+
+
+class _OddFrame(msgspec.Struct, gc=False):
+    """The parts of a frame that matter even when its choices have a shape we do not know."""
+
+    choices: msgspec.Raw = _ABSENT
+    usage: msgspec.Raw = _ABSENT
+    error: msgspec.Raw = _ABSENT
+
+
+_decode_frame = msgspec.json.Decoder(_Frame).decode
+_decode_odd_frame = msgspec.json.Decoder(_OddFrame).decode
+
+
+def _carries_content(delta: _Delta) -> bool:
+    if bytes(delta.content) not in _EMPTY:
+        return True
+    return any(
+        bytes(field) not in _EMPTY
+        for field in (
+            delta.tool_calls,
+            delta.reasoning_content,
+            delta.reasoning,
+            delta.refusal,
+            delta.function_call,
+            delta.audio,
+        )
+    )
+
+
+class SseScanner:
+    """Scans one stream.
+
+    Args:
+        keep_usage: the client asked for the usage frame; otherwise a frame that holds nothing
+            but usage is dropped.
+        frame_bytes_max: bound of one frame and so of what is kept between two feeds.
+    """
+
+    __slots__ = (
+        "_keep_usage",
+        "_max",
+        "_tail",
+        "deltas",
+        "done",
+        "error",
+        "finish_reason",
+        "held",
+        "upstream_id",
+        "usage",
+    )
+
+    def __init__(self, *, keep_usage: bool, frame_bytes_max: int) -> None:
+        self._keep_usage = keep_usage
+        self._max = frame_bytes_max
+        self._tail = b""
+        self.deltas = 0
+        self.done = False
+        self.error = False
+        self.finish_reason = ""
+        self.upstream_id = ""
+        self.usage = b""
+        self.held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes to forward now; what must wait is appended to `held`.
+
+        Bytes after `[DONE]` are dropped.
+
+        Raises:
+            UpstreamError: a frame longer than `frame_bytes_max`.
+        """
+        if self.done:
+            return b""
+        tail_bytes = len(self._tail)
+        if tail_bytes:
+            data = self._tail + data
+        # A blank line may straddle the border, by at most three bytes.
+        forward, rest = self._scan(data, max(tail_bytes - 3, 0))
+        if len(rest) > self._max:
+            raise UpstreamError("the model server sent a stream frame without end")
+        self._tail = rest
+        return forward
+
+    def finish(self) -> bytes:
+        """The stream ended: take a last frame whose blank line is missing."""
+        rest, self._tail = self._tail.strip(b"\r\n"), b""
+        if not rest or self.done:
+            return b""
+        return self.feed(rest + b"\n\n")
+
+    def _scan(self, data: bytes, search_from: int) -> tuple[bytes, bytes]:
+        forward: list[bytes] = []
+        with_returns = b"\r" in data
+        start = kept = 0
+        while not self.done:
+            if with_returns:
+                match = _BLANK_LINE.search(data, max(start, search_from))
+                if match is None:
+                    break
+                stop, end = match.span()
+            else:
+                stop = data.find(b"\n\n", max(start, search_from))
+                if stop < 0:
+                    break
+                end = stop + 2
+            if not self._frame(data[start:stop]):
+                forward.append(data[kept:start])
+                self._hold(data[start:end])
+                kept = end
+            start = end
+        if kept == 0 and start == len(data):
+            return data, b""
+        forward.append(data[kept:start])
+        return b"".join(forward), b"" if self.done else data[start:]
+
+    def _hold(self, frame: bytes) -> None:
+        if self.done or self._keep_usage:
+            self.held += frame
+
+    def _frame(self, frame: bytes) -> bool:
+        """Look at one frame; whether it may be forwarded now."""
+        payload = _payload(frame)
+        if payload is None:
+            return True
+        if payload == DONE:
+            self.done = True
+            return False
+        try:
+            seen = _decode_frame(payload)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return self._odd_frame(payload)
+        if seen.id and not self.upstream_id:
+            self.upstream_id = seen.id
+        choices = seen.choices
+        if choices:
+            for choice in choices:
+                if choice.finish_reason:
+                    self.finish_reason = choice.finish_reason
+                if choice.delta is not None and _carries_content(choice.delta):
+                    self.deltas += 1
+        return self._note(bytes(seen.usage), bytes(seen.error), bare=not choices)
+
+    def _odd_frame(self, payload: bytes) -> bool:
+        try:
+            odd = _decode_odd_frame(payload)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return True
+        return self._note(bytes(odd.usage), bytes(odd.error), bare=bytes(odd.choices) in _EMPTY)
+
+    def _note(self, usage: bytes, error: bytes, *, bare: bool) -> bool:
+        if error not in _EMPTY:
+            self.error = True
+        if usage in _EMPTY:
+            return True
+        self.usage = usage
+        return not bare
+
+
+def _payload(frame: bytes) -> bytes | None:
+    """The joined data lines of a frame, or None for a comment or an event without data."""
+    if frame.startswith(b"data:") and b"\n" not in frame and b"\r" not in frame:
+        return frame[5:].strip()
+    lines = [
+        line[5:].removeprefix(b" ") for line in _LINE.split(frame) if line.startswith(b"data:")
+    ]
+    return b"\n".join(lines).strip() if lines else None

@@ -1,0 +1,80 @@
+"""What a worker says about itself each second, in a file that anyone may read."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from quartermaster.kernel.errors import IntegrityError
+
+WorkerState = Literal["serving", "draining", "stopped"]
+
+
+class Tallies:
+    """Counters of one worker since its start."""
+
+    __slots__ = ("failures", "refusals", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        """Admitted requests."""
+        self.refusals: dict[str, int] = {}
+        """Requests refused before they were opened, by error code."""
+        self.failures: dict[str, int] = {}
+        """Opened requests that ended without a complete answer, by reason."""
+
+    def refused(self, code: str) -> None:
+        """Count a refusal."""
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+
+    def failed(self, reason: str) -> None:
+        """Count a failure."""
+        self.failures[reason] = self.failures.get(reason, 0) + 1
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """One worker at one moment; `snapshot_version` is its acknowledgement."""
+
+    app_id: str
+    worker: int
+    pid: int
+    host: str
+    port: int
+    state: WorkerState
+    started_at: int
+    at: int
+    snapshot_version: int | None
+    snapshot_error: str
+    """Empty, or why the newest snapshot file could not be taken."""
+    wal_writable: bool
+    connections: int
+    upstream_connections: int
+    in_flight: int
+    requests: int
+    requests_per_s: int
+    refusals: dict[str, int]
+    failures: dict[str, int]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker takes requests."""
+        return self.state == "serving" and self.snapshot_version is not None and self.wal_writable
+
+
+def write_status(path: Path, status: WorkerStatus) -> None:
+    """Replace the status file atomically; not synced, because it is about now."""
+    beside = path.with_suffix(".new")
+    beside.write_bytes(msgspec.json.encode(status))
+    beside.replace(path)
+
+
+def read_status(path: Path) -> WorkerStatus:
+    """The status in a file.
+
+    Raises:
+        IntegrityError: not a status file.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=WorkerStatus)
+    except msgspec.DecodeError as error:
+        raise IntegrityError(f"{path} is not a worker status: {error}") from error

@@ -1,0 +1,185 @@
+"""A streaming exchange: frames go on as they come, the last ones wait for the close record."""
+
+from typing import Final
+
+from quartermaster.gateway import heads, meter
+from quartermaster.gateway.exchange import Exchange, Home
+from quartermaster.gateway.meter import Life, Metered
+from quartermaster.gateway.ports import ClientPort
+from quartermaster.gateway.refusals import error_body
+from quartermaster.gateway.responses import ResponseParser
+from quartermaster.gateway.route import Target
+from quartermaster.gateway.settings import FRAME_BYTES_MAX
+from quartermaster.gateway.sse import SseScanner
+from quartermaster.gateway.wire import ChatCall
+from quartermaster.kernel.errors import RefusedError, UpstreamError
+from quartermaster.kernel.events import Progress
+from quartermaster.kernel.snapshot import KeyGrant
+
+_EVENT_STREAM: Final = b"text/event-stream"
+_OK: Final = 200
+
+
+class StreamExchange(Exchange):
+    """Relays server-sent events; answers that are no stream go the plain way."""
+
+    __slots__ = ("_progressed_deltas", "_streaming", "paused", "scanner")
+
+    def __init__(
+        self,
+        home: Home,
+        client: ClientPort,
+        request_id: str,
+        grant: KeyGrant,
+        target: Target,
+        call: ChatCall,
+        *,
+        keep_alive: bool,
+        http_1_0: bool,
+        now: int,
+    ) -> None:
+        # An HTTP/1.0 stream has no length and no chunks: only closing ends it.
+        super().__init__(
+            home,
+            client,
+            request_id,
+            grant,
+            target,
+            call,
+            keep_alive=keep_alive and not http_1_0,
+            http_1_0=http_1_0,
+            now=now,
+        )
+        self.scanner = SseScanner(keep_usage=call.asks_usage, frame_bytes_max=FRAME_BYTES_MAX)
+        self.paused = False
+        self._streaming = False
+        self._progressed_deltas = 0
+
+    def upstream_data(self, parser: ResponseParser) -> None:
+        """Bytes of the response have been parsed: forward whole frames at once."""
+        if not self._streaming:
+            if not (
+                parser.head_done
+                and parser.status == _OK
+                and parser.content_type[: len(_EVENT_STREAM)].lower() == _EVENT_STREAM
+            ):
+                super().upstream_data(parser)
+                return
+            if self.life is Life.SENT:
+                self._begin()
+        if parser.complete:
+            self.upstream = None
+        if self.life is not Life.ANSWERING:
+            return
+        self.extend_deadline()
+        try:
+            forward = self.scanner.feed(parser.take_body())
+            if parser.complete:
+                forward += self.scanner.finish()
+        except UpstreamError as error:
+            self.fail("upstream_malformed", str(error))
+            return
+        if forward:
+            self.client.write(heads.chunk(forward) if self.chunked else forward)
+        if self.scanner.done or parser.complete:
+            self._stream_ends()
+
+    def _begin(self) -> None:
+        self._streaming = True
+        self.answer_begins()
+        self.client.write(
+            heads.stream(
+                self.request_id,
+                date=self.home.date,
+                connection=self.connection,
+                chunked=self.chunked,
+            )
+        )
+
+    def _stream_ends(self) -> None:
+        """`[DONE]`, or the end of the body: clean only if the model said that it had finished."""
+        scanner = self.scanner
+        if self.upstream is not None:
+            self.upstream.detach()
+            self.upstream = None
+        if not (scanner.done or scanner.finish_reason or scanner.usage or scanner.error):
+            self.fail("upstream_dropped", "The model server ended the stream early.")
+            return
+        metered = self._metered()
+        failure = "upstream_error" if scanner.error else metered.note
+        held = b"" if scanner.error else scanner.held
+        if scanner.error:
+            # The client has read the error frame; a [DONE] after it would make it look whole.
+            self.keep_alive = False
+        elif self.chunked:
+            held = (heads.chunk(held) if held else b"") + heads.CHUNKS_END
+        self.final = held
+        self.close(
+            _OK,
+            metered,
+            usage=scanner.usage,
+            finish_reason=scanner.finish_reason,
+            upstream_id=scanner.upstream_id,
+            failure=failure,
+        )
+
+    def _metered(self) -> Metered:
+        usage = self.scanner.usage
+        return meter.believed(usage) or meter.estimated(
+            usage, self.call.input_bytes, self.scanner.deltas
+        )
+
+    # -- the ends that are not clean -------------------------------------------------------------
+
+    def refusal_bytes(self, refusal: RefusedError) -> bytes:
+        """Once the head is out: an error frame, and no end of the body after it."""
+        if not self._streaming:
+            return super().refusal_bytes(refusal)
+        self.keep_alive = False
+        frame = b"data: %b\n\n" % error_body(refusal)
+        return heads.chunk(frame) if self.chunked else frame
+
+    def delivered_so_far(self) -> Metered:
+        """The frames that were forwarded."""
+        return self._metered() if self._streaming else super().delivered_so_far()
+
+    def delivered_chunks(self) -> int:
+        """Content deltas handed to the client's transport."""
+        return self.scanner.deltas
+
+    def status_if_gone(self) -> int:
+        """200 once the head was sent."""
+        return _OK if self._streaming else super().status_if_gone()
+
+    def counts_if_gone(self) -> Metered:
+        """The vendor's usage if it arrived, else the deltas that went out."""
+        return self._metered() if self._streaming else super().counts_if_gone()
+
+    # -- flow control and time -------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """The client does not keep up."""
+        self.paused = True
+        super().pause()
+
+    def resume(self) -> None:
+        """The client's buffer has drained."""
+        self.paused = False
+        super().resume()
+
+    def tick(self) -> None:
+        """Once a second: record progress, and give up on whoever stands still."""
+        scanner = self.scanner
+        if self.life is Life.ANSWERING and scanner.deltas > self._progressed_deltas:
+            self._progressed_deltas = scanner.deltas
+            metered = self._metered()
+            self.home.wal.progressed(
+                self.handle,
+                Progress(self.home.clock(), scanner.deltas, metered.counts, metered.source),
+            )
+        if self.paused and self.life is Life.ANSWERING:
+            if self.home.now_s > self.deadline_s:
+                # It is the client that stands still: hang up, which closes the record.
+                self.client.abort()
+            return
+        super().tick()

@@ -1,0 +1,227 @@
+"""Keep-alive connections to model servers: an asyncio protocol around the response parser."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Final, cast
+
+from quartermaster.gateway.exchange import Exchange
+from quartermaster.gateway.responses import ResponseParser
+from quartermaster.gateway.route import Origin
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.kernel.errors import UpstreamError
+
+# A response that goes on after [DONE] is only its chunked terminator; a second is generous.
+DETACHED_S: Final = 2
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection; carries one exchange at a time."""
+
+    __slots__ = (
+        "_exchange",
+        "_paused",
+        "_pool",
+        "_transport",
+        "deadline_s",
+        "detached",
+        "origin",
+        "parser",
+        "uses",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, pool: "UpstreamPool", origin: Origin) -> None:
+        self._pool = pool
+        self.origin = origin
+        self.parser = ResponseParser()
+        self._exchange: Exchange | None = None
+        self._paused = False
+        self.detached = False
+        self.uses = 0
+        self.deadline_s = 0
+
+    def start(self, exchange: Exchange) -> None:
+        """Send the exchange's request."""
+        self._exchange = exchange
+        self.uses += 1
+        self._transport.write(exchange.sent(self))
+
+    # -- asyncio.Protocol ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._pool.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the response."""
+        exchange = self._exchange
+        parser = self.parser
+        if exchange is None and not self.detached:
+            self._transport.abort()  # nobody asked
+            return
+        try:
+            parser.feed(data)
+        except UpstreamError as error:
+            self._transport.abort()
+            self._exchange = None
+            if exchange is not None:
+                exchange.upstream = None
+                exchange.fail(
+                    "upstream_malformed", f"{error.message[:1].upper()}{error.message[1:]}."
+                )
+            return
+        if parser.complete:
+            self._exchange = None
+            if exchange is not None:
+                exchange.upstream_data(parser)
+            self._reuse()
+        elif exchange is not None:
+            exchange.upstream_data(parser)
+        else:
+            parser.take_body()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer closed, or we did."""
+        del exc  # why it broke does not change what the client is told
+        self._pool.forget(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return
+        if self.parser.eof():
+            exchange.upstream_data(self.parser)
+        else:
+            exchange.upstream_lost(self.parser, reused=self.uses > 1)
+
+    def _reuse(self) -> None:
+        self.detached = False
+        if not self.parser.keep_alive:
+            self._transport.close()
+            return
+        if self._paused:
+            self.resume()
+        self.parser.reset()
+        self._pool.put_back(self)
+
+    # -- UpstreamPort ----------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Stop reading: the client does not keep up."""
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Drop the connection now."""
+        self._exchange = None
+        self._transport.abort()
+
+    def detach(self) -> None:
+        """The exchange needs no more bytes; read the rest of the response unseen."""
+        self._exchange = None
+        self.detached = True
+        self.deadline_s = self._pool.now_s + DETACHED_S
+        self.resume()
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self._transport.close()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection is on its way out."""
+        return self._transport.is_closing()
+
+
+class UpstreamPool:
+    """All upstream connections of a worker; the most recently used is taken first.
+
+    Args:
+        loop: the worker's loop.
+        settings: limits and time-outs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: GatewaySettings) -> None:
+        self._loop = loop
+        self._settings = settings
+        self._idle: dict[Origin, list[UpstreamConnection]] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._tls: ssl.SSLContext | None = None
+        self.connections: set[UpstreamConnection] = set()
+        self.now_s = 0
+
+    def send(self, exchange: Exchange, fresh: bool) -> None:
+        """Send the exchange over an idle connection, or over a new one."""
+        idle = self._idle.get(exchange.target.origin)
+        while idle and not fresh:
+            connection = idle.pop()
+            if not connection.is_closing:
+                connection.start(exchange)
+                return
+        if len(self.connections) + len(self._connecting) >= self._settings.upstream_connections_max:
+            exchange.fail("upstream_saturated", "All connections to the model server are in use.")
+            return
+        task = self._loop.create_task(self._connect(exchange))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, exchange: Exchange) -> None:
+        origin = exchange.target.origin
+        factory: Callable[[], UpstreamConnection] = lambda: UpstreamConnection(self, origin)  # noqa: E731
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                _, connection = await self._loop.create_connection(
+                    factory, origin.host, origin.port, ssl=self._context(origin)
+                )
+        except (OSError, TimeoutError):
+            exchange.fail("upstream_unreachable", "The model server cannot be reached.")
+            return
+        if exchange.awaits_upstream:
+            connection.start(exchange)
+        else:
+            self.put_back(connection)
+
+    def _context(self, origin: Origin) -> ssl.SSLContext | None:
+        if not origin.tls:
+            return None
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def put_back(self, connection: UpstreamConnection) -> None:
+        """The connection is free again."""
+        connection.deadline_s = self.now_s + self._settings.upstream_idle_s
+        self._idle.setdefault(connection.origin, []).append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """The connection is gone."""
+        self.connections.discard(connection)
+        idle = self._idle.get(connection.origin)
+        if idle and connection in idle:
+            idle.remove(connection)
+
+    def tick(self, monotonic_s: float) -> None:
+        """Once a second: close what has been idle, or detached, for too long."""
+        self.now_s = int(monotonic_s)
+        for idle in self._idle.values():
+            while idle and idle[0].deadline_s < self.now_s:
+                idle.pop(0).close()
+        for connection in list(self.connections):
+            if connection.detached and connection.deadline_s < self.now_s:
+                connection.abort()
+
+    async def aclose(self) -> None:
+        """Drop every connection."""
+        for task in list(self._connecting):
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        for connection in list(self.connections):
+            connection.abort()

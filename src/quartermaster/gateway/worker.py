@@ -1,0 +1,263 @@
+"""One gateway process: sockets, timers and signals around the relay."""
+
+import asyncio
+import gc
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from quartermaster.gateway.dispatch import Dispatcher
+from quartermaster.gateway.relay import Relay
+from quartermaster.gateway.server import ClientConnection
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.gateway.snapshots import SnapshotFollower
+from quartermaster.gateway.status import Tallies, WorkerState, WorkerStatus, write_status
+from quartermaster.gateway.upstream import UpstreamPool
+from quartermaster.kernel.clock import system_clock
+from quartermaster.kernel.errors import ConfigError, UnavailableError
+from quartermaster.kernel.ids import PEPPER_BYTES
+from quartermaster.kernel.snapshot import SNAPSHOT_POLL_S
+from quartermaster.usage.settings import UsageSettings
+from quartermaster.usage.wal import Wal
+
+# Status, time-outs and the Date header need no finer grain.
+TICK_S: Final = 1.0
+# How often a draining worker looks whether its last exchange has ended.
+DRAIN_POLL_S: Final = 0.02
+# Connections waiting in accept(): a burst of reconnecting clients after a restart.
+ACCEPT_BACKLOG: Final = 1_024
+# The default of 700 allocations scans live exchanges thousands of times a second for nothing:
+# they are freed by reference counts.
+GC_GENERATION_0: Final = 50_000
+# The log's sync thread waits for the interpreter lock after each disk sync; the default of 5 ms
+# would be added to every answer under load.
+SWITCH_INTERVAL_S: Final = 0.0005
+
+
+class Worker:
+    """The state of one gateway process.
+
+    Args:
+        settings: limits, address, time-outs.
+        usage: settings of the write-ahead log.
+        var: root of the data folder.
+        number: of this worker on this machine, from 0.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, usage: UsageSettings, var: Path, number: int
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._number = number
+        self._loop = loop
+        self.app_id = f"{settings.app_prefix}-{number}"
+        pepper = _pepper(var / "secrets" / "key_pepper")
+        self._wal = Wal.open(var / "wal" / self.app_id, settings=usage, loop=loop, now=system_clock)
+        self._pool = UpstreamPool(loop, settings)
+        self._tallies = Tallies()
+        self._relay = Relay(
+            wal=self._wal,
+            settings=settings,
+            clock=system_clock,
+            tallies=self._tallies,
+            call_soon=loop.call_soon,
+            call_later=loop.call_later,
+            dial=self._pool.send,
+        )
+        self.dispatcher = Dispatcher(self._relay, pepper)
+        self.connections: set[ClientConnection] = set()
+        self._follower = SnapshotFollower(var / "snapshot.json", var)
+        self._status_path = var / "status" / f"{self.app_id}.json"
+        self._status_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._started_at = system_clock()
+        self._requests_at_tick = 0
+        self._requests_per_s = 0
+        self._port = settings.port
+        self._state: WorkerState = "serving"
+        self._stopping = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Serve until a signal asks to stop, then drain."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stopping.set)
+        self._poll_snapshot()
+        server = await self._listen()
+        self._port = server.sockets[0].getsockname()[1]
+        timers = [
+            self._loop.create_task(self._each(SNAPSHOT_POLL_S, self._poll_snapshot)),
+            self._loop.create_task(self._each(TICK_S, self._tick)),
+        ]
+        self._write_status()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_GENERATION_0)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        await self._until_stopped(timers)
+        server.close()
+        await self._drain()
+        for timer in timers:
+            timer.cancel()
+        await asyncio.gather(*timers, return_exceptions=True)
+        await self._pool.aclose()
+        await self._wal.aclose()
+        self._state = "stopped"
+        self._write_status()
+
+    async def _until_stopped(self, timers: list["asyncio.Task[None]"]) -> None:
+        """A timer that dies stops the worker: without it suspensions would not arrive."""
+        stop = self._loop.create_task(self._stopping.wait())
+        done, _ = await asyncio.wait((stop, *timers), return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        for task in done:
+            if task is not stop:
+                task.result()
+
+    async def _listen(self) -> asyncio.Server:
+        settings = self._settings
+        try:
+            return await self._loop.create_server(
+                lambda: ClientConnection(self),
+                settings.host,
+                settings.port,
+                reuse_port=True,
+                backlog=ACCEPT_BACKLOG,
+                ssl=_tls(settings),
+            )
+        except OSError as error:
+            raise UnavailableError(
+                f"the gateway cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+                hint="stop the program that uses the port, or set gateway.port to a free one",
+            ) from error
+
+    async def _each(self, seconds: float, do: Callable[[], None]) -> None:
+        while True:
+            do()
+            await asyncio.sleep(seconds)
+
+    def _poll_snapshot(self) -> None:
+        index = self._follower.poll()
+        if index is not None:
+            self.dispatcher.index = index
+            self._relay.end_barred(index)
+            self._write_status()
+
+    def _tick(self) -> None:
+        now_s = self._loop.time()
+        self._pool.tick(now_s)
+        self._relay.tick(now_s)
+        for connection in list(self.connections):
+            connection.tick()
+        requests = self._tallies.requests
+        self._requests_per_s = requests - self._requests_at_tick
+        self._requests_at_tick = requests
+        self._write_status()
+
+    async def _drain(self) -> None:
+        """Let running requests end; take no new connection, keep no idle one."""
+        self._state = "draining"
+        self.dispatcher.draining = True
+        self._write_status()
+        deadline = self._loop.time() + self._settings.drain_timeout_s
+        while self._loop.time() < deadline:
+            for connection in list(self.connections):
+                connection.close_if_idle()
+            if self._relay.idle and not any(c.busy for c in self.connections):
+                break
+            await asyncio.sleep(DRAIN_POLL_S)
+        for connection in list(self.connections):
+            connection.abort()
+
+    def _write_status(self) -> None:
+        index = self.dispatcher.index
+        write_status(
+            self._status_path,
+            WorkerStatus(
+                app_id=self.app_id,
+                worker=self._number,
+                pid=os.getpid(),
+                host=self._settings.host,
+                port=self._port,
+                state=self._state,
+                started_at=self._started_at,
+                at=system_clock(),
+                snapshot_version=None if index is None else index.version,
+                snapshot_error=self._follower.error,
+                wal_writable=self._wal.writable,
+                connections=len(self.connections),
+                upstream_connections=len(self._pool.connections),
+                in_flight=len(self._relay.active),
+                requests=self._tallies.requests,
+                requests_per_s=self._requests_per_s,
+                refusals=self._tallies.refusals,
+                failures=self._tallies.failures,
+            ),
+        )
+
+
+def _pepper(path: Path) -> bytes:
+    try:
+        pepper = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(
+            f"the key pepper {path} cannot be read: {error.strerror}",
+            hint="run `quartermaster up`, which makes it, or restore it from the backup",
+        ) from error
+    if len(pepper) != PEPPER_BYTES:
+        raise ConfigError(
+            f"the key pepper {path} has {len(pepper)} bytes instead of {PEPPER_BYTES}",
+            hint="restore it from the backup; without it no customer key works",
+        )
+    return pepper
+
+
+def _tls(settings: GatewaySettings) -> ssl.SSLContext | None:
+    if not settings.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"the TLS certificate {settings.tls_certificate} cannot be used: {error}",
+            field="gateway.tls_certificate",
+        ) from error
+    return context
+
+
+def run(
+    settings: GatewaySettings,
+    *,
+    var: Path,
+    worker: int,
+    usage: UsageSettings | None = None,
+) -> int:
+    """Run one worker until SIGTERM or SIGINT; blocks.
+
+    Args:
+        settings: of the gateway.
+        var: root of the data folder.
+        worker: number of this worker on this machine, from 0.
+        usage: settings of the write-ahead log; its defaults when None.
+
+    Returns:
+        The exit code, 0 after a clean drain.
+
+    Raises:
+        UnavailableError: the port, the pepper or the log is not to be had.
+        ConfigError: a setting or the pepper cannot be used.
+        NotDurableError: the log cannot be written.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, usage or UsageSettings(), var, worker))
+    return 0
+
+
+async def _serve(settings: GatewaySettings, usage: UsageSettings, var: Path, worker: int) -> None:
+    await Worker(settings, usage, var, worker).serve()
