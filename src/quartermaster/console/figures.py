@@ -66,8 +66,9 @@ class RankedBar(msgspec.Struct, frozen=True):
 
 
 def stylesheet() -> str:
-    """The figure colours as CSS, for pages that stand alone."""
-    return (files("quartermaster.console") / "static/css/figures.css").read_text("utf-8")
+    """The figure colours as CSS, for pages that stand alone and follow the system's theme."""
+    colours = (files("quartermaster.console") / "static/css/figures.css").read_text("utf-8")
+    return ":root { color-scheme: light dark; }\n" + colours
 
 
 def standalone(figure: str) -> str:

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from quartermaster.kernel.clock import Instant, as_datetime
 from quartermaster.kernel.errors import UsageError
-from quartermaster.kernel.money import EXACT, Money
+from quartermaster.kernel.money import EXACT, Money, exponent
 
 Lang = Literal["de", "en"]
 LANGS: tuple[Lang, ...] = get_args(Lang)
@@ -79,6 +79,16 @@ def money_short(amount: Money, lang: Lang) -> str:
     """The amount to three significant digits, for labels in figures: `$987M`, `1,02 Mrd. $`."""
     whole_digits = len(str(int(abs(amount.decimal))))
     return money_compact(amount, lang, decimals=2 - (whole_digits - 1) % 3)
+
+
+def money_exact(amount: Decimal, currency: str, lang: Lang) -> str:
+    """An exact amount in major units with every digit it has, and at least the minor ones.
+
+    Rated usage is exact until the invoice line: one request can cost `$0.0000031`.
+    """
+    stripped = amount.normalize(EXACT)
+    digits = max(-int(stripped.as_tuple().exponent), exponent(currency))
+    return _with_symbol(number(stripped, lang, decimals=digits), currency, lang)
 
 
 def number_compact(value: int | Decimal, lang: Lang, *, decimals: int = 1) -> str:

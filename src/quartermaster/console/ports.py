@@ -117,11 +117,11 @@ class OverviewFacts(msgspec.Struct, frozen=True):
     """What shares are shares of, in words: "revenue of Azure OpenAI, excl. tax"."""
     total_minor: int
     revenue: tuple[GroupRevenue, ...]
-    """Largest first; the minor units sum to `total_minor`."""
+    """Largest first, at least one; the minor units sum to `total_minor`."""
     effective_number: Decimal
     """1/HHI: how many customers of equal size would be as concentrated."""
     run_rate: tuple[RunRate, ...]
-    """In time order; the last month is `period`."""
+    """In time order, at least one; the last month is `period`."""
     guidance: Guidance | None = None
     origin: Bilingual | None = None
     """Where the book comes from: for a sample its scenario and seed, for a real one the cut."""

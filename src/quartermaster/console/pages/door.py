@@ -1,0 +1,111 @@
+"""Joining by a one-time link, signing in, signing out."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from quartermaster.console.gate import FORBIDDEN, SEE_OTHER
+from quartermaster.console.visit import Visit, local_path
+from quartermaster.kernel.errors import CallerError
+
+PASSWORD_CHARS_MIN = 12
+"""Long beats complicated (NIST SP 800-63B-4 asks for 15 alone, 8 with a second factor)."""
+PASSWORD_CHARS_MAX = 256
+"""Bounds the work of the password hash; a longer one was pasted by mistake."""
+NAME_CHARS_MAX = 64
+"""Fits the header of a phone and every mail address that people use as a name."""
+
+TOO_MANY, UNPROCESSABLE = 429, 422
+
+
+async def sign_in_form(visit: Visit) -> Response:
+    """Show the sign-in form, or go on when the reader is signed in already."""
+    target = local_path(visit.request.query_params.get("next", "/"))
+    if visit.signed_in is not None:
+        return RedirectResponse(target, SEE_OTHER)
+    return await _sign_in_page(visit, target)
+
+
+async def sign_in(visit: Visit) -> Response:
+    """Check name and password and open a session."""
+    target = local_path(visit.form.get("next", "/"))
+    name, password = visit.form.get("name", "").strip(), visit.form.get("password", "")
+    desk, caller = visit.desk, _caller(visit)
+    now = desk.clock()
+    if desk.throttle.blocked(caller, now):
+        return await _sign_in_page(visit, target, "door.throttled", TOO_MANY, name)
+    token = None
+    if name and 0 < len(password) <= PASSWORD_CHARS_MAX and len(name) <= NAME_CHARS_MAX:
+        token = await run_in_threadpool(desk.identity.sign_in, name, password, now)
+    if token is None:
+        desk.throttle.failed(caller, now)
+        return await _sign_in_page(visit, target, "door.wrong", FORBIDDEN, name)
+    desk.throttle.succeeded(caller)
+    visit.open_session(token)
+    return RedirectResponse(target, SEE_OTHER)
+
+
+async def join_form(visit: Visit) -> Response:
+    """Show the form behind a one-time link. The link is used up by sending the form only."""
+    return _join_page(visit)
+
+
+async def join(visit: Visit) -> Response:
+    """Use the link: make the user and open their first session."""
+    name, password = visit.form.get("name", "").strip(), visit.form.get("password", "")
+    if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
+        return _join_page(visit, visit.words("door.bad_name", most=NAME_CHARS_MAX), name)
+    if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
+        message = visit.words("door.bad_password", least=PASSWORD_CHARS_MIN)
+        return _join_page(visit, message, name)
+    if password != visit.form.get("again", ""):
+        return _join_page(visit, visit.words("door.not_again"), name)
+    desk, link = visit.desk, str(visit.request.path_params["token"])
+    try:
+        token = await run_in_threadpool(
+            desk.identity.redeem_link, link, name, password, desk.clock()
+        )
+    except CallerError as error:
+        return _join_page(visit, f"{error.message}. {error.hint}".strip(), name)
+    visit.open_session(token)
+    return RedirectResponse("/", SEE_OTHER)
+
+
+async def sign_out(visit: Visit) -> Response:
+    """End the session here and in the book."""
+    token = visit.request.cookies.get(visit.desk.settings.session_cookie, "")
+    await run_in_threadpool(visit.desk.identity.sign_out, token)
+    visit.close_session()
+    return RedirectResponse("/sign-in", SEE_OTHER)
+
+
+async def _sign_in_page(
+    visit: Visit, target: str, message: str = "", status: int = 200, name: str = ""
+) -> Response:
+    somebody = await run_in_threadpool(visit.desk.identity.has_users)
+    return visit.render(
+        "sign_in.html",
+        status=status,
+        target=target,
+        message=visit.words(message) if message else "",
+        name=name,
+        somebody=somebody,
+        name_chars_max=NAME_CHARS_MAX,
+        password_chars_max=PASSWORD_CHARS_MAX,
+    )
+
+
+def _join_page(visit: Visit, message: str = "", name: str = "") -> Response:
+    return visit.render(
+        "join.html",
+        status=UNPROCESSABLE if message else 200,
+        message=message,
+        name=name,
+        name_chars_max=NAME_CHARS_MAX,
+        password_chars_min=PASSWORD_CHARS_MIN,
+        password_chars_max=PASSWORD_CHARS_MAX,
+    )
+
+
+def _caller(visit: Visit) -> str:
+    client = visit.request.client
+    return client.host if client else ""

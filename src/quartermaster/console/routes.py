@@ -1,0 +1,40 @@
+"""Every address of the console and who may use it. What is not here does not exist."""
+
+from starlette.responses import PlainTextResponse, Response
+
+from quartermaster.console.gate import PUBLIC, SIGNED_IN, STAFF, Page
+from quartermaster.console.pages import definitions, door, overview, preferences
+from quartermaster.console.visit import Visit
+
+STATIC_CACHE = "public, max-age=31536000, immutable"
+"""A static path carries the hash of its content, so it never changes."""
+
+
+async def static_file(visit: Visit) -> Response:
+    """A file of the package under its hashed name."""
+    asset = visit.desk.assets.at(str(visit.request.path_params["path"]))
+    if asset is None:
+        return PlainTextResponse("not found", 404)
+    headers = {"cache-control": STATIC_CACHE}
+    return Response(asset.body, media_type=asset.media_type, headers=headers)
+
+
+async def healthz(visit: Visit) -> Response:
+    """Answers while the process serves; says nothing about anything else."""
+    del visit
+    return PlainTextResponse("ok\n")
+
+
+PAGES: tuple[Page, ...] = (
+    Page("/", overview.overview, STAFF),
+    Page("/live", overview.live_panel, STAFF),
+    Page("/help", definitions.help_page, SIGNED_IN),
+    Page("/preferences", preferences.set_preferences, PUBLIC, ("POST",)),
+    Page("/sign-in", door.sign_in_form, PUBLIC),
+    Page("/sign-in", door.sign_in, PUBLIC, ("POST",)),
+    Page("/join/{token}", door.join_form, PUBLIC),
+    Page("/join/{token}", door.join, PUBLIC, ("POST",)),
+    Page("/sign-out", door.sign_out, SIGNED_IN, ("POST",)),
+    Page("/static/{path:path}", static_file, PUBLIC),
+    Page("/healthz", healthz, PUBLIC),
+)

@@ -1,0 +1,169 @@
+"""One request of one reader: who they are, their language and theme, and how pages are rendered."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+from urllib.parse import urlencode, urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from quartermaster.console import language
+from quartermaster.console.assets import Assets
+from quartermaster.console.language import Words
+from quartermaster.console.ports import Identity, Live, Overview, SignedIn
+from quartermaster.console.settings import ConsoleSettings
+from quartermaster.console.throttle import Throttle
+from quartermaster.kernel.clock import Clock
+
+Theme = Literal["system", "light", "dark"]
+THEMES: tuple[Theme, ...] = get_args(Theme)
+
+PREFERENCE_COOKIE_S = 365 * 86_400
+"""Language and theme are kept for a year; they identify nobody."""
+DOOR_SECRET_BYTES = 32
+"""256 bits, as for sessions: proves that a form sent before sign-in came from our own page."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every page may use."""
+
+    settings: ConsoleSettings
+    identity: Identity
+    overview: Overview
+    live: Live
+    clock: Clock
+    assets: Assets
+    templates: Environment
+    throttle: Throttle
+
+    @property
+    def door_cookie(self) -> str:
+        """Name of the cookie that carries the CSRF secret before a session exists."""
+        return f"{self.settings.session_cookie}_door"
+
+
+@dataclass
+class Visit:
+    """A request with its reader. `cookies` collects what the response will set."""
+
+    request: Request
+    desk: Desk
+    signed_in: SignedIn | None
+    words: Words
+    theme: Theme
+    keys_on: bool
+    csrf: str
+    form: Mapping[str, str] = field(default_factory=dict)
+    cookies: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+
+    @classmethod
+    async def begin(cls, request: Request, desk: Desk) -> "Visit":
+        """Look up the session and the reader's preferences."""
+        token = request.cookies.get(desk.settings.session_cookie, "")
+        signed_in = None
+        if token:
+            signed_in = await run_in_threadpool(desk.identity.session, token, desk.clock())
+        return cls.of(request, desk, signed_in)
+
+    @classmethod
+    def of(cls, request: Request, desk: Desk, signed_in: SignedIn | None) -> "Visit":
+        """The visit of a known reader, or of nobody where the ports cannot be asked."""
+        asked = language.chosen(request.query_params.get("lang"))
+        lang = (
+            asked
+            or language.chosen(request.cookies.get("lang"))
+            or language.negotiated(request.headers.get("accept-language", ""))
+        )
+        theme = request.cookies.get("theme", "")
+        visit = cls(
+            request=request,
+            desk=desk,
+            signed_in=signed_in,
+            words=language.words_of(lang),
+            theme=next((known for known in THEMES if known == theme), "system"),
+            keys_on=request.cookies.get("keys") != "off",
+            csrf=signed_in.csrf if signed_in else request.cookies.get(desk.door_cookie, ""),
+        )
+        if asked:
+            visit.remember("lang", asked)
+        return visit
+
+    @property
+    def wants_fragment(self) -> bool:
+        """Whether htmx asks for a part of a page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def here(self) -> str:
+        """The path of this page with its query but without the language switch."""
+        rest = [(k, v) for k, v in self.request.query_params.multi_items() if k != "lang"]
+        path = self.request.url.path
+        return f"{path}?{urlencode(rest)}" if rest else path
+
+    def in_language(self, lang: str) -> str:
+        """This page in another language."""
+        return f"{self.here}{'&' if '?' in self.here else '?'}lang={lang}"
+
+    def remember(self, cookie: str, value: str) -> None:
+        """Keep a preference in the reader's browser."""
+        self.cookies[cookie] = (value, PREFERENCE_COOKIE_S)
+
+    def open_session(self, token: str) -> None:
+        """Hand the session to the browser, for as long as it is open."""
+        self.cookies[self.desk.settings.session_cookie] = (token, None)
+
+    def close_session(self) -> None:
+        """Take the session away from the browser."""
+        self.cookies[self.desk.settings.session_cookie] = ("", 0)
+
+    def render(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """A page or a part of one."""
+        if not self.csrf:
+            self.csrf = secrets.token_urlsafe(DOOR_SECRET_BYTES)
+            self.cookies[self.desk.door_cookie] = (self.csrf, None)
+        html = self.desk.templates.get_template(template).render(
+            visit=self, t=self.words, asset=self.desk.assets.url, themes=THEMES, **values
+        )
+        return HTMLResponse(html, status)
+
+    def leave(self, response: Response) -> Response:
+        """Set what was collected: cookies that scripts cannot read and other sites cannot send."""
+        secure = self.desk.settings.behind_tls or self.request.url.scheme == "https"
+        for name, (value, seconds) in self.cookies.items():
+            response.set_cookie(
+                name,
+                value,
+                max_age=seconds,
+                path="/",
+                secure=secure,
+                httponly=True,
+                samesite="lax",
+            )
+        return response
+
+
+def local_path(target: str) -> str:
+    """The target when it is a path of this console, otherwise the overview.
+
+    A sign-in page must not send a reader on to another site, however the link was made.
+    """
+    parts = urlsplit(target)
+    plain = target.startswith("/") and not target.startswith(("//", "/\\"))
+    printable = target.isprintable() and "\\" not in target
+    return target if plain and printable and not parts.netloc and not parts.scheme else "/"
+
+
+def environment() -> Environment:
+    """Templates from the package: escaped by default, and an unknown name is an error."""
+    return Environment(
+        loader=PackageLoader("quartermaster.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
