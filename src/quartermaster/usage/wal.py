@@ -1,0 +1,485 @@
+"""The write-ahead log of one gateway worker: nothing is answered in full before it is on disk.
+
+    loop     opened  progressed  closed ──┐        callbacks  delivered
+                 └──── buffer ─ write() ──┤            ↑          │
+    thread                            fdatasync ───────┘          └─ drained → seal
+
+`closed` hands its frame to the next group sync: one `fdatasync` in a thread covers every close
+that was written before it started, thousands under load, and one call back onto the loop tells
+them all. A failed write or sync is never repeated as if it could still succeed (after a failed
+`fsync` the kernel forgets which pages were dirty): the log stops, and the gateway refuses.
+
+A segment that is old or large enough is *rotated*: its successor starts with the `open` frames of
+the requests in flight and their last progress, so that each file can be recovered by itself. The
+old one drains: it is sealed when the last bytes of its closed requests have left, so that an
+ordinary close is never recorded as unconfirmed. A request is closed in exactly one segment, and
+its row comes from its close.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from quartermaster.kernel.clock import Clock
+from quartermaster.kernel.errors import IntegrityError, NotDurableError, UnavailableError
+from quartermaster.kernel.events import Closed, Opened, Progress
+from quartermaster.usage import frames, policy, segment
+from quartermaster.usage.files import OS_FILES, FileLayer, write_all
+from quartermaster.usage.frames import close_frame, open_frame, progress_frame
+from quartermaster.usage.offload import Offload, ThreadOffload
+from quartermaster.usage.recover import recover
+from quartermaster.usage.segment import Head
+from quartermaster.usage.settings import UsageSettings
+
+WhenDurable = Callable[[Exception | None], None]
+
+LOCK_NAME = "lock"
+
+ROTATE_AGAIN_S = 0.05
+"""A segment too young to rotate (its name is not synced yet) is looked at again after this."""
+
+
+class _Segment:
+    """One file being written or drained."""
+
+    __slots__ = (
+        "buffer", "deadline", "delivered", "descriptor", "is_new", "number", "path", "rows",
+        "synced", "syncing", "unsynced", "waiting", "written",
+    )  # fmt: skip
+
+    def __init__(self, number: int, path: Path, descriptor: int) -> None:
+        self.number = number
+        self.path = path
+        self.descriptor = descriptor
+        self.buffer: list[bytes] = []
+        self.delivered: list[int] = []
+        self.rows = 0
+        self.waiting = 0
+        """Closes whose last byte has not left."""
+        self.written = 0
+        self.synced = 0
+        self.unsynced = False
+        """Holds closes, or carried opens, that no sync has started for."""
+        self.syncing = False
+        self.is_new = True
+        """Its name, or what was carried into it, is not durable yet."""
+        self.deadline = 0.0
+
+
+class Wal:
+    """See the module's text. Every method runs on the loop's thread."""
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: UsageSettings,
+        files: FileLayer,
+        loop: asyncio.AbstractEventLoop,
+        now: Clock,
+        offload: Callable[[str], Offload],
+        lock: int,
+        head: Head,
+    ) -> None:
+        self.app_id = directory.name
+        self.writable = True
+        self._directory = directory
+        self._settings = settings
+        self._files = files
+        self._loop = loop
+        self._now = now
+        self._lock = lock
+        self._head = head
+        self._error: NotDurableError | None = None
+        self._next_handle = 1
+        self._open: dict[int, bytes] = {}
+        self._progress: dict[int, bytes] = {}
+        self._undelivered: dict[int, _Segment] = {}
+        self._pending: list[WhenDurable] = []
+        self._sync_due = False
+        self._syncing = False
+        self._sealing = False
+        self._draining: deque[_Segment] = deque()
+        self._last: _Segment | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._active = self._create(head.segment + 1)
+        self._files.sync_directory(directory)
+        self._active.is_new = False
+        self._sync_offload = offload(f"wal-sync-{self.app_id}")
+        self._seal_offload = offload(f"wal-seal-{self.app_id}")
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        settings: UsageSettings,
+        loop: asyncio.AbstractEventLoop,
+        now: Clock,
+        files: FileLayer = OS_FILES,
+        offload: Callable[[str], Offload] = ThreadOffload,
+    ) -> Self:
+        """Lock the directory, recover what a crash left, and start a fresh segment.
+
+        The directory's name is the `app_id`: one directory a worker, never copied or renamed.
+
+        Raises:
+            UnavailableError: another process writes this log.
+            NotDurableError: the disk refuses.
+            IntegrityError: durable data of an earlier run is damaged.
+        """
+        try:
+            files.make_directory(directory)
+            lock = files.lock(directory / LOCK_NAME)
+        except BlockingIOError as error:
+            raise UnavailableError(
+                f"the write-ahead log {directory} is in use by another process",
+                hint="give every gateway worker its own number, or stop the other one",
+            ) from error
+        except OSError as error:
+            raise _not_durable(directory, error) from error
+        try:
+            head = recover(directory, files, now())
+            return cls(directory, settings, files, loop, now, offload, lock, head)
+        except OSError as error:
+            files.close(lock)
+            raise _not_durable(directory, error) from error
+        except IntegrityError:
+            files.close(lock)
+            raise
+
+    def opened(self, opened: Opened) -> int:
+        """Record that a request starts; the frame is buffered until `flush`.
+
+        Returns:
+            A handle, valid until the request is delivered, whatever segment that happens in.
+
+        Raises:
+            NotDurableError: the log has failed; the request must be refused.
+        """
+        if self._error is not None:
+            raise self._error
+        handle = self._next_handle
+        self._next_handle = handle + 1
+        frame = open_frame(handle, opened)
+        self._open[handle] = frame
+        self._active.buffer.append(frame)
+        return handle
+
+    def progressed(self, handle: int, progress: Progress) -> None:
+        """Record how far a stream has been delivered; buffered, and never waits for a sync."""
+        if self._error is None:
+            frame = progress_frame(handle, progress)
+            self._progress[handle] = frame
+            self._active.buffer.append(frame)
+
+    def closed(self, handle: int, closed: Closed, when_durable: WhenDurable) -> None:
+        """Record a request's final counts.
+
+        Args:
+            handle: from `opened`.
+            closed: the final record.
+            when_durable: called on the loop, once, with None when the record would survive a power
+                loss, or with the error. The last byte may leave only after None.
+
+        Raises:
+            IntegrityError: the handle is not open; closing twice would count twice.
+        """
+        if self._error is not None:
+            self._loop.call_soon(when_durable, self._error)
+            return
+        if self._open.pop(handle, None) is None:
+            raise IntegrityError(f"handle {handle} of {self.app_id} is not open")
+        self._progress.pop(handle, None)
+        active = self._active
+        active.buffer.append(close_frame(handle, closed))
+        active.rows += 1
+        active.unsynced = True
+        if closed.failure != policy.CLIENT_GONE:
+            active.waiting += 1
+            self._undelivered[handle] = active
+        self._pending.append(when_durable)
+        if active.rows == 1:
+            self._loop.call_later(self._settings.seal_seconds, self._grow_old, active)
+        self._request_sync()
+
+    def delivered(self, handle: int) -> None:
+        """Record that the last byte went to the kernel; buffered, never synced for its own sake.
+
+        A handle whose segment has been sealed meanwhile is ignored: its row says unconfirmed.
+        """
+        closed_in = self._undelivered.pop(handle, None)
+        if closed_in is None:
+            return
+        closed_in.delivered.append(handle)
+        closed_in.waiting -= 1
+        if closed_in.waiting == 0 and closed_in is not self._active:
+            self._loop.call_soon(self._seal_next)
+
+    def flush(self) -> None:
+        """Hand everything buffered to the kernel, where it survives the death of this process.
+
+        Look at `writable` afterwards: a full disk shows here first.
+        """
+        if self._error is not None:
+            return
+        active = self._active
+        try:
+            for draining in self._draining:
+                self._write(draining)
+            self._write(active)
+        except OSError as error:
+            self._fail(error)
+            return
+        if active.written >= self._settings.seal_bytes:
+            self.rotate()
+
+    def rotate(self) -> bool:
+        """Start the next segment and let this one drain; False where there is nothing to seal."""
+        old = self._active
+        if self._error is not None or not old.rows or old.is_new or self._last is not None:
+            return False
+        try:
+            self._write(old)
+            new = self._create(old.number + 1)
+            new.buffer = [*self._open.values(), *self._progress.values()]
+            self._active = new
+            self._write(new)
+        except OSError as error:
+            self._fail(error)
+            return False
+        new.unsynced = True
+        self._drain(old)
+        self._request_sync()
+        return True
+
+    async def aclose(self) -> None:
+        """Seal everything and give up the lock.
+
+        Requests that are still open get the record that recovery would give them.
+        """
+        self.writable = False
+        if self._error is None:
+            for handle, frame in list(self._open.items()):
+                self._abort(handle, frame)
+            self._last = self._active
+            if self._last.rows:
+                self._drain(self._last)
+                self._request_sync()
+            if self._draining:
+                self._drained = self._loop.create_future()
+                await self._drained
+        self._sync_offload.stop()
+        self._seal_offload.stop()
+        if self._error is None and self._active.rows == 0:
+            self._files.close(self._active.descriptor)
+            self._files.unlink(self._active.path)
+        self._files.close(self._lock)
+
+    def _abort(self, handle: int, frame: bytes) -> None:
+        _, opened = frames.decode_open(frames.scan(frame).frames[0])
+        told = self._progress.get(handle)
+        progress = frames.decode_progress(frames.scan(told).frames[0])[1] if told else None
+        self.closed(handle, policy.aborted(opened, progress), _nobody_waits)
+        self.delivered(handle)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def _create(self, number: int) -> _Segment:
+        path = self._directory / segment.file_name(number, segment.OPEN)
+        return _Segment(number, path, self._files.create(path))
+
+    def _files_in_use(self) -> list[_Segment]:
+        if self._draining and self._draining[-1] is self._active:
+            return list(self._draining)
+        return [*self._draining, self._active]
+
+    def _write(self, target: _Segment) -> None:
+        if target.delivered:
+            message = (target.synced, target.delivered)
+            target.buffer.append(frames.frame(frames.DELIVERED, message))
+            target.delivered = []
+        if target.buffer:
+            data = b"".join(target.buffer)
+            target.buffer.clear()
+            write_all(self._files, target.descriptor, data)
+            target.written += len(data)
+
+    def _fail(self, error: Exception) -> None:
+        """Stop for good: nothing is acknowledged any more."""
+        if self._error is None:
+            self._error = _not_durable(self._directory, error)
+            self._error.__cause__ = error
+            self.writable = False
+        pending, self._pending = self._pending, []
+        if pending:
+            self._loop.call_soon(self._tell, pending)
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def _tell(self, waiting: list[WhenDurable]) -> None:
+        """Call back with the outcome; one caller's failure does not keep it from the others."""
+        error = self._error
+        for when_durable in waiting:
+            try:
+                when_durable(error)
+            except Exception as failure:  # noqa: BLE001 - reported to the loop's handler
+                context = {"message": "a durability callback failed", "exception": failure}
+                self._loop.call_exception_handler(context)
+
+    # -- group sync ------------------------------------------------------------------------------
+
+    def _request_sync(self) -> None:
+        if not self._sync_due and not self._syncing:
+            self._sync_due = True
+            self._loop.call_soon(self._begin_sync)
+
+    def _begin_sync(self) -> None:
+        self._sync_due = False
+        if self._syncing:
+            return
+        self.flush()
+        if self._error is not None:
+            return
+        covered = [s for s in self._files_in_use() if s.unsynced]
+        if not covered:
+            return
+        lengths = [s.written for s in covered]
+        for each in covered:
+            each.unsynced = False
+            each.syncing = True
+        waiting, self._pending = self._pending, []
+        self._syncing = True
+        self._sync_offload.submit(partial(self._sync, covered, lengths, waiting))
+
+    def _sync(
+        self, covered: list[_Segment], lengths: list[int], waiting: list[WhenDurable]
+    ) -> None:
+        """In the thread: make the files durable, and the names of new ones."""
+        failure: Exception | None = None
+        try:
+            for each in covered:
+                self._files.fdatasync(each.descriptor)
+            if any(each.is_new for each in covered):
+                self._files.sync_directory(self._directory)
+        except Exception as error:  # noqa: BLE001 - told to the loop, and the log stops
+            failure = error
+        self._loop.call_soon_threadsafe(self._synced, covered, lengths, waiting, failure)
+
+    def _synced(
+        self,
+        covered: list[_Segment],
+        lengths: list[int],
+        waiting: list[WhenDurable],
+        failure: Exception | None,
+    ) -> None:
+        self._syncing = False
+        if failure is not None:
+            self._fail(failure)
+        else:
+            for each, length in zip(covered, lengths, strict=True):
+                each.synced = length
+                each.syncing = False
+                each.is_new = False
+        self._tell(waiting)
+        if any(s.unsynced for s in self._files_in_use()):
+            self._begin_sync()
+        else:
+            self.flush()
+        self._seal_next()
+
+    # -- rotation and sealing --------------------------------------------------------------------
+
+    def _grow_old(self, grown: _Segment) -> None:
+        """The first row of this segment has waited long enough."""
+        if grown is not self._active or self._error is not None or self._last is not None:
+            return
+        if not self.rotate():
+            self._loop.call_later(ROTATE_AGAIN_S, self._grow_old, grown)
+
+    def _drain(self, full: _Segment) -> None:
+        full.deadline = self._loop.time() + self._settings.drain_seconds
+        self._draining.append(full)
+        self._loop.call_later(self._settings.drain_seconds, self._seal_next)
+
+    def _seal_next(self) -> None:
+        """Seal the oldest draining segment if it is complete, and its successor durable."""
+        if self._sealing or not self._draining or self._error is not None:
+            return
+        oldest = self._draining[0]
+        successor = self._draining[1] if len(self._draining) > 1 else self._active
+        if oldest.unsynced or oldest.syncing or (successor is not oldest and successor.is_new):
+            return
+        if oldest.waiting:
+            if self._loop.time() < oldest.deadline:
+                return
+            self._give_up(oldest)
+        try:
+            self._write(oldest)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._sealing = True
+        self._seal_offload.submit(partial(self._seal, oldest, self._head))
+
+    def _give_up(self, oldest: _Segment) -> None:
+        """Whoever has not been delivered by now stays unconfirmed."""
+        waiting = [handle for handle, where in self._undelivered.items() if where is oldest]
+        for handle in waiting:
+            del self._undelivered[handle]
+
+    def _seal(self, full: _Segment, head: Head) -> None:
+        """In the thread: chain, sync, and give the segment its sealed name."""
+        failure: Exception | None = None
+        try:
+            content = self._content(full)
+            digest = segment.chain(head.sha256, content)
+            seal = frames.Seal(
+                app_id=self.app_id,
+                segment=full.number,
+                rows=full.rows,
+                previous_sha256=head.sha256,
+                sha256=digest,
+                sealed_at=self._now(),
+            )
+            write_all(self._files, full.descriptor, frames.frame(frames.SEAL, seal))
+            self._files.fdatasync(full.descriptor)
+            self._files.close(full.descriptor)
+            self._files.rename(full.path, segment.seal_name(self._directory, full.number))
+            self._files.sync_directory(self._directory)
+            head = Head(full.number, digest)
+        except Exception as error:  # noqa: BLE001 - told to the loop, and the log stops
+            failure = error
+        self._loop.call_soon_threadsafe(self._sealed, head, failure)
+
+    def _content(self, full: _Segment) -> bytes:
+        content = self._files.read(full.path)
+        if len(content) != full.written:
+            message = f"{full.path} has {len(content)} bytes, {full.written} were written"
+            raise NotDurableError(message, hint="something else writes to this file")
+        return content
+
+    def _sealed(self, head: Head, failure: Exception | None) -> None:
+        self._sealing = False
+        if failure is not None:
+            self._fail(failure)
+            return
+        self._head = head
+        self._draining.popleft()
+        self._seal_next()
+        if not self._draining and self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+
+def _nobody_waits(error: Exception | None) -> None:
+    """The outcome shows in `Wal.writable`."""
+    del error
+
+
+def _not_durable(directory: Path, error: Exception) -> NotDurableError:
+    return NotDurableError(
+        f"the write-ahead log {directory} cannot be written: {error}",
+        hint="free space or replace the disk, then restart the gateway worker",
+    )
