@@ -5,6 +5,7 @@ rounding. Rounding each event would lose all of it: 100,000 calls of 137 tokens 
 come to $2.055, and to $0.00 when every call is rounded to cents.
 """
 
+import re
 from decimal import (
     ROUND_DOWN,
     ROUND_HALF_EVEN,
@@ -13,8 +14,10 @@ from decimal import (
     Decimal,
     DivisionByZero,
     FloatOperation,
+    Inexact,
     InvalidOperation,
     Overflow,
+    Subnormal,
 )
 from typing import Literal
 
@@ -28,6 +31,16 @@ EXACT = Context(
     prec=PRECISION_DIGITS,
     traps=[InvalidOperation, DivisionByZero, Overflow, FloatOperation],
 )
+
+# Reads text without losing a digit: 38 of them, between 10**-37 and 10**38.
+_READING = Context(
+    prec=PRECISION_DIGITS,
+    Emin=1 - PRECISION_DIGITS,
+    Emax=PRECISION_DIGITS - 1,
+    traps=[InvalidOperation, DivisionByZero, Overflow, FloatOperation, Inexact, Subnormal],
+)
+# What Python would read as well (underscores, spaces, other scripts' digits) is a typing error.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 # ISO 4217 minor-unit exponents that differ from 2.
 _EXPONENTS = {
@@ -81,18 +94,19 @@ def exponent(currency: str) -> int:
 
 
 def exact_decimal(text: str) -> Decimal:
-    """A finite decimal from a string; floats never enter.
+    """The decimal that a string says, digit for digit; floats never enter.
 
     Raises:
-        UsageError: not a plain decimal number.
+        UsageError: not a decimal number, or one that 38 digits cannot hold.
     """
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
+        raise UsageError(f"{text!r} is not a decimal number", hint='write it as "0.15"')
     try:
-        value = EXACT.create_decimal(text)
-    except (InvalidOperation, TypeError, FloatOperation) as error:
-        raise UsageError(f"{text!r} is not a decimal number", hint='write it as "0.15"') from error
-    if not value.is_finite():
-        raise UsageError(f"{text!r} is not a finite number", hint='write it as "0.15"')
-    return value
+        return _READING.create_decimal(text)
+    except (Inexact, InvalidOperation, Overflow, Subnormal) as error:
+        raise UsageError(
+            f"{text!r} needs more than {PRECISION_DIGITS} digits", hint='write it as "0.15"'
+        ) from error
 
 
 def round_line(amount: Decimal, currency: str, rounding: Rounding = "half_up") -> Money:

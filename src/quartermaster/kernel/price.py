@@ -19,6 +19,10 @@ UNIT_SCALE: dict[PriceUnit, int] = {"1M_tokens": 6, "1_image": 0, "1_request": 0
 """Decimal places between one metered unit and one priced unit; a shift, so nothing is divided."""
 
 
+# Times a quantity of up to 20 digits the product still fits the 38 digits of `money.EXACT`.
+PRICE_DIGITS_MAX = 18
+
+
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one unit of one axis of one model costs in one service class."""
 
@@ -54,7 +58,12 @@ class PriceBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if key in seen:
                 raise UsageError(f"price book {self.id}: {' '.join(key)} is priced twice")
             seen.add(key)
-            if exact_decimal(price.amount) < 0:
+            amount = exact_decimal(price.amount)
+            if len(amount.as_tuple().digits) > PRICE_DIGITS_MAX:
+                raise UsageError(
+                    f"price book {self.id}: {' '.join(key)} has over {PRICE_DIGITS_MAX} digits"
+                )
+            if amount < 0:
                 raise UsageError(f"price book {self.id}: {' '.join(key)} has a negative price")
             if (price.axis == "image") != (price.unit == "1_image"):
                 raise UsageError(
