@@ -56,9 +56,11 @@ class MockModelServer(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        """Bytes of a request."""
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:

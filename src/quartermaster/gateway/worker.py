@@ -23,6 +23,7 @@ from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.errors import ConfigError, UnavailableError
 from quartermaster.kernel.ids import PEPPER_BYTES
 from quartermaster.kernel.snapshot import SNAPSHOT_POLL_S
+from quartermaster.usage.files import OS_FILES, FileLayer
 from quartermaster.usage.settings import UsageSettings
 from quartermaster.usage.wal import Wal
 
@@ -48,10 +49,16 @@ class Worker:
         usage: settings of the write-ahead log.
         var: root of the data folder.
         number: of this worker on this machine, from 0.
+        files: the file layer of the write-ahead log.
     """
 
     def __init__(
-        self, settings: GatewaySettings, usage: UsageSettings, var: Path, number: int
+        self,
+        settings: GatewaySettings,
+        usage: UsageSettings,
+        var: Path,
+        number: int,
+        files: FileLayer,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._settings = settings
@@ -59,7 +66,9 @@ class Worker:
         self._loop = loop
         self.app_id = f"{settings.app_prefix}-{number}"
         pepper = _pepper(var / "secrets" / "key_pepper")
-        self._wal = Wal.open(var / "wal" / self.app_id, settings=usage, loop=loop, now=system_clock)
+        self._wal = Wal.open(
+            var / "wal" / self.app_id, settings=usage, loop=loop, now=system_clock, files=files
+        )
         self._pool = UpstreamPool(loop, settings)
         self._tallies = Tallies()
         self._relay = Relay(
@@ -237,6 +246,7 @@ def run(
     var: Path,
     worker: int,
     usage: UsageSettings | None = None,
+    files: FileLayer = OS_FILES,
 ) -> int:
     """Run one worker until SIGTERM or SIGINT; blocks.
 
@@ -245,6 +255,7 @@ def run(
         var: root of the data folder.
         worker: number of this worker on this machine, from 0.
         usage: settings of the write-ahead log; its defaults when None.
+        files: the file layer of the write-ahead log; durability tests give their own.
 
     Returns:
         The exit code, 0 after a clean drain.
@@ -254,10 +265,10 @@ def run(
         ConfigError: a setting or the pepper cannot be used.
         NotDurableError: the log cannot be written.
     """
+
+    async def serve() -> None:
+        await Worker(settings, usage or UsageSettings(), var, worker, files).serve()
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, usage or UsageSettings(), var, worker))
+        runner.run(serve())
     return 0
-
-
-async def _serve(settings: GatewaySettings, usage: UsageSettings, var: Path, worker: int) -> None:
-    await Worker(settings, usage, var, worker).serve()
