@@ -41,6 +41,7 @@ SHARE_SUM_TOLERANCE = Decimal("0.001")
 """Shares rounded to four places may miss one by a little; a larger miss is a wrong denominator."""
 
 _GAP_PX = 2
+_NAME_SHOWN_MIN = 0.6
 _NAMED_TONES = ("s1", "s2", "s3", "s4")
 
 
@@ -68,7 +69,7 @@ class RankedBar(msgspec.Struct, frozen=True):
 def stylesheet() -> str:
     """The figure colours as CSS, for pages that stand alone and follow the system's theme."""
     colours = (files("quartermaster.console") / "static/css/figures.css").read_text("utf-8")
-    return ":root { color-scheme: light dark; }\n" + colours
+    return f":root {{ color-scheme: light dark; font-family: {svg.FONT_STACK}; }}\n{colours}"
 
 
 def standalone(figure: str) -> str:
@@ -228,8 +229,8 @@ def _inside_label(x: float, span: float, top: float, words: tuple[str, str, str]
     name, share, _ = words
     room = span - 14
     shown = svg.fitted(name, svg.TEXT_PX, room)
-    if not shown or svg.text_width(share, svg.SMALL_PX) > room:
-        return []
+    if len(shown) < _NAME_SHOWN_MIN * len(name) or svg.text_width(share, svg.SMALL_PX) > room:
+        return []  # a name cut to its first letters tells nothing; the table has them all
     return [
         svg.label(x + 8, top + 20, shown, "ink", size_px=svg.TEXT_PX),
         svg.label(x + 8, top + 37, share, "ink", size_px=svg.SMALL_PX),

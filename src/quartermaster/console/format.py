@@ -29,6 +29,16 @@ _MONTHS: dict[Lang, tuple[str, ...]] = {
     "de": ("Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"),
     "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 }
+_MONTHS_LONG: dict[Lang, tuple[str, ...]] = {
+    "de": (
+        *("Januar", "Februar", "März", "April", "Mai", "Juni"),
+        *("Juli", "August", "September", "Oktober", "November", "Dezember"),
+    ),
+    "en": (
+        *("January", "February", "March", "April", "May", "June"),
+        *("July", "August", "September", "October", "November", "December"),
+    ),
+}
 _THOUSAND = 1_000
 # Power of ten and its word, largest first. German business prose does not shorten thousands.
 _COMPACT: dict[Lang, tuple[tuple[int, str], ...]] = {
@@ -81,6 +91,18 @@ def money_short(amount: Money, lang: Lang) -> str:
     return money_compact(amount, lang, decimals=2 - (whole_digits - 1) % 3)
 
 
+def money_range(low: Money, high: Money, lang: Lang) -> str:
+    """Two amounts in the unit of the higher: `$0.98–1.05B`, `0,98–1,05 Mrd. $`."""
+    for power, word in _COMPACT[lang]:
+        top = _rounded(high.decimal.scaleb(-power, context=EXACT), 2)
+        if abs(top) >= 1:
+            bottom = _rounded(low.decimal.scaleb(-power, context=EXACT), 2)
+            both = f"{_trimmed(bottom, lang)}–{_trimmed(top, lang)}{word}"
+            return _with_symbol(both, high.currency, lang)
+    both = f"{number(low.decimal, lang)}–{number(high.decimal, lang)}"
+    return _with_symbol(both, high.currency, lang)
+
+
 def money_exact(amount: Decimal, currency: str, lang: Lang) -> str:
     """An exact amount in major units with every digit it has, and at least the minor ones.
 
@@ -111,6 +133,12 @@ def month(period: str, lang: Lang) -> str:
     """
     year, number_ = month_parts(period)
     return f"{_MONTHS[lang][number_ - 1]} {year:04d}"
+
+
+def month_long(period: str, lang: Lang) -> str:
+    """A period label `2024-03` spelled out for a sentence: `März 2024`, `March 2024`."""
+    year, number_ = month_parts(period)
+    return f"{_MONTHS_LONG[lang][number_ - 1]} {year:04d}"
 
 
 def month_name(number_: int, lang: Lang) -> str:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from quartermaster.console.format import money_exact, month, number, time_of_day
+from quartermaster.console.format import money_exact, month_long, number, time_of_day
 from quartermaster.console.language import Words
 from quartermaster.console.ports import LiveFacts, MeteredRequest, WorkerLive
 from quartermaster.kernel.clock import US_PER_S, Instant
@@ -89,7 +89,7 @@ def _total(facts: LiveFacts, words: Words) -> str:
     if total is None:
         return words("live.total_none")
     places = {
-        "month": month(total.period, lang),
+        "month": month_long(total.period, lang),
         "requests": number(total.requests, lang),
         "tokens": number(total.tokens, lang),
     }

@@ -11,7 +11,15 @@ from markupsafe import Markup
 
 from quartermaster.console import figures
 from quartermaster.console.figures import GuidanceBand, RatePoint, ShareKind, ShareSegment
-from quartermaster.console.format import money, money_short, month, number, percent
+from quartermaster.console.format import (
+    day,
+    money,
+    money_range,
+    money_short,
+    month_long,
+    number,
+    percent,
+)
 from quartermaster.console.language import Words
 from quartermaster.console.ports import GroupRevenue, Guidance, OverviewFacts
 from quartermaster.kernel.money import Money
@@ -82,7 +90,7 @@ def view_of(facts: OverviewFacts, words: Words) -> OverviewView:
         rows=_rows(facts, words),
         total=_total(facts, words),
         denominator=words.pick(facts.denominator),
-        period=month(facts.period, words.lang),
+        period=month_long(facts.period, words.lang),
     )
 
 
@@ -93,7 +101,7 @@ def _shares_finding(facts: OverviewFacts, words: Words) -> str:
         name=largest.name,
         share=percent(largest.share, words.lang),
         denominator=words.pick(facts.denominator),
-        month=month(facts.period, words.lang),
+        month=month_long(facts.period, words.lang),
     )
 
 
@@ -103,9 +111,8 @@ def _rate_finding(facts: OverviewFacts, words: Words) -> str:
     if guidance is None:
         return words("overview.finding_rate", **places)
     places |= {
-        "low": _short(guidance.low_minor, facts, words),
-        "high": _short(guidance.high_minor, facts, words),
-        "first": month(guidance.first, words.lang),
+        "range": _range(guidance, facts, words),
+        "first": month_long(guidance.first, words.lang),
     }
     return words(
         f"overview.finding_rate_{_verdict(last.period, last.annual_minor, guidance)}", **places
@@ -127,18 +134,12 @@ def _tiles(facts: OverviewFacts, words: Words) -> tuple[Tile, ...]:
             "run_rate",
             words("overview.run_rate"),
             _short(facts.run_rate[-1].annual_minor, facts, words),
-            words("overview.run_rate_note", month=month(facts.run_rate[-1].period, lang)),
+            words("overview.run_rate_note", month=month_long(facts.run_rate[-1].period, lang)),
         ),
         Tile(
             "guidance",
             words("overview.guidance"),
-            words(
-                "overview.range",
-                low=_short(guidance.low_minor, facts, words),
-                high=_short(guidance.high_minor, facts, words),
-            )
-            if guidance
-            else words("overview.no_guidance"),
+            _range(guidance, facts, words) if guidance else words("overview.no_guidance"),
             words.pick(guidance.basis) if guidance else words("overview.no_guidance_note"),
         ),
         Tile(
@@ -160,15 +161,7 @@ def _tiles(facts: OverviewFacts, words: Words) -> tuple[Tile, ...]:
 def _rate_picture(facts: OverviewFacts, words: Words, finding: str) -> Picture:
     guidance, band = facts.guidance, None
     if guidance is not None:
-        label = words(
-            "overview.guidance_label",
-            low=_short(guidance.low_minor, facts, words),
-            high=_short(guidance.high_minor, facts, words),
-            basis=words.pick(guidance.basis),
-        )
-        band = GuidanceBand(
-            guidance.first, guidance.last, guidance.low_minor, guidance.high_minor, label
-        )
+        band = _band(guidance, facts, words)
     points = [RatePoint(rate.period, rate.annual_minor) for rate in facts.run_rate]
     drawn = [
         figures.run_rate_line(
@@ -179,15 +172,37 @@ def _rate_picture(facts: OverviewFacts, words: Words, finding: str) -> Picture:
             lang=words.lang,
             currency=facts.currency,
             width=width,
-            note=words("sample.note") if facts.sample else "",
             name=f"run-rate-{width}",
         )
         for width in (WIDE_PX, PHONE_PX)
     ]
     caption = words("overview.rate_caption")
     if guidance is not None:
-        caption = words("overview.rate_caption_guided", said_by=guidance.said_by)
+        who = guidance.said_by
+        if guidance.said_on is not None:
+            who = f"{who}, {day(guidance.said_on, words.lang)}"
+        caption = words("overview.rate_caption_guided", said_by=who)
     return _picture(drawn, _labelled(facts, words, caption))
+
+
+def _band(guidance: Guidance, facts: OverviewFacts, words: Words) -> GuidanceBand:
+    shown = _range(guidance, facts, words)
+    return GuidanceBand(
+        guidance.first,
+        guidance.last,
+        guidance.low_minor,
+        guidance.high_minor,
+        words("overview.guidance_label", range=shown, basis=words.pick(guidance.basis)),
+        words("overview.guidance_short", range=shown),
+    )
+
+
+def _range(guidance: Guidance, facts: OverviewFacts, words: Words) -> str:
+    low, high = (
+        Money(guidance.low_minor, facts.currency),
+        Money(guidance.high_minor, facts.currency),
+    )
+    return money_range(low, high, words.lang)
 
 
 def _share_picture(facts: OverviewFacts, words: Words, finding: str) -> Picture:
@@ -199,7 +214,6 @@ def _share_picture(facts: OverviewFacts, words: Words, finding: str) -> Picture:
             lang=words.lang,
             currency=facts.currency,
             width=width,
-            note=words("sample.note") if facts.sample else "",
             name=f"shares-{width}",
         )
         for width in (WIDE_PX, PHONE_PX)

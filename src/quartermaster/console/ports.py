@@ -4,6 +4,7 @@ The console computes no business number: every amount, share and count below arr
 the same functions that feed invoices and reports. The console chooses words, order and pictures.
 """
 
+from datetime import date
 from decimal import Decimal
 from typing import Literal, Protocol
 
@@ -87,7 +88,9 @@ class Guidance(msgspec.Struct, frozen=True):
     basis: Bilingual
     """What the range is measured on, for example "as reported" or "constant currency"."""
     said_by: str
-    """Who promised it, with the date: "Microsoft, 2024-07-30"."""
+    """Who promised it."""
+    said_on: date | None = None
+    """The day they did."""
 
 
 class GroupRevenue(msgspec.Struct, frozen=True):
@@ -114,7 +117,8 @@ class OverviewFacts(msgspec.Struct, frozen=True):
     """The local month `YYYY-MM` that `revenue` is of."""
     time_zone: str
     denominator: Bilingual
-    """What shares are shares of, in words: "revenue of Azure OpenAI, excl. tax"."""
+    """What shares are shares of. English with its article, as it stands after "of": "the revenue
+    of Azure OpenAI"; German in the nominative without one: "Umsatz von Azure OpenAI"."""
     total_minor: int
     revenue: tuple[GroupRevenue, ...]
     """Largest first, at least one; the minor units sum to `total_minor`."""

@@ -26,7 +26,8 @@ class RatePoint(msgspec.Struct, frozen=True):
 class GuidanceBand(msgspec.Struct, frozen=True):
     """What was promised for the months `first`..`last`, in minor units a year.
 
-    `label` names it with its basis ("as reported", "constant currency") in the reader's language.
+    `label` names it with its basis ("as reported", "constant currency") in the reader's language;
+    `short_label` is used where that does not fit.
     """
 
     first: str
@@ -34,6 +35,7 @@ class GuidanceBand(msgspec.Struct, frozen=True):
     low_minor: int
     high_minor: int
     label: str
+    short_label: str = ""
 
 
 def run_rate_line(
@@ -139,14 +141,15 @@ class _Frame(msgspec.Struct, frozen=True):
         words = money_short(Money(points[-1].annual_minor, currency), lang)
         needed = svg.text_width(words, svg.LARGE_PX) + 20
         months = max(last - first, 1)
-        room = (last - newest) / months * width * 0.8
-        right = width - 6 - max(0.0, needed - room)
+        left = _gutter(-(-highest // step) * step, step, currency, lang)
+        drawn = max(newest - first, 1)
+        right = min(width - 6.0, left + (width - needed - left) * months / drawn)
         return cls(
             first=first,
             last=first + months,
             top_minor=-(-highest // step) * step,
             step_minor=step,
-            left=_gutter(-(-highest // step) * step, step, currency, lang),
+            left=left,
             right=right,
             top=26.0,
             bottom=216.0 if width < svg.NARROW_PX else 256.0,
@@ -218,7 +221,10 @@ class _Frame(msgspec.Struct, frozen=True):
         high, low = self.y(guidance.high_minor), self.y(guidance.low_minor)
         above = last_y >= (high + low) / 2
         y = min(high - 8, last_y - 18) if above else max(low + 18, last_y + 26)
-        words = svg.fitted(guidance.label, svg.TEXT_PX, self.right)
+        room, words = self.right - self.left, guidance.label
+        if svg.text_width(words, svg.TEXT_PX) > room and guidance.short_label:
+            words = guidance.short_label
+        words = svg.fitted(words, svg.TEXT_PX, room)
         return svg.label(self.right, max(y, 12.0), words, "ink", size_px=svg.TEXT_PX, anchor="end")
 
 

@@ -41,7 +41,7 @@ FALLBACK_STROKE = {
 
 # Mean advance of a system sans-serif in em, by kind of character; used only to decide whether a
 # label fits, so an estimate on the wide side is right.
-_EM_NARROW, _EM_MEAN, _EM_WIDE, _EM_FULL = 0.32, 0.57, 0.88, 1.05
+_EM_NARROW, _EM_MEAN, _EM_WIDE, _EM_FULL = 0.34, 0.6, 0.9, 1.05
 _NARROW = set(" .,:;'|!iljtfrI()[]-\N{NO-BREAK SPACE}")
 _WIDE = set("mwMWQO%@—…&")
 _UNPRINTABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

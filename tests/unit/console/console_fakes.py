@@ -1,6 +1,7 @@
 """Ports of the console with made-up answers, for tests without the rest of the product."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 
 from quartermaster.console.ports import (
@@ -129,7 +130,7 @@ def overview_facts(largest: str = "ByteDance", *, sample: bool = True) -> Overvi
         as_of=NOW,
         period="2024-03",
         time_zone="America/Los_Angeles",
-        denominator=Bilingual("Umsatz von Azure OpenAI", "Azure OpenAI revenue"),
+        denominator=Bilingual("Umsatz von Azure OpenAI", "the revenue of Azure OpenAI"),
         total_minor=TOTAL_MINOR,
         revenue=revenue(largest),
         effective_number=Decimal("12.4271"),
@@ -140,7 +141,8 @@ def overview_facts(largest: str = "ByteDance", *, sample: bool = True) -> Overvi
             98_000_000_000,
             105_000_000_000,
             Bilingual("wie berichtet", "as reported"),
-            "The Information, 2024-07-29",
+            "Microsoft",
+            date(2024, 7, 30),
         ),
         origin=Bilingual(
             "Szenario Azure OpenAI 2024, Startwert 20240801.",
