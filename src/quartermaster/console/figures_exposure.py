@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from quartermaster.console import svg
-from quartermaster.console.figures import POINTS_MAX, SMALL_PX, TEXT_PX
+from quartermaster.console.svg import SMALL_PX, TEXT_PX
 from quartermaster.kernel.errors import UsageError
 
+POINTS_MAX = 300
+"""A curve of 420 px cannot show more; a file of a thousand customers stays small."""
 _LEFT, _TOP, _BELOW = 46.0, 12.0, 46.0
 
 

@@ -1,105 +1,33 @@
-"""The exposure report in words, rows and pictures; as terminal text, SVG and one HTML page.
+"""The exposure report in pictures: one SVG, and one HTML page that stands alone.
 
-Content comes computed from `exposure.report`; here it gets a language. The page stands alone: no
-script, no request, its own light and dark colours, and prints on A4.
+No script, no request, its own light and dark colours, and it prints on A4.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from functools import lru_cache
 
-import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from quartermaster.console import figures
 from quartermaster.console.figures import ShareSegment
 from quartermaster.console.figures_exposure import lorenz_curve
-from quartermaster.console.format import Lang, money, money_short, month, number, percent
-from quartermaster.console.language import Words
+from quartermaster.console.format import Lang, number
+from quartermaster.console.report_view import (
+    banners_of,
+    denominator_words,
+    lorenz_words,
+    share_of,
+    share_words,
+    view_of,
+)
 from quartermaster.console.report_words import catalogue
-from quartermaster.exposure.concentration import HHI_POINTS
-from quartermaster.exposure.report import Report, RunRateLine
-from quartermaster.exposure.rollup import Denominator, GroupShare
-from quartermaster.kernel.money import EXACT, Money
+from quartermaster.exposure.report import Report
 
-ROWS_MAX = 12
-"""A table that fits on a page beside its figure; the rest is one row, and all are in the JSON."""
 SEGMENTS_NAMED = 5
 """Tones that can still be told apart."""
 REPORT_PX = 720
 """Inner width of an A4 page at 96 px an inch."""
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One line of the table of customers."""
-
-    rank: str
-    group: str
-    members: str
-    amount: str
-    share: str
-    range: str = ""
-    mark: str = ""
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A name, its value, and what it means."""
-
-    label: str
-    value: str
-    definition: str = ""
-
-
-class ReportView(msgspec.Struct, frozen=True, kw_only=True):
-    """The report as strings of one language."""
-
-    lang: Lang
-    title: str
-    banners: tuple[str, ...]
-    findings: tuple[str, ...]
-    denominator: str
-    rows: tuple[Row, ...]
-    total: Row
-    indices: tuple[Entry, ...]
-    run_rates: tuple[Entry, ...]
-    warnings: tuple[str, ...]
-    provenance: tuple[Entry, ...]
-
-
-def view_of(report: Report, lang: Lang, rows_max: int = ROWS_MAX) -> ReportView:
-    """Put the report into words of one language."""
-    words = catalogue("report", lang)
-    denominator = denominator_words(report.exposure.denominator, words)
-    return ReportView(
-        lang=lang,
-        title=report.title,
-        banners=tuple(_banners(report, words)),
-        findings=tuple(_findings(report, denominator, words)),
-        denominator=denominator,
-        rows=tuple(_rows(report, words, rows_max)),
-        total=_total_row(report, words),
-        indices=tuple(_indices(report, denominator, words)),
-        run_rates=tuple(_run_rate(line, words) for line in report.run_rates),
-        warnings=tuple(_warnings(report, words)),
-        provenance=tuple(_provenance(report, words)),
-    )
-
-
-def denominator_words(denominator: Denominator, words: Words) -> str:
-    """What shares are shares of, in the reader's language."""
-    scope = denominator.scope
-    if words.lang == "de" and denominator.scope_de:
-        scope = denominator.scope_de
-    places = {
-        "scope": scope,
-        "first": month(denominator.first, words.lang),
-        "last": month(denominator.last, words.lang),
-        "months": str(denominator.months),
-    }
-    if denominator.measure == "annual_rate":
-        return words("of.annual_rate", **places)
-    return words("of.month" if denominator.months == 1 else "of.months", **places)
 
 
 def share_figure(report: Report, lang: Lang, *, width: int = REPORT_PX) -> str:
@@ -112,7 +40,7 @@ def share_figure(report: Report, lang: Lang, *, width: int = REPORT_PX) -> str:
         ShareSegment(
             label=group.group,
             value=group.minor,
-            share=_share(group.minor, report),
+            share=share_of(group.minor, report),
             kind="named" if position else "largest",
         )
         for position, group in enumerate(named)
@@ -121,15 +49,15 @@ def share_figure(report: Report, lang: Lang, *, width: int = REPORT_PX) -> str:
     if rest:
         minor = sum(group.minor for group in rest)
         label = words("shares.rest", count=number(len(rest), lang))
-        segments.append(ShareSegment(label, minor, _share(minor, report), "rest"))
+        segments.append(ShareSegment(label, minor, share_of(minor, report), "rest"))
     return figures.share_bar(
         segments,
         title=words("shares.title"),
-        desc=_share_caption(report, denominator, words),
+        desc=share_words(report, denominator, words),
         lang=lang,
         currency=exposure.denominator.currency,
         width=width,
-        note=" ".join(_banners(report, words, short=True)),
+        note=" ".join(banners_of(report, words, short=True)),
     )
 
 
@@ -139,7 +67,7 @@ def lorenz_figure(report: Report, lang: Lang) -> str:
     return lorenz_curve(
         report.lorenz,
         title=words("lorenz.title"),
-        desc=_lorenz_caption(report, words),
+        desc=lorenz_words(report, words),
         x_label=words("lorenz.x"),
         y_label=words("lorenz.y"),
         equality=words("lorenz.equality"),
@@ -165,9 +93,9 @@ def page(report: Report, lang: Lang, claim_findings: Sequence[tuple[str, str]] =
             words=words,
             stylesheet=Markup(figures.stylesheet()),  # noqa: S704 - our own file
             share_figure=Markup(share_figure(report, lang)),  # noqa: S704 - escaped by console.svg
-            share_caption=_share_caption(report, view.denominator, words),
+            share_caption=share_words(report, view.denominator, words),
             lorenz_figure=Markup(lorenz_figure(report, lang)),  # noqa: S704 - escaped by console.svg
-            lorenz_caption=_lorenz_caption(report, words),
+            lorenz_caption=lorenz_words(report, words),
             claims=report.claims,
             sources=report.sources,
             source_by_id=titles,
@@ -185,240 +113,3 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _banners(report: Report, words: Words, *, short: bool = False) -> list[str]:
-    found = []
-    if report.exposure.sample:
-        found.append(words("sample"))
-    if report.note(words.lang) and not short:
-        found.append(report.note(words.lang))
-    if report.exposure.filled and report.fill(words.lang) and not short:
-        found.append(words("filled", words=report.fill(words.lang)))
-    return found
-
-
-def _findings(report: Report, denominator: str, words: Words) -> list[str]:
-    largest, whole = report.largest, report.exposure.denominator
-    found = [
-        words(
-            "finding.share",
-            group=largest.group,
-            share=_percent(_share(largest.minor, report), words.lang),
-            denominator=denominator,
-            amount=money_short(Money(largest.minor, whole.currency), words.lang),
-            total=money_short(Money(whole.minor, whole.currency), words.lang),
-        )
-    ]
-    if largest.share_low is not None and largest.share_high is not None:
-        low, high = _range_ends(largest, words.lang)
-        found.append(words("finding.range", low=low, high=high))
-    return found
-
-
-def _rows(report: Report, words: Words, rows_max: int) -> list[Row]:
-    groups = report.exposure.groups
-    shown = groups if len(groups) <= rows_max + 1 else groups[:rows_max]
-    rows = [_row(group, report, words) for group in shown]
-    rest = groups[len(shown) :]
-    if rest:
-        minor = sum(group.minor for group in rest)
-        rows.append(
-            Row(
-                rank="",
-                group=words("shares.rest", count=number(len(rest), words.lang)),
-                members="",
-                amount=_amount(minor, report, words),
-                share=_percent(_share(minor, report), words.lang),
-                mark=_mark(rest[0], words),
-            )
-        )
-    return rows
-
-
-def _row(group: GroupShare, report: Report, words: Words) -> Row:
-    members = [member.customer for member in group.members]
-    ends = _range_ends(group, words.lang)
-    return Row(
-        rank=str(group.rank),
-        group=group.group,
-        members="" if members == [group.group] else ", ".join(members),
-        amount=_amount(group.minor, report, words),
-        share=_percent(_share(group.minor, report), words.lang),
-        range="–".join(ends),
-        mark=_mark(group, words),
-    )
-
-
-def _mark(group: GroupShare, words: Words) -> str:
-    if group.filled:
-        return words("shares.mark_filled")
-    return words("shares.mark_sample") if group.sample else ""
-
-
-def _total_row(report: Report, words: Words) -> Row:
-    minor = report.exposure.denominator.minor
-    return Row(
-        rank="",
-        group=words("shares.total"),
-        members="",
-        amount=_amount(minor, report, words),
-        share=_percent(Decimal(1), words.lang),
-    )
-
-
-def _indices(report: Report, denominator: str, words: Words) -> list[Entry]:
-    indices, bounds = report.exposure.concentration, report.exposure.hhi_bounds
-    lang = words.lang
-
-    def hhi(key: str, fraction: float) -> str:
-        points = number(_decimal(fraction * HHI_POINTS), lang, decimals=0)
-        return words(key, points=points, fraction=number(_decimal(fraction), lang, decimals=4))
-
-    normalised = indices.hhi_normalised
-    names = [group.group for group in report.reportable]
-    entries = [
-        Entry(
-            words("index.reportable", denominator=denominator),
-            ", ".join(names) or words("index.reportable_none"),
-            words("index.reportable_definition"),
-        ),
-        Entry(
-            words("index.customers"),
-            number(indices.count, lang),
-            words("index.customers_definition"),
-        ),
-        Entry(
-            words("index.hhi"), hhi("index.hhi_value", indices.hhi), words("index.hhi_definition")
-        ),
-        Entry(
-            words("index.normalised"),
-            words("index.undefined")
-            if normalised is None
-            else hhi("index.normalised_value", normalised),
-            words("index.normalised_definition"),
-        ),
-        Entry(
-            words("index.effective"),
-            number(_decimal(indices.effective_number), lang, decimals=1),
-            words("index.effective_definition"),
-        ),
-        Entry(
-            words("index.cr4"),
-            _percent(_decimal(indices.cr4), lang),
-            words("index.cr4_definition", denominator=denominator),
-        ),
-        Entry(
-            words("index.gini"),
-            number(_decimal(indices.gini), lang, decimals=2),
-            words("index.gini_definition"),
-        ),
-    ]
-    if bounds is not None:
-        low, high = (number(_decimal(end * HHI_POINTS), lang, decimals=0) for end in bounds)
-        entries.insert(
-            3,
-            Entry(
-                words("index.bounds"),
-                words("index.bounds_value", low=low, high=high),
-                words("index.bounds_definition"),
-            ),
-        )
-    return entries
-
-
-def _run_rate(line: RunRateLine, words: Words) -> Entry:
-    method = words(
-        f"run_rate.{line.method}",
-        first=month(line.months[0], words.lang),
-        last=month(line.months[-1], words.lang),
-        claim=line.claim,
-    )
-    return Entry(method, money(Money(line.minor, line.currency), words.lang))
-
-
-def _warnings(report: Report, words: Words) -> list[str]:
-    exposure, lang, found = report.exposure, words.lang, []
-    if report.peak is not None and report.peak.is_peak and report.peak.ratio is not None:
-        found.append(
-            words(
-                "warning.peak",
-                ratio=number(_decimal(report.peak.ratio), lang, decimals=2),
-                limit=number(_decimal(report.peak.limit), lang, decimals=2),
-            )
-        )
-    if len(report.run_rates) == 1 and report.run_rates[0].method != "stated":
-        found.append(words("run_rate.few"))
-    if exposure.missing_months:
-        months = ", ".join(month(missing, lang) for missing in exposure.missing_months)
-        found.append(words("warning.missing", months=months))
-    if exposure.excluded:
-        groups = ", ".join(
-            f"{member.customer} ({money(Money(member.minor, exposure.denominator.currency), lang)})"
-            for member in exposure.excluded
-        )
-        found.append(words("warning.excluded", groups=groups))
-    if exposure.alike:
-        names = "; ".join(" / ".join(group) for group in exposure.alike)
-        found.append(words("warning.alike", names=names))
-    return found
-
-
-def _provenance(report: Report, words: Words) -> list[Entry]:
-    exposure = report.exposure
-    found = []
-    if report.input is not None:
-        found.append(Entry(words("provenance.input"), report.input.name))
-        found.append(Entry(words("provenance.input_sha256"), report.input.sha256))
-    found.append(Entry(words("provenance.data_sha256"), exposure.data_sha256))
-    found.append(Entry(words("provenance.rows"), number(exposure.rows, words.lang)))
-    if report.seed is not None:
-        found.append(Entry(words("provenance.seed"), str(report.seed)))
-    return found
-
-
-def _share_caption(report: Report, denominator: str, words: Words) -> str:
-    largest, others = report.largest, len(report.exposure.groups) - 1
-    if not others:
-        return words("shares.alone", group=largest.group, denominator=denominator)
-    return words(
-        "shares.caption",
-        group=largest.group,
-        share=_percent(_share(largest.minor, report), words.lang),
-        denominator=denominator,
-        others=number(others, words.lang),
-    )
-
-
-def _lorenz_caption(report: Report, words: Words) -> str:
-    amounts = sorted(group.minor for group in report.exposure.groups)
-    return words(
-        "lorenz.caption",
-        half=_percent(_share(sum(amounts[: len(amounts) // 2]), report), words.lang),
-        largest=_percent(_share(amounts[-1], report), words.lang),
-    )
-
-
-def _range_ends(group: GroupShare, lang: Lang) -> tuple[str, ...]:
-    if group.share_low is None or group.share_high is None:
-        return ()
-    return tuple(_percent(_decimal(end), lang) for end in (group.share_low, group.share_high))
-
-
-def _amount(minor: int, report: Report, words: Words) -> str:
-    return money(Money(minor, report.exposure.denominator.currency), words.lang)
-
-
-def _share(minor: int, report: Report) -> Decimal:
-    return EXACT.divide(Decimal(minor), Decimal(report.exposure.denominator.minor))
-
-
-def _percent(share: Decimal, lang: Lang) -> str:
-    """One decimal, two under one per cent."""
-    small = 0 < abs(share) < Decimal("0.01")
-    return percent(share, lang, decimals=2 if small else 1)
-
-
-def _decimal(value: float) -> Decimal:
-    """A statistic for the formatter; twelve digits are more than any of them is good for."""
-    return Decimal(f"{value:.12g}")

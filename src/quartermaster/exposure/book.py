@@ -87,9 +87,14 @@ def scenario_exposure(scenario: Scenario) -> Exposure:
     """
     book = recipe(scenario)
     total = scenario.claim_by_id[book.total]
-    words = scenario.scope_by_id[total.scope].words
+    scope = scenario.scope_by_id[total.scope]
     exposure = measure(
-        book_rows(scenario), scope=words, months=1, as_of=book.as_of, measure="annual_rate"
+        book_rows(scenario),
+        scope=scope.words,
+        scope_de=scope.words_de,
+        months=1,
+        as_of=book.as_of,
+        measure="annual_rate",
     )
     ranges = _share_ranges(scenario, book)
     groups = tuple(_with_range(group, ranges) for group in exposure.groups)

@@ -59,8 +59,13 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     id: str
     words: str
+    words_de: str = ""
     part_of: str = ""
     may_mean: tuple[str, ...] = ()
+
+    def said(self, lang: str) -> str:
+        """The words in that language, where there are any."""
+        return self.words_de or self.words if lang == "de" else self.words
 
 
 class MetricVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,6 +74,7 @@ class MetricVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     id: str
     words: str
     until: str = ""
+    """Day, `YYYY-MM-DD`."""
     source: str = ""
 
 

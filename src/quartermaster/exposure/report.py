@@ -4,7 +4,6 @@ Language-neutral content; faces put it into words and figures. `as_json` is the 
 """
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +17,17 @@ from quartermaster.kernel.money import Money
 
 SCHEMA = "quartermaster.exposure/1"
 """Changes with the meaning of any field; new fields alone do not change it."""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """Words that come with the data; German where there are any."""
+
+    en: str = ""
+    de: str = ""
+
+    def __call__(self, lang: str) -> str:
+        """In that language."""
+        return self.de or self.en if lang == "de" else self.en
 
 
 class InputFile(msgspec.Struct, frozen=True):
@@ -56,8 +66,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     claims: tuple[Claim, ...] = ()
     sources: tuple[Source, ...] = ()
-    fill: str = ""
-    note: str = ""
+    fill: Said = Said()
+    note: Said = Said()
 
     @property
     def largest(self) -> GroupShare:
@@ -98,6 +108,7 @@ def used_claims(scenario: Scenario) -> tuple[tuple[Claim, ...], tuple[Source, ..
     book = scenario.book
     wanted = (book.total, *book.payments) if book is not None else ()
     cited = {claim.source for claim in scenario.claims}
+    cited |= {version.source for metric in scenario.metrics for version in metric.versions}
     sources = tuple(source for source in scenario.sources if source.id in cited)
     return tuple(scenario.claim_by_id[identity] for identity in wanted), sources
 
@@ -106,6 +117,7 @@ def scenario_report(scenario: Scenario, exposure: Exposure, source: InputFile | 
     """The report of a scenario's book: its run-rate is stated by a claim, not counted."""
     claims, sources = used_claims(scenario)
     denominator = exposure.denominator
+    fill = scenario.book.fill if scenario.book is not None else None
     stated_rate = RunRateLine(
         method="stated",
         minor=denominator.minor,
@@ -121,8 +133,8 @@ def scenario_report(scenario: Scenario, exposure: Exposure, source: InputFile | 
         seed=scenario.seed,
         claims=claims,
         sources=sources,
-        fill=scenario.book.fill.words if scenario.book is not None else "",
-        note=scenario.note,
+        fill=Said(fill.words, fill.words_de) if fill is not None else Said(),
+        note=Said(scenario.note, scenario.note_de),
     )
 
 
@@ -136,8 +148,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "title": report.title,
         "sample": exposure.sample,
         "filled": exposure.filled,
-        "fill": report.fill,
-        "note": report.note,
+        "fill": report.fill.en,
+        "note": report.note.en,
         "seed": report.seed,
         "input": msgspec.to_builtins(report.input),
         "data_sha256": exposure.data_sha256,
@@ -173,6 +185,7 @@ def as_json(report: Report) -> dict[str, Any]:
             {"group": member.customer, **_amount(member.minor, exposure.denominator.currency)}
             for member in exposure.excluded
         ],
+        "names_alike": [list(names) for names in exposure.alike],
         "missing_months": list(exposure.missing_months),
         "claims": [_plain(claim) for claim in report.claims],
         "sources": [_plain(source) for source in report.sources],
@@ -216,8 +229,3 @@ def _plain(value: Claim | Source) -> dict[str, Any]:
     """Fields that say something; an empty one was not stated."""
     fields: dict[str, Any] = msgspec.to_builtins(value)
     return {name: field for name, field in fields.items() if field not in ("", None)}
-
-
-def plain_claims(claims: Sequence[Claim]) -> list[dict[str, Any]]:
-    """Claims as plain values."""
-    return [_plain(claim) for claim in claims]

@@ -19,6 +19,8 @@ from quartermaster.kernel.errors import DataError
 WINDOW_MONTHS = MONTHS_A_YEAR
 """Shares are of trailing twelve months unless told: disclosure rules look at a year, and a single
 month moves with calendar and invoicing."""
+WINDOW_MONTHS_MAX = 240
+"""Twenty years; no customer relation is older than the business."""
 
 
 class Denominator(msgspec.Struct, frozen=True):
@@ -32,6 +34,8 @@ class Denominator(msgspec.Struct, frozen=True):
     last: str
     minor: int
     currency: str
+    scope_de: str = ""
+    """The same in German, where it has other words."""
 
     @property
     def months(self) -> int:
@@ -73,6 +77,8 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[Member, ...] = ()
     """Groups without positive net revenue in the window: they have no share."""
     missing_months: tuple[str, ...] = ()
+    alike: tuple[tuple[str, ...], ...] = ()
+    """Groups whose names differ only in case or spaces: perhaps one customer, counted as two."""
     hhi_bounds: tuple[float, float] | None = None
     """Where some customers are filled in: HHI that holds whatever the fill."""
 
@@ -116,6 +122,7 @@ def measure(
     rows: Sequence[RevenueRow],
     *,
     scope: str,
+    scope_de: str = "",
     months: int = WINDOW_MONTHS,
     as_of: str | None = None,
     measure: str = "revenue",
@@ -125,6 +132,7 @@ def measure(
     Args:
         rows: of one currency.
         scope: whose revenue this is, in words; it names the denominator.
+        scope_de: the same in German.
         months: length of the window.
         as_of: last month; the last one with rows by default.
         measure: `annual_rate` where the rows hold annualised amounts of one month.
@@ -150,7 +158,13 @@ def measure(
     seen = {row.month for row in inside}
     return Exposure(
         denominator=Denominator(
-            scope, measure, month_text(span.first), month_text(span.last), total, currencies[0]
+            scope=scope,
+            measure=measure,
+            first=month_text(span.first),
+            last=month_text(span.last),
+            minor=total,
+            currency=currencies[0],
+            scope_de=scope_de,
         ),
         groups=groups,
         concentration=concentration([minor for _, minor in ranked]),
@@ -160,6 +174,7 @@ def measure(
         missing_months=tuple(
             month_text(n) for n in range(span.first, span.last + 1) if month_text(n) not in seen
         ),
+        alike=_alike(sums),
         hhi_bounds=_bounds(groups, total),
     )
 
@@ -202,6 +217,13 @@ def _members(rows: Sequence[RevenueRow]) -> Mapping[str, tuple[Member, ...]]:
     for (group, customer), minor in sorted(sums.items(), key=lambda item: (-item[1], item[0])):
         grouped[group].append(Member(customer, minor))
     return {group: tuple(members) for group, members in grouped.items()}
+
+
+def _alike(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        found["".join(name.split()).casefold()].append(name)
+    return tuple(tuple(names) for names in found.values() if len(names) > 1)
 
 
 def _bounds(groups: Sequence[GroupShare], total: int) -> tuple[float, float] | None:

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
@@ -48,6 +49,7 @@ class Fill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     exponent: str
     jitter: str
     words: str
+    words_de: str = ""
 
 
 class BookRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -85,6 +87,7 @@ class Scenario(
     seed: int = 0
     sample: bool = False
     note: str = ""
+    note_de: str = ""
     parties: tuple[Party, ...] = ()
     scopes: tuple[Scope, ...] = ()
     metrics: tuple[Metric, ...] = ()
@@ -190,6 +193,9 @@ def _problems(scenario: Scenario) -> Iterator[str]:
         yield from _bad_ids(kind, ids)
     for hedge in scenario.own_hedges:
         yield from _said(f"hedge {hedge.word!r}", partial(factors, hedge))
+    for version in (version for metric in scenario.metrics for version in metric.versions):
+        if version.until:
+            yield from _said(f"metric version {version.id!r}", partial(_check_day, version.until))
     for party in scenario.parties:
         yield from _unknown(f"party {party.id!r}", "group", party.group, scenario.party_by_id)
     for scope in scenario.scopes:
@@ -269,6 +275,15 @@ def _said(where: str, check: Callable[[], object]) -> Iterator[str]:
         check()
     except UsageError as error:
         yield f"{where}: {error.message}" + (f" ({error.hint})" if error.hint else "")
+
+
+def _check_day(text: str) -> None:
+    try:
+        found = date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        found = False
+    if not found:
+        raise UsageError(f"until {text[:40]!r} is not a day", hint="write it as 2024-08-21")
 
 
 def _book_problems(scenario: Scenario, book: BookRecipe) -> Iterator[str]:
