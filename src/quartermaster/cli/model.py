@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -64,6 +65,24 @@ def check(ctx: click.Context, as_json: bool) -> None:
 
 def _shown(value: object) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+@command.command()
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--model", default="gpt-4o", show_default=True, help="Model or encoding name.")
+@click.option("--chat", is_flag=True, help="FILE is JSON: a list of messages with role, content.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def count(file: IO[str], model: str, chat: bool, as_json: bool) -> None:
+    """Count the tokens of FILE (- is stdin) offline, and say who counted."""
+    from quartermaster.tokens.chat import count_messages, read_messages
+    from quartermaster.tokens.count import count as count_text
+
+    text = file.read()
+    number, source = count_messages(read_messages(text), model) if chat else count_text(text, model)
+    if as_json:
+        click.echo(json.dumps({"model": model, "tokens": number, "count_source": source}))
+    else:
+        click.echo(f"{number} tokens ({source})")
 
 
 @command.command()

@@ -97,7 +97,7 @@ class Answer:
         return self.read_tokens < self.prompt_tokens
 
     def read(self) -> tuple[int, list[int]]:
-        """The next ids for the runtime and the position of the first: a slice, or one sampled id."""
+        """Position of the next unread id, and a slice of the prompt or the one sampled id."""
         start = self.read_tokens
         ids = self.ids[start : start + PROMPT_SLICE_TOKENS]
         self.read_tokens += len(ids)

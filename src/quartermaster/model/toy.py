@@ -6,7 +6,7 @@ exactly. It serves tests and first starts on machines without the weights.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from quartermaster.model.chat import Message, render
@@ -33,6 +33,7 @@ ECHO_TOKENS_MAX = 24
 """Enough of the question to see that it arrived."""
 
 SENTENCES_MAX = 8
+"""Some 150 tokens in all: longer than a chunk, shorter than a reader's patience."""
 
 DECLARATION = (
     "This is the toy model of Quartermaster: it has no weights and does not think; "
@@ -113,7 +114,7 @@ class ToyTicket:
         """Nothing to stop."""
 
 
-def answer_tokens(question: str, sampling: Sampling) -> Iterator[str]:
+def answer_tokens(question: str, sampling: Sampling) -> list[str]:
     """The tokens of the answer to a question, all of them.
 
     Greedy requests (temperature 0) ignore the seed, as the real model does.
@@ -126,5 +127,4 @@ def answer_tokens(question: str, sampling: Sampling) -> Iterator[str]:
     parts += [
         f" {SENTENCES[byte % len(SENTENCES)]}" for byte in draw[: draw[-1] % SENTENCES_MAX + 1]
     ]
-    for part in parts:
-        yield from tokenise(part)
+    return tokenise("".join(parts))

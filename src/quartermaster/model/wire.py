@@ -21,6 +21,8 @@ DEFAULT_OUTPUT_TOKENS = 256
 """Without a cap a small model may repeat itself to the end of its context (20 s of a slot)."""
 
 TEMPERATURE_MAX = 2.0
+"""OpenAI's own limit."""
+
 CHOICES_MAX = 8
 """One round of the default slots; more would wait for themselves."""
 

@@ -5,8 +5,11 @@ a name, three to prime the reply. The cookbook calls it an estimate, so do we: t
 models differ by a few tokens.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+import msgspec
+
+from quartermaster.kernel.errors import DataError
 from quartermaster.kernel.units import CountSource
 from quartermaster.tokens.count import count
 
@@ -15,13 +18,35 @@ TOKENS_PER_NAME = 1
 TOKENS_PRIMING_REPLY = 3
 
 
+class ChatMessage(msgspec.Struct, frozen=True):
+    """A text message of a chat request."""
+
+    role: str
+    content: str
+    name: str = ""
+
+
+def read_messages(text: str) -> list[ChatMessage]:
+    """Messages from JSON.
+
+    Raises:
+        DataError: not a list of text messages; names the place.
+    """
+    try:
+        return msgspec.json.decode(text, type=list[ChatMessage])
+    except msgspec.DecodeError as error:
+        raise DataError(
+            f"no list of messages: {error}", hint='write [{"role": "user", "content": "..."}]'
+        ) from error
+
+
 def count_messages(
-    messages: Iterable[Mapping[str, str]], model_or_encoding: str
+    messages: Iterable[ChatMessage], model_or_encoding: str
 ) -> tuple[int, CountSource]:
-    """Input tokens of a chat request with text messages (`role`, `content`, perhaps `name`)."""
+    """Input tokens of a chat request."""
     total = TOKENS_PRIMING_REPLY
     for message in messages:
-        total += TOKENS_PER_MESSAGE
-        total += sum(count(text, model_or_encoding)[0] for text in message.values())
-        total += TOKENS_PER_NAME if "name" in message else 0
+        texts = (message.role, message.content, message.name)
+        total += TOKENS_PER_MESSAGE + (TOKENS_PER_NAME if message.name else 0)
+        total += sum(count(text, model_or_encoding)[0] for text in texts)
     return total, "estimated"

@@ -13,7 +13,8 @@ scripts with few characters a token are not undercounted by a factor."""
 
 
 class _Counter(Protocol):
-    def count(self, text: str) -> int: ...
+    def count(self, text: str) -> int:
+        """How many tokens."""
 
 
 def count(text: str, model_or_encoding: str) -> tuple[int, CountSource]:

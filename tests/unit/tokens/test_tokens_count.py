@@ -1,12 +1,14 @@
 """Counts against vectors that OpenAI published."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
+from quartermaster.kernel.errors import DataError
 from quartermaster.tokens import count as count_module
-from quartermaster.tokens.chat import count_messages
+from quartermaster.tokens.chat import count_messages, read_messages
 from quartermaster.tokens.count import count, estimate
 from quartermaster.tokens.encodings import encoding_of
 
@@ -80,7 +82,7 @@ def test_counts_equal_published_vectors(encoding: str, text: str, tokens: int) -
     [("gpt-3.5-turbo", 129), ("gpt-4-0613", 129), ("gpt-4o", 124), ("gpt-4o-mini", 124)],
 )
 def test_chat_overhead_equals_the_cookbook_and_is_flagged(model: str, tokens: int) -> None:
-    assert count_messages(COOKBOOK, model) == (tokens, "estimated")
+    assert count_messages(read_messages(json.dumps(COOKBOOK)), model) == (tokens, "estimated")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,11 @@ def test_without_the_extra_even_openai_models_are_flagged(monkeypatch: pytest.Mo
         assert count("hello world", "gpt-4") == (estimate("hello world"), "estimated")
     finally:
         count_module._counter.cache_clear()
+
+
+def test_messages_that_are_none_are_refused_by_their_place() -> None:
+    with pytest.raises(DataError, match=r"\$\[1\]"):
+        read_messages('[{"role": "user", "content": "Hi"}, {"role": "user"}]')
 
 
 def test_a_control_token_in_user_text_is_ordinary_text() -> None:
