@@ -16,10 +16,16 @@ import msgspec
 from quartermaster.console import svg
 from quartermaster.console.format import Lang, money_compact, percent
 from quartermaster.console.run_rate import GuidanceBand, RatePoint, run_rate_line
+from quartermaster.console.svg import NARROW_PX, POINTS_MAX, SMALL_PX, TEXT_PX, WIDTH_PX
 from quartermaster.kernel.errors import UsageError
 from quartermaster.kernel.money import Money
 
 __all__ = [
+    "NARROW_PX",
+    "POINTS_MAX",
+    "SMALL_PX",
+    "TEXT_PX",
+    "WIDTH_PX",
     "GuidanceBand",
     "RankedBar",
     "RatePoint",
@@ -87,7 +93,7 @@ def share_bar(
     desc: str,
     lang: Lang,
     currency: str,
-    width: int = svg.WIDTH_PX,
+    width: int = WIDTH_PX,
     note: str = "",
     name: str = "share-bar",
 ) -> str:
@@ -126,7 +132,7 @@ def share_bar(
     bottom = top + height
     parts += _share_scale(width, bottom, lang)
     if note:
-        parts.append(svg.label(0, bottom + 44, note, "muted", size_px=svg.SMALL_PX))
+        parts.append(svg.label(0, bottom + 44, note, "muted", size_px=SMALL_PX))
     total = int(bottom + (52 if note else 28))
     return svg.figure(parts, width=width, height=total, name=name, title=title, desc=desc)
 
@@ -136,7 +142,7 @@ def ranked_bars(
     *,
     title: str,
     desc: str,
-    width: int = svg.WIDTH_PX,
+    width: int = WIDTH_PX,
     note: str = "",
     name: str = "ranking",
 ) -> str:
@@ -151,28 +157,28 @@ def ranked_bars(
         raise UsageError(f"a ranking shows 1 to {SEGMENTS_MAX} bars, not {len(bars)}")
     if any(not 0 <= bar.share <= 1 for bar in bars):
         raise UsageError("a share in a ranking lies between zero and one")
-    narrow = width < svg.NARROW_PX
+    narrow = width < NARROW_PX
     gutter = 0.0 if narrow else width * 0.28
     row, bar_top = (44.0, 20.0) if narrow else (30.0, 5.0)
-    value_px = max(svg.text_width(bar.value_text, svg.TEXT_PX) for bar in bars) + 12
+    value_px = max(svg.text_width(bar.value_text, TEXT_PX) for bar in bars) + 12
     scale = (width - gutter - value_px) / max(float(max(bar.share for bar in bars)), 1e-9)
     parts = []
     for index, bar in enumerate(bars):
         y, length = index * row, float(bar.share) * scale
         tone = {"largest": "risk", "rest": "s5"}.get(bar.kind, "s1")
         room = width if narrow else gutter - 12
-        label = svg.fitted(bar.label, svg.TEXT_PX, room)
+        label = svg.fitted(bar.label, TEXT_PX, room)
         label_y = y + 14 if narrow else y + 20
         value_y = y + bar_top + 15
         pieces = [
-            svg.label(0, label_y, label, "ink", size_px=svg.TEXT_PX, strong=bar.kind == "largest"),
+            svg.label(0, label_y, label, "ink", size_px=TEXT_PX, strong=bar.kind == "largest"),
             svg.rect(gutter, y + bar_top, max(length, 0.5), 20, tone, rx=2),
-            svg.label(gutter + length + 8, value_y, bar.value_text, "muted", size_px=svg.TEXT_PX),
+            svg.label(gutter + length + 8, value_y, bar.value_text, "muted", size_px=TEXT_PX),
         ]
         parts.append(svg.group(pieces, f"{bar.label} · {bar.value_text}"))
     bottom = len(bars) * row
     if note:
-        parts.append(svg.label(0, bottom + 16, note, "muted", size_px=svg.SMALL_PX))
+        parts.append(svg.label(0, bottom + 16, note, "muted", size_px=SMALL_PX))
     height = int(bottom + (24 if note else 4))
     return svg.figure(parts, width=width, height=height, name=name, title=title, desc=desc)
 
@@ -191,8 +197,8 @@ def sparkline(
     Raises:
         UsageError: no values, too many, or a negative one.
     """
-    if not 0 < len(values) <= svg.POINTS_MAX or min(values, default=0) < 0:
-        raise UsageError(f"a sparkline takes 1 to {svg.POINTS_MAX} values, none negative")
+    if not 0 < len(values) <= POINTS_MAX or min(values, default=0) < 0:
+        raise UsageError(f"a sparkline takes 1 to {POINTS_MAX} values, none negative")
     top = max(max(values), 1)
     inner_x, inner_y, rim = width - 8, height - 8, 4
     step = inner_x / max(len(values) - 1, 1)
@@ -216,24 +222,24 @@ def _largest_label(x: float, span: float, width: int, words: tuple[str, str, str
     name, share, amount = words
     name = svg.fitted(name, svg.LARGE_PX, width - 4)
     second = f"{share} · {amount}"
-    needed = max(svg.text_width(name, svg.LARGE_PX), svg.text_width(second, svg.TEXT_PX))
+    needed = max(svg.text_width(name, svg.LARGE_PX), svg.text_width(second, TEXT_PX))
     at_end = x + needed > width
     where, anchor = (x + span - _GAP_PX, "end") if at_end else (x, "start")
     return [
         svg.label(where, 17, name, "risk-text", size_px=svg.LARGE_PX, anchor=anchor, strong=True),
-        svg.label(where, 37, second, "risk-text", size_px=svg.TEXT_PX, anchor=anchor),
+        svg.label(where, 37, second, "risk-text", size_px=TEXT_PX, anchor=anchor),
     ]
 
 
 def _inside_label(x: float, span: float, top: float, words: tuple[str, str, str]) -> list[str]:
     name, share, _ = words
     room = span - 14
-    shown = svg.fitted(name, svg.TEXT_PX, room)
-    if len(shown) < _NAME_SHOWN_MIN * len(name) or svg.text_width(share, svg.SMALL_PX) > room:
+    shown = svg.fitted(name, TEXT_PX, room)
+    if len(shown) < _NAME_SHOWN_MIN * len(name) or svg.text_width(share, SMALL_PX) > room:
         return []  # a name cut to its first letters tells nothing; the table has them all
     return [
-        svg.label(x + 8, top + 20, shown, "ink", size_px=svg.TEXT_PX),
-        svg.label(x + 8, top + 37, share, "ink", size_px=svg.SMALL_PX),
+        svg.label(x + 8, top + 20, shown, "ink", size_px=TEXT_PX),
+        svg.label(x + 8, top + 37, share, "ink", size_px=SMALL_PX),
     ]
 
 
@@ -244,5 +250,5 @@ def _share_scale(width: int, bottom: float, lang: Lang) -> list[str]:
         inset = {0: 0.5, 4: -0.5}.get(quarter, 0.0)
         words = percent(Decimal(quarter * 25).scaleb(-2), lang, decimals=0)
         parts.append(svg.line(x + inset, bottom + 4, x + inset, bottom + 9, "tick"))
-        parts.append(svg.label(x, bottom + 23, words, "muted", size_px=svg.SMALL_PX, anchor=anchor))
+        parts.append(svg.label(x, bottom + 23, words, "muted", size_px=SMALL_PX, anchor=anchor))
     return parts
