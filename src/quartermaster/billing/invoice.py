@@ -6,6 +6,7 @@ the same inputs give the same bytes. Late usage arrives with a later cut and mak
 
 import hashlib
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -42,7 +43,7 @@ class Invoice(msgspec.Struct, frozen=True):
     """A draft: what a contract's service period costs at a cut."""
 
     id: str
-    status: str
+    status: Literal["draft"]
     customer: str
     contract: str
     contract_version: int

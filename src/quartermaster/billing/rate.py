@@ -103,6 +103,8 @@ def rate(
         price_books: all versions of all their price books.
     """
     agreed = {(contract.id, contract.version): contract for contract in contracts}
+    # Versions of a contract share their zone, so a row of an unknown version still has a month.
+    zones = {contract.id: contract.time_zone for contract in contracts}
     books: dict[str, list[PriceBook]] = defaultdict(list)
     for version in sorted(price_books, key=lambda version: (version.valid_from, version.version)):
         books[version.id].append(version)
@@ -115,7 +117,8 @@ def rate(
         for axis, quantity in row.counts.items():
             priced = _price(row, axis, contract, book)
             if isinstance(priced, str):
-                queue[_queue_key(row, axis, contract, priced)].append((row.hour, quantity))
+                zone_name = zones.get(row.contract, "UTC")
+                queue[_queue_key(row, axis, zone_name, priced)].append((row.hour, quantity))
                 continue
             assert contract is not None, "a priced row has a contract"
             assert book is not None, "a priced row has a price book"
@@ -167,11 +170,11 @@ def _line_key(row: HourlyUsage, contract: Contract, book: PriceBook, price: Pric
     )
 
 
-def _queue_key(row: HourlyUsage, axis: Axis, contract: Contract | None, reason: str) -> _QueueKey:
+def _queue_key(row: HourlyUsage, axis: Axis, zone_name: str, reason: str) -> _QueueKey:
     return _QueueKey(
         contract=row.contract,
         customer=row.customer,
-        period=_month(row.hour, contract.time_zone if contract else "UTC").label,
+        period=_month(row.hour, zone_name).label,
         model=row.model,
         service_class=row.service_class,
         axis=axis,

@@ -132,4 +132,3 @@ SQLITE_TRIGGERS = (
          SELECT RAISE(ABORT, 'a posting set is sealed after its postings')
            WHERE NEW.sealed = 1; END""",
 )
-"""PostgreSQL will need the same as deferred constraint triggers."""

@@ -13,9 +13,9 @@ from quartermaster.book import tables
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import ConflictError
 
-# Failure counts of names nobody tried for a day say nothing any more; forgetting them bounds the
-# table under a flood of invented names.
-ATTEMPTS_KEPT_S = 24 * 3_600
+# Forgetting the failures of names that nobody tried for an hour bounds the table under a flood of
+# invented names; the longest wait after a failure is far shorter.
+ATTEMPTS_KEPT_S = 3_600
 
 
 class Account(msgspec.Struct, frozen=True):

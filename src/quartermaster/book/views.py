@@ -75,16 +75,17 @@ class View(msgspec.Struct, frozen=True):
 
 def fold(view: View, facts: Iterable[Recorded]) -> View:
     """The view after these facts; the given one is unchanged."""
+    news = list(facts)
+    if not news:
+        return view
     copies: dict[str, Any] = {
         name: dict(value) if isinstance(value, dict) else value
         for name, value in msgspec.structs.asdict(view).items()
     }
     building = View(**copies)
-    seq = view.seq
-    for recorded in facts:
+    for recorded in news:
         _apply(building, recorded)
-        seq = recorded.seq
-    return msgspec.structs.replace(building, seq=seq)
+    return msgspec.structs.replace(building, seq=news[-1].seq)
 
 
 def _apply(view: View, recorded: Recorded) -> None:

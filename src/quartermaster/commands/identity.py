@@ -131,6 +131,8 @@ class Identity:
         Raises:
             RefusedError: too many failures for this name; the message says how long to wait.
         """
+        # A longer name is nobody's, however long: what is counted stays small.
+        name = name[: NAME_CHARS_MAX + 1]
         with self._book.writing() as unit:
             wait_s = remaining_wait_s(unit.users.attempts(name), now)
             if wait_s > 0:

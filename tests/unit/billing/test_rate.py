@@ -177,3 +177,11 @@ def test_sample_contracts_and_books_mark_their_lines() -> None:
     assert line.sample
     (line,) = rate([usage(input=1)], [CONTRACT], [LIST]).lines
     assert not line.sample
+
+
+def test_usage_under_an_unknown_version_waits_in_its_local_month() -> None:
+    """The first hour of Berlin's November is still October in UTC."""
+    (waiting,) = rate([usage(input=1, contract_version=9)], [CONTRACT], [LIST]).unpriced
+    assert waiting.period == "2026-11"
+    (waiting,) = rate([usage(input=1, contract="x")], [CONTRACT], [LIST]).unpriced
+    assert waiting.period == "2026-10"

@@ -159,3 +159,11 @@ def test_no_secret_is_in_the_database_file(identity: Identity, tmp_path: Path) -
     for secret in (link, token, PASSWORD):
         assert secret.encode() not in stored
     assert b"$argon2id$" in stored
+
+
+def test_a_flood_of_long_names_is_counted_as_one(identity: Identity, book: Book) -> None:
+    first_admin(identity)
+    for number in range(FREE_FAILURES):
+        assert identity.sign_in("x" * 10_000 + str(number), PASSWORD, NOW) is None
+    with pytest.raises(RefusedError):
+        identity.sign_in("x" * 200, PASSWORD, NOW)

@@ -1,0 +1,156 @@
+"""The story on the command line: prices, customer, contract, key, journal."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from quartermaster.book.chain import GENESIS
+from quartermaster.book.pepper import load_pepper
+from quartermaster.cli.main import run
+from quartermaster.kernel.ids import key_hash
+from quartermaster.kernel.snapshot import Snapshot, decode
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.out)
+
+
+Quartermaster = Callable[..., Ran]
+
+STARTER = Path(__file__).parents[3] / "src/quartermaster/billing/data/starter.toml"
+
+
+@pytest.fixture
+def quartermaster(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Quartermaster:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Ran:
+        code = run(["--var", str(tmp_path / "var"), *arguments])
+        return Ran(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def signed(quartermaster: Quartermaster) -> Quartermaster:
+    for line in (
+        f"bill prices publish {STARTER}",
+        "customer add acme --name ACME --country DE",
+        "customer sign acme --contract acme-1 --price-book starter --time-zone Europe/Berlin",
+    ):
+        ran = quartermaster(*line.split())
+        assert ran.code == 0, ran.err
+    return quartermaster
+
+
+def snapshot(tmp_path: Path) -> Snapshot:
+    return decode((tmp_path / "var" / "snapshot.json").read_bytes())
+
+
+def test_a_key_is_printed_alone_and_works_in_the_published_snapshot(
+    signed: Quartermaster, tmp_path: Path
+) -> None:
+    issued = signed("key", "issue", "--contract", "acme-1")
+    secret = issued.out.strip()
+    assert issued.out == f"{secret}\n"
+    pepper = load_pepper(tmp_path / "var" / "secrets" / "key_pepper")
+    (grant,) = snapshot(tmp_path).keys
+    assert grant.key_hash == key_hash(secret.encode(), pepper).hex()
+    assert "served by no running gateway" in issued.err
+    revoked = signed("key", "revoke", grant.key_id, "--reason", "lost")
+    assert revoked.code == 0
+    assert snapshot(tmp_path).keys == ()
+    (row,) = signed("key", "list", "--json").json
+    assert (row["id"], row["live"]) == (grant.key_id, False)
+
+
+def test_workers_that_have_not_got_the_snapshot_are_named(
+    signed: Quartermaster, tmp_path: Path
+) -> None:
+    status = tmp_path / "var" / "status"
+    status.mkdir()
+    (status / "gw-0.json").write_text('{"snapshot_version": 1000}')
+    issued = signed("key", "issue", "--contract", "acme-1")
+    assert "served by gw-0" in issued.err
+    (status / "gw-1.json").write_text('{"snapshot_version": 1}')
+    issued = signed("key", "issue", "--contract", "acme-1")
+    assert "warning: gw-1 does not serve it yet" in issued.err
+    assert issued.code == 0
+
+
+def test_every_reading_command_speaks_json(signed: Quartermaster) -> None:
+    signed("key", "issue", "--contract", "acme-1")
+    shown = signed("customer", "show", "acme", "--json").json
+    assert shown["standing"] == "active"
+    assert [contract["version"] for contract in shown["contracts"]] == [1]
+    assert "key_hash" not in shown["keys"][0]
+    assert [customer["id"] for customer in signed("customer", "list", "--json").json] == ["acme"]
+    assert signed("bill", "prices", "show", "--json").json[0]["currency"] == "USD"
+    for line in ("customer show acme", "customer list", "key list", "bill prices show"):
+        assert signed(*line.split()).out.strip()
+
+
+def test_a_changed_contract_is_its_next_version(signed: Quartermaster) -> None:
+    again = "customer sign acme --contract acme-1 --price-book starter --time-zone Europe/Berlin"
+    ran = signed(*again.split(), "--rounding", "half_even")
+    # It would begin in the same hour as the first version.
+    assert (ran.code, "does not begin after" in ran.err) == (2, True)
+
+
+def test_the_journal_verifies_exports_and_shows_tampering(
+    signed: Quartermaster, tmp_path: Path
+) -> None:
+    verified = signed("journal", "verify")
+    assert verified.code == 0
+    head = verified.out.strip()
+    lines = signed("journal", "export", "--json").out.splitlines()
+    entries = [msgspec.json.decode(line) for line in lines]
+    assert head == f"{entries[-1]['seq']}:{entries[-1]['sha256']}"
+    assert [entry["prev"] for entry in entries] == [GENESIS, *(e["sha256"] for e in entries[:-1])]
+    assert len(signed("journal", "export", "--after", "2").out.splitlines()) == len(entries) - 2
+    signed("customer", "add", "b", "--name", "B")
+    assert signed("journal", "verify", "--expect", head).code == 0
+    assert signed("journal", "verify", "--expect", "nonsense").code == 2
+    connection = sqlite3.connect(tmp_path / "var" / "book.sqlite")
+    connection.execute("DROP TRIGGER journal_keeps")
+    connection.execute("UPDATE journal SET actor = 'eve' WHERE seq = 2")
+    connection.commit()
+    connection.close()
+    tampered = signed("journal", "verify")
+    assert tampered.code == 5
+    assert "entry 2 was changed" in tampered.err
+    assert tampered.out == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("customer show nobody", 1, "no customer 'nobody'"),
+        ("key issue --contract x", 1, "no contract 'x'"),
+        ("key revoke key_x --reason lost", 1, "no key 'key_x'"),
+        ("bill prices show x", 1, "no price book 'x'"),
+        ("customer sign acme --contract c --price-book x", 1, "no price book 'x'"),
+        ("customer add ../acme --name A", 2, "cannot be an id"),
+        ("customer sign", 2, "Missing argument"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_an_exit_code(
+    signed: Quartermaster, line: str, code: int, message: str
+) -> None:
+    ran = signed(*line.split())
+    assert ran.code == code
+    assert message in ran.err
+    assert ran.out == ""
+    assert "Traceback" not in ran.err
