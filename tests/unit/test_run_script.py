@@ -134,8 +134,20 @@ def test_without_an_installer_the_remedy_is_named(
 ) -> None:
     monkeypatch.setattr(script.shutil, "which", lambda name: None)
     monkeypatch.setattr(script.sys, "executable", "/bin/false")
+    monkeypatch.setattr(script, "answers", lambda command: False)
     with pytest.raises(script.StepError, match="apt-get install python3-pip"):
         script.find_installer()
+
+
+def test_without_pip_the_bundled_one_is_used(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script.shutil, "which", lambda name: None)
+    monkeypatch.setattr(script, "host_pip", lambda: (20, 3))
+    command, name = script.find_installer()
+    assert name == "the bundled pip"
+    assert command[0] == str(script.PYTHON)
+    assert "--require-hashes" in command
 
 
 def test_uv_is_preferred(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
