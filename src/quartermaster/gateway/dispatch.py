@@ -11,11 +11,11 @@ from quartermaster.gateway.index import Index
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.refusals import error_body, refused
 from quartermaster.gateway.relay import Relay
+from quartermaster.gateway.request_ids import RequestIds
 from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import choose
 from quartermaster.gateway.stream import StreamExchange
 from quartermaster.kernel.errors import NotDurableError, RefusedError
-from quartermaster.kernel.ids import new_id
 
 _CHAT: Final = b"/v1/chat/completions"
 _MODELS: Final = b"/v1/models"
@@ -65,37 +65,34 @@ class Dispatcher:
         self.index: Index | None = None
         self.draining = False
         self._pepper = pepper
+        self._ids = RequestIds()
         self._turn = 0
 
     def handle(self, request: Request, client: ClientPort) -> bytes | Exchange:
         """The whole reply, or the exchange that will write it to the client."""
-        request_id = new_id("req")
-        keep_alive = request.keep_alive and not self.draining
         try:
             if request.refusal is not None:
                 raise request.refusal
             if request.target == _CHAT and request.method == b"POST":
-                return self._chat(request, client, request_id, keep_alive=keep_alive)
-            body = self._read(request)
-            status, extra = 200, b""
+                return self._chat(request, client)
+            status, body, extra = 200, self._read(request), b""
         except RefusedError as refusal:
             self.relay.tallies.refused(refusal.code)
             status, body, extra = refusal.http_status, error_body(refusal), _extra(refusal)
+        keep_alive = request.keep_alive and not self.draining and request.refusal is None
         return heads.plain(
             status,
             body,
-            request_id,
+            self._ids.new(self.relay.clock()),
             date=self.relay.date,
-            connection=heads.connection_header(
-                keep_alive=keep_alive and request.refusal is None, http_1_0=request.http_1_0
-            ),
+            connection=heads.connection_header(keep_alive=keep_alive, http_1_0=request.http_1_0),
             extra=extra,
         )
 
-    def _chat(
-        self, request: Request, client: ClientPort, request_id: str, *, keep_alive: bool
-    ) -> Exchange:
-        index = self._index()
+    def _chat(self, request: Request, client: ClientPort) -> Exchange:
+        index = self.index
+        if index is None:
+            raise _no_snapshot()
         relay = self.relay
         now = relay.clock()
         entry = admit.authenticate(index, request.authorization, self._pepper, now)
@@ -109,13 +106,13 @@ class Dispatcher:
             exchange = kind(
                 relay,
                 client,
-                request_id,
+                self._ids.new(now),
                 entry.grant,
                 choose(targets, self._turn),
                 call,
-                keep_alive=keep_alive,
-                http_1_0=request.http_1_0,
-                now=now,
+                request.keep_alive and not self.draining,
+                request.http_1_0,
+                now,
             )
         except NotDurableError as error:
             raise _meter_unavailable() from error
@@ -161,8 +158,12 @@ class Dispatcher:
 
     def _index(self) -> Index:
         if self.index is None:
-            raise refused("not_ready", "This worker has not read its first snapshot yet.")
+            raise _no_snapshot()
         return self.index
+
+
+def _no_snapshot() -> RefusedError:
+    return refused("not_ready", "This worker has not read its first snapshot yet.")
 
 
 def _meter_unavailable() -> RefusedError:

@@ -9,7 +9,16 @@ which the write-ahead log calls when the close record is on disk.
 from typing import Final, Protocol
 
 from quartermaster.gateway import heads, meter, wire
-from quartermaster.gateway.meter import Life, Metered, Step, advance
+from quartermaster.gateway.meter import (
+    AFTER_DURABLE,
+    AFTER_END,
+    AFTER_GONE,
+    AFTER_HEAD,
+    AFTER_NOT_DURABLE,
+    AFTER_SEND,
+    Life,
+    Metered,
+)
 from quartermaster.gateway.ports import ClientPort, UpstreamPort, WalPort
 from quartermaster.gateway.refusals import error_body, refused, upstream_error_body
 from quartermaster.gateway.responses import ResponseParser
@@ -25,6 +34,8 @@ from quartermaster.usage.policy import CLIENT_GONE
 
 # What nginx logs when the client closed first; it is never sent.
 STATUS_CLIENT_GONE: Final = 499
+_OPEN: Final = Life.OPEN
+_SENT: Final = Life.SENT
 # Our own credentials were refused: the client's key is fine, so it must not read 401.
 _OUR_CREDENTIALS: Final = frozenset((401, 407))
 
@@ -87,7 +98,6 @@ class Exchange:
         grant: KeyGrant,
         target: Target,
         call: ChatCall,
-        *,
         keep_alive: bool,
         http_1_0: bool,
         now: int,
@@ -100,7 +110,9 @@ class Exchange:
         self.call = call
         self.keep_alive = keep_alive
         self.chunked = not http_1_0
-        self.connection = heads.connection_header(keep_alive=keep_alive, http_1_0=http_1_0)
+        self.connection = b""
+        if http_1_0 or not keep_alive:
+            self.connection = heads.connection_header(keep_alive=keep_alive, http_1_0=http_1_0)
         self.upstream: UpstreamPort | None = None
         self.first_byte_at = 0
         self.final = b""
@@ -135,20 +147,20 @@ class Exchange:
                 call.input_bytes,
             )
         )
-        self.life = Life.OPEN
+        self.life = _OPEN
 
     # -- what the upstream side tells ------------------------------------------------------------
 
     def sent(self, upstream: UpstreamPort) -> bytes:
         """A connection takes the request; the bytes to write."""
         self.upstream = upstream
-        self.life = advance(self.life, Step.SEND)
+        self.life = AFTER_SEND[self.life]
         return self.upstream_bytes
 
     @property
     def awaits_upstream(self) -> bool:
         """Whether a connection that has just been made should still take the request."""
-        return self.upstream is None and self.life in (Life.OPEN, Life.SENT)
+        return self.upstream is None and self.life in (_OPEN, _SENT)
 
     def upstream_data(self, parser: ResponseParser) -> None:
         """Bytes of the response have been parsed."""
@@ -156,10 +168,10 @@ class Exchange:
             self.upstream = None
         if self.life not in meter.RUNNING or not parser.head_done:
             return
-        if self.life is Life.SENT:
+        if self.life is _SENT:
             self.answer_begins()
         if parser.complete:
-            self.answered(parser)
+            self._answered(parser)
         elif parser.body_bytes > self.home.settings.answer_bytes_max:
             self.fail("upstream_malformed", "The model server's answer is too large.")
 
@@ -170,7 +182,7 @@ class Exchange:
         with our request; that one case is tried again, once, on a fresh connection.
         """
         self.upstream = None
-        if self.life is Life.SENT and reused and not parser.started and not self.redialled:
+        if self.life is _SENT and reused and not parser.started and not self.redialled:
             self.redialled = True
             self.home.redial(self)
             return
@@ -179,7 +191,7 @@ class Exchange:
     def answer_begins(self) -> None:
         """The first byte of the answer."""
         self.first_byte_at = self.home.clock()
-        self.life = advance(self.life, Step.HEAD)
+        self.life = AFTER_HEAD[self.life]
         self.upstream_bytes = b""
         self.extend_deadline()
 
@@ -187,7 +199,7 @@ class Exchange:
         """Progress was made: the upstream has its idle time again."""
         self.deadline_s = self.home.now_s + self.home.settings.idle_timeout_s
 
-    def answered(self, parser: ResponseParser) -> None:
+    def _answered(self, parser: ResponseParser) -> None:
         """The whole response is here."""
         status = parser.status
         body = parser.take_body()
@@ -282,7 +294,7 @@ class Exchange:
 
     def counts_if_gone(self) -> Metered:
         """The input was sent upstream; nothing was delivered."""
-        if self.life is Life.OPEN:
+        if self.life is _OPEN:
             return meter.NOTHING
         return meter.estimated(b"", self.call.input_bytes, 0)
 
@@ -303,7 +315,7 @@ class Exchange:
         failure: str = "",
     ) -> None:
         """Write the close record; `durable` follows when it is on disk."""
-        self.life = advance(self.life, Step.END)
+        self.life = AFTER_END[self.life]
         if failure:
             self.home.tallies.failed(failure)
         self.home.wal.closed(
@@ -328,10 +340,10 @@ class Exchange:
         if error is not None:
             self.meter_lost()
             return
-        self.life = advance(self.life, Step.DURABLE)
+        self.life = AFTER_DURABLE[self.life]
         self.home.finished(self)
         if self.gone:
-            self.life = advance(self.life, Step.GONE)
+            self.life = AFTER_GONE[self.life]
             return
         self.client.write(self.final)
         self.final = b""
@@ -340,7 +352,7 @@ class Exchange:
 
     def meter_lost(self) -> None:
         """The write-ahead log failed: the answer must not be released."""
-        self.life = advance(self.life, Step.NOT_DURABLE)
+        self.life = AFTER_NOT_DURABLE[self.life]
         self.drop_upstream()
         self.home.finished(self)
         self.home.tallies.failed("meter_unavailable")

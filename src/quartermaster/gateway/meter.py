@@ -37,6 +37,17 @@ class Step(IntEnum):
     GONE = 7
 
 
+class _Next(dict[Life, Life]):
+    """The states that one step leads to."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        super().__init__()
+
+    def __missing__(self, life: Life) -> Life:
+        raise IntegrityError(f"a request cannot {self._step.name} while {life.name}")
+
+
 # Only these steps exist. The one that matters: nothing reaches RELEASED except through DURABLE.
 LIFE_CYCLE: Final[dict[tuple[Life, Step], Life]] = {
     (Life.OPEN, Step.SEND): Life.SENT,
@@ -54,16 +65,24 @@ LIFE_CYCLE: Final[dict[tuple[Life, Step], Life]] = {
 RUNNING: Final = frozenset((Life.OPEN, Life.SENT, Life.ANSWERING))
 
 
-def advance(life: Life, step: Step) -> Life:
-    """The next state.
+def _after(step: Step) -> _Next:
+    """The table's column of one step: `life = AFTER_SEND[life]`.
 
-    Raises:
-        IntegrityError: the step does not exist in that state; a defect of ours.
+    Looking up a state that does not know the step raises IntegrityError: a defect of ours.
     """
-    try:
-        return LIFE_CYCLE[life, step]
-    except KeyError:
-        raise IntegrityError(f"a request cannot {step.name} while {life.name}") from None
+    column = _Next(step)
+    column.update({life: to for (life, by), to in LIFE_CYCLE.items() if by is step})
+    return column
+
+
+# One look-up a step on the hot path, instead of a call and a pair.
+AFTER_SEND: Final = _after(Step.SEND)
+AFTER_HEAD: Final = _after(Step.HEAD)
+AFTER_END: Final = _after(Step.END)
+AFTER_DURABLE: Final = _after(Step.DURABLE)
+AFTER_NOT_DURABLE: Final = _after(Step.NOT_DURABLE)
+AFTER_DRAINED: Final = _after(Step.DRAINED)
+AFTER_GONE: Final = _after(Step.GONE)
 
 
 class _PromptDetails(msgspec.Struct, gc=False):
@@ -157,19 +176,19 @@ def split(usage: _Usage) -> Counts | None:
     heard = inside.audio_tokens or 0
     reasoning = beside.reasoning_tokens or 0
     spoken = beside.audio_tokens or 0
-    if min(prompt, completion, cached, written, heard, reasoning, spoken) < 0:
+    if not (0 <= prompt <= COUNT_MAX and 0 <= completion <= COUNT_MAX):
         return None
-    if prompt > COUNT_MAX or completion > COUNT_MAX:
+    if cached < 0 or written < 0 or heard < 0 or reasoning < 0 or spoken < 0:
         return None
     if cached + written > prompt or heard > prompt or reasoning + spoken > completion:
         return None
     heard = min(heard, prompt - cached - written)
     return Counts(
-        input=prompt - cached - written - heard,
-        cached_read=cached,
-        cache_write=written,
-        output=completion - reasoning - spoken,
-        reasoning=reasoning,
-        audio_input=heard,
-        audio_output=spoken,
+        prompt - cached - written - heard,
+        cached,
+        written,
+        completion - reasoning - spoken,
+        reasoning,
+        heard,
+        spoken,
     )

@@ -6,7 +6,7 @@ from typing import Final
 from quartermaster.gateway import heads
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import Index
-from quartermaster.gateway.meter import Life, Step, advance
+from quartermaster.gateway.meter import AFTER_DRAINED, AFTER_GONE, Life
 from quartermaster.gateway.ports import WalPort
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import Tallies
@@ -101,10 +101,10 @@ class Relay:
         for exchange in unconfirmed:
             client = exchange.client
             if client.drained:
-                exchange.life = advance(exchange.life, Step.DRAINED)
+                exchange.life = AFTER_DRAINED[exchange.life]
                 delivered(exchange.handle)
             elif client.lost:
-                exchange.life = advance(exchange.life, Step.GONE)
+                exchange.life = AFTER_GONE[exchange.life]
             else:
                 waiting.append(exchange)
         self._confirm_due = bool(waiting)

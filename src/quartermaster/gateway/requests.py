@@ -8,6 +8,7 @@ that llhttp does not have and never raises for anything a client can send.
 from typing import Final
 
 import httptools
+import msgspec
 
 from quartermaster.gateway.refusals import refused
 from quartermaster.kernel.errors import RefusedError
@@ -15,9 +16,29 @@ from quartermaster.kernel.errors import RefusedError
 # Requests that may wait behind one in flight; browsers and SDKs do not pipeline at all.
 PIPELINED_MAX: Final = 64
 
-_WATCHED: Final = frozenset(
-    (b"authorization", b"content-length", b"expect", b"host", b"upgrade", b"transfer-encoding")
-)
+_OTHER: Final = 0
+_HOST: Final = 1
+_AUTHORIZATION: Final = 2
+_LENGTH: Final = 3
+_EXPECT: Final = 4
+_CODING: Final = 5
+_UPGRADE: Final = 6
+_WATCHED: Final = {
+    "host": _HOST,
+    "authorization": _AUTHORIZATION,
+    "content-length": _LENGTH,
+    "expect": _EXPECT,
+    "transfer-encoding": _CODING,
+    "upgrade": _UPGRADE,
+}
+# Headers that nearly every client sends and that say nothing to us.
+_COMMON: Final = ("content-type", "user-agent", "accept", "accept-encoding", "connection")
+# Both usual spellings, so that most headers need no lower-casing.
+_CODES: Final = {
+    spelling.encode(): code
+    for name, code in (*_WATCHED.items(), *((name, _OTHER) for name in _COMMON))
+    for spelling in (name, name.title())
+}
 _VERSIONS: Final = frozenset(("1.0", "1.1"))
 
 
@@ -25,29 +46,16 @@ class _StopParsingError(Exception):
     """Leaves llhttp from inside a callback; the refusal is already noted."""
 
 
-class Request:
+class Request(msgspec.Struct):
     """One complete request, or the refusal that ends the connection."""
 
-    __slots__ = ("authorization", "body", "http_1_0", "keep_alive", "method", "refusal", "target")
-
-    def __init__(
-        self,
-        method: bytes = b"",
-        target: bytes = b"",
-        authorization: bytes = b"",
-        body: bytes = b"",
-        *,
-        keep_alive: bool = False,
-        http_1_0: bool = False,
-        refusal: RefusedError | None = None,
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.authorization = authorization
-        self.body = body
-        self.keep_alive = keep_alive
-        self.http_1_0 = http_1_0
-        self.refusal = refusal
+    method: bytes = b""
+    target: bytes = b""
+    authorization: bytes = b""
+    body: bytes = b""
+    keep_alive: bool = False
+    http_1_0: bool = False
+    refusal: RefusedError | None = None
 
 
 class RequestParser:
@@ -63,6 +71,7 @@ class RequestParser:
         "_body_bytes",
         "_body_bytes_max",
         "_chunked",
+        "_counting",
         "_expect",
         "_head_bytes",
         "_head_bytes_max",
@@ -88,21 +97,23 @@ class RequestParser:
         self._quiet_bytes = 0
         self.broken = False
         self.wants_continue = False
+        self._parts: list[bytes] = []
         self._clear()
         self._parser = httptools.HttpRequestParser(self)
 
     def _clear(self) -> None:
         self._target = b""
         self._authorization = b""
-        self._parts: list[bytes] = []
         self._body_bytes = 0
         self._head_bytes = 0
+        self._counting = False
         self._head_done = False
         self._http_1_0 = False
         self._seen_host = False
         self._expect = b""
         self._upgrade = False
         self._chunked = False
+        self._quiet_bytes = 0
 
     @property
     def mid_request(self) -> bool:
@@ -121,7 +132,12 @@ class RequestParser:
         """
         if self.broken:
             return []
-        self._quiet_bytes += len(data)
+        quiet_bytes = self._quiet_bytes + len(data)
+        if quiet_bytes > self._head_bytes_max and not self._counting:
+            # Only now can a head be too large: headers are counted one by one from here.
+            self._counting = True
+            self._head_bytes = self._quiet_bytes
+        self._quiet_bytes = quiet_bytes
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -167,34 +183,39 @@ class RequestParser:
     def on_url(self, url: bytes) -> None:
         """Part of the request target."""
         self._target += url
-        self._head_bytes += len(url)
-        if self._head_bytes > self._head_bytes_max:
-            self._stop(self._too_many_headers())
+        if self._counting:
+            self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header, or one trailer after a chunked body (counted, never used)."""
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > self._head_bytes_max:
-            self._stop(self._too_many_headers())
-        name = name.lower()
-        if name not in _WATCHED or self._head_done:
+        if self._counting:
+            self._count(len(name) + len(value))
+        code = _CODES.get(name)
+        if code is None:
+            code = _CODES.get(name.lower(), _OTHER)
+        if code == _OTHER or self._head_done:
             return
-        if name == b"host":
+        if code == _HOST:
             if self._seen_host:
                 self._stop(refused("malformed_http", "The request has two Host headers."))
             self._seen_host = True
-        elif name == b"authorization":
+        elif code == _AUTHORIZATION:
             if self._authorization:
                 self._stop(refused("malformed_http", "The request has two Authorization headers."))
             self._authorization = value
-        elif name == b"content-length":
+        elif code == _LENGTH:
             self._check_length(value)
-        elif name == b"expect":
+        elif code == _EXPECT:
             self._expect = value.lower()
-        elif name == b"transfer-encoding":
+        elif code == _CODING:
             self._chunked = True
         else:
             self._upgrade = True
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > self._head_bytes_max:
+            self._stop(self._too_many_headers())
 
     def _check_length(self, value: bytes) -> None:
         # llhttp refuses a length that is not digits; here only its size matters.
@@ -232,18 +253,20 @@ class RequestParser:
     def on_message_complete(self) -> None:
         """A whole request."""
         parser = self._parser
-        if len(self._ready) >= PIPELINED_MAX:
+        parts = self._parts
+        ready = self._ready
+        if len(ready) >= PIPELINED_MAX:
             self._stop(refused("malformed_http", "Too many pipelined requests."))
-        self._ready.append(
+        ready.append(
             Request(
                 parser.get_method(),
                 self._target,
                 self._authorization,
-                b"".join(self._parts),
-                keep_alive=parser.should_keep_alive(),
-                http_1_0=self._http_1_0,
+                b"".join(parts),
+                parser.should_keep_alive(),
+                self._http_1_0,
             )
         )
-        self._quiet_bytes = 0
+        parts.clear()
         self.wants_continue = False
         self._clear()

@@ -8,6 +8,25 @@ from quartermaster.kernel.errors import UpstreamError
 
 # Model servers answer with a dozen short headers; beyond this the peer is not an HTTP server.
 HEAD_BYTES_MAX: Final = 64 * 1024
+_OTHER: Final = 0
+_TYPE: Final = 1
+_FRAMING: Final = 2
+_RETRY: Final = 3
+_WATCHED: Final = {
+    "content-type": _TYPE,
+    "content-length": _FRAMING,
+    "transfer-encoding": _FRAMING,
+    "retry-after": _RETRY,
+    "server": _OTHER,
+    "date": _OTHER,
+    "connection": _OTHER,
+    "cache-control": _OTHER,
+    "x-request-id": _OTHER,
+}
+# Both usual spellings, so that most headers need no lower-casing.
+_CODES: Final = {
+    spelling.encode(): code for name, code in _WATCHED.items() for spelling in (name, name.title())
+}
 _FIRST_FINAL_STATUS: Final = 200
 _BODILESS: Final = frozenset((204, 304))
 
@@ -17,7 +36,6 @@ class ResponseParser:
 
     __slots__ = (
         "_framed",
-        "_head_bytes",
         "_parser",
         "_parts",
         "_quiet_bytes",
@@ -40,7 +58,6 @@ class ResponseParser:
         """Ready for the next response on the same connection."""
         self._parts.clear()
         self._framed = False
-        self._head_bytes = 0
         self._quiet_bytes = 0
         self.body_bytes = 0
         self.started = False
@@ -80,25 +97,26 @@ class ResponseParser:
     def take_body(self) -> bytes:
         """The body bytes since the last call."""
         parts = self._parts
-        body = b"".join(parts)
+        if not parts:
+            return b""
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         return body
 
     # Callbacks of httptools.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the few headers that the relay needs."""
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > HEAD_BYTES_MAX:
-            raise UpstreamError("the model server's response head is too large")
-        if self.head_done:
+        """Keep the few headers that the relay needs; trailers are ignored."""
+        code = _CODES.get(name)
+        if code is None:
+            code = _CODES.get(name.lower(), _OTHER)
+        if code == _OTHER or self.head_done:
             return
-        name = name.lower()
-        if name == b"content-length" or name == b"transfer-encoding":
+        if code == _FRAMING:
             self._framed = True
-        elif name == b"content-type":
+        elif code == _TYPE:
             self.content_type = value
-        elif name == b"retry-after":
+        else:
             self.retry_after = value
 
     def on_headers_complete(self) -> None:
@@ -123,7 +141,6 @@ class ResponseParser:
         self._quiet_bytes = 0
         if not self.head_done:
             self._framed = False
-            self._head_bytes = 0
             self.content_type = self.retry_after = b""
             return
         if self.complete:

@@ -112,8 +112,11 @@ class ClientConnection(asyncio.Protocol):
         parser = self._parser
         requests = parser.feed(data)
         if requests:
-            self._queue.extend(requests)
-            self._serve()
+            if len(requests) == 1 and not self._queue:
+                self._answer(requests[0])
+            else:
+                self._queue.extend(requests)
+                self._serve()
         elif parser.wants_continue:
             parser.wants_continue = False
             self._transport.write(heads.CONTINUE)
@@ -124,13 +127,15 @@ class ClientConnection(asyncio.Protocol):
     def _serve(self) -> None:
         queue = self._queue
         while queue and self._exchange is None and not self._lingering:
-            request = queue.popleft()
-            answer = self._dispatcher.handle(request, self)
-            if type(answer) is bytes:
-                self._transport.write(answer)
-                self._after_answer(request)
-            else:
-                self._exchange = cast(Exchange, answer)
+            self._answer(queue.popleft())
+
+    def _answer(self, request: Request) -> None:
+        answer = self._dispatcher.handle(request, self)
+        if type(answer) is bytes:
+            self._transport.write(answer)
+            self._after_answer(request)
+        else:
+            self._exchange = cast("Exchange", answer)
 
     def _after_answer(self, request: Request) -> None:
         if request.refusal is not None:

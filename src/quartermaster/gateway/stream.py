@@ -18,6 +18,8 @@ from quartermaster.kernel.snapshot import KeyGrant
 
 _EVENT_STREAM: Final = b"text/event-stream"
 _OK: Final = 200
+_SENT: Final = Life.SENT
+_ANSWERING: Final = Life.ANSWERING
 
 
 class StreamExchange(Exchange):
@@ -33,7 +35,6 @@ class StreamExchange(Exchange):
         grant: KeyGrant,
         target: Target,
         call: ChatCall,
-        *,
         keep_alive: bool,
         http_1_0: bool,
         now: int,
@@ -46,9 +47,9 @@ class StreamExchange(Exchange):
             grant,
             target,
             call,
-            keep_alive=keep_alive and not http_1_0,
-            http_1_0=http_1_0,
-            now=now,
+            keep_alive and not http_1_0,
+            http_1_0,
+            now,
         )
         self.scanner = SseScanner(keep_usage=call.asks_usage, frame_bytes_max=FRAME_BYTES_MAX)
         self.paused = False
@@ -65,11 +66,11 @@ class StreamExchange(Exchange):
             ):
                 super().upstream_data(parser)
                 return
-            if self.life is Life.SENT:
+            if self.life is _SENT:
                 self._begin()
         if parser.complete:
             self.upstream = None
-        if self.life is not Life.ANSWERING:
+        if self.life is not _ANSWERING:
             return
         self.extend_deadline()
         try:
@@ -170,14 +171,14 @@ class StreamExchange(Exchange):
     def tick(self) -> None:
         """Once a second: record progress, and give up on whoever stands still."""
         scanner = self.scanner
-        if self.life is Life.ANSWERING and scanner.deltas > self._progressed_deltas:
+        if self.life is _ANSWERING and scanner.deltas > self._progressed_deltas:
             self._progressed_deltas = scanner.deltas
             metered = self._metered()
             self.home.wal.progressed(
                 self.handle,
                 Progress(self.home.clock(), scanner.deltas, metered.counts, metered.source),
             )
-        if self.paused and self.life is Life.ANSWERING:
+        if self.paused and self.life is _ANSWERING:
             if self.home.now_s > self.deadline_s:
                 # It is the client that stands still: hang up, which closes the record.
                 self.client.abort()

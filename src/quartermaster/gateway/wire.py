@@ -14,7 +14,9 @@ from quartermaster.gateway.refusals import refused
 from quartermaster.kernel.errors import RefusedError
 
 _NULL: Final = b"null"
-_EMPTY_LISTS: Final = frozenset((b"[]", b"[ ]"))
+_LIST: Final = ord("[")
+# A longer text between brackets than this is not checked for being white space alone.
+_EMPTY_LIST_BYTES_MAX: Final = 64
 _TRUE: Final = msgspec.Raw(b"true")
 
 
@@ -82,8 +84,7 @@ def read_call(body: bytes) -> ChatCall:
     messages = fields.get("messages")
     if messages is None:
         raise _missing("messages")
-    first = bytes(messages)
-    if not first.startswith(b"[") or first in _EMPTY_LISTS:
+    if not _is_filled_list(messages):
         raise _wrong("messages", "a list with at least one message")
     try:
         model = _decode_str(raw_model)
@@ -98,6 +99,14 @@ def read_call(body: bytes) -> ChatCall:
         if stream and "stream_options" in fields:
             asks_usage = _asks_usage(fields["stream_options"])
     return ChatCall(model, stream, asks_usage, fields, len(body))
+
+
+def _is_filled_list(raw: msgspec.Raw) -> bool:
+    """Whether the JSON text is a list with something in it; looks, but does not copy."""
+    view = memoryview(raw)
+    return view[0] == _LIST and (
+        len(view) > _EMPTY_LIST_BYTES_MAX or bool(bytes(view[1:-1]).strip())
+    )
 
 
 def _flag(raw: msgspec.Raw) -> bool:
@@ -153,7 +162,10 @@ def finish_reason(answer: Answer | None) -> str:
     """Why the first choice that says so stopped."""
     if answer is None or not answer.choices:
         return ""
-    return next((choice.finish_reason for choice in answer.choices if choice.finish_reason), "")
+    for choice in answer.choices:
+        if choice.finish_reason:
+            return choice.finish_reason
+    return ""
 
 
 def message_bytes(answer: Answer | None) -> int:
