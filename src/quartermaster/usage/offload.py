@@ -1,11 +1,43 @@
-"""Work that may block, away from the event loop: one thread, in order."""
+"""The event loop as the log uses it, and the threads that take blocking work away from it."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
 
 Job = Callable[[], None]
+
+
+class Loop(Protocol):
+    """The part of `asyncio.AbstractEventLoop` that the log uses; tests step through their own."""
+
+    def time(self) -> float:
+        """Seconds of a clock that never goes back."""
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> object:  # noqa: ANN401
+        """Run the callback in the next turn."""
+
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[..., object],
+        *args: Any,  # noqa: ANN401
+    ) -> object:
+        """The same, from another thread."""
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,  # noqa: ANN401
+    ) -> object:
+        """Run the callback when so many seconds have passed."""
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        """A future of this loop."""
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report a failure that nobody waits for."""
 
 
 class Offload(Protocol):

@@ -4,8 +4,7 @@ How a request ended is in its row; which counts are owed for it follows from the
 for cancelled streams, which admission copied onto the row (`Opened.cancelled_stream`):
 
 - `bill_delivered`: the row's counts, which are what had been delivered;
-- `bill_full`: the row's counts, which are the upstream's own totals, because under this policy the
-  gateway reads the upstream to its end after the client has left;
+- `bill_full`: the row's counts, which are the upstream's own totals where it had told them;
 - `free`: nothing for a stream that the client left or that a dying worker cut off.
 
 Any other failure (an upstream that dropped the connection) bills the row's counts: what was
@@ -51,6 +50,10 @@ def aborted(opened: Opened, progress: Progress | None) -> Closed:
     )
 
 
+WAIVING_POLICY: CancelledStream = "free"
+WAIVED_FAILURES = (CLIENT_GONE, WORKER_DIED)
+
+
 def is_waived(policy: CancelledStream, failure: str) -> bool:
-    """Whether the contract leaves this row's counts unbilled."""
-    return policy == "free" and failure in (CLIENT_GONE, WORKER_DIED)
+    """Whether the contract leaves this row's counts unbilled; queries say the same in columns."""
+    return policy == WAIVING_POLICY and failure in WAIVED_FAILURES

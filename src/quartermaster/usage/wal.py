@@ -29,7 +29,7 @@ from quartermaster.kernel.events import Closed, Opened, Progress
 from quartermaster.usage import frames, policy, segment
 from quartermaster.usage.files import OS_FILES, FileLayer, write_all
 from quartermaster.usage.frames import close_frame, open_frame, progress_frame
-from quartermaster.usage.offload import Offload, ThreadOffload
+from quartermaster.usage.offload import Loop, Offload, ThreadOffload
 from quartermaster.usage.recover import recover
 from quartermaster.usage.segment import Head
 from quartermaster.usage.settings import UsageSettings
@@ -77,7 +77,7 @@ class Wal:
         directory: Path,
         settings: UsageSettings,
         files: FileLayer,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         now: Clock,
         offload: Callable[[str], Offload],
         lock: int,
@@ -116,7 +116,7 @@ class Wal:
         directory: Path,
         *,
         settings: UsageSettings,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         now: Clock,
         files: FileLayer = OS_FILES,
         offload: Callable[[str], Offload] = ThreadOffload,

@@ -1,0 +1,154 @@
+"""One append-only Delta table on disk: idempotent commits, and what its log says about its files.
+
+Delta's app transactions are not idempotent by themselves: a fresh snapshot accepts the same or a
+lower version again. So a commit is always *check, then commit on the same `DeltaTable` object*:
+whoever came in between makes the commit fail, and then we look again.
+Source: deltalake 1.6, `CommitProperties.app_transactions`; measured, see docs/internals.
+
+The Delta writer calls no `fsync` (seen with strace), so a local table is synced here before
+anybody may believe in a commit.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from quartermaster.kernel.errors import UnavailableError
+from quartermaster.usage.files import OS_FILES
+
+COMMIT_RETRIES_MAX = 30
+"""Other writers' commits that may come in between; four contending writers needed none."""
+
+LOG_FOLDER = "_delta_log"
+
+
+class DeltaFacts:
+    """A Delta table of facts.
+
+    Args:
+        path: its folder; created with the first commit.
+        schema: the columns.
+        partition_by: names of the partition columns.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, partition_by: tuple[str, ...] = ()) -> None:
+        self.path = path
+        self.schema = schema
+        self._partition_by = list(partition_by)
+        self._synced: set[str] = set()
+
+    def exists(self) -> bool:
+        """Whether anything was ever committed."""
+        return (self.path / LOG_FOLDER).is_dir() and DeltaTable.is_deltatable(str(self.path))
+
+    def open(self) -> DeltaTable:
+        """A fresh snapshot; the table is created if it is missing."""
+        if not self.exists():
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            DeltaTable.create(
+                str(self.path),
+                schema=self.schema,
+                partition_by=self._partition_by,
+                mode="ignore",
+            )
+        return DeltaTable(str(self.path))
+
+    def append(self, snapshot: DeltaTable, rows: pa.Table, app_id: str, version: int) -> bool:
+        """Commit rows as one app transaction on the snapshot in which the caller checked for it.
+
+        Returns:
+            False if another writer committed a transaction of this app meanwhile: look again.
+        """
+        properties = CommitProperties(
+            app_transactions=[Transaction(app_id, version)],
+            max_commit_retries=COMMIT_RETRIES_MAX,
+        )
+        try:
+            write_deltalake(snapshot, rows, mode="append", commit_properties=properties)
+        except CommitFailedError:
+            return False
+        return True
+
+    def replace(self, rows: pa.Table, metadata: dict[str, str]) -> None:
+        """Put these rows in the place of all others, in one commit."""
+        properties = CommitProperties(custom_metadata=metadata)
+        write_deltalake(self.open(), rows, mode="overwrite", commit_properties=properties)
+
+    def make_durable(self, partitions: Iterable[str] = ()) -> None:
+        """Sync the log and these partition folders, as far as this object has not synced them.
+
+        Raises:
+            UnavailableError: the disk refuses.
+        """
+        try:
+            for folder in (*partitions, LOG_FOLDER, "."):
+                self._sync_folder(self.path / folder)
+        except OSError as error:
+            raise UnavailableError(
+                f"the table {self.path} cannot be synced: {error}",
+                hint="free space or replace the disk; nothing is lost, shipping is repeated",
+            ) from error
+
+    def _sync_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            return
+        found = [entry for entry in folder.iterdir() if str(entry) not in self._synced]
+        for entry in found:
+            if entry.is_file():
+                _sync_file(entry)
+        if found:
+            OS_FILES.sync_directory(folder)
+        # The pointer to the last checkpoint is the one file that is replaced.
+        self._synced.update(str(entry) for entry in found if entry.name != "_last_checkpoint")
+
+    def log(self) -> pa.Table:
+        """What the newest snapshot's log says of each file: path, rows, ranges of the columns."""
+        snapshot = DeltaTable(str(self.path))
+        return pa.table(snapshot.get_add_actions(flatten=True))
+
+    def files(self, log: pa.Table | None = None) -> list[str]:
+        """Paths of the data files, in an order that does not change."""
+        if log is None:
+            if not self.exists():
+                return []
+            log = self.log()
+        return sorted(str(self.path / path) for path in log["path"].to_pylist())
+
+    def files_holding(self, column: str, low: object, high: object) -> list[str]:
+        """Paths of the files that may hold values of the column in [low, high]."""
+        if not self.exists():
+            return []
+        log = self.log()
+        return self.files(log.filter(_may_hold(log, column, low, high)))
+
+
+def _may_hold(log: pa.Table, column: str, low: object, high: object) -> pa.ChunkedArray:
+    """A mask over the log; a file without a known range may hold anything."""
+    lowest, highest = f"min.{column}", f"max.{column}"
+    if lowest not in log.column_names:
+        return pa.chunked_array([pa.array([True] * log.num_rows)])
+    inside = pc.and_(
+        pc.less_equal(log[lowest], pa.scalar(high, log[lowest].type)),
+        pc.greater_equal(log[highest], pa.scalar(low, log[highest].type)),
+    )
+    return pc.fill_null(inside, fill_value=True)
+
+
+def read(files: Iterable[str], columns: list[str] | None, where: pc.Expression) -> pa.Table | None:
+    """Rows of these files that satisfy the expression; None where there is no file."""
+    parts = [pq.ParquetFile(name).read(columns=columns).filter(where) for name in files]
+    return pa.concat_tables(parts) if parts else None
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

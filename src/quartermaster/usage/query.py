@@ -1,0 +1,141 @@
+"""Questions to the usage table: the hourly rollup that rating reads, and single requests.
+
+Only integers are summed here; prices are applied in Python, exactly, by billing.
+"""
+
+from typing import Any
+
+import ibis
+import pyarrow.compute as pc
+from ibis import _
+
+from quartermaster.kernel.clock import US_PER_HOUR, US_PER_S, Instant, Period, as_datetime
+from quartermaster.kernel.events import Cut, HourlyUsage, UsageEvent
+from quartermaster.kernel.units import AXES, Counts
+from quartermaster.usage import columns, engine
+from quartermaster.usage.delta import read
+from quartermaster.usage.policy import WAIVED_FAILURES, WAIVING_POLICY
+from quartermaster.usage.table import UsageTable
+
+S_PER_HOUR = US_PER_HOUR // US_PER_S
+
+_KEYS = (
+    "customer",
+    "contract",
+    "contract_version",
+    "price_book",
+    "project",
+    "key_id",
+    "model",
+    "deployment",
+    "service_class",
+    "hour",
+)
+
+# A sum of 64-bit counts does not fit 64 bits; 38 digits hold any number of any of them.
+_SUM_TYPE = "decimal(38, 0)"
+
+
+def hourly(
+    table: UsageTable, cut: Cut, *, customer: str | None = None, period: Period | None = None
+) -> list[HourlyUsage]:
+    """Billable counts by hour of opening, in a fixed order; the same cut gives the same rows.
+
+    Args:
+        table: the usage table.
+        cut: which rows count.
+        customer: only this customer's.
+        period: only hours that begin in it. Periods begin and end on full UTC hours, except in
+            zones with a half-hour offset; a request then counts by its instant, not its hour.
+
+    Returns:
+        One row a combination of keys that has a request, also where nothing of it is billable.
+    """
+    files = table.files()
+    if not files or not cut:
+        return []
+    rows = engine.scan(files).filter(engine.at_cut(cut))
+    if customer is not None:
+        rows = rows.filter(_.customer == customer)
+    if period is not None:
+        rows = rows.filter(_within(period))
+    return [_hourly(row) for row in engine.rows_of(_rollup(rows))]
+
+
+def _within(period: Period) -> Any:  # noqa: ANN401 - Ibis is not typed
+    """Rows opened in the period; the dates let whole partitions be skipped."""
+    first, last = as_datetime(Instant(period.start)), as_datetime(Instant(period.end))
+    return (
+        (_.event_date >= ibis.literal(first.date()))
+        & (_.event_date <= ibis.literal(last.date()))
+        & (_.opened_at >= ibis.literal(first))
+        & (_.opened_at < ibis.literal(last))
+    )
+
+
+def _rollup(rows: Any) -> Any:  # noqa: ANN401 - Ibis is not typed
+    """The expression of the rollup; runs on any engine that Ibis speaks.
+
+    Hours are made of epoch seconds: truncating a timestamp would depend on the session's zone.
+    """
+    waived = (_.cancelled_stream == WAIVING_POLICY) & _.failure.isin(WAIVED_FAILURES)
+    hour = (_.opened_at.epoch_seconds() // S_PER_HOUR).cast("int64") * US_PER_HOUR
+    owed = {axis: waived.ifelse(0, _[axis]).cast(_SUM_TYPE) for axis in AXES}
+    return (
+        rows.mutate(hour=hour)
+        .mutate(**owed)
+        .group_by(list(_KEYS))
+        .aggregate(requests=_.count(), **{axis: _[axis].sum() for axis in AXES})
+        .order_by(list(_KEYS))
+    )
+
+
+def _hourly(row: dict[str, Any]) -> HourlyUsage:
+    return HourlyUsage(
+        **{key: row[key] for key in _KEYS},
+        requests=row["requests"],
+        counts=Counts(*(int(row[axis]) for axis in AXES)),
+    )
+
+
+def usage_rows(table: UsageTable, *, request_id: str) -> list[UsageEvent]:
+    """The rows of one request: one for each attempt, none if it is not shipped yet."""
+    files = table.rows.files_holding("request_id", request_id, request_id)
+    found = read(files, None, pc.field("request_id") == request_id)
+    if found is None:
+        return []
+    return sorted(columns.to_events(found), key=lambda event: event.opened.attempt)
+
+
+def recent_events(table: UsageTable, cut: Cut, *, limit: int) -> list[UsageEvent]:
+    """The last requests opened, newest first.
+
+    Files are read from the newest back until none that is left can hold a newer row.
+    """
+    if not table.rows.exists():
+        return []
+    log = table.rows.log()
+    log = log.take(pc.sort_indices(log, sort_keys=[("max.opened_at", "descending")]))
+    found: list[UsageEvent] = []
+    for at in range(log.num_rows):
+        newest = log["max.opened_at"][at].cast("int64").as_py()
+        if (
+            len(found) >= limit
+            and newest is not None
+            and newest < found[limit - 1].opened.opened_at
+        ):
+            break
+        rows = read(table.rows.files(log.slice(at, 1)), None, _at_cut(cut))
+        assert rows is not None
+        latest = pc.sort_indices(rows, sort_keys=[("opened_at", "descending")])[:limit]
+        found += columns.to_events(rows.take(latest))
+        found.sort(key=lambda event: (event.opened.opened_at, event.opened.request_id))
+        found = found[::-1][:limit]
+    return found
+
+
+def _at_cut(cut: Cut) -> pc.Expression:
+    where = pc.scalar(False)
+    for app_id, last in cut.items():
+        where = where | ((pc.field("app_id") == app_id) & (pc.field("segment") <= last))
+    return where

@@ -1,0 +1,175 @@
+"""A disk with a page cache: what was not synced may be gone after a power loss.
+
+It is harsher than most: unsynced pages are kept or lost one by one and in any order, names that
+were not synced with their directory may be missing, and after a failed sync the pages count as
+clean although they never reached the disk, as Linux has it.
+"""
+
+import errno
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+PAGE_BYTES = 64
+
+Fault = Literal["power", "EIO", "ENOSPC", "short"]
+
+
+class PowerLoss(BaseException):
+    """The machine is off. Not an `Exception`: nothing may catch it and carry on."""
+
+
+@dataclass
+class File:
+    """Bytes as programs see them, and bytes as they are on the disk."""
+
+    data: bytearray = field(default_factory=bytearray)
+    durable: bytearray = field(default_factory=bytearray)
+    clean: int = 0
+
+    def sync(self) -> None:
+        self.durable.extend(bytes(self.clean - len(self.durable)))
+        self.durable[self.clean :] = self.data[self.clean :]
+        self.clean = len(self.data)
+
+
+class SimulatedDisk:
+    """A file layer in memory; `faults` maps the number of an operation to what happens in it."""
+
+    def __init__(self, seed: int = 0, faults: dict[int, Fault] | None = None) -> None:
+        self.random = random.Random(seed)
+        self.faults = faults or {}
+        self.operations = 0
+        self.failed_at: int | None = None
+        self._names: dict[Path, File] = {}
+        self._durable_names: dict[Path, File] = {}
+        self._unsynced_names: list[dict[Path, File]] = []
+        self._open: dict[int, File] = {}
+        self._locks: dict[int, Path] = {}
+        self._next_descriptor = 3
+        self._off = False
+
+    # -- faults ----------------------------------------------------------------------------------
+
+    def _step(self) -> Fault | None:
+        if self._off:
+            raise PowerLoss
+        fault = self.faults.get(self.operations)
+        self.operations += 1
+        if fault == "power":
+            self._off = True
+            # Some operations get half-way: a write may reach the page cache before the light goes.
+            if self.random.random() < 0.5:
+                return "power"
+            raise PowerLoss
+        if fault is not None and fault != "short":
+            self.failed_at = self.operations
+        return fault
+
+    def _fail(self, fault: Fault | None) -> None:
+        if fault == "power":
+            raise PowerLoss
+        if fault in ("EIO", "ENOSPC"):
+            raise OSError(errno.EIO if fault == "EIO" else errno.ENOSPC, f"simulated {fault}")
+
+    def after_power_loss(self, seed: int) -> "SimulatedDisk":
+        """What a machine finds that starts again after this one lost its power."""
+        disk = SimulatedDisk(seed)
+        # Directory operations reach the journal in order; how far it got is luck.
+        states = [self._durable_names, *self._unsynced_names]
+        names = disk.random.choice(states)
+        for path, file in names.items():
+            survived = File(data=self._survivors(file, disk.random))
+            survived.durable = bytearray(survived.data)
+            survived.clean = len(survived.data)
+            disk._names[path] = survived
+        disk._durable_names = dict(disk._names)
+        return disk
+
+    @staticmethod
+    def _survivors(file: File, luck: random.Random) -> bytearray:
+        kept = bytearray(file.durable)
+        end = luck.randint(len(kept), max(len(kept), len(file.data)))
+        whole = luck.random() < 0.5
+        for start in range(len(kept), end, PAGE_BYTES):
+            page = file.data[start : min(start + PAGE_BYTES, end)]
+            kept += page if whole or luck.random() < 0.6 else bytes(len(page))
+        return kept
+
+    # -- the file layer --------------------------------------------------------------------------
+
+    def make_directory(self, path: Path) -> None:
+        self._fail(self._step())
+
+    def lock(self, path: Path) -> int:
+        self._fail(self._step())
+        if path in self._locks.values():
+            raise BlockingIOError(errno.EAGAIN, "held")
+        self._next_descriptor += 1
+        self._locks[self._next_descriptor] = path
+        return self._next_descriptor
+
+    def create(self, path: Path) -> int:
+        self._fail(self._step())
+        if path in self._names:
+            raise FileExistsError(errno.EEXIST, str(path))
+        file = File()
+        self._rename_step({**self._names, path: file})
+        self._next_descriptor += 1
+        self._open[self._next_descriptor] = file
+        return self._next_descriptor
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        fault = self._step()
+        taken = len(data)
+        if fault is not None:
+            taken = self.random.randint(1 if fault == "short" else 0, len(data))
+        self._open[descriptor].data += data[:taken]
+        self._fail(fault)
+        return taken
+
+    def fdatasync(self, descriptor: int) -> None:
+        fault = self._step()
+        file = self._open[descriptor]
+        if fault in ("EIO", "ENOSPC"):
+            file.clean = len(file.data)
+        elif fault != "power":
+            file.sync()
+        self._fail(fault)
+
+    def close(self, descriptor: int) -> None:
+        self._fail(self._step())
+        self._locks.pop(descriptor, None)
+        self._open.pop(descriptor, None)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._fail(self._step())
+        names = dict(self._names)
+        names[target] = names.pop(source)
+        self._rename_step(names)
+
+    def sync_directory(self, path: Path) -> None:
+        fault = self._step()
+        if fault in (None, "short"):
+            self._durable_names = dict(self._names)
+            self._unsynced_names.clear()
+        self._fail(fault)
+
+    def unlink(self, path: Path) -> None:
+        self._fail(self._step())
+        names = dict(self._names)
+        names.pop(path, None)
+        self._rename_step(names)
+
+    def names(self, path: Path) -> list[str]:
+        self._fail(self._step())
+        return sorted(name.name for name in self._names if name.parent == path)
+
+    def read(self, path: Path) -> bytes:
+        self._fail(self._step())
+        return bytes(self._names[path].data)
+
+    def _rename_step(self, names: dict[Path, File]) -> None:
+        self._names = names
+        self._unsynced_names.append(names)
