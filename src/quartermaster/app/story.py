@@ -1,0 +1,219 @@
+"""One real request, from answer to risk, printed for a newcomer."""
+
+import http.client
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import msgspec
+
+from quartermaster.app import live
+from quartermaster.app.rooms import Rooms
+from quartermaster.app.supervisor import Supervisor
+from quartermaster.billing.document import plain
+from quartermaster.billing.rate import RatedLine, rate
+from quartermaster.exposure.concentration import concentration
+from quartermaster.exposure.rollup import measure
+from quartermaster.kernel.clock import US_PER_HOUR
+from quartermaster.kernel.errors import UpstreamError
+from quartermaster.kernel.events import HourlyUsage, UsageEvent
+from quartermaster.sim.book import sample_book
+
+QUESTION = "In one sentence, why should every token be counted exactly once?"
+ANSWER_TOKENS_MAX = 48
+"""Under a second of the embedded model on one core, and enough for a sentence."""
+ANSWER_TIMEOUT_S = 60.0
+METERED_TIMEOUT_S = 20.0
+"""Sealing takes 2 s and shipping 0.5 s; the rest is room for a busy machine."""
+# Amounts of one short request are far below a cent; shares do not change with the unit.
+_SHARE_SCALE = 12
+
+
+class _Message(msgspec.Struct):
+    content: str
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+
+
+class _Completion(msgspec.Struct):
+    model: str
+    choices: list[_Choice]
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+
+
+def tell(
+    rooms: Rooms,
+    secret: str,
+    *,
+    sample: bool,
+    supervisor: Supervisor,
+    show: Callable[[str], None],
+) -> None:
+    """Send one chat completion and print answer, usage fact, rated line and exposure.
+
+    Raises:
+        UpstreamError: the gateway did not answer.
+        UnavailableError: the usage did not arrive in the table.
+    """
+    model, answer, request_id = _ask(rooms, secret)
+    show(f"Answer       {model}: {' '.join(answer.split())}")
+    supervisor.wait_until(
+        lambda: _find(rooms, request_id) is not None, "the usage fact", METERED_TIMEOUT_S
+    )
+    book = live.read(rooms.var)
+    event = _find(rooms, request_id)
+    assert book is not None, "waited for"
+    assert event is not None, "waited for"
+    show(f"Usage fact   {_fact_line(event)}")
+    for rated in _rated(rooms, event):
+        show(f"Rated line   {_price_line(rated)}")
+    for line in _real_exposure(book):
+        show(line)
+    if sample:
+        for line in _sample_exposure():
+            show(line)
+
+
+def snippets(base_url: str, secret: str) -> Iterator[str]:
+    """Lines to paste: curl, then the unmodified OpenAI SDK."""
+    yield "Paste into a shell:"
+    yield (
+        f"  curl -s {base_url}/chat/completions -H 'Authorization: Bearer {secret}' "
+        "-H 'Content-Type: application/json' "
+        """-d '{"model": "smollm2-135m-instruct", "messages": [{"role": "user", """
+        """"content": "Hello"}], "max_tokens": 32}'"""
+    )
+    yield "Or into Python (pip install openai):"
+    yield "  from openai import OpenAI"
+    yield f'  client = OpenAI(base_url="{base_url}", api_key="{secret}")'
+    yield "  reply = client.chat.completions.create("
+    yield '      model="smollm2-135m-instruct", max_tokens=32,'
+    yield '      messages=[{"role": "user", "content": "Hello"}])'
+    yield "  print(reply.choices[0].message.content, reply.usage)"
+
+
+def _ask(rooms: Rooms, secret: str) -> tuple[str, str, str]:
+    served = msgspec.json.decode(_call(rooms, secret, "GET", "/v1/models")[0], type=_Models)
+    names = [model.id for model in served.data]
+    model = _embedded(rooms, names)
+    question = {
+        "model": model,
+        "messages": [{"role": "user", "content": QUESTION}],
+        "max_tokens": ANSWER_TOKENS_MAX,
+        "temperature": 0,
+    }
+    data, request_id = _call(rooms, secret, "POST", "/v1/chat/completions", question)
+    completion = msgspec.json.decode(data, type=_Completion)
+    return completion.model, completion.choices[0].message.content, request_id
+
+
+def _embedded(rooms: Rooms, names: list[str]) -> str:
+    """The real embedded model where it is up, else the toy."""
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", rooms.settings.model.port, timeout=ANSWER_TIMEOUT_S
+    )
+    try:
+        connection.request("GET", "/v1/models")
+        up = msgspec.json.decode(connection.getresponse().read(), type=_Models)
+    finally:
+        connection.close()
+    loaded = [model.id for model in up.data if model.id in names]
+    return next((name for name in loaded if name != "toy"), "toy")
+
+
+def _call(
+    rooms: Rooms, secret: str, method: str, path: str, body: object = None
+) -> tuple[bytes, str]:
+    gateway = rooms.settings.gateway
+    connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=ANSWER_TIMEOUT_S)
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    try:
+        data = None if body is None else msgspec.json.encode(body)
+        connection.request(method, path, data, headers)
+        response = connection.getresponse()
+        answer = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise UpstreamError(f"the gateway did not answer {path}: {error}") from error
+    finally:
+        connection.close()
+    if response.status != http.HTTPStatus.OK:
+        raise UpstreamError(
+            f"the gateway answered {path} with {response.status}: {answer.decode(errors='replace')}"
+        )
+    return answer, response.headers["x-request-id"]
+
+
+def _find(rooms: Rooms, request_id: str) -> UsageEvent | None:
+    book = live.read(rooms.var)
+    events = () if book is None else book.recent
+    return next((event for event in events if event.opened.request_id == request_id), None)
+
+
+def _fact_line(event: UsageEvent) -> str:
+    counts = ", ".join(f"{n} {axis}" for axis, n in event.closed.counts.items())
+    return (
+        f"{event.opened.request_id} {event.status}: {counts} tokens "
+        f"(counted by {event.closed.count_source}), segment {event.app_id}:{event.segment}"
+    )
+
+
+def _rated(rooms: Rooms, event: UsageEvent) -> tuple[RatedLine, ...]:
+    opened, view = event.opened, rooms.book.view()
+    usage = HourlyUsage(
+        customer=opened.customer,
+        contract=opened.contract,
+        contract_version=opened.contract_version,
+        price_book=opened.price_book,
+        project=opened.project,
+        key_id=opened.key_id,
+        model=opened.model,
+        deployment=opened.deployment,
+        service_class=opened.service_class,
+        hour=opened.opened_at - opened.opened_at % US_PER_HOUR,
+        requests=1,
+        counts=event.closed.counts,
+    )
+    versions = view.contracts[opened.contract]
+    return rate([usage], versions, view.price_books[opened.price_book]).lines
+
+
+def _price_line(line: RatedLine) -> str:
+    return (
+        f"{line.quantity} {line.axis} x {line.price} {line.currency} per 1M tokens "
+        f"= {plain(line.amount)} {line.currency}"
+    )
+
+
+def _real_exposure(book: live.LiveBook) -> Iterator[str]:
+    month = max(row.month for row in book.revenue)
+    groups: dict[str, Decimal] = {}
+    for row in book.revenue:
+        if row.month == month:
+            groups[row.group_name] = groups.get(row.group_name, Decimal(0)) + row.amount
+    total = sum(groups.values(), Decimal(0))
+    largest = max(groups, key=lambda group: groups[group])
+    indices = concentration([int(amount.scaleb(_SHARE_SCALE)) for amount in groups.values()])
+    yield (
+        f"Revenue      {plain(total)} USD metered in {month}, of which {largest} "
+        f"{indices.cr1:.1%}; HHI {indices.hhi_points:.0f} points, "
+        f"{indices.effective_number:.1f} effective customers"
+    )
+
+
+def _sample_exposure() -> Iterator[str]:
+    exposure = measure(sample_book(), scope="Azure OpenAI, sample book", months=1)
+    first, indices = exposure.groups[0], exposure.concentration
+    yield (
+        f"Sample book  {first.group} is {first.share:.1%} of the revenue of "
+        f"{exposure.denominator.scope} in {exposure.denominator.last}; HHI "
+        f"{indices.hhi_points:.0f} points, {indices.effective_number:.1f} effective customers "
+        f"of {indices.count} (invented world, never mixed with real usage)"
+    )

@@ -1,0 +1,158 @@
+"""Start everything, show one real request from answer to risk, then watch until asked to stop."""
+
+import fcntl
+import http.client
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from quartermaster.app import story
+from quartermaster.app.first_start import prepare
+from quartermaster.app.rooms import Rooms
+from quartermaster.app.supervisor import Supervisor
+from quartermaster.commands.identity import Identity
+from quartermaster.kernel.errors import ConflictError
+
+Say = Callable[[str], None]
+
+READY_TIMEOUT_S = 60.0
+"""Loading 98 MB of weights from a cold disk on a busy machine takes several seconds."""
+PROBE_TIMEOUT_S = 1.0
+
+
+def up(
+    rooms: Rooms,
+    *,
+    once: bool,
+    sample: bool,
+    options: Mapping[str, str | None],
+    say: Say,
+    show: Say,
+) -> int:
+    """Run the product.
+
+    Args:
+        rooms: settings and stores.
+        once: stop after the first request was shown.
+        sample: show the sample book beside the real one.
+        options: global options of the command line, handed on to the children.
+        say: one line of talk (stderr).
+        show: one line of data (stdout).
+
+    Raises:
+        ConflictError: already running, or a port is taken.
+        UnavailableError: a part did not become ready.
+    """
+    with _only_one(rooms.var):
+        _require_free_ports(rooms)
+        secret = prepare(rooms)
+        supervisor = Supervisor(rooms.var / "log", say)
+        supervisor.install_signals()
+        try:
+            _start(supervisor, rooms, sample, options)
+            _wait(supervisor, rooms, say)
+            story.tell(rooms, secret, sample=sample, supervisor=supervisor, show=show)
+            if not once:
+                _invite(rooms, secret, say, show)
+                supervisor.run()
+        finally:
+            say("stopping")
+            supervisor.stop()
+    return 0
+
+
+def _start(
+    supervisor: Supervisor, rooms: Rooms, sample: bool, options: Mapping[str, str | None]
+) -> None:
+    config = options.get("config_file")
+    common = ["--var", str(rooms.var), *(["--config", config] if config else []), "up", "--role"]
+    supervisor.add("model", [*common, "model"])
+    for worker in range(rooms.settings.gateway.workers):
+        supervisor.add(f"gateway-{worker}", [*common, "gateway", "--worker", str(worker)])
+    supervisor.add("clerk", [*common, "clerk"])
+    supervisor.add("console", [*common, "console", *([] if sample else ["--empty"])])
+
+
+def _wait(supervisor: Supervisor, rooms: Rooms, say: Say) -> None:
+    settings = rooms.settings
+    parts = [
+        ("the embedded model", "127.0.0.1", settings.model.port, "/healthz"),
+        ("the gateway", settings.gateway.host, settings.gateway.port, "/readyz"),
+        ("the console", settings.console.host, settings.console.port, "/healthz"),
+    ]
+    for what, host, port, path in parts:
+        say(f"waiting for {what} on {host}:{port}")
+        supervisor.wait_until(partial(answers, host, port, path), what, READY_TIMEOUT_S)
+
+
+def answers(host: str, port: int, path: str) -> bool:
+    """Whether a GET is answered with 200."""
+    connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        # Not listening yet is the normal case here; `wait_until` sets the bound.
+        return False
+    finally:
+        connection.close()
+
+
+def _invite(rooms: Rooms, secret: str, say: Say, show: Say) -> None:
+    settings = rooms.settings
+    console = f"http://{settings.console.host}:{settings.console.port}"
+    gateway = f"http://{settings.gateway.host}:{settings.gateway.port}/v1"
+    show("")
+    for line in story.snippets(gateway, secret):
+        show(line)
+    show("")
+    identity = Identity(rooms.book)
+    if identity.has_users():
+        show(f"Console: {console}")
+    else:
+        token = identity.issue_link(("admin",), rooms.now())
+        show("Console, first admin (the link works once, within a day):")
+        show(f"  {console}/join/{token}")
+    say("running; stop with Ctrl-C")
+
+
+@contextmanager
+def _only_one(var: Path) -> Iterator[None]:
+    path = var / "supervisor.lock"
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConflictError(
+                f"another `quartermaster up` runs on {var}",
+                hint="stop it, or name another data folder with --var",
+            ) from error
+        yield
+    finally:
+        os.close(file)
+
+
+def _require_free_ports(rooms: Rooms) -> None:
+    settings = rooms.settings
+    wanted = [
+        ("gateway", settings.gateway.host, settings.gateway.port),
+        ("console", settings.console.host, settings.console.port),
+        ("model", "127.0.0.1", settings.model.port),
+    ]
+    for section, host, port in wanted:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise ConflictError(
+                    f"{section}: cannot listen on {host}:{port}: {error.strerror}",
+                    hint="stop what uses it, or choose another port with "
+                    f"QUARTERMASTER_{section.upper()}__PORT",
+                    field=f"{section}.port",
+                ) from error
