@@ -188,10 +188,10 @@ def telling_name(module: Module) -> Iterator[str]:
 
 
 def documented(module: Module) -> Iterator[str]:
-    """A docstring on every module, and on every public class and function outside tests."""
+    """A docstring on every module, and on public names outside tests and benches."""
     if not ast.get_docstring(module.tree):
         yield f"{module.path}: no module docstring"
-    if module.path.startswith("tests/"):
+    if module.path.startswith(("tests/", "bench/")):
         return
     public = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     holders: list[ast.Module | ast.ClassDef] = [module.tree]
