@@ -28,10 +28,14 @@ SEGMENTS_NAMED = 5
 """Tones that can still be told apart."""
 REPORT_PX = 720
 """Inner width of an A4 page at 96 px an inch."""
+PHONE_PX = 350
+"""Inner width of the page on a phone of 390 px."""
 
 
-def share_figure(report: Report, lang: Lang, *, width: int = REPORT_PX) -> str:
-    """One bar of revenue by customer, as SVG."""
+def share_figure(
+    report: Report, lang: Lang, *, width: int = REPORT_PX, name: str = "share-bar"
+) -> str:
+    """One bar of revenue by customer, as SVG; `name` is unique on its page."""
     words = catalogue("report", lang)
     exposure = report.exposure
     denominator = denominator_words(exposure.denominator, words)
@@ -58,6 +62,7 @@ def share_figure(report: Report, lang: Lang, *, width: int = REPORT_PX) -> str:
         currency=exposure.denominator.currency,
         width=width,
         note=" ".join(banners_of(report, words, short=True)),
+        name=name,
     )
 
 
@@ -93,6 +98,9 @@ def page(report: Report, lang: Lang, claim_findings: Sequence[tuple[str, str]] =
             words=words,
             stylesheet=Markup(figures.stylesheet()),  # noqa: S704 - our own file
             share_figure=Markup(share_figure(report, lang)),  # noqa: S704 - escaped by console.svg
+            share_figure_phone=Markup(  # noqa: S704 - escaped by console.svg
+                share_figure(report, lang, width=PHONE_PX, name="share-bar-phone")
+            ),
             share_caption=share_words(report, view.denominator, words),
             lorenz_figure=Markup(lorenz_figure(report, lang)),  # noqa: S704 - escaped by console.svg
             lorenz_caption=lorenz_words(report, words),

@@ -92,13 +92,16 @@ def denominator_words(denominator: Denominator, words: Words) -> str:
 
 def banners_of(report: Report, words: Words, *, short: bool = False) -> list[str]:
     """What must be said before any figure: sample, origin, fill. `short` is for a figure's note."""
-    found = []
-    if report.exposure.sample:
+    lang, exposure, found = words.lang, report.exposure, []
+    if exposure.sample:
         found.append(words("sample"))
-    if report.note(words.lang) and not short:
-        found.append(report.note(words.lang))
-    if report.exposure.filled and report.fill(words.lang) and not short:
-        found.append(words("filled", words=report.fill(words.lang)))
+    if short:
+        return [*found, words("filled_short")] if exposure.filled else found
+    if report.note(lang):
+        found.append(report.note(lang))
+    if exposure.filled:
+        fill = report.fill(lang)
+        found.append(words("filled", words=fill) if fill else words("filled_short"))
     return found
 
 

@@ -24,6 +24,9 @@ from quartermaster.stats.interval import Interval, point
 _WEIGHT_SCALE = 1_000_000
 # A rank exponent of 3 leaves one customer with 83 % of the fill; a jitter of 2 swamps the ranks.
 EXPONENT_MAX, JITTER_MAX = 3.0, 2.0
+DRAW_MAX = 2.0
+"""Two standard deviations: an unlucky seed must not invent a customer of the size that the report
+is about."""
 
 
 def fill_weights(fill: Fill, seed: int) -> list[int]:
@@ -36,10 +39,15 @@ def fill_weights(fill: Fill, seed: int) -> list[int]:
     jitter = _bounded(fill.jitter, "fill.jitter", JITTER_MAX)
     draw = random.Random(seed)  # noqa: S311 - a reproducible world, not a secret
     weights = [
-        rank**-exponent_ * math.exp(jitter * draw.gauss(0, 1))
+        rank**-exponent_ * math.exp(jitter * cut_gauss(draw))
         for rank in range(1, fill.customers + 1)
     ]
     return sorted((max(1, round(weight * _WEIGHT_SCALE)) for weight in weights), reverse=True)
+
+
+def cut_gauss(draw: random.Random) -> float:
+    """A standard normal draw, held within `DRAW_MAX` to either side."""
+    return max(-DRAW_MAX, min(DRAW_MAX, draw.gauss(0, 1)))
 
 
 def book_rows(scenario: Scenario) -> tuple[RevenueRow, ...]:

@@ -41,7 +41,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 class Fill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How customers that the sources do not name are made up: a stated, seeded distribution.
 
-    Weights are rank ** -exponent times a log-normal of standard deviation `jitter`.
+    Weights are rank ** -exponent times a log-normal of standard deviation `jitter`, cut at two.
     """
 
     name: str

@@ -10,7 +10,7 @@ import random
 from fractions import Fraction
 from importlib.resources import files
 
-from quartermaster.exposure.book import book_rows, fill_weights, recipe
+from quartermaster.exposure.book import book_rows, cut_gauss, fill_weights, recipe
 from quartermaster.exposure.months import MONTHS_A_YEAR, month_number, month_text
 from quartermaster.exposure.rows import RevenueRow
 from quartermaster.exposure.scenario import Scenario, parse_scenario
@@ -22,10 +22,10 @@ MONTHS = 24
 """Two years: one to compare the other with."""
 CUSTOMER_NAME = "Sample customer"
 
-# Sample shape, not data: the book grows 4 % a month, and a group's size in earlier months wanders
-# by this much, so that ranks change as they do in real books.
+# Sample shape, not data: the book grows 4 % a month, and in earlier months each customer's size
+# differs from its last by a log-normal of this width, so that ranks change as in real books.
 MONTHLY_GROWTH = Fraction(104, 100)
-WANDER = 0.08
+WANDER = 0.15
 # How the group's payment is divided among its entities, to show the roll-up. The article names
 # only TikTok; 95 % of the group keeps its payment at "nearly $20M".
 ENTITY_WEIGHTS = (95, 5)
@@ -49,7 +49,7 @@ def sample_book(seed: int | None = None) -> tuple[RevenueRow, ...]:
     annual = book_rows(scenario)
     total = sum(row.minor for row in annual)
     named = sum(row.minor for row in annual if not row.filled)
-    weights = fill_weights(book.fill, seed)
+    last_weights = weights = fill_weights(book.fill, seed)
     draw = random.Random(seed)  # noqa: S311 - a reproducible world, not a secret
     last = month_number(book.as_of)
     rows: list[RevenueRow] = []
@@ -59,7 +59,7 @@ def sample_book(seed: int | None = None) -> tuple[RevenueRow, ...]:
         group, rest = split(minor, [named, total - named])
         rows += _group_rows(scenario, month, group, annual[0])
         rows += _customer_rows(month, split(rest, weights), annual[0].currency)
-        weights = _wandered(weights, draw)
+        weights = _wandered(last_weights, draw)
     return tuple(sorted(rows, key=lambda row: (row.month, row.group, row.customer)))
 
 
@@ -111,4 +111,4 @@ def _customer_rows(month: str, amounts: list[int], currency: str) -> list[Revenu
 
 
 def _wandered(weights: list[int], draw: random.Random) -> list[int]:
-    return [max(1, round(weight * math.exp(WANDER * draw.gauss(0, 1)))) for weight in weights]
+    return [max(1, round(weight * math.exp(WANDER * cut_gauss(draw)))) for weight in weights]
