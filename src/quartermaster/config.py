@@ -34,6 +34,8 @@ class ClerkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Pause between two looks for sealed segments."""
     publish_seconds: float = 60.0
     """Effective dates pass without a command; the snapshot follows within this time."""
+    rollup_seconds: float = 60.0
+    """Pause between two versions of the hourly table; faces read fresher figures from views."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -39,6 +39,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
         **ports,
         "QUARTERMASTER_VAR": str(tmp_path / "var"),
         "QUARTERMASTER_MODEL__ENGINE": "toy",
+        "QUARTERMASTER_USAGE__SEAL_SECONDS": "0.2",
+        "QUARTERMASTER_CLERK__SHIP_SECONDS": "0.1",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
 

@@ -24,6 +24,7 @@ from quartermaster.kernel.clock import Instant, month_of
 from quartermaster.kernel.events import HourlyUsage
 from quartermaster.usage.cut import current_cut
 from quartermaster.usage.query import hourly, recent_events
+from quartermaster.usage.rollup import write_rollup
 from quartermaster.usage.ship import ship_sealed
 
 STANDBY_POLL_S = 0.5
@@ -48,7 +49,7 @@ def run(rooms: Rooms) -> int:
 
 def _work(rooms: Rooms, stopping: threading.Event) -> None:
     settings = rooms.settings.clerk
-    publish_at = 0.0
+    publish_at = rollup_at = 0.0
     ship(rooms)
     recompute(rooms)
     while not stopping.is_set():
@@ -57,6 +58,9 @@ def _work(rooms: Rooms, stopping: threading.Event) -> None:
             publish_at = time.monotonic() + settings.publish_seconds
         if ship(rooms):
             recompute(rooms)
+        if time.monotonic() >= rollup_at:
+            write_rollup(rooms.usage, current_cut(rooms.usage), rooms.var / "usage_hourly")
+            rollup_at = time.monotonic() + settings.rollup_seconds
         stopping.wait(settings.ship_seconds)
     ship(rooms)
 

@@ -25,7 +25,7 @@ def run_role(role: Role, rooms: Rooms, *, worker: int, sample: bool, lifeline: i
     if role == "gateway":
         from quartermaster.gateway.worker import run as run_gateway
 
-        return run_gateway(settings.gateway, var=rooms.var, worker=worker)
+        return run_gateway(settings.gateway, var=rooms.var, worker=worker, usage=settings.usage)
     if role == "model":
         from quartermaster.model.server import run as run_model
 
