@@ -41,9 +41,8 @@ class BadRow(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How this file is written: its delimiter and where each column stands."""
+    """Where each column stands, and how many fields a row has."""
 
-    delimiter: str
     columns: dict[str, int]
     width: int
 
@@ -101,13 +100,15 @@ def read_csv(
     """
     text = decode_text(data, name)
     reader = _records(text, name)
-    header_line, header, delimiter = next(reader)
-    layout = _layout(header, delimiter, name, header_line, ignore_columns)
+    header = next(reader, None)
+    if header is None:
+        raise DataError(f"{name} is empty", hint=f"it needs the columns {', '.join(REQUIRED)}")
+    layout = _layout(header, name, ignore_columns)
     rows: list[RevenueRow] = []
     bad: list[BadRow] = []
     seen: dict[tuple[str, str, str], int] = {}
     group_at: dict[str, tuple[str, int]] = {}
-    for line, record, _ in reader:
+    for line, record in reader:
         if len(rows) + len(bad) >= CSV_ROWS_MAX:
             raise DataError(f"{name} has more than {CSV_ROWS_MAX} rows")
         try:
@@ -130,11 +131,9 @@ def _bad_rows(name: str, bad: Sequence[BadRow]) -> str:
     return f"{name}: {count} cannot be used{lines}"
 
 
-def _records(text: str, name: str) -> Iterator[tuple[int, list[str], str]]:
-    """(first line, fields, delimiter) of each record that is not blank, the header first."""
+def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """First line and fields of each record that is not blank, the header first."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    if not first:
-        raise DataError(f"{name} is empty", hint=f"it needs the columns {', '.join(REQUIRED)}")
     delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
@@ -146,14 +145,13 @@ def _records(text: str, name: str) -> Iterator[tuple[int, list[str], str]]:
         except csv.Error as error:
             raise DataError(f"{name}, line {line}: not readable as CSV ({error})") from error
         if any(field.strip() for field in record):
-            yield line, record, delimiter
+            yield line, record
         line = reader.line_num + 1
 
 
-def _layout(
-    header: Sequence[str], delimiter: str, name: str, line: int, ignore_columns: Sequence[str]
-) -> Layout:
-    names = [_clean(field).casefold() for field in header]
+def _layout(header: tuple[int, Sequence[str]], name: str, ignore_columns: Sequence[str]) -> Layout:
+    line, fields = header
+    names = [_clean(field).casefold() for field in fields]
     ignored = {column.strip().casefold() for column in ignore_columns}
     where = f"{name}, line {line}"
     for required in REQUIRED:
@@ -173,7 +171,7 @@ def _layout(
         if names.count(column) > 1:
             raise DataError(f"{where}: the column {column!r} is there twice")
     columns = {column: at for at, column in enumerate(names) if column not in ignored}
-    return Layout(delimiter, columns, len(names))
+    return Layout(columns, len(names))
 
 
 def _row(record: Sequence[str], layout: Layout, *, decimal_comma: bool) -> RevenueRow:
