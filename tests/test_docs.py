@@ -85,6 +85,7 @@ def run_block(block: Block, folder: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_code_blocks_run(path: Path, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
     for block in blocks(path.read_text("utf-8")):
         run_block(block, tmp_path)
 
