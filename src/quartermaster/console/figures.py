@@ -75,7 +75,7 @@ class RankedBar(msgspec.Struct, frozen=True):
 def stylesheet() -> str:
     """The figure colours as CSS, for pages that stand alone and follow the system's theme."""
     colours = (files("quartermaster.console") / "static/css/figures.css").read_text("utf-8")
-    return f":root {{ color-scheme: light dark; font-family: {svg.FONT_STACK}; }}\n{colours}"
+    return f":root {{ color-scheme: light dark; }}\n{colours}"
 
 
 def standalone(figure: str) -> str:

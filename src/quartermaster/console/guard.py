@@ -4,6 +4,7 @@ A pure ASGI layer, so that every response carries the headers: pages, files, ref
 """
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -92,7 +93,7 @@ def host_name(host: str) -> str:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Cut a chunked body that grows over the bound: the form then fails to verify."""
+    """Stop reading a chunked body that grows over the bound, whatever length it announced."""
     taken = 0
 
     async def receive_bounded() -> Message:
@@ -101,7 +102,7 @@ def _bounded(receive: Receive) -> Receive:
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
             if taken > BODY_BYTES_MAX:
-                return {"type": "http.disconnect"}
+                raise HTTPException(CONTENT_TOO_LARGE)
         return message
 
     return receive_bounded

@@ -47,8 +47,9 @@ def build(
     async def refused(request: Request, error: Exception) -> Response:
         visit = await Visit.begin(request, desk)
         assert isinstance(error, HTTPException), "registered for HTTPException only"
+        known = "not_found" if error.status_code == NotFoundError.http_status else "refused"
         shown = NotFoundError(
-            visit.words("error.not_found"), hint=visit.words("error.not_found_hint")
+            visit.words(f"error.{known}"), hint=visit.words(f"error.{known}_hint")
         )
         response = problem(visit, shown)
         response.status_code = error.status_code

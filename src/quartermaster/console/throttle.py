@@ -18,6 +18,10 @@ class Throttle:
     def __init__(self) -> None:
         self._failures: OrderedDict[str, list[Instant]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Callers remembered."""
+        return len(self._failures)
+
     def blocked(self, caller: str, now: Instant) -> bool:
         """Whether the caller has to wait."""
         since = now - SIGN_IN_WINDOW_S * US_PER_S

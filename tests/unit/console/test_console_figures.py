@@ -1,7 +1,7 @@
 """Figures: well-formed, named, escaped, themed, and refusing what cannot be drawn."""
 
 from decimal import Decimal
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from quartermaster.console.figures import GuidanceBand, RankedBar, RatePoint, Sh
 from quartermaster.kernel.errors import UsageError
 
 SVG = "{http://www.w3.org/2000/svg}"
-HOSTILE = '</text><script>alert(1)</script>"\'&\x00\x1b]'
+HOSTILE = "</text><script>alert(1)</script>\"'&\x00\x1b]"
 
 
 def segment(label: str, share: str, kind: figures.ShareKind = "named") -> ShareSegment:
@@ -39,7 +39,7 @@ def line(points: list[RatePoint], guidance: GuidanceBand | None = None, width: i
 
 
 def texts(figure: str) -> list[str]:
-    root = ElementTree.fromstring(figure)
+    root = ET.fromstring(figure)
     return [element.text or "" for element in root.iter(f"{SVG}text")]
 
 
@@ -58,7 +58,7 @@ BAND = GuidanceBand("2025-01", "2025-06", 60 * 10**9, 70 * 10**9, "Guidance", "G
     ],
 )
 def test_every_figure_is_a_named_image(figure: str) -> None:
-    root = ElementTree.fromstring(figure)
+    root = ET.fromstring(figure)
     assert root.get("role") == "img"
     ids = (root.get("aria-labelledby") or "").split()
     named = {element.get("id"): element.text for element in root if element.get("id")}
@@ -76,7 +76,7 @@ def test_hostile_words_stay_words(width: int) -> None:
         title=HOSTILE,
         desc=HOSTILE,
     )
-    root = ElementTree.fromstring(figure)
+    root = ET.fromstring(figure)
     assert root.find(f".//{SVG}script") is None
     assert "<script" not in figure
     assert "\x00" not in figure
@@ -94,7 +94,7 @@ def test_every_colour_is_a_class_with_a_fallback_and_a_variable() -> None:
 
 def test_a_figure_alone_carries_its_colours() -> None:
     alone = figures.standalone(bar(segment("A", "1", "largest")))
-    root = ElementTree.fromstring(alone.encode())
+    root = ET.fromstring(alone.encode())
     style = root.find(f"{SVG}style")
     assert style is not None
     assert style.text == figures.stylesheet()
@@ -104,7 +104,7 @@ def test_a_figure_alone_carries_its_colours() -> None:
 def test_the_bar_is_the_whole(weights: list[int]) -> None:
     whole = sum(weights)
     parts = [ShareSegment("x", weight, Decimal(weight) / whole) for weight in weights]
-    root = ElementTree.fromstring(bar(*parts))
+    root = ET.fromstring(bar(*parts))
     drawn = [float(rect.get("width", "0")) for rect in root.iter(f"{SVG}rect")]
     starts = [float(rect.get("x", "0")) for rect in root.iter(f"{SVG}rect")]
     assert len(drawn) == len(weights)
@@ -122,7 +122,7 @@ def test_the_largest_is_always_labelled_and_a_small_part_never_cut_to_letters() 
 
 def test_a_largest_at_the_right_edge_keeps_its_label_inside() -> None:
     figure = bar(segment("Rest", "0.9", "rest"), segment("Largest of them all", "0.1", "largest"))
-    root = ElementTree.fromstring(figure)
+    root = ET.fromstring(figure)
     labels = [e for e in root.iter(f"{SVG}text") if e.text == "Largest of them all"]
     assert labels[0].get("text-anchor") == "end"
 
@@ -134,7 +134,7 @@ def test_the_line_ends_with_its_amount_and_the_band_has_its_words() -> None:
 @pytest.mark.parametrize("width", [320, 960])
 @pytest.mark.parametrize("guidance", [BAND, None])
 def test_nothing_is_drawn_outside(width: int, guidance: GuidanceBand | None) -> None:
-    root = ElementTree.fromstring(line(RATES, guidance, width))
+    root = ET.fromstring(line(RATES, guidance, width))
     for element in root.iter(f"{SVG}text"):
         size = float(element.get("font-size", "0"))
         reach = svg.text_width(element.text or "", size)

@@ -100,7 +100,7 @@ def test_a_range_is_written_in_the_unit_of_its_higher_end() -> None:
 
 def test_exact_money_keeps_every_digit_and_at_least_the_minor_ones() -> None:
     assert fmt.money_exact(Decimal("0.0000031"), "USD", "en") == "$0.0000031"
-    assert fmt.money_exact(Decimal("12"), "USD", "de") == f"12,00{NBSP}$"
+    assert fmt.money_exact(Decimal(12), "USD", "de") == f"12,00{NBSP}$"
     assert fmt.money_exact(Decimal("1E+3"), "USD", "en") == "$1,000.00"
 
 

@@ -1,0 +1,77 @@
+"""A console over fakes, and browsers of it that have or have not signed in."""
+
+from collections.abc import Callable
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+from tests.unit.console.console_fakes import (
+    NOW,
+    FakeIdentity,
+    FakeLive,
+    FakeOverview,
+    FakeSignedIn,
+    live_facts,
+    overview_facts,
+)
+
+from quartermaster.console.server import build
+from quartermaster.console.settings import ConsoleSettings
+
+SESSION = "quartermaster_session"
+
+
+@pytest.fixture
+def identity() -> FakeIdentity:
+    return FakeIdentity()
+
+
+@pytest.fixture
+def overview() -> FakeOverview:
+    return FakeOverview(overview_facts())
+
+
+@pytest.fixture
+def live() -> FakeLive:
+    return FakeLive(live_facts())
+
+
+@pytest.fixture
+def console(identity: FakeIdentity, overview: FakeOverview, live: FakeLive) -> Starlette:
+    return build(ConsoleSettings(), identity, overview, live, lambda: NOW)
+
+
+@pytest.fixture
+def stranger(console: Starlette) -> TestClient:
+    """A browser without a session."""
+    return browser(console)
+
+
+@pytest.fixture
+def signed_in(console: Starlette, identity: FakeIdentity) -> Callable[..., TestClient]:
+    """A browser signed in with these roles."""
+
+    def sign_in(*roles: str) -> TestClient:
+        token = f"token-of-{'-'.join(roles)}"
+        identity.users.setdefault("ada", ("a long password", roles))
+        identity.sessions[token] = FakeSignedIn("usr_ada", "ada", roles, f"csrf-{token}")
+        client = browser(console)
+        client.cookies.set(SESSION, token)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def viewer(signed_in: Callable[..., TestClient]) -> TestClient:
+    return signed_in("viewer")
+
+
+def browser(console: Starlette) -> TestClient:
+    return TestClient(
+        console,
+        base_url="http://localhost:8470",
+        follow_redirects=False,
+        headers={"accept-language": "en"},
+        raise_server_exceptions=False,
+    )
