@@ -84,6 +84,24 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
+class _RuntimeLog:
+    """The runtime's log lines as debug records, and the last error for our messages."""
+
+    def __init__(self) -> None:
+        self.last_error = ""
+        self.function = _LogFunction(self._receive)
+
+    def _receive(self, level: int, text: bytes | None, _: object) -> None:
+        line = (text or b"").decode(errors="replace").strip()
+        if level == _LOG_LEVEL_ERROR:
+            self.last_error = line
+        log.debug("%s", line)
+
+
+# One for the process and never freed: the runtime keeps the pointer and calls it to its very end.
+_RUNTIME_LOG = _RuntimeLog()
+
+
 class Entry(NamedTuple):
     """One token of a decode call: where it stands, whose it is, whether its logits are wanted."""
 
@@ -113,7 +131,10 @@ def load_library() -> ctypes.CDLL:
 
 
 class Llama:
-    """One loaded model with one context of several slots. Not thread-safe: one thread owns it."""
+    """One loaded model with one context of several slots.
+
+    One thread at a time decodes; `tokenise` reads the vocabulary only and may run beside it.
+    """
 
     def __init__(self, path: Path, *, threads: int, slots: int, context_tokens: int) -> None:
         """Load the weights (0.2 s, memory-mapped) and make the context (zeroed: 23 KB a token).
@@ -122,16 +143,13 @@ class Llama:
             UnavailableError: the runtime is missing or refuses the file.
         """
         self._library = load_library()
-        self._last_error = ""
-        # Kept on self: the runtime holds this pointer for as long as it is loaded.
-        self._log_function = _LogFunction(self._on_log)
-        self._library.llama_log_set(self._log_function, None)
+        self._library.llama_log_set(_RUNTIME_LOG.function, None)
         self._library.llama_backend_init()
         self._model = self._library.llama_model_load_from_file(
             str(path).encode(), self._library.llama_model_default_params()
         )
         if not self._model:
-            raise UnavailableError(f"the runtime cannot load {path}: {self._last_error}")
+            raise UnavailableError(f"the runtime cannot load {path}: {_RUNTIME_LOG.last_error}")
         parameters = self._library.llama_context_default_params()
         for index, value in enumerate(
             (context_tokens * slots, BATCH_TOKENS_MAX, BATCH_TOKENS_MAX, slots)
@@ -139,7 +157,7 @@ class Llama:
             parameters.words[index] = value
         self._context = self._library.llama_init_from_model(self._model, parameters)
         if not self._context:
-            raise UnavailableError(f"the runtime makes no context: {self._last_error}")
+            raise UnavailableError(f"the runtime makes no context: {_RUNTIME_LOG.last_error}")
         self._library.llama_set_n_threads(self._context, threads, threads)
         self._memory = self._library.llama_get_memory(self._context)
         self._vocabulary = self._library.llama_model_get_vocab(self._model)
@@ -160,12 +178,6 @@ class Llama:
         self._batch = _Batch(
             0, self._token, None, self._position, self._slot_count, self._slot, self._wanted
         )
-
-    def _on_log(self, level: int, text: bytes | None, _: object) -> None:
-        line = (text or b"").decode(errors="replace").strip()
-        if level == _LOG_LEVEL_ERROR:
-            self._last_error = line
-        log.debug("%s", line)
 
     def tokenise(self, text: str, *, control: bool) -> list[int]:
         """Ids of a text; `control` lets control tokens such as `<|im_end|>` be recognised."""
@@ -207,7 +219,9 @@ class Llama:
         self._batch.n_tokens = len(entries)
         status = self._library.llama_decode(self._context, self._batch)
         if status != 0:
-            raise UnavailableError(f"the runtime's decode returned {status}: {self._last_error}")
+            raise UnavailableError(
+                f"the runtime's decode returned {status}: {_RUNTIME_LOG.last_error}"
+            )
 
     def logits(self, index: int) -> Logits:
         """Raw scores over the vocabulary after entry `index`; a view, valid until `decode`."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from quartermaster.model.sampler import NUCLEUS_FIRST_LOOK, Logits, NucleusSampler, nucleus
+from quartermaster.model.sampler import NUCLEUS_LOOKS, Logits, NucleusSampler, nucleus
 
 WEIGHTS = hnp.arrays(
     np.float64, st.integers(1, 700), elements=st.sampled_from([0.5, 1.0, 1.5, 2.0, 8.0, 100.0])
@@ -28,8 +28,17 @@ def test_the_nucleus_is_the_smallest_heaviest_set(weights: np.ndarray, top_p: fl
     assert abs(len(got) - min(wanted + 1, len(order))) <= 1
 
 
-def test_a_flat_distribution_needs_more_than_the_first_look() -> None:
-    assert len(nucleus(np.ones(4 * NUCLEUS_FIRST_LOOK), 0.5)) == 2 * NUCLEUS_FIRST_LOOK
+@pytest.mark.parametrize("size", [look * 4 for look in NUCLEUS_LOOKS])
+def test_a_flat_distribution_needs_more_than_the_first_look(size: int) -> None:
+    assert list(nucleus(np.ones(size), 0.5)) == list(range(size // 2))
+
+
+@pytest.mark.parametrize("wanted", [200, 300, 4_000, 5_000])
+def test_every_look_gives_the_set_of_the_full_sort(wanted: int) -> None:
+    weights = np.random.default_rng(wanted).permutation(np.linspace(1, 2, 10_000) ** 9)
+    heaviest = np.argsort(-weights, kind="stable")
+    top_p = weights[heaviest[:wanted]].sum() / weights.sum() * (1 - 1e-9)
+    assert list(nucleus(weights, top_p)) == list(heaviest[:wanted])
 
 
 def logits_of(*probabilities: float) -> Logits:
