@@ -218,8 +218,8 @@ class RequestParser:
             self._stop(self._too_many_headers())
 
     def _check_length(self, value: bytes) -> None:
-        # llhttp refuses a length that is not digits; here only its size matters.
-        if value.isdigit() and (len(value) > 18 or int(value) > self._body_bytes_max):
+        # llhttp refuses lengths that are not digits or exceed 64 bits; here only the limit matters.
+        if value.isdigit() and int(value) > self._body_bytes_max:
             self._stop(self._too_large())
 
     def on_headers_complete(self) -> None:

@@ -1,7 +1,7 @@
 """Where a request goes: deployments with their request heads encoded once a snapshot."""
 
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -40,20 +40,14 @@ def target(deployment: Deployment, secret: str = "") -> Target:
     Raises:
         ConfigError: the URL or the secret cannot be sent.
     """
-    parts = urlsplit(deployment.url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ConfigError(
-            f"deployment {deployment.name}: {deployment.url!r} is not an http(s) URL",
-            hint="write it as http://host:port/v1",
-            field="url",
-        )
+    parts, port = _split(deployment)
     if not secret.isascii() or not secret.isprintable():
         raise ConfigError(
             f"deployment {deployment.name}: the secret holds characters no header can carry",
             hint="put only the token into the secret file",
             field="secret_file",
         )
-    origin = Origin(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "https")
+    origin = Origin(parts.hostname or "", port or _PORTS[parts.scheme], parts.scheme == "https")
     lines = [
         f"POST {parts.path.rstrip('/')}/chat/completions HTTP/1.1",
         f"host: {parts.netloc.rpartition('@')[2]}",
@@ -69,6 +63,24 @@ def target(deployment: Deployment, secret: str = "") -> Target:
         msgspec.json.encode(deployment.upstream_model),
         "\r\n".join(lines).encode("ascii"),
     )
+
+
+def _split(deployment: Deployment) -> tuple[SplitResult, int | None]:
+    url = deployment.url
+    # urlsplit drops line breaks silently; what is left of such a URL must not become a header.
+    plain = url.isascii() and url.isprintable() and " " not in url
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        plain = False
+    if not plain or parts.scheme not in _PORTS or not parts.hostname:
+        raise ConfigError(
+            f"deployment {deployment.name}: {url!r} is not an http(s) URL",
+            hint="write it as http://host:port/v1",
+            field="url",
+        )
+    return parts, port
 
 
 def choose(targets: tuple[Target, ...], turn: int) -> Target:
