@@ -83,7 +83,7 @@ def view_of(facts: OverviewFacts, words: Words) -> OverviewView:
     return OverviewView(
         sample=facts.sample,
         findings=(shares, rate),
-        origin=words.pick(facts.origin) if facts.origin else "",
+        origin=_origin(facts, words),
         tiles=_tiles(facts, words),
         rate=_rate_picture(facts, words, rate),
         shares=_share_picture(facts, words, shares),
@@ -92,6 +92,12 @@ def view_of(facts: OverviewFacts, words: Words) -> OverviewView:
         denominator=words.pick(facts.denominator),
         period=month_long(facts.period, words.lang),
     )
+
+
+def _origin(facts: OverviewFacts, words: Words) -> str:
+    if facts.origin is None:
+        return ""
+    return words("overview.origin", origin=words.pick(facts.origin).rstrip("."))
 
 
 def _shares_finding(facts: OverviewFacts, words: Words) -> str:
@@ -233,7 +239,7 @@ def _labelled(facts: OverviewFacts, words: Words, sentence: str) -> str:
 
 
 def _segments(facts: OverviewFacts, words: Words) -> list[ShareSegment]:
-    named, others = facts.revenue[:NAMED_SEGMENTS_MAX], facts.revenue[NAMED_SEGMENTS_MAX:]
+    named, others = _named_and_others(facts.revenue, NAMED_SEGMENTS_MAX)
     segments = [
         ShareSegment(group.name, group.minor, group.share, "named" if rank else "largest")
         for rank, group in enumerate(named)
@@ -245,7 +251,7 @@ def _segments(facts: OverviewFacts, words: Words) -> list[ShareSegment]:
 
 
 def _rows(facts: OverviewFacts, words: Words) -> tuple[Row, ...]:
-    named, others = facts.revenue[:NAMED_ROWS_MAX], facts.revenue[NAMED_ROWS_MAX:]
+    named, others = _named_and_others(facts.revenue, NAMED_ROWS_MAX)
     rows = [
         Row(
             number(rank, words.lang),
@@ -268,6 +274,14 @@ def _rows(facts: OverviewFacts, words: Words) -> tuple[Row, ...]:
 def _total(facts: OverviewFacts, words: Words) -> Row:
     amount = money(Money(facts.total_minor, facts.currency), words.lang)
     return Row("", words("overview.total"), "", amount, percent(Decimal(1), words.lang), "rest")
+
+
+def _named_and_others(
+    groups: tuple[GroupRevenue, ...], most: int
+) -> tuple[tuple[GroupRevenue, ...], tuple[GroupRevenue, ...]]:
+    """The largest by name and the others to add up; a single other is named too."""
+    cut = most if len(groups) > most + 1 else len(groups)
+    return groups[:cut], groups[cut:]
 
 
 def _sum(groups: tuple[GroupRevenue, ...]) -> tuple[int, Decimal]:

@@ -57,11 +57,17 @@ class Identity(Protocol):
             The session token.
 
         Raises:
-            CallerError: the link is unknown, used or too old, or the name is taken.
+            NotFoundError: the link is unknown, used or too old.
+            ConflictError: the name is taken.
+            CallerError: name or password cannot be used.
         """
 
     def sign_in(self, name: str, password: str, now: Instant) -> str | None:
-        """A session token, or None for a wrong name or password (never which)."""
+        """A session token, or None for a wrong name or password (never which).
+
+        Raises:
+            CallerError: too many attempts; try later.
+        """
 
     def session(self, token: str, now: Instant) -> SignedIn | None:
         """Who holds the token, or None when it is unknown, ended or too old."""
@@ -117,8 +123,8 @@ class OverviewFacts(msgspec.Struct, frozen=True):
     """The local month `YYYY-MM` that `revenue` is of."""
     time_zone: str
     denominator: Bilingual
-    """What shares are shares of. English with its article, as it stands after "of": "the revenue
-    of Azure OpenAI"; German in the nominative without one: "Umsatz von Azure OpenAI"."""
+    """What shares are shares of, without an article: "revenue of Azure OpenAI, excl. tax"; German
+    in the nominative: "Umsatz von Azure OpenAI, ohne Steuern"."""
     total_minor: int
     revenue: tuple[GroupRevenue, ...]
     """Largest first, at least one; the minor units sum to `total_minor`."""

@@ -14,6 +14,8 @@ from quartermaster.kernel.money import Money, exponent
 
 _TICK_TARGET = 5
 _MONTHS_IN_YEAR = 12
+_HALF_MONTH_PX_MAX = 24.0
+"""In a short series a month is wide; its band stays a bracket around the point."""
 
 
 class RatePoint(msgspec.Struct, frozen=True):
@@ -78,7 +80,7 @@ def run_rate_line(
     label_y = last_y + 5
     if guidance is not None:
         parts.append(frame.band_label(guidance, last_y))
-        label_y = frame.clear_of_band(guidance, last_y)
+        label_y = frame.clear_of_band(guidance, last_x + 11, last_y)
     parts.append(svg.dot(last_x, last_y, 5))
     parts.append(svg.label(last_x + 11, label_y, last, "ink", size_px=svg.LARGE_PX, strong=True))
     if note:
@@ -199,9 +201,8 @@ class _Frame(msgspec.Struct, frozen=True):
 
     def band(self, guidance: GuidanceBand) -> list[str]:
         """The promised range over its months; a single month is a bracket of its own width."""
-        half = (self.right - self.left) / (self.last - self.first) / 2
-        left = max(self.x(_ordinal(guidance.first)) - half, self.left)
-        right = min(self.x(_ordinal(guidance.last)) + half, self.right + 6)
+        left = max(self.x(_ordinal(guidance.first)) - self.half_month, self.left)
+        right = self.band_right(guidance)
         high, low = self.y(guidance.high_minor), self.y(guidance.low_minor)
         return [
             svg.rect(left, high, right - left, max(low - high, 1.5), "band"),
@@ -209,8 +210,19 @@ class _Frame(msgspec.Struct, frozen=True):
             svg.line(left, low, right, low, "band-edge", dashed=True),
         ]
 
-    def clear_of_band(self, guidance: GuidanceBand, last_y: float) -> float:
+    @property
+    def half_month(self) -> float:
+        """Half the distance of two months, at most what keeps a single month a bracket."""
+        return min((self.right - self.left) / (self.last - self.first) / 2, _HALF_MONTH_PX_MAX)
+
+    def band_right(self, guidance: GuidanceBand) -> float:
+        """Where the band ends."""
+        return min(self.x(_ordinal(guidance.last)) + self.half_month, self.right + 6)
+
+    def clear_of_band(self, guidance: GuidanceBand, label_x: float, last_y: float) -> float:
         """Where the last amount is written so that it does not cross an edge of the band."""
+        if self.band_right(guidance) <= label_x:
+            return last_y + 5
         high, low = self.y(guidance.high_minor), self.y(guidance.low_minor)
         if last_y < high - 12 or last_y > low + 8:
             return last_y + 5

@@ -17,7 +17,7 @@ from quartermaster.console.ports import (
     WorkerLive,
 )
 from quartermaster.kernel.clock import US_PER_S, Instant
-from quartermaster.kernel.errors import ConflictError, NotAllowedError
+from quartermaster.kernel.errors import ConflictError, NotFoundError
 
 NOW = Instant(1_711_893_909_000_000)  # 2024-03-31 14:05:09 UTC
 TOTAL_MINOR = 8_333_333_300
@@ -49,7 +49,7 @@ class FakeIdentity:
 
     def redeem_link(self, token: str, name: str, password: str, now: Instant) -> str:
         if token not in self.links:
-            raise NotAllowedError("the link is used or unknown", hint="ask for a new one")
+            raise NotFoundError("the link is used or unknown", hint="ask for a new one")
         if name in self.users:
             raise ConflictError(f"the name {name} is taken")
         self.users[name] = (password, self.links.pop(token))
@@ -130,7 +130,7 @@ def overview_facts(largest: str = "ByteDance", *, sample: bool = True) -> Overvi
         as_of=NOW,
         period="2024-03",
         time_zone="America/Los_Angeles",
-        denominator=Bilingual("Umsatz von Azure OpenAI", "the revenue of Azure OpenAI"),
+        denominator=Bilingual("Umsatz von Azure OpenAI", "revenue of Azure OpenAI"),
         total_minor=TOTAL_MINOR,
         revenue=revenue(largest),
         effective_number=Decimal("12.4271"),

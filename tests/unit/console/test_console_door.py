@@ -20,6 +20,7 @@ from quartermaster.console.throttle import (
 )
 from quartermaster.console.visit import local_path
 from quartermaster.kernel.clock import US_PER_S, Instant
+from quartermaster.kernel.errors import RefusedError
 
 PASSWORD = "correct horse battery"
 
@@ -52,6 +53,7 @@ def test_the_first_admin_joins_by_a_link_that_works_once(
     assert stranger.get("/").status_code == 200
     other = TestClient(console, base_url="http://localhost", follow_redirects=False)
     assert join(other, link, "eve") == 422
+    assert join(other, identity.issue_link(("viewer",)), "ada") == 422
     assert set(identity.users) == {"ada"}
     assert "Nobody has joined yet" not in other.get("/sign-in").text
 
@@ -148,6 +150,18 @@ def test_many_wrong_passwords_have_to_wait(stranger: TestClient, identity: FakeI
     tries = [sign_in(stranger, "wrong")[0] for _ in range(SIGN_IN_FAILURES_MAX + 1)]
     assert tries == [403] * SIGN_IN_FAILURES_MAX + [429]
     assert sign_in(stranger)[0] == 429
+
+
+def test_a_door_that_asks_to_wait_is_obeyed(
+    overview: FakeOverview, live: FakeLive, identity: FakeIdentity
+) -> None:
+    class Slow(FakeIdentity):
+        def sign_in(self, name: str, password: str, now: Instant) -> str | None:
+            raise RefusedError("wait 4 s", code="too_many_attempts", http_status=429)
+
+    console = build(ConsoleSettings(), Slow(), overview, live, lambda: NOW)
+    client = TestClient(console, base_url="http://localhost", follow_redirects=False)
+    assert sign_in(client) == (429, "")
 
 
 def test_the_wait_ends_and_memory_is_bounded() -> None:

@@ -48,7 +48,7 @@ def test_question_finding_picture_table_definition_in_this_order(viewer: TestCli
     places = [html.index(mark) for mark in marks]
     assert places == sorted(places)
     assert "12.4" in html
-    assert "out of 40 customers" in html
+    assert "customers in the book: 40" in html
 
 
 def test_german(viewer: TestClient) -> None:
@@ -154,6 +154,22 @@ def test_the_others_are_added_up(viewer: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "rows_shown", "others"),
+    [(1, 1, False), (7, 7, False), (9, 9, False), (10, 9, True)],
+)
+def test_a_single_other_is_named(
+    viewer: TestClient, overview: FakeOverview, count: int, rows_shown: int, others: bool
+) -> None:
+    groups = revenue()[:count]
+    total = sum(group.minor for group in groups)
+    groups = tuple(replace(g, share=Decimal(g.minor) / total) for g in groups)
+    overview.facts = replace(overview_facts(), revenue=groups, total_minor=total)
+    body = section(page(viewer), "shares-title").split("<tbody>")[1].split("</tbody>")[0]
+    assert body.count("<tr") == rows_shown
+    assert ("2 others" in body) == others
+
+
+@pytest.mark.parametrize(
     ("annual_minor", "period", "says"),
     [
         (97_000_000_000, "2024-05", "below the guidance of $0.98–1.05B"),
@@ -187,7 +203,7 @@ def test_the_live_panel_shows_real_requests(viewer: TestClient) -> None:
     assert "invalid_api_key" in html
     assert "delivery unconfirmed" in html
     assert "req_01JDABCDEFGHJKMNPQRSTVWXYZ" in html
-    assert "$0.0000031 by the price book" in html
+    assert "by the price book $0.0000031" in html
     assert "Worker gw-1 has been silent for 60 s" in html
     assert "gateway workers reporting: 1" in html
     assert "1,300" in html
@@ -208,7 +224,7 @@ def test_json_has_every_table_with_full_precision(viewer: TestClient) -> None:
     first = tables["customers"][0]
     assert first["name"] == "ByteDance"
     assert Decimal(first["amount"]) == Decimal("19999999.92")
-    assert first["denominator"] == "the revenue of Azure OpenAI"
+    assert first["denominator"] == "revenue of Azure OpenAI"
     assert first["sample"] is True
     assert len(tables["customers"]) == 40
     assert tables["run_rate"][-1]["run_rate_a_year"] == "999999996.00"

@@ -5,7 +5,7 @@ from starlette.responses import RedirectResponse, Response
 
 from quartermaster.console.gate import FORBIDDEN, SEE_OTHER
 from quartermaster.console.visit import Visit, local_path
-from quartermaster.kernel.errors import CallerError
+from quartermaster.kernel.errors import CallerError, ConflictError, NotFoundError
 
 PASSWORD_CHARS_MIN = 12
 """Long beats complicated (NIST SP 800-63B-4 asks for 15 alone, 8 with a second factor)."""
@@ -35,7 +35,10 @@ async def sign_in(visit: Visit) -> Response:
         return await _sign_in_page(visit, target, "door.throttled", TOO_MANY, name)
     token = None
     if name and 0 < len(password) <= PASSWORD_CHARS_MAX and len(name) <= NAME_CHARS_MAX:
-        token = await run_in_threadpool(desk.identity.sign_in, name, password, now)
+        try:
+            token = await run_in_threadpool(desk.identity.sign_in, name, password, now)
+        except CallerError as error:
+            return await _sign_in_page(visit, target, "door.throttled", error.http_status, name)
     if token is None:
         desk.throttle.failed(caller, now)
         return await _sign_in_page(visit, target, "door.wrong", FORBIDDEN, name)
@@ -64,8 +67,12 @@ async def join(visit: Visit) -> Response:
         token = await run_in_threadpool(
             desk.identity.redeem_link, link, name, password, desk.clock()
         )
+    except NotFoundError:
+        return _join_page(visit, visit.words("door.link_gone"), name)
+    except ConflictError:
+        return _join_page(visit, visit.words("door.name_taken"), name)
     except CallerError as error:
-        return _join_page(visit, f"{error.message}. {error.hint}".strip(), name)
+        return _join_page(visit, f"{error.message}. {error.hint}", name)
     visit.open_session(token)
     return RedirectResponse("/", SEE_OTHER)
 
