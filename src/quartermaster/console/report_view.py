@@ -17,6 +17,8 @@ from quartermaster.kernel.money import EXACT, Money
 
 ROWS_MAX = 12
 """A table that fits on a page beside its figure; the rest is one row, and all are in the JSON."""
+# HHI points are read as whole numbers; among thousands of small customers only the decimal is left.
+_WHOLE_POINTS = 100
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -179,7 +181,8 @@ def _indices(report: Report, denominator: str, words: Words) -> list[Entry]:
     lang = words.lang
 
     def hhi(key: str, fraction: float) -> str:
-        points = number(_decimal(fraction * HHI_POINTS), lang, decimals=0)
+        value = _decimal(fraction * HHI_POINTS)
+        points = number(value, lang, decimals=0 if value >= _WHOLE_POINTS else 1)
         return words(key, points=points, fraction=number(_decimal(fraction), lang, decimals=4))
 
     normalised = indices.hhi_normalised
