@@ -193,7 +193,8 @@ def remaining_wait_s(attempts: Attempts, now: int) -> int:
     # The exponent is capped first: two to the power of a flood is a large number.
     wait_s = min(1 << min(over, WAIT_S_MAX.bit_length()), WAIT_S_MAX)
     left_us = attempts.last_at + wait_s * US_PER_S - now
-    return max(0, -(-left_us // US_PER_S))
+    # A clock that was set back must not lengthen the wait.
+    return min(max(0, -(-left_us // US_PER_S)), wait_s)
 
 
 def _no_link() -> NotFoundError:

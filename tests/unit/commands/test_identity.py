@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -101,6 +102,26 @@ def test_sign_in_accepts_the_password_and_nothing_else(identity: Identity) -> No
     assert identity.session(token, NOW) is not None
 
 
+class CountingHasher(PasswordHasher):
+    """Counts the checks it makes."""
+
+    checks = 0
+
+    def verify(self, *arguments: Any, **options: Any) -> Any:
+        self.checks += 1
+        return super().verify(*arguments, **options)
+
+
+def test_an_unknown_name_costs_as_many_password_checks_as_a_known_one(book: Book) -> None:
+    hasher = CountingHasher(time_cost=1, memory_cost=8, parallelism=1)
+    identity = Identity(book, hasher)
+    first_admin(identity)
+    for name in ("Ada", "nobody"):
+        before = hasher.checks
+        assert identity.sign_in(name, "a wrong password", NOW) is None
+        assert hasher.checks == before + 1
+
+
 def test_sessions_have_their_own_csrf_token_and_end_on_sign_out(identity: Identity) -> None:
     first = first_admin(identity)
     second = identity.sign_in("Ada", PASSWORD, NOW)
@@ -150,6 +171,7 @@ def test_the_wait_doubles_and_is_capped() -> None:
     assert waits == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, WAIT_S_MAX, WAIT_S_MAX]
     assert remaining_wait_s(Attempts(10**6, NOW), NOW) == WAIT_S_MAX
     assert remaining_wait_s(Attempts(6, NOW), later(2)) == 0
+    assert remaining_wait_s(Attempts(6, later(3_600)), NOW) == 2
 
 
 def test_no_secret_is_in_the_database_file(identity: Identity, tmp_path: Path) -> None:
