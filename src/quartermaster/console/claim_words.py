@@ -31,10 +31,11 @@ _Fields = tuple[str, dict[str, str]]
 
 
 def _share_recomputed(finding: Finding, scenario: Scenario, lang: Lang) -> _Fields:
-    payment, share, total = finding.claims
+    *paid, share, total = finding.claims
     computed, said = finding.quantity("computed"), finding.quantity("stated")
-    return f"share_recomputed.{finding.verdict}", {
-        "payment_id": payment,
+    variant = "at_least" if finding.detail == "at_least" else finding.verdict
+    return f"share_recomputed.{variant}", {
+        "payment_id": " + ".join(paid),
         "share_id": share,
         "total_id": total,
         "payment": _figure(finding.quantity("payment"), lang),

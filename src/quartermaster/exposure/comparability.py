@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 
-from quartermaster.exposure.claims import Claim, Relation, stated
-from quartermaster.exposure.findings import Finding, Quantity, Reason, quantity
+from quartermaster.exposure.claims import Claim, Relation, parse_unit, stated
+from quartermaster.exposure.findings import Finding, Quantity, Reason, comparable_figure, quantity
 from quartermaster.exposure.scenario import Scenario
 from quartermaster.stats.interval import Interval
 
 
-def growth_reasons(left: Claim, right: Claim) -> tuple[Reason, ...]:
-    """Why two growth figures cannot be set against each other."""
+def reasons_against(left: Claim, right: Claim) -> tuple[Reason, ...]:
+    """Why two figures cannot be set against each other; nothing is converted."""
+    currencies = [parse_unit(claim.unit).currency for claim in (left, right)]
     differs: tuple[tuple[Reason, bool], ...] = (
+        ("measure", left.measure != right.measure),
         ("metric", left.metric != right.metric),
-        ("period", left.span != right.span),
+        ("currency", currencies[0] != currencies[1]),
+        ("period", left.period != right.period),
+        ("subject", (left.subject, left.scope) != (right.subject, right.scope)),
+        ("denominator", left.denominator != right.denominator),
         ("basis", left.basis != right.basis),
         ("metric_version", left.metric_version != right.metric_version),
     )
@@ -33,7 +38,7 @@ def scored_guidance(scenario: Scenario) -> Iterator[Finding]:
         ]
         scored = False
         for actual in actuals:
-            reasons = growth_reasons(actual, guidance)
+            reasons = reasons_against(actual, guidance)
             scored = scored or not reasons
             yield (
                 _refused(scenario, actual, guidance, reasons)
@@ -52,9 +57,7 @@ def asserted_comparisons(scenario: Scenario) -> Iterator[Finding]:
         left = scenario.claim_by_id[claim.compares.left]
         right = scenario.claim_by_id[claim.compares.right]
         relation = claim.compares.relation
-        if left.measure != right.measure or left.measure != "growth":
-            continue
-        reasons = growth_reasons(left, right)
+        reasons = reasons_against(left, right)
         standing_in = _stand_in(scenario, left, right) if reasons else left
         quantities = (_figure(scenario, left, "left"), _figure(scenario, right, "right"))
         if standing_in is None:
@@ -67,7 +70,8 @@ def asserted_comparisons(scenario: Scenario) -> Iterator[Finding]:
                 detail=relation,
             )
             continue
-        held = holds(relation, scenario.meant(standing_in), scenario.meant(right))
+        sides = [comparable_figure(scenario, side)[0] for side in (standing_in, right)]
+        held = holds(relation, *sides)
         used = () if standing_in is left else (standing_in.id,)
         yield Finding(
             kind="asserted_comparison",
@@ -91,8 +95,8 @@ def holds(relation: Relation, left: Interval, right: Interval) -> bool:
 def _stand_in(scenario: Scenario, left: Claim, right: Claim) -> Claim | None:
     """The figure that should have been compared: `left`'s role on `right`'s basis."""
     for claim in scenario.claims:
-        if claim.measure == "growth" and claim.role == left.role and claim.id != right.id:
-            if not growth_reasons(claim, right):
+        if claim.has_figure and claim.role == left.role and claim.id != right.id:
+            if not reasons_against(claim, right):
                 return claim
     return None
 
@@ -137,7 +141,7 @@ def _not_scorable(scenario: Scenario, guidance: Claim, actuals: list[Claim]) -> 
                 ended = version.until
     reasons: list[Reason] = []
     for actual in actuals:
-        reasons += [r for r in growth_reasons(actual, guidance) if r not in reasons]
+        reasons += [r for r in reasons_against(actual, guidance) if r not in reasons]
     return Finding(
         kind="guidance_not_scorable",
         verdict="refused",
@@ -149,4 +153,5 @@ def _not_scorable(scenario: Scenario, guidance: Claim, actuals: list[Claim]) -> 
 
 
 def _figure(scenario: Scenario, claim: Claim, role: str) -> Quantity:
-    return quantity(role, scenario.meant(claim), stated(claim).middle, "%", claim=claim.id)
+    meant, point, unit = comparable_figure(scenario, claim)
+    return quantity(role, meant, point, unit, claim=claim.id)

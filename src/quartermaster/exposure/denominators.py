@@ -12,7 +12,6 @@ from quartermaster.exposure.findings import (
     pairs,
     payments,
     quantity,
-    same_subject,
     shares,
     totals,
 )
@@ -29,7 +28,7 @@ def excluding_shares(scenario: Scenario) -> Iterator[Finding]:
     for left, right in pairs(shares(scenario)):
         if (
             left.denominator == right.denominator
-            or not same_subject(scenario, left, right)
+            or left.subject != right.subject
             or not comparable_in_time(left, right)
             or not scenario.meant(left).meets(scenario.meant(right))
         ):

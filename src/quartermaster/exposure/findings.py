@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from quartermaster.exposure.claims import Claim, parse_unit
+from quartermaster.exposure.claims import Claim, parse_unit, stated
 from quartermaster.exposure.months import MONTHS_A_YEAR
 from quartermaster.exposure.scenario import Scenario
 from quartermaster.stats.interval import Interval
@@ -29,7 +29,9 @@ Kind = Literal[
     "not_checked",
 ]
 Verdict = Literal["agrees", "contradicts", "refused", "scored", "note"]
-Reason = Literal["currency", "period", "basis", "metric", "metric_version"]
+Reason = Literal[
+    "measure", "currency", "period", "denominator", "subject", "basis", "metric", "metric_version"
+]
 
 
 class Quantity(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,9 +100,12 @@ def comparable_in_time(left: Claim, right: Claim) -> bool:
     return left.span.gap(right.span) <= COMPARABLE_MONTHS_MAX
 
 
-def same_subject(scenario: Scenario, left: Claim, right: Claim) -> bool:
-    """Whether both are about the same customer: entities of one group are one."""
-    return _group(scenario, left) == _group(scenario, right)
+def comparable_figure(scenario: Scenario, claim: Claim) -> tuple[Interval, Fraction, str]:
+    """Range, middle and unit: money as money a year, everything else as it is."""
+    unit = parse_unit(claim.unit)
+    if unit.currency:
+        return scenario.annual(claim), scenario.annual_stated(claim), f"{unit.currency}/year"
+    return scenario.meant(claim), stated(claim).middle, claim.unit
 
 
 def money_reasons(*claims: Claim) -> tuple[Reason, ...]:
@@ -117,17 +122,17 @@ def same_figure(scenario: Scenario, claim: Claim) -> tuple[object, ...]:
     """Two claims with the same key say the same thing, whoever says it."""
     money = bool(claim.unit) and parse_unit(claim.unit).currency
     meant = scenario.annual(claim) if money and claim.period else scenario.meant(claim)
-    return (*same_thing(scenario, claim), meant)
+    return (*same_thing(claim), meant)
 
 
-def same_thing(scenario: Scenario, claim: Claim) -> tuple[object, ...]:
+def same_thing(claim: Claim) -> tuple[object, ...]:
     """Two claims with the same key speak of the same thing, perhaps with different figures."""
     currency = parse_unit(claim.unit).currency
     where = (claim.scope, claim.denominator, claim.metric, claim.metric_version)
     when = (claim.period, claim.as_of if claim.role == "guidance" else "")
     return (
         claim.measure,
-        _group(scenario, claim),
+        claim.subject,
         *where,
         *when,
         claim.basis,
@@ -138,10 +143,6 @@ def same_thing(scenario: Scenario, claim: Claim) -> tuple[object, ...]:
 
 def _measured(scenario: Scenario, measure: str) -> Iterator[Claim]:
     return (claim for claim in scenario.claims if claim.measure == measure)
-
-
-def _group(scenario: Scenario, claim: Claim) -> str:
-    return scenario.group_of(claim.subject) if claim.subject else ""
 
 
 def _distinct(scenario: Scenario, claims: Iterable[Claim]) -> list[Claim]:

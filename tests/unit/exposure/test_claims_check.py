@@ -106,6 +106,110 @@ def test_every_claim_of_the_story_is_there_with_its_source(reference: Scenario) 
     assert set(unchecked) >= {"need", "breach", "suspension", "extent"}
 
 
+# --- variations ------------------------------------------------------------------------------
+
+
+def vary(text: str) -> Scenario:
+    """The made-up article without its claims, and these instead."""
+    head = MADE_UP.read_text("utf-8").partition("# A quarter's fees")[0]
+    extra = """
+[[party]]
+id = "nordline-ferries"
+kind = "entity"
+name = "Nordline Ferries"
+group = "nordline"
+"""
+    return parse_scenario((head + extra + text).encode(), "v.toml")
+
+
+def claim(identity: str, **fields: str) -> str:
+    whole = {
+        "id": identity,
+        "statement": "said",
+        "said_by": "somebody",
+        "source": "gazette",
+        "as_of": "2030-12",
+        "confidence": "low",
+        "period": "2030-12",
+        **fields,
+    }
+    return "[[claim]]\n" + "".join(f'{name} = "{value}"\n' for name, value in whole.items())
+
+
+def money(identity: str, million: int, scope: str = "terminal", subject: str = "") -> str:
+    fields = {"measure": "revenue", "value": f"{million}000000", "unit": "EUR/year", "scope": scope}
+    return claim(identity, **fields, **({"subject": subject} if subject else {}))
+
+
+def share(percent: int, denominator: str = "terminal", subject: str = "nordline") -> str:
+    return claim(
+        f"share_of_{denominator}",
+        measure="share",
+        value=str(percent),
+        unit="%",
+        subject=subject,
+        denominator=denominator,
+    )
+
+
+def recomputed(*parts: str) -> list[tuple[tuple[str, ...], str]]:
+    scenario = vary("\n".join(parts))
+    return [
+        (finding.claims[:-2], finding.verdict)
+        for finding in check(scenario)
+        if finding.kind == "share_recomputed"
+    ]
+
+
+TOTAL = money("total", 100)
+CARGO = money("cargo", 10, subject="nordline-cargo")
+FERRIES = money("ferries", 15, subject="nordline-ferries")
+
+
+def test_payments_of_entities_add_up_to_their_group() -> None:
+    assert recomputed(TOTAL, CARGO, FERRIES, share(25)) == [(("cargo", "ferries"), "agrees")]
+    assert recomputed(TOTAL, CARGO, FERRIES, share(20)) == [(("cargo", "ferries"), "contradicts")]
+
+
+def test_the_payment_of_one_entity_is_a_lower_bound_of_its_group() -> None:
+    assert recomputed(TOTAL, CARGO, share(25)) == [(("cargo",), "note")]
+    assert recomputed(TOTAL, CARGO, share(5)) == [(("cargo",), "contradicts")]
+
+
+def test_an_entity_is_measured_by_its_own_payment() -> None:
+    own = share(10, subject="nordline-cargo")
+    assert recomputed(TOTAL, CARGO, FERRIES, own) == [(("cargo",), "agrees")]
+    assert recomputed(TOTAL, FERRIES, own) == []
+
+
+def test_the_payment_of_the_group_contains_its_entities() -> None:
+    group = money("group", 25, subject="nordline")
+    assert recomputed(TOTAL, CARGO, group, share(25)) == [(("group",), "agrees")]
+
+
+def test_a_payment_for_a_part_is_inside_the_payment_for_the_whole() -> None:
+    parts = (
+        money("harbour_total", 100, scope="harbour"),
+        money("group", 25, scope="harbour", subject="nordline"),
+        money("part", 5, scope="terminal", subject="nordline"),
+    )
+    assert recomputed(*parts, share(25, "harbour")) == [(("group",), "agrees")]
+
+
+def test_a_disputed_payment_is_shown_both_ways() -> None:
+    other = money("cargo_again", 40, subject="nordline-cargo")
+    assert recomputed(TOTAL, CARGO, other, share(40, subject="nordline-cargo")) == [
+        (("cargo",), "contradicts"),
+        (("cargo_again",), "agrees"),
+    ]
+
+
+def test_a_comparison_of_different_things_is_refused() -> None:
+    boast = claim("boast") + 'compares = { left = "cargo", relation = "above", right = "total" }\n'
+    finding = only(found(vary(TOTAL + CARGO + boast), "asserted_comparison"))
+    assert (finding.verdict, finding.reasons) == ("refused", ("subject",))
+
+
 # --- another article -------------------------------------------------------------------------
 
 
