@@ -30,7 +30,7 @@ from quartermaster.console.settings import ConsoleSettings
 from quartermaster.kernel.clock import Instant, system_clock
 
 OUT = Path(__file__).parent.parent / "docs/figures/overview.png"
-WIDTH_PX, HEIGHT_PX = 1200, 1000
+WIDTH_PX, HEIGHT_PX = 1200, 1110
 """Wide enough for the desk layout, and down to the end of the share bar."""
 PICTURE_BYTES_MAX = 200_000
 """A README must open at once."""

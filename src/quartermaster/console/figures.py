@@ -48,6 +48,7 @@ SHARE_SUM_TOLERANCE = Decimal("0.001")
 
 _GAP_PX = 2
 _NAME_SHOWN_MIN = 0.6
+"""Part of a name that must fit: cut further it is a riddle, and the table has it whole."""
 _NAMED_TONES = ("s1", "s2", "s3", "s4")
 
 
@@ -236,7 +237,7 @@ def _inside_label(x: float, span: float, top: float, words: tuple[str, str, str]
     room = span - 14
     shown = svg.fitted(name, TEXT_PX, room)
     if len(shown) < _NAME_SHOWN_MIN * len(name) or svg.text_width(share, SMALL_PX) > room:
-        return []  # a name cut to its first letters tells nothing; the table has them all
+        return []
     return [
         svg.label(x + 8, top + 20, shown, "ink", size_px=TEXT_PX),
         svg.label(x + 8, top + 37, share, "ink", size_px=SMALL_PX),

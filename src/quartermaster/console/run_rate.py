@@ -154,7 +154,7 @@ class _Frame(msgspec.Struct, frozen=True):
             left=left,
             right=right,
             top=26.0,
-            bottom=216.0 if width < svg.NARROW_PX else 256.0,
+            bottom=216.0 if width < svg.NARROW_PX else 236.0,
             lang=lang,
             currency=currency,
         )
