@@ -117,7 +117,7 @@ def test_what_up_prints_works_as_pasted(
     process, lines = running
     curl = next(line for line in lines if line.lstrip().startswith("curl"))
     answer = subprocess.run(
-        ["bash", "-c", curl.replace("smollm2-135m-instruct", "toy")],
+        ["bash", "-c", curl],
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
@@ -128,7 +128,7 @@ def test_what_up_prints_works_as_pasted(
     after = lines[lines.index("Or into Python (pip install openai):") + 1 :]
     snippet = "\n".join(line[2:] for line in after[: after.index("")])
     pasted = subprocess.run(
-        [sys.executable, "-c", snippet.replace("smollm2-135m-instruct", "toy")],
+        [sys.executable, "-c", snippet],
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

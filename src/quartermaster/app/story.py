@@ -56,8 +56,11 @@ def tell(
     sample: bool,
     supervisor: Supervisor,
     show: Callable[[str], None],
-) -> None:
+) -> str:
     """Send one chat completion and print answer, usage fact, rated line and exposure.
+
+    Returns:
+        The model that answered: the real one where it is up, else the toy.
 
     Raises:
         UpstreamError: the gateway did not answer.
@@ -80,22 +83,23 @@ def tell(
     if sample:
         for line in _sample_exposure():
             show(line)
+    return model
 
 
-def snippets(base_url: str, secret: str) -> Iterator[str]:
+def snippets(base_url: str, secret: str, model: str) -> Iterator[str]:
     """Lines to paste: curl, then the unmodified OpenAI SDK."""
     yield "Paste into a shell:"
     yield (
         f"  curl -s {base_url}/chat/completions -H 'Authorization: Bearer {secret}' "
         "-H 'Content-Type: application/json' "
-        """-d '{"model": "smollm2-135m-instruct", "messages": [{"role": "user", """
+        f"""-d '{{"model": "{model}", "messages": [{{"role": "user", """
         """"content": "Hello"}], "max_tokens": 32}'"""
     )
     yield "Or into Python (pip install openai):"
     yield "  from openai import OpenAI"
     yield f'  client = OpenAI(base_url="{base_url}", api_key="{secret}")'
     yield "  reply = client.chat.completions.create("
-    yield '      model="smollm2-135m-instruct", max_tokens=32,'
+    yield f'      model="{model}", max_tokens=32,'
     yield '      messages=[{"role": "user", "content": "Hello"}])'
     yield "  print(reply.choices[0].message.content, reply.usage)"
 

@@ -54,9 +54,9 @@ def up(
         try:
             _start(supervisor, rooms, sample, options)
             _wait(supervisor, rooms, say)
-            story.tell(rooms, secret, sample=sample, supervisor=supervisor, show=show)
+            model = story.tell(rooms, secret, sample=sample, supervisor=supervisor, show=show)
             if not once:
-                _invite(rooms, secret, say, show)
+                _invite(rooms, secret, model, say, show)
                 supervisor.run()
         finally:
             say("stopping")
@@ -101,12 +101,12 @@ def answers(host: str, port: int, path: str) -> bool:
         connection.close()
 
 
-def _invite(rooms: Rooms, secret: str, say: Say, show: Say) -> None:
+def _invite(rooms: Rooms, secret: str, model: str, say: Say, show: Say) -> None:
     settings = rooms.settings
     console = f"http://{settings.console.host}:{settings.console.port}"
     gateway = f"http://{settings.gateway.host}:{settings.gateway.port}/v1"
     show("")
-    for line in story.snippets(gateway, secret):
+    for line in story.snippets(gateway, secret, model):
         show(line)
     show("")
     identity = Identity(rooms.book)
