@@ -32,9 +32,12 @@ class PostingSet(msgspec.Struct, frozen=True):
     sample: bool = False
 
 
+_ACCRUED = "accrued_receivable:"
+
+
 def accrued_receivable(customer: str) -> str:
     """The account of what a customer owes and has not been invoiced for."""
-    return f"accrued_receivable:{customer}"
+    return f"{_ACCRUED}{customer}"
 
 
 def revenue(customer: str) -> str:
@@ -129,6 +132,19 @@ class Ledger:
                 )
             ).scalar_one()
         )
+
+    def accrued(self) -> dict[tuple[str, str], int]:
+        """Minor units earned and not yet invoiced, by (contract, period); no zeros."""
+        columns = (tables.posting_sets.c.contract, tables.posting_sets.c.period)
+        rows = self._connection.execute(
+            tables.postings.join(tables.posting_sets)
+            .select()
+            .with_only_columns(*columns, func.sum(tables.postings.c.minor).label("minor"))
+            .where(tables.postings.c.account.startswith(_ACCRUED, autoescape=True))
+            .group_by(*columns)
+            .order_by(*columns)
+        )
+        return {(row.contract, row.period): int(row.minor) for row in rows if row.minor}
 
     def balances(self, *, sample: bool = False) -> dict[tuple[str, str], int]:
         """Minor units by (account, currency); sample and real books never mix."""

@@ -3,10 +3,12 @@
 from sqlalchemy import Connection, insert, select, update
 
 from quartermaster.book import tables
+from quartermaster.book.chain import Head
 from quartermaster.book.journal import Journal
 from quartermaster.book.postings import Ledger
 from quartermaster.book.users import Users
 from quartermaster.book.views import View, fold
+from quartermaster.kernel.errors import IntegrityError
 
 _SNAPSHOT_VERSION = "snapshot_version"
 
@@ -25,6 +27,30 @@ class Unit:
         """The view including what this unit has written."""
         self._known = fold(self._known, self.journal.facts(self._known.seq))
         return self._known
+
+    def verify(self, *, expected: Head | None = None) -> Head:
+        """Check the journal's chain, the ledger's balance, and one against the other.
+
+        Postings are not hashed, but what is accrued for a period must be what the newest draft
+        in the journal says.
+
+        Raises:
+            IntegrityError: names the first entry, posting set or period that does not fit.
+        """
+        head = self.journal.verify(expected=expected)
+        self.ledger.verify()
+        accrued = self.ledger.accrued()
+        drafts = self.view().drafts
+        for contract, period in sorted({*accrued, *drafts}):
+            draft = drafts.get((contract, period))
+            owed = 0 if draft is None else draft.total_minor
+            booked = accrued.get((contract, period), 0)
+            if booked != owed:
+                raise IntegrityError(
+                    f"contract {contract} {period}: {booked} minor units are accrued, "
+                    f"the newest draft says {owed}"
+                )
+        return head
 
     def next_snapshot_version(self) -> int:
         """A number that grows with every call, across processes."""

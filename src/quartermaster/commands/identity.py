@@ -37,6 +37,7 @@ FREE_FAILURES = 5
 # Guessing stops paying long before; more would let anybody lock out an admin for long.
 WAIT_S_MAX = 300
 
+# Longer than any name people sign in with; bounds what a stranger can make us store.
 NAME_CHARS_MAX = 100
 
 

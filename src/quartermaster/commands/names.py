@@ -4,7 +4,9 @@ import re
 
 from quartermaster.kernel.errors import UsageError
 
+# Ids stand in URLs, file names and terminal tables.
 ID_CHARS_MAX = 64
+# The longest registered company names are near 160 characters.
 NAME_CHARS_MAX = 200
 _ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{ID_CHARS_MAX - 1}}}")
 

@@ -102,6 +102,16 @@ def test_every_reading_command_speaks_json(signed: Quartermaster) -> None:
         assert signed(*line.split()).out.strip()
 
 
+def test_a_draft_without_usage_is_an_invoice_of_zero(signed: Quartermaster) -> None:
+    drafted = signed("bill", "draft", "--contract", "acme-1")
+    assert drafted.code == 0, drafted.err
+    assert "No rated usage" in drafted.out
+    assert "ACME (acme)" in drafted.out
+    invoice = signed("bill", "draft", "--contract", "acme-1", "--json").json
+    assert (invoice["total_minor"], invoice["currency"]) == (0, "USD")
+    assert signed("bill", "draft", "--contract", "acme-1", "--period", "2026-1").code == 2
+
+
 def test_a_changed_contract_is_its_next_version(signed: Quartermaster) -> None:
     again = "customer sign acme --contract acme-1 --price-book starter --time-zone Europe/Berlin"
     ran = signed(*again.split(), "--rounding", "half_even")

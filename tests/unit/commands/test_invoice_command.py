@@ -8,6 +8,7 @@ import pytest
 
 from quartermaster.billing.document import as_json
 from quartermaster.billing.invoice import Invoice
+from quartermaster.book.postings import PostingSet, transfer
 from quartermaster.book.store import Book, open_book
 from quartermaster.commands import contract as contracts
 from quartermaster.commands import invoice as invoices
@@ -16,7 +17,13 @@ from quartermaster.commands.actor import CLERK, OPERATOR, Actor
 from quartermaster.commands.customer import add_customer
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, month
 from quartermaster.kernel.contract import Contract, Customer
-from quartermaster.kernel.errors import ConflictError, NotAllowedError, NotFoundError, UsageError
+from quartermaster.kernel.errors import (
+    ConflictError,
+    IntegrityError,
+    NotAllowedError,
+    NotFoundError,
+    UsageError,
+)
 from quartermaster.kernel.events import Cut, HourlyUsage
 from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.units import Counts
@@ -142,3 +149,14 @@ def test_who_may_and_what_exists(book: Book) -> None:
         draft(book, {}, period="2026-10")
     with pytest.raises(UsageError, match="not a month"):
         draft(book, {}, period="November")
+
+
+def test_a_ledger_that_disagrees_with_the_journal_is_found(book: Book) -> None:
+    draft(book, {"gw-0": 1}, usage(13_700_000))
+    draft(book, {"gw-0": 2}, usage(13_700_000), usage(1_000_000))
+    book.verify()
+    forged = transfer("accrued_receivable:acme", "revenue:acme", 5, "USD")
+    with book.writing() as unit:
+        unit.ledger.post(PostingSet("forged", "acme-1", "2026-11", forged), seq=1, now=NOW)
+    with pytest.raises(IntegrityError, match="226 minor units are accrued"):
+        book.verify()
