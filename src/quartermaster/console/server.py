@@ -1,6 +1,8 @@
 """The console as an ASGI application, and its server process."""
 
-import logging
+import asyncio
+import signal
+import socket
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,13 +18,16 @@ from quartermaster.console.guard import Guard, dress
 from quartermaster.console.ports import Identity, Live, Overview
 from quartermaster.console.routes import PAGES
 from quartermaster.console.settings import ConsoleSettings
-from quartermaster.console.throttle import Throttle
 from quartermaster.console.visit import Desk, Visit, environment
 from quartermaster.kernel.clock import Clock, system_clock
-from quartermaster.kernel.errors import NotFoundError, OurError
+from quartermaster.kernel.errors import NotFoundError, OurError, UnavailableError
 
 GRACEFUL_STOP_S = 5
 """No page takes longer; a browser that hangs must not hold up a restart."""
+CONNECTIONS_MAX = 1_000
+"""Some hundred open pages; the next is told to come back (503) instead of filling the memory."""
+SIGN_INS_AT_ONCE_MAX = 2
+"""A password hash takes tens of MB and tenths of a second by design; a flood waits in line."""
 
 
 def build(
@@ -41,7 +46,7 @@ def build(
         clock=clock,
         assets=assets.packaged(),
         templates=environment(),
-        throttle=Throttle(),
+        sign_ins=asyncio.Semaphore(SIGN_INS_AT_ONCE_MAX),
     )
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -77,11 +82,30 @@ def run(
     live: Live,
     clock: Clock = system_clock,
 ) -> int:
-    """Serve until SIGTERM or SIGINT and return the exit code."""
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    """Serve until SIGTERM or SIGINT and return the exit code.
+
+    Raises:
+        UnavailableError: the address cannot be listened on.
+    """
+    listening = _listen(settings)
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        # The server raises the signal again when it has stopped; that must not end us twice.
+        signal.signal(stop, lambda *_: None)
     server = uvicorn.Server(config(build(settings, identity, overview, live, clock), settings))
-    server.run()
+    server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+def _listen(settings: ConsoleSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise UnavailableError(
+            f"the console cannot listen on {where}: {error.strerror}",
+            hint="stop what uses the port, or set console.port",
+        ) from error
 
 
 def config(app: Starlette, settings: ConsoleSettings) -> uvicorn.Config:
@@ -95,6 +119,7 @@ def config(app: Starlette, settings: ConsoleSettings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         forwarded_allow_ips=[],
+        limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
         lifespan="off",
         ws="none",

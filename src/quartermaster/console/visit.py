@@ -1,5 +1,6 @@
 """One request of one reader: who they are, their language and theme, and how pages are rendered."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from quartermaster.console.assets import Assets
 from quartermaster.console.language import Words
 from quartermaster.console.ports import Identity, Live, Overview, SignedIn
 from quartermaster.console.settings import ConsoleSettings
-from quartermaster.console.throttle import Throttle
 from quartermaster.kernel.clock import Clock
 
 Theme = Literal["system", "light", "dark"]
@@ -39,7 +39,8 @@ class Desk:
     clock: Clock
     assets: Assets
     templates: Environment
-    throttle: Throttle
+    sign_ins: asyncio.Semaphore
+    """Bounds password hashes at a time; slowing down a guesser is the identity's task."""
 
     @property
     def door_cookie(self) -> str:

@@ -12,14 +12,8 @@ from tests.unit.console.console_fakes import NOW, FakeIdentity, FakeLive, FakeOv
 from quartermaster.console.pages.door import PASSWORD_CHARS_MIN
 from quartermaster.console.server import build
 from quartermaster.console.settings import ConsoleSettings
-from quartermaster.console.throttle import (
-    SIGN_IN_CALLERS_MAX,
-    SIGN_IN_FAILURES_MAX,
-    SIGN_IN_WINDOW_S,
-    Throttle,
-)
 from quartermaster.console.visit import local_path
-from quartermaster.kernel.clock import US_PER_S, Instant
+from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import RefusedError
 
 PASSWORD = "correct horse battery"
@@ -145,13 +139,6 @@ def test_signing_in_leads_back_to_the_page(stranger: TestClient) -> None:
     assert stranger.get("/help?a=1").headers["location"] == "/sign-in?next=%2Fhelp%3Fa%3D1"
 
 
-def test_many_wrong_passwords_have_to_wait(stranger: TestClient, identity: FakeIdentity) -> None:
-    identity.users["ada"] = (PASSWORD, ("viewer",))
-    tries = [sign_in(stranger, "wrong")[0] for _ in range(SIGN_IN_FAILURES_MAX + 1)]
-    assert tries == [403] * SIGN_IN_FAILURES_MAX + [429]
-    assert sign_in(stranger)[0] == 429
-
-
 def test_a_door_that_asks_to_wait_is_obeyed(
     overview: FakeOverview, live: FakeLive, identity: FakeIdentity
 ) -> None:
@@ -162,17 +149,3 @@ def test_a_door_that_asks_to_wait_is_obeyed(
     console = build(ConsoleSettings(), Slow(), overview, live, lambda: NOW)
     client = TestClient(console, base_url="http://localhost", follow_redirects=False)
     assert sign_in(client) == (429, "")
-
-
-def test_the_wait_ends_and_memory_is_bounded() -> None:
-    throttle, now = Throttle(), NOW
-    for _ in range(SIGN_IN_FAILURES_MAX):
-        throttle.failed("a", now)
-    assert throttle.blocked("a", now)
-    assert not throttle.blocked("b", now)
-    assert not throttle.blocked("a", Instant(now + SIGN_IN_WINDOW_S * US_PER_S))
-    for number in range(SIGN_IN_CALLERS_MAX + 5):
-        throttle.failed(f"caller {number}", now)
-    assert len(throttle) == SIGN_IN_CALLERS_MAX
-    throttle.succeeded("caller 9")
-    assert len(throttle) == SIGN_IN_CALLERS_MAX - 1

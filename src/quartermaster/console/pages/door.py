@@ -14,7 +14,7 @@ PASSWORD_CHARS_MAX = 256
 NAME_CHARS_MAX = 64
 """Fits the header of a phone and every mail address that people use as a name."""
 
-TOO_MANY, UNPROCESSABLE = 429, 422
+UNPROCESSABLE = 422
 
 
 async def sign_in_form(visit: Visit) -> Response:
@@ -29,20 +29,17 @@ async def sign_in(visit: Visit) -> Response:
     """Check name and password and open a session."""
     target = local_path(visit.form.get("next", "/"))
     name, password = visit.form.get("name", "").strip(), visit.form.get("password", "")
-    desk, caller = visit.desk, _caller(visit)
-    now = desk.clock()
-    if desk.throttle.blocked(caller, now):
-        return await _sign_in_page(visit, target, "door.throttled", TOO_MANY, name)
+    desk = visit.desk
     token = None
     if name and 0 < len(password) <= PASSWORD_CHARS_MAX and len(name) <= NAME_CHARS_MAX:
         try:
-            token = await run_in_threadpool(desk.identity.sign_in, name, password, now)
+            async with desk.sign_ins:
+                sign_in_now = desk.identity.sign_in
+                token = await run_in_threadpool(sign_in_now, name, password, desk.clock())
         except CallerError as error:
             return await _sign_in_page(visit, target, "door.throttled", error.http_status, name)
     if token is None:
-        desk.throttle.failed(caller, now)
         return await _sign_in_page(visit, target, "door.wrong", FORBIDDEN, name)
-    desk.throttle.succeeded(caller)
     visit.open_session(token)
     return RedirectResponse(target, SEE_OTHER)
 
@@ -111,8 +108,3 @@ def _join_page(visit: Visit, message: str = "", name: str = "") -> Response:
         password_chars_min=PASSWORD_CHARS_MIN,
         password_chars_max=PASSWORD_CHARS_MAX,
     )
-
-
-def _caller(visit: Visit) -> str:
-    client = visit.request.client
-    return client.host if client else ""
