@@ -92,7 +92,9 @@ class Acknowledgement(msgspec.Struct, frozen=True):
 class WorkerStatus(msgspec.Struct, frozen=True):
     """The part of a gateway worker's status file that matters here."""
 
-    snapshot_version: int
+    snapshot_version: int | None
+    """None while the worker has not taken any snapshot."""
+    state: str = "serving"
 
 
 def acknowledged(
@@ -131,7 +133,9 @@ def _look(status_dir: Path, version: int, now: Instant) -> Acknowledgement:
             continue
         except msgspec.DecodeError as error:
             raise IntegrityError(f"{path} is not a worker status: {error}") from error
-        if status.snapshot_version >= version:
+        if status.state == "stopped":
+            continue
+        if status.snapshot_version is not None and status.snapshot_version >= version:
             done.append(path.stem)
         elif now - written_at_us > OUT_OF_CONTACT_S * US_PER_S:
             silent.append(path.stem)

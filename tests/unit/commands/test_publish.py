@@ -248,6 +248,16 @@ def test_nobody_waits_for_the_silent_or_for_nobody(workers: Workers) -> None:
     assert workers.now_us == began
 
 
+def test_a_worker_without_a_snapshot_is_late_and_a_stopped_one_does_not_count(
+    workers: Workers,
+) -> None:
+    (workers.folder / "gw-1.json").write_text('{"snapshot_version": 1, "state": "stopped"}')
+    (workers.folder / "gw-0.json").write_text('{"snapshot_version": null, "state": "serving"}')
+    at_ns = workers.now_us * 1_000
+    os.utime(workers.folder / "gw-0.json", ns=(at_ns, at_ns))
+    assert workers.acknowledged(7, 1) == Acknowledgement((), ("gw-0",), ())
+
+
 def test_a_broken_status_file_is_an_error_not_an_acknowledgement(workers: Workers) -> None:
     (workers.folder / "gw-0.json").write_text("{}")
     with pytest.raises(IntegrityError, match=r"gw-0\.json"):
