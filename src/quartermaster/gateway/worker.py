@@ -96,28 +96,28 @@ class Worker:
         """Serve until a signal asks to stop, then drain."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopping.set)
-        self._poll_snapshot()
-        server = await self._listen()
-        self._port = server.sockets[0].getsockname()[1]
-        timers = [
-            self._loop.create_task(self._each(SNAPSHOT_POLL_S, self._poll_snapshot)),
-            self._loop.create_task(self._each(TICK_S, self._tick)),
-        ]
-        self._write_status()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_GENERATION_0)
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        await self._until_stopped(timers)
-        server.close()
-        await self._drain()
-        for timer in timers:
-            timer.cancel()
-        await asyncio.gather(*timers, return_exceptions=True)
-        await self._pool.aclose()
-        await self._wal.aclose()
-        self._state = "stopped"
-        self._write_status()
+        timers: list[asyncio.Task[None]] = []
+        server: asyncio.Server | None = None
+        try:
+            self._poll_snapshot()
+            server = await self._listen()
+            self._port = server.sockets[0].getsockname()[1]
+            timers.append(self._loop.create_task(self._each(SNAPSHOT_POLL_S, self._poll_snapshot)))
+            timers.append(self._loop.create_task(self._each(TICK_S, self._tick)))
+            self._write_status()
+            _settle()
+            await self._until_stopped(timers)
+        finally:
+            if server is not None:
+                server.close()
+                await self._drain()
+            for timer in timers:
+                timer.cancel()
+            await asyncio.gather(*timers, return_exceptions=True)
+            await self._pool.aclose()
+            await self._wal.aclose()
+            self._state = "stopped"
+            self._write_status()
 
     async def _until_stopped(self, timers: list["asyncio.Task[None]"]) -> None:
         """A timer that dies stops the worker: without it suspensions would not arrive."""
@@ -208,6 +208,14 @@ class Worker:
                 failures=self._tallies.failures,
             ),
         )
+
+
+def _settle() -> None:
+    """Tune the interpreter for the hot path, once everything is loaded."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_GENERATION_0)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def _pepper(path: Path) -> bytes:
