@@ -22,6 +22,7 @@ QUESTION = "In one sentence, why should every token be counted exactly once?"
 ANSWER_TOKENS_MAX = 48
 """Under a second of the embedded model on one core, and enough for a sentence."""
 ANSWER_TIMEOUT_S = 60.0
+"""At one token a second, the slowest seen on a contended machine, the answer is still complete."""
 METERED_TIMEOUT_S = 20.0
 """Sealing takes 2 s and shipping 0.5 s; the rest is room for a busy machine."""
 # Amounts of one short request are far below a cent; shares do not change with the unit.

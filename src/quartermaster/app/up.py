@@ -21,6 +21,7 @@ Say = Callable[[str], None]
 READY_TIMEOUT_S = 60.0
 """Loading 98 MB of weights from a cold disk on a busy machine takes several seconds."""
 PROBE_TIMEOUT_S = 1.0
+"""A health check on loopback answers in milliseconds; a stuck one must not hold up the others."""
 
 
 def up(
