@@ -93,12 +93,6 @@ class Users:
             return None
         return Account(row.id, row.name, row.password_hash, _roles(row.roles))
 
-    def set_roles(self, user: str, roles: tuple[str, ...]) -> None:
-        """What a user may do from now on; open sessions follow at once."""
-        self._connection.execute(
-            update(tables.users).where(tables.users.c.id == user).values(roles=_roles_text(roles))
-        )
-
     def open_session(self, token: str, user: str, *, now: int) -> None:
         """Remember a signed-in browser."""
         self._connection.execute(
