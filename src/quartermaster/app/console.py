@@ -114,15 +114,15 @@ def live_rows(book: views.LiveBook) -> tuple[RevenueRow, ...]:
 def _sample_facts() -> ports.OverviewFacts:
     scenario = reference_scenario()
     promise = sample_guidance()
-    words = scenario.scope_by_id[scenario.claim_by_id[recipe(scenario).total].scope].words
+    scope = scenario.scope_by_id[scenario.claim_by_id[recipe(scenario).total].scope]
     scale = exponent(promise.figure.unit)
     return _facts(
         sample_book(),
         now=Instant(0),
         sample=True,
         denominator=ports.Bilingual(
-            de=f"Umsatz von {words}, ohne Steuern (Beispiel)",
-            en=f"revenue of {words}, excl. tax (sample)",
+            de=f"Umsatz von {scope.said('de')}, ohne Steuern (Beispiel)",
+            en=f"revenue of {scope.said('en')}, excl. tax (sample)",
         ),
         origin=ports.Bilingual(
             de=f"erfundene Welt nach dem Szenario {scenario.id}, Startwert {scenario.seed}",
