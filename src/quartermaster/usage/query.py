@@ -32,6 +32,10 @@ _KEYS = (
     "hour",
 )
 
+LOG_INSTANT_STEP_US = 1_000
+"""Delta's log keeps instants in whole milliseconds, rounded down.
+Source: the Delta protocol, Per-file Statistics."""
+
 # A sum of 64-bit counts does not fit 64 bits; 38 digits hold any number of any of them.
 _SUM_TYPE = "decimal(38, 0)"
 
@@ -119,11 +123,8 @@ def recent_events(table: UsageTable, cut: Cut, *, limit: int) -> list[UsageEvent
     found: list[UsageEvent] = []
     for at in range(log.num_rows):
         newest = log["max.opened_at"][at].cast("int64").as_py()
-        if (
-            len(found) >= limit
-            and newest is not None
-            and newest < found[limit - 1].opened.opened_at
-        ):
+        full = len(found) >= limit and newest is not None
+        if full and newest + LOG_INSTANT_STEP_US <= found[-1].opened.opened_at:
             break
         rows = read(table.rows.files(log.slice(at, 1)), None, _at_cut(cut))
         assert rows is not None

@@ -87,6 +87,18 @@ class SimulatedDisk:
         disk._durable_names = dict(disk._names)
         return disk
 
+    def after_kill(self) -> "SimulatedDisk":
+        """What a process finds that starts after this one was killed: the whole page cache."""
+        disk = SimulatedDisk()
+        disk._names = {
+            path: File(bytearray(file.data), bytearray(file.durable), file.clean)
+            for path, file in self._names.items()
+        }
+        disk._durable_names = {
+            path: disk._names[path] for path in self._durable_names if path in disk._names
+        }
+        return disk
+
     @staticmethod
     def _survivors(file: File, luck: random.Random) -> bytearray:
         kept = bytearray(file.durable)
