@@ -21,7 +21,7 @@ from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
 from quartermaster.commands.publish import refresh
 from quartermaster.kernel.clock import Instant, month_of
-from quartermaster.kernel.events import HourlyUsage
+from quartermaster.kernel.events import HourlyUsage, SegmentShipped
 from quartermaster.usage.cut import current_cut
 from quartermaster.usage.query import hourly, recent_events
 from quartermaster.usage.rollup import write_rollup
@@ -50,6 +50,7 @@ def run(rooms: Rooms) -> int:
 def _work(rooms: Rooms, stopping: threading.Event) -> None:
     settings = rooms.settings.clerk
     publish_at = rollup_at = 0.0
+    record_missing(rooms)
     ship(rooms)
     recompute(rooms)
     while not stopping.is_set():
@@ -69,9 +70,31 @@ def ship(rooms: Rooms) -> int:
     """Move sealed segments into the usage table and record them; returns how many."""
     shipped = ship_sealed(rooms.var / "wal", rooms.usage)
     for fact in shipped:
-        key = f"segment:{fact.app_id}:{fact.segment}"
-        rooms.book.append(fact, actor=CLERK, now=rooms.now(), key=key)
+        _record(rooms, fact)
     return len(shipped)
+
+
+def record_missing(rooms: Rooms) -> int:
+    """Record segments that a clerk shipped but died before it recorded them; returns how many.
+
+    The usage table is the truth about what was shipped; the journal follows it.
+    """
+    recorded = rooms.book.view().shipped
+    missing = 0
+    for app_id, last in rooms.usage.last_segments().items():
+        for segment in range(recorded.get(app_id, 0) + 1, last + 1):
+            hashes = rooms.usage.segment_hashes(app_id, segment)
+            fact = SegmentShipped(
+                app_id=app_id, segment=segment, rows=len(hashes), sha256=hashes[0]
+            )
+            _record(rooms, fact)
+            missing += 1
+    return missing
+
+
+def _record(rooms: Rooms, fact: SegmentShipped) -> None:
+    key = f"segment:{fact.app_id}:{fact.segment}"
+    rooms.book.append(fact, actor=CLERK, now=rooms.now(), key=key)
 
 
 def recompute(rooms: Rooms) -> live.LiveBook:
