@@ -18,7 +18,7 @@ class FileLayer(Protocol):
     """File operations; every method may raise `OSError`."""
 
     def make_directory(self, path: Path) -> None:
-        """Create the directory and its parents where they are missing."""
+        """Create the directory and its parents where they are missing, durably."""
 
     def lock(self, path: Path) -> int:
         """Take an exclusive lock on a file, created if missing; `BlockingIOError` if it is held."""
@@ -55,8 +55,11 @@ class OsFiles:
     """The operating system's files."""
 
     def make_directory(self, path: Path) -> None:
-        """Create the directory and its parents where they are missing."""
+        """Create the directory and its parents where they are missing, durably."""
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        for folder in missing:
+            self.sync_directory(folder.parent)
 
     def lock(self, path: Path) -> int:
         """Take an exclusive `flock`; the kernel drops it when the process dies."""

@@ -11,13 +11,14 @@ log's next segment continues from.
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from quartermaster.kernel.errors import IntegrityError, UnavailableError
 from quartermaster.kernel.events import SegmentShipped, UsageEvent
-from quartermaster.kernel.units import AXES, COUNT_MAX
+from quartermaster.kernel.units import COUNT_MAX
 from quartermaster.usage import columns, segment
 from quartermaster.usage.delta import read
 from quartermaster.usage.files import OS_FILES, FileLayer
@@ -148,11 +149,11 @@ def _set_aside(events: Sequence[UsageEvent], seal: Seal, table: UsageTable) -> d
     reasons: dict[int, str] = {}
     for event in events:
         event_id = (event.opened.request_id, event.opened.attempt)
-        counts = event.closed.counts
+        counts = msgspec.structs.astuple(event.closed.counts)
         if event_id in known:
             same = known[event_id] == event.event_hash
             reasons[event.sequence] = "repeat" if same else "conflict"
-        elif any(not 0 <= getattr(counts, axis) <= COUNT_MAX for axis in AXES):
+        elif min(counts) < 0 or max(counts) > COUNT_MAX:
             reasons[event.sequence] = "absurd_count"
         else:
             known[event_id] = event.event_hash

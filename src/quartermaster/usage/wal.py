@@ -38,6 +38,9 @@ WhenDurable = Callable[[Exception | None], None]
 
 LOCK_NAME = "lock"
 
+LAST_DRAIN_S = 0.5
+"""When the log closes, the connections have: only callbacks of the last sync may still deliver."""
+
 ROTATE_AGAIN_S = 0.05
 """A segment too young to rotate (its name is not synced yet) is looked at again after this."""
 
@@ -251,7 +254,7 @@ class Wal:
             self._fail(error)
             return False
         new.unsynced = True
-        self._drain(old)
+        self._drain(old, self._settings.drain_seconds)
         self._request_sync()
         return True
 
@@ -266,17 +269,24 @@ class Wal:
                 self._abort(handle, frame)
             self._last = self._active
             if self._last.rows:
-                self._drain(self._last)
+                self._drain(self._last, LAST_DRAIN_S)
                 self._request_sync()
             if self._draining:
-                self._drained = self._loop.create_future()
-                await self._drained
+                await self._until_drained()
         self._sync_offload.stop()
         self._seal_offload.stop()
         if self._error is None and self._active.rows == 0:
             self._files.close(self._active.descriptor)
             self._files.unlink(self._active.path)
         self._files.close(self._lock)
+
+    async def _until_drained(self) -> None:
+        soon = self._loop.time() + LAST_DRAIN_S
+        for draining in self._draining:
+            draining.deadline = min(draining.deadline, soon)
+        self._loop.call_later(LAST_DRAIN_S, self._seal_next)
+        self._drained = self._loop.create_future()
+        await self._drained
 
     def _abort(self, handle: int, frame: bytes) -> None:
         _, opened = frames.decode_open(frames.scan(frame).frames[0])
@@ -399,10 +409,10 @@ class Wal:
         if not self.rotate():
             self._loop.call_later(ROTATE_AGAIN_S, self._grow_old, grown)
 
-    def _drain(self, full: _Segment) -> None:
-        full.deadline = self._loop.time() + self._settings.drain_seconds
+    def _drain(self, full: _Segment, seconds: float) -> None:
+        full.deadline = self._loop.time() + seconds
         self._draining.append(full)
-        self._loop.call_later(self._settings.drain_seconds, self._seal_next)
+        self._loop.call_later(seconds, self._seal_next)
 
     def _seal_next(self) -> None:
         """Seal the oldest draining segment if it is complete, and its successor durable."""
