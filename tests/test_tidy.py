@@ -1,5 +1,6 @@
 """The repository keeps its own style, and a planted violation of each rule is caught."""
 
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -36,6 +37,10 @@ def test_the_median_module_is_small() -> None:
 
 def test_no_module_is_dead() -> None:
     passes(tidy.nothing_dead(MODULES, ENTRIES))
+
+
+def test_every_import_is_declared() -> None:
+    passes(tidy.declared(MODULES, tomllib.loads(FILES["pyproject.toml"])))
 
 
 def test_every_command_has_its_module() -> None:
@@ -178,3 +183,10 @@ def test_a_dead_module_is_caught() -> None:
     dead = Module(in_package("dead.py"), "import quartermaster.dead\n")
     found = list(tidy.nothing_dead([alive, used, dead], {"quartermaster.alive"}))
     assert found == ["src/quartermaster/dead.py: nothing imports it"]
+
+
+def test_an_undeclared_import_is_caught() -> None:
+    pyproject = {"project": {"dependencies": ["click>=8"], "optional-dependencies": {}}}
+    module = Module(in_package("a.py"), "import os\nimport click\nfrom argon2 import x\n")
+    (found,) = tidy.declared([module], pyproject)
+    assert "argon2-cffi" in found

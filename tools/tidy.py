@@ -6,12 +6,15 @@ naming and typing in ruff and mypy.
 """
 
 import ast
+import itertools
 import re
 import statistics
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tools.reference import limits_in
 
@@ -37,6 +40,9 @@ BANNED_STEMS = frozenset({"utils", "util", "common", "misc", "manager", "service
 
 COMPOSITION_ROOT = "app"
 """Not a room: it is the one package that may know, and import, everybody."""
+
+DISTRIBUTIONS = {"argon2": "argon2-cffi", "ibis": "ibis-framework"}
+"""Where the name on the index is another one than the name to import."""
 
 ROOM_LINES = ("Takes:", "Gives:", "Never:", "Invariant:")
 
@@ -380,6 +386,19 @@ def nothing_dead(modules: Iterable[Module], entries: Iterable[str]) -> Iterator[
     for name, module in package.items():
         if name not in alive and not module.path.endswith("__init__.py"):
             yield f"{module.path}: nothing imports it"
+
+
+def declared(modules: Iterable[Module], pyproject: dict[str, Any]) -> Iterator[str]:
+    """Every distribution that the package imports is one that it asks for by name."""
+    project = pyproject["project"]
+    lines = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    known = {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower() for line in lines}
+    for module in modules:
+        for name in {name.partition(".")[0] for name in _imports(module.tree)}:
+            distribution = DISTRIBUTIONS.get(name, name.replace("_", "-"))
+            ours = name in sys.stdlib_module_names or name == "quartermaster"
+            if module.in_package and not ours and distribution not in known:
+                yield f"{module.path}: {name} comes with {distribution}, which is not declared"
 
 
 def _module_name(path: str) -> str:
