@@ -41,7 +41,7 @@ class Console:
     live: FakeLive
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console() -> Iterator[Console]:
     identity = FakeIdentity()
     overview, live = FakeOverview(overview_facts()), FakeLive(live_facts())
@@ -60,7 +60,9 @@ def console() -> Iterator[Console]:
     thread.join(START_S)
 
 
-@pytest.fixture(scope="session")
+# Of the module, not of the session: while Playwright runs, this thread has a running event loop,
+# and tests of other rooms could not start theirs.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
     if path is None:
