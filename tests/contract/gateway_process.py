@@ -233,18 +233,26 @@ class Gateway:
         (var / "secrets" / "key_pepper").write_bytes(self.pepper)
         (var / "secrets" / "upstream").write_text("sk-upstream\n")
         self.publish()
-        command = [sys.executable, "-c", SERVE, str(var), json.dumps({"port": 0, **settings})]
+        self.start(settings)
+
+    def start(self, settings: dict[str, Any], script: str = SERVE) -> None:
+        """Start the worker process, also again after a stop."""
+        self.app_id = f"{settings.get('app_prefix', 'gateway')}-0"
+        given = json.dumps({"port": 0, **settings})
+        command = [sys.executable, "-c", script, str(self.var), given]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         until(self._serving)
         self.port = self.status.port
 
     def _serving(self) -> bool:
         assert self.process.poll() is None, "the worker ended"
-        return self._status_path.exists() and self.status.pid == self.process.pid
+        if not self._status_path.exists():
+            return False
+        return self.status.pid == self.process.pid and self.status.state == "serving"
 
     @property
     def _status_path(self) -> Path:
-        return self.var / "status" / "gateway-0.json"
+        return self.var / "status" / f"{self.app_id}.json"
 
     @property
     def status(self) -> WorkerStatus:
@@ -289,6 +297,10 @@ class Gateway:
     def stop(self) -> list[UsageEvent]:
         """Drain the worker; every row of its log."""
         self.process.send_signal(signal.SIGTERM)
+        return self.stop_was_asked()
+
+    def stop_was_asked(self) -> list[UsageEvent]:
+        """Wait for the worker to end; every row of its log."""
         out, _ = self.process.communicate(timeout=DEADLINE_S)
         assert self.process.returncode == 0
         self.modules = json.loads(out)
@@ -296,7 +308,7 @@ class Gateway:
 
     def rows(self) -> list[UsageEvent]:
         """The rows of the sealed segments."""
-        sealed = sorted((self.var / "wal" / "gateway-0").glob("*.sealed"))
+        sealed = sorted((self.var / "wal" / self.app_id).glob("*.sealed"))
         return [row for path in sealed for row in read_sealed(path.read_bytes(), path.name)[0]]
 
 

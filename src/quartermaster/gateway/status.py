@@ -7,7 +7,7 @@ import msgspec
 
 from quartermaster.kernel.errors import IntegrityError
 
-WorkerState = Literal["serving", "draining", "stopped"]
+WorkerState = Literal["starting", "serving", "draining", "stopped"]
 
 
 class Tallies:

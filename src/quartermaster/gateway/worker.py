@@ -89,7 +89,7 @@ class Worker:
         self._requests_at_tick = 0
         self._requests_per_s = 0
         self._port = settings.port
-        self._state: WorkerState = "serving"
+        self._state: WorkerState = "starting"
         self._stopping = asyncio.Event()
 
     async def serve(self) -> None:
@@ -102,6 +102,7 @@ class Worker:
             self._poll_snapshot()
             server = await self._listen()
             self._port = server.sockets[0].getsockname()[1]
+            self._state = "serving"
             timers.append(self._loop.create_task(self._each(SNAPSHOT_POLL_S, self._poll_snapshot)))
             timers.append(self._loop.create_task(self._each(TICK_S, self._tick)))
             self._write_status()
