@@ -9,7 +9,6 @@ The Delta writer calls no `fsync` (seen with strace), so a local table is synced
 anybody may believe in a commit.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from quartermaster.kernel.errors import UnavailableError
-from quartermaster.usage.files import OS_FILES
+from quartermaster.usage.files import OS_FILES, FileLayer
 
 COMMIT_RETRIES_MAX = 30
 """Other writers' commits that may come in between; four contending writers needed none."""
@@ -35,10 +34,18 @@ class DeltaFacts:
         path: its folder; created with the first commit.
         schema: the columns.
         partition_by: names of the partition columns.
+        files: what makes it durable.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, partition_by: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        partition_by: tuple[str, ...] = (),
+        files: FileLayer = OS_FILES,
+    ) -> None:
         self.path = path
+        self._files = files
         self.schema = schema
         self._partition_by = list(partition_by)
         self._synced: set[str] = set()
@@ -50,7 +57,7 @@ class DeltaFacts:
     def open(self) -> DeltaTable:
         """A fresh snapshot; the table is created if it is missing."""
         if not self.exists():
-            OS_FILES.make_directory(self.path)
+            self._files.make_directory(self.path)
             DeltaTable.create(
                 str(self.path),
                 schema=self.schema,
@@ -101,9 +108,9 @@ class DeltaFacts:
         found = [entry for entry in folder.iterdir() if str(entry) not in self._synced]
         for entry in found:
             if entry.is_file():
-                _sync_file(entry)
+                self._files.sync_file(entry)
         if found:
-            OS_FILES.sync_directory(folder)
+            self._files.sync_directory(folder)
         # The pointer to the last checkpoint is the one file that is replaced.
         self._synced.update(str(entry) for entry in found if entry.name != "_last_checkpoint")
 
@@ -144,11 +151,3 @@ def read(files: Iterable[str], columns: list[str] | None, where: pc.Expression) 
     """Rows of these files that satisfy the expression; None where there is no file."""
     parts = [pq.ParquetFile(name).read(columns=columns).filter(where) for name in files]
     return pa.concat_tables(parts) if parts else None
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -41,6 +41,9 @@ class FileLayer(Protocol):
     def sync_directory(self, path: Path) -> None:
         """Make created, renamed and removed names survive a power loss."""
 
+    def sync_file(self, path: Path) -> None:
+        """Make a file that others wrote survive a power loss."""
+
     def unlink(self, path: Path) -> None:
         """Remove a name."""
 
@@ -94,11 +97,11 @@ class OsFiles:
 
     def sync_directory(self, path: Path) -> None:
         """`fsync` of the directory itself."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _fsync(path, os.O_DIRECTORY)
+
+    def sync_file(self, path: Path) -> None:
+        """`fsync` of a file by its name."""
+        _fsync(path, 0)
 
     def unlink(self, path: Path) -> None:
         """Remove a name; a name that is already gone is not an error."""
@@ -111,6 +114,14 @@ class OsFiles:
     def read(self, path: Path) -> bytes:
         """The whole file."""
         return path.read_bytes()
+
+
+def _fsync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 OS_FILES: FileLayer = OsFiles()

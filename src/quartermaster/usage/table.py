@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from quartermaster.kernel.events import AppId, Cut
 from quartermaster.usage.columns import QUARANTINE_SCHEMA, SCHEMA
 from quartermaster.usage.delta import DeltaFacts, read
+from quartermaster.usage.files import OS_FILES, FileLayer
 
 PARTITION = ("event_date",)
 
@@ -21,14 +22,14 @@ class UsageTable:
 
     Args:
         path: the folder of the table, such as `var/usage`; created by the first shipped segment.
+        files: what makes both tables durable.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, files: FileLayer = OS_FILES) -> None:
         self.path = path
-        self.rows = DeltaFacts(path, SCHEMA, PARTITION)
-        self.quarantine = DeltaFacts(
-            path.with_name(f"{path.name}_quarantine"), QUARANTINE_SCHEMA, PARTITION
-        )
+        self.rows = DeltaFacts(path, SCHEMA, PARTITION, files)
+        aside = path.with_name(f"{path.name}_quarantine")
+        self.quarantine = DeltaFacts(aside, QUARANTINE_SCHEMA, PARTITION, files)
 
     def files(self) -> list[str]:
         """Paths of the usage table's data files, in an order that does not change."""

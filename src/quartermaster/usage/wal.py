@@ -27,11 +27,12 @@ from quartermaster.kernel.clock import Clock
 from quartermaster.kernel.errors import IntegrityError, NotDurableError, UnavailableError
 from quartermaster.kernel.events import Closed, Opened, Progress
 from quartermaster.usage import frames, policy, segment
-from quartermaster.usage.files import OS_FILES, FileLayer, write_all
+from quartermaster.usage.files import OS_FILES, FileLayer
 from quartermaster.usage.frames import close_frame, open_frame, progress_frame
 from quartermaster.usage.offload import Loop, Offload, ThreadOffload
 from quartermaster.usage.recover import recover
 from quartermaster.usage.segment import Head
+from quartermaster.usage.segment_file import SegmentFile
 from quartermaster.usage.settings import UsageSettings
 
 WhenDurable = Callable[[Exception | None], None]
@@ -43,33 +44,6 @@ LAST_DRAIN_S = 0.5
 
 ROTATE_AGAIN_S = 0.05
 """A segment too young to rotate (its name is not synced yet) is looked at again after this."""
-
-
-class _Segment:
-    """One file being written or drained."""
-
-    __slots__ = (
-        "buffer", "deadline", "delivered", "descriptor", "is_new", "number", "path", "rows",
-        "synced", "syncing", "unsynced", "waiting", "written",
-    )  # fmt: skip
-
-    def __init__(self, number: int, path: Path, descriptor: int) -> None:
-        self.number = number
-        self.path = path
-        self.descriptor = descriptor
-        self.buffer: list[bytes] = []
-        self.delivered: list[int] = []
-        self.rows = 0
-        self.waiting = 0
-        """Closes whose last byte has not left."""
-        self.written = 0
-        self.synced = 0
-        self.unsynced = False
-        """Holds closes, or carried opens, that no sync has started for."""
-        self.syncing = False
-        self.is_new = True
-        """Its name, or what was carried into it, is not durable yet."""
-        self.deadline = 0.0
 
 
 class Wal:
@@ -99,13 +73,13 @@ class Wal:
         self._next_handle = 1
         self._open: dict[int, bytes] = {}
         self._progress: dict[int, bytes] = {}
-        self._undelivered: dict[int, _Segment] = {}
+        self._undelivered: dict[int, SegmentFile] = {}
         self._pending: list[WhenDurable] = []
         self._sync_due = False
         self._syncing = False
         self._sealing = False
-        self._draining: deque[_Segment] = deque()
-        self._last: _Segment | None = None
+        self._draining: deque[SegmentFile] = deque()
+        self._last: SegmentFile | None = None
         self._drained: asyncio.Future[None] | None = None
         self._active = self._create(head.segment + 1)
         self._files.sync_directory(directory)
@@ -231,8 +205,8 @@ class Wal:
         active = self._active
         try:
             for draining in self._draining:
-                self._write(draining)
-            self._write(active)
+                draining.write(self._files)
+            active.write(self._files)
         except OSError as error:
             self._fail(error)
             return
@@ -245,11 +219,11 @@ class Wal:
         if self._error is not None or not old.rows or old.is_new or self._last is not None:
             return False
         try:
-            self._write(old)
+            old.write(self._files)
             new = self._create(old.number + 1)
             new.buffer = [*self._open.values(), *self._progress.values()]
             self._active = new
-            self._write(new)
+            new.write(self._files)
         except OSError as error:
             self._fail(error)
             return False
@@ -297,25 +271,14 @@ class Wal:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def _create(self, number: int) -> _Segment:
+    def _create(self, number: int) -> SegmentFile:
         path = self._directory / segment.file_name(number, segment.OPEN)
-        return _Segment(number, path, self._files.create(path))
+        return SegmentFile(number, path, self._files.create(path))
 
-    def _files_in_use(self) -> list[_Segment]:
+    def _files_in_use(self) -> list[SegmentFile]:
         if self._draining and self._draining[-1] is self._active:
             return list(self._draining)
         return [*self._draining, self._active]
-
-    def _write(self, target: _Segment) -> None:
-        if target.delivered:
-            message = (target.synced, target.delivered)
-            target.buffer.append(frames.frame(frames.DELIVERED, message))
-            target.delivered = []
-        if target.buffer:
-            data = b"".join(target.buffer)
-            target.buffer.clear()
-            write_all(self._files, target.descriptor, data)
-            target.written += len(data)
 
     def _fail(self, error: Exception) -> None:
         """Stop for good: nothing is acknowledged any more."""
@@ -365,7 +328,7 @@ class Wal:
         self._sync_offload.submit(partial(self._sync, covered, lengths, waiting))
 
     def _sync(
-        self, covered: list[_Segment], lengths: list[int], waiting: list[WhenDurable]
+        self, covered: list[SegmentFile], lengths: list[int], waiting: list[WhenDurable]
     ) -> None:
         """In the thread: make the files durable, and the names of new ones."""
         failure: Exception | None = None
@@ -380,7 +343,7 @@ class Wal:
 
     def _synced(
         self,
-        covered: list[_Segment],
+        covered: list[SegmentFile],
         lengths: list[int],
         waiting: list[WhenDurable],
         failure: Exception | None,
@@ -402,16 +365,17 @@ class Wal:
 
     # -- rotation and sealing --------------------------------------------------------------------
 
-    def _grow_old(self, grown: _Segment) -> None:
+    def _grow_old(self, grown: SegmentFile) -> None:
         """The first row of this segment has waited long enough."""
         if grown is not self._active or self._error is not None or self._last is not None:
             return
         if not self.rotate():
             self._loop.call_later(ROTATE_AGAIN_S, self._grow_old, grown)
 
-    def _drain(self, full: _Segment, seconds: float) -> None:
+    def _drain(self, full: SegmentFile, seconds: float) -> None:
         full.deadline = self._loop.time() + seconds
         self._draining.append(full)
+        self._loop.call_soon(self._seal_next)
         self._loop.call_later(seconds, self._seal_next)
 
     def _seal_next(self) -> None:
@@ -427,49 +391,27 @@ class Wal:
                 return
             self._give_up(oldest)
         try:
-            self._write(oldest)
+            oldest.write(self._files)
         except OSError as error:
             self._fail(error)
             return
         self._sealing = True
         self._seal_offload.submit(partial(self._seal, oldest, self._head))
 
-    def _give_up(self, oldest: _Segment) -> None:
+    def _give_up(self, oldest: SegmentFile) -> None:
         """Whoever has not been delivered by now stays unconfirmed."""
         waiting = [handle for handle, where in self._undelivered.items() if where is oldest]
         for handle in waiting:
             del self._undelivered[handle]
 
-    def _seal(self, full: _Segment, head: Head) -> None:
+    def _seal(self, full: SegmentFile, head: Head) -> None:
         """In the thread: chain, sync, and give the segment its sealed name."""
         failure: Exception | None = None
         try:
-            content = self._content(full)
-            digest = segment.chain(head.sha256, content)
-            seal = frames.Seal(
-                app_id=self.app_id,
-                segment=full.number,
-                rows=full.rows,
-                previous_sha256=head.sha256,
-                sha256=digest,
-                sealed_at=self._now(),
-            )
-            write_all(self._files, full.descriptor, frames.frame(frames.SEAL, seal))
-            self._files.fdatasync(full.descriptor)
-            self._files.close(full.descriptor)
-            self._files.rename(full.path, segment.seal_name(self._directory, full.number))
-            self._files.sync_directory(self._directory)
-            head = Head(full.number, digest)
+            head = full.seal(self._files, head, self._now())
         except Exception as error:  # noqa: BLE001 - told to the loop, and the log stops
             failure = error
         self._loop.call_soon_threadsafe(self._sealed, head, failure)
-
-    def _content(self, full: _Segment) -> bytes:
-        content = self._files.read(full.path)
-        if len(content) != full.written:
-            message = f"{full.path} has {len(content)} bytes, {full.written} were written"
-            raise NotDurableError(message, hint="something else writes to this file")
-        return content
 
     def _sealed(self, head: Head, failure: Exception | None) -> None:
         self._sealing = False

@@ -168,6 +168,12 @@ class SimulatedDisk:
             self._unsynced_names.clear()
         self._fail(fault)
 
+    def sync_file(self, path: Path) -> None:
+        fault = self._step()
+        if fault in (None, "short"):
+            self._names[path].sync()
+        self._fail(fault)
+
     def unlink(self, path: Path) -> None:
         self._fail(self._step())
         names = dict(self._names)

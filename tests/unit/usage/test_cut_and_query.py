@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from tests.unit.usage import usage_facts
-from tests.unit.usage.sealed_logs import Request, requests, write_segment
+from tests.unit.usage.sealed_logs import Request, new_table, requests, ship, write_segment
 from tests.unit.usage.usage_facts import HOUR, NOON
 
 from quartermaster.kernel.clock import month
@@ -20,7 +20,6 @@ from quartermaster.usage import policy
 from quartermaster.usage.cut import certify, current_cut
 from quartermaster.usage.query import hourly, recent_events
 from quartermaster.usage.rollup import rows_sha256, write_rollup
-from quartermaster.usage.ship import ship_sealed
 from quartermaster.usage.table import UsageTable
 
 THIS_HOUR = NOON - NOON % HOUR
@@ -28,12 +27,12 @@ THIS_HOUR = NOON - NOON % HOUR
 
 @pytest.fixture
 def table(tmp_path: Path) -> UsageTable:
-    return UsageTable(tmp_path / "usage")
+    return new_table(tmp_path / "usage")
 
 
-def ship(tmp_path: Path, table: UsageTable, app_id: str, sent: list[Request]) -> None:
+def send(tmp_path: Path, table: UsageTable, app_id: str, sent: list[Request]) -> None:
     write_segment(tmp_path / "wal" / app_id, sent)
-    ship_sealed(tmp_path / "wal", table)
+    ship(tmp_path / "wal", table)
 
 
 def totals(rows: list[HourlyUsage]) -> tuple[int, int]:
@@ -41,14 +40,14 @@ def totals(rows: list[HourlyUsage]) -> tuple[int, int]:
 
 
 def test_a_cut_selects_the_same_rows_for_ever(tmp_path: Path, table: UsageTable) -> None:
-    ship(tmp_path, table, "gateway-0", requests(1, 2))
-    ship(tmp_path, table, "gateway-1", requests(3))
+    send(tmp_path, table, "gateway-0", requests(1, 2))
+    send(tmp_path, table, "gateway-1", requests(3))
     cut = current_cut(table)
     before = hourly(table, cut)
     written = write_rollup(table, cut, tmp_path / "usage_hourly")
     stored = _stored(tmp_path / "usage_hourly")
-    ship(tmp_path, table, "gateway-0", requests(4))
-    ship(tmp_path, table, "gateway-2", requests(5))
+    send(tmp_path, table, "gateway-0", requests(4))
+    send(tmp_path, table, "gateway-2", requests(5))
     assert cut == {"gateway-0": 1, "gateway-1": 1}
     assert hourly(table, cut) == before
     assert rows_sha256(hourly(table, cut)) == rows_sha256(before) == written.sha256
@@ -71,7 +70,7 @@ def _stored(path: Path) -> bytes:
 
 
 def test_rewriting_the_same_rollup_commits_nothing(tmp_path: Path, table: UsageTable) -> None:
-    ship(tmp_path, table, "gateway-0", requests(1))
+    send(tmp_path, table, "gateway-0", requests(1))
     path = tmp_path / "usage_hourly"
     first = write_rollup(table, current_cut(table), path)
     before = sorted(p.name for p in path.rglob("*"))
@@ -88,7 +87,7 @@ def test_rows_are_grouped_by_every_key_and_ordered(tmp_path: Path, table: UsageT
         (usage_facts.opened(5, customer="cus_a", model="m1"), usage_facts.closed(40)),
         (usage_facts.opened(6, customer="cus_a", service_class="batch"), usage_facts.closed(5)),
     ]
-    ship(tmp_path, table, "gateway-0", sent)
+    send(tmp_path, table, "gateway-0", sent)
     rows = hourly(table, current_cut(table))
     seen = [(r.customer, r.model, r.service_class, r.hour, r.counts.output) for r in rows]
     assert seen == [
@@ -115,7 +114,7 @@ def test_what_a_contract_waives_is_zero_and_still_counted(
         )
         for n, (kind, failure) in enumerate(cases)
     ]
-    ship(tmp_path, table, "gateway-0", sent)
+    send(tmp_path, table, "gateway-0", sent)
     rows = hourly(table, current_cut(table))
     for row, (kind, failure) in zip(rows, cases, strict=True):
         owed = Counts() if policy.is_waived(kind, failure) else Counts(input=100, output=8)
@@ -126,14 +125,14 @@ def test_a_period_is_half_open_and_in_the_contract_zone(tmp_path: Path, table: U
     berlin = month(2026, 9, "Europe/Berlin")
     instants = (berlin.start - 1, berlin.start, berlin.end - 1, berlin.end)
     sent = [(usage_facts.opened(n, at=at), usage_facts.closed()) for n, at in enumerate(instants)]
-    ship(tmp_path, table, "gateway-0", sent)
+    send(tmp_path, table, "gateway-0", sent)
     rows = hourly(table, current_cut(table), period=berlin)
     assert [row.hour for row in rows] == [berlin.start, berlin.end - HOUR]
 
 
 def test_sums_do_not_overflow(tmp_path: Path, table: UsageTable) -> None:
     """Not by shipping, which quarantines such counts, but in the query itself."""
-    ship(tmp_path, table, "gateway-0", requests(1))
+    send(tmp_path, table, "gateway-0", requests(1))
     row = table.rows.open().to_pyarrow_table()
     huge = pa.array([2**62], pa.int64())
     row = row.set_column(row.schema.get_field_index("output"), "output", huge)
@@ -146,7 +145,7 @@ def test_the_newest_requests_come_first_whatever_file_they_are_in(
     tmp_path: Path, table: UsageTable
 ) -> None:
     for at, number in ((3, 1), (1, 2), (2, 3)):
-        ship(tmp_path, table, "gateway-0", requests(number, at=NOON + at))
+        send(tmp_path, table, "gateway-0", requests(number, at=NOON + at))
     cut = current_cut(table)
     shown = [row.opened.opened_at - NOON for row in recent_events(table, cut, limit=2)]
     assert shown == [3, 2]
@@ -154,8 +153,8 @@ def test_the_newest_requests_come_first_whatever_file_they_are_in(
 
 
 def test_a_complete_cut_gets_a_certificate(tmp_path: Path, table: UsageTable) -> None:
-    ship(tmp_path, table, "gateway-0", requests(1, 2))
-    ship(tmp_path, table, "gateway-0", requests(3))
+    send(tmp_path, table, "gateway-0", requests(1, 2))
+    send(tmp_path, table, "gateway-0", requests(3))
     certificate = certify(table, {"gateway-0": 2})
     assert (certificate.segments, certificate.rows, certificate.quarantined) == (2, 3, 0)
     assert certify(table, {"gateway-0": 1}).rows == 2
@@ -163,7 +162,7 @@ def test_a_complete_cut_gets_a_certificate(tmp_path: Path, table: UsageTable) ->
 
 
 def test_a_cut_beyond_the_table_is_refused(tmp_path: Path, table: UsageTable) -> None:
-    ship(tmp_path, table, "gateway-0", requests(1))
+    send(tmp_path, table, "gateway-0", requests(1))
     with pytest.raises(IntegrityError, match="segment 2 of gateway-0 is not in the usage table"):
         certify(table, {"gateway-0": 2})
 
@@ -178,8 +177,8 @@ def test_a_cut_beyond_the_table_is_refused(tmp_path: Path, table: UsageTable) ->
 def test_rows_that_went_missing_are_found(
     tmp_path: Path, table: UsageTable, where: str, message: str
 ) -> None:
-    ship(tmp_path, table, "gateway-0", requests(1))
-    ship(tmp_path, table, "gateway-0", requests(2, 3))
+    send(tmp_path, table, "gateway-0", requests(1))
+    send(tmp_path, table, "gateway-0", requests(2, 3))
     table.rows.open().delete(f"NOT ({where})")
     with pytest.raises(IntegrityError, match=message):
         certify(table, {"gateway-0": 2})
@@ -187,7 +186,7 @@ def test_rows_that_went_missing_are_found(
 
 def test_doubled_rows_are_found(tmp_path: Path, table: UsageTable) -> None:
     """The commit that Delta accepts and must not be made: the same segment on a fresh snapshot."""
-    ship(tmp_path, table, "gateway-0", requests(1))
+    send(tmp_path, table, "gateway-0", requests(1))
     rows = table.rows.open().to_pyarrow_table()
     assert table.rows.append(table.rows.open(), rows, "gateway-0", 1), "Delta refuses by itself now"
     with pytest.raises(IntegrityError, match="sealed with 1 rows, 2 are there"):
@@ -195,8 +194,8 @@ def test_doubled_rows_are_found(tmp_path: Path, table: UsageTable) -> None:
 
 
 def test_a_changed_chain_is_found(tmp_path: Path, table: UsageTable) -> None:
-    ship(tmp_path, table, "gateway-0", requests(1))
-    ship(tmp_path, table, "gateway-0", requests(2))
+    send(tmp_path, table, "gateway-0", requests(1))
+    send(tmp_path, table, "gateway-0", requests(2))
     table.rows.open().update(updates={"segment_sha256": f"'{'f' * 64}'"}, predicate="segment = 1")
     with pytest.raises(IntegrityError, match="segment 2 of gateway-0 does not continue 1"):
         certify(table, {"gateway-0": 2})

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 from tests.unit.usage import usage_facts
-from tests.unit.usage.sealed_logs import requests, write_segment
+from tests.unit.usage.sealed_logs import new_table, requests, ship, write_segment
 
 from quartermaster.cli.main import run
-from quartermaster.usage.ship import ship_sealed
-from quartermaster.usage.table import UsageTable
 
 
 @pytest.fixture
@@ -17,7 +15,7 @@ def var(tmp_path: Path) -> Path:
     folder = tmp_path / "var"
     write_segment(folder / "wal" / "gateway-0", requests(1, 2))
     write_segment(folder / "wal" / "gateway-0", requests(3, at=usage_facts.NOON + 60_000_000))
-    ship_sealed(folder / "wal", UsageTable(folder / "usage"))
+    ship(folder / "wal", new_table(folder / "usage"))
     return folder
 
 

@@ -1,0 +1,93 @@
+"""One segment while its log writes it: buffer, what is durable of it, and its end."""
+
+from pathlib import Path
+
+from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.errors import NotDurableError
+from quartermaster.usage import frames, segment
+from quartermaster.usage.files import FileLayer, write_all
+from quartermaster.usage.segment import Head
+
+
+class SegmentFile:
+    """An open file of a log; everything but `seal` runs on the loop's thread."""
+
+    __slots__ = (
+        "buffer", "deadline", "delivered", "descriptor", "is_new", "number", "path", "rows",
+        "synced", "syncing", "unsynced", "waiting", "written",
+    )  # fmt: skip
+
+    def __init__(self, number: int, path: Path, descriptor: int) -> None:
+        self.number = number
+        self.path = path
+        self.descriptor = descriptor
+        self.buffer: list[bytes] = []
+        """Frames that are not written yet."""
+        self.delivered: list[int] = []
+        """Handles delivered since the last `delivered` frame."""
+        self.rows = 0
+        self.waiting = 0
+        """Closes whose last byte has not left."""
+        self.written = 0
+        """Bytes in the page cache or on the disk."""
+        self.synced = 0
+        """Bytes known to be on the disk."""
+        self.unsynced = False
+        """Holds closes, or carried opens, that no sync has started for."""
+        self.syncing = False
+        self.is_new = True
+        """Its name, or what was carried into it, is not durable yet."""
+        self.deadline = 0.0
+        """When a draining segment stops waiting for deliveries, on the loop's clock."""
+
+    def write(self, files: FileLayer) -> None:
+        """Hand what is buffered to the kernel.
+
+        Raises:
+            OSError: the disk refuses; part of it may be written.
+        """
+        if self.delivered:
+            message = (self.synced, self.delivered)
+            self.buffer.append(frames.frame(frames.DELIVERED, message))
+            self.delivered = []
+        if self.buffer:
+            data = b"".join(self.buffer)
+            self.buffer.clear()
+            write_all(files, self.descriptor, data)
+            self.written += len(data)
+
+    def seal(self, files: FileLayer, head: Head, now: Instant) -> Head:
+        """Write the seal, sync, and give the file its sealed name; blocks.
+
+        Args:
+            files: the file layer.
+            head: of the chain so far.
+            now: stands in the seal.
+
+        Returns:
+            The new head.
+
+        Raises:
+            OSError: the disk refuses.
+            NotDurableError: the file does not hold what was written.
+        """
+        content = files.read(self.path)
+        if len(content) != self.written:
+            raise NotDurableError(
+                f"{self.path} has {len(content)} bytes, {self.written} were written",
+                hint="something else writes to this file",
+            )
+        seal = frames.Seal(
+            app_id=self.path.parent.name,
+            segment=self.number,
+            rows=self.rows,
+            previous_sha256=head.sha256,
+            sha256=segment.chain(head.sha256, content),
+            sealed_at=now,
+        )
+        write_all(files, self.descriptor, frames.frame(frames.SEAL, seal))
+        files.fdatasync(self.descriptor)
+        files.close(self.descriptor)
+        files.rename(self.path, segment.seal_name(self.path.parent, self.number))
+        files.sync_directory(self.path.parent)
+        return Head(self.number, seal.sha256)
