@@ -37,7 +37,8 @@ sys.exit(code)
 """
 
 Asked = dict[str, Any]
-Script = Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]
+Alive = Callable[[], bool]
+Script = Callable[[Asked, asyncio.StreamWriter, Alive], Awaitable[None]]
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -98,7 +99,7 @@ def plain(status: str, content: Any, *headers: str) -> bytes:
     return "\r\n".join([*lines, f"content-length: {len(body)}\r\n\r\n"]).encode() + body
 
 
-async def talk(asked: Asked, writer: asyncio.StreamWriter) -> None:
+async def talk(asked: Asked, writer: asyncio.StreamWriter, alive: Alive) -> None:
     """An ordinary model: a sentence, streamed or not, with usage when asked."""
     if not asked.get("stream"):
         message = {"role": "assistant", "content": "".join(WORDS)}
@@ -118,18 +119,18 @@ async def talk(asked: Asked, writer: asyncio.StreamWriter) -> None:
     writer.write(chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
 
 
-async def limit(asked: Asked, writer: asyncio.StreamWriter) -> None:
+async def limit(asked: Asked, writer: asyncio.StreamWriter, alive: Alive) -> None:
     """A model that is busy."""
     error = {"message": "busy", "type": "requests", "param": None, "code": "rate_limit_exceeded"}
     writer.write(plain("429 Too Many Requests", {"error": error}, "retry-after: 17"))
 
 
-async def crash(asked: Asked, writer: asyncio.StreamWriter) -> None:
+async def crash(asked: Asked, writer: asyncio.StreamWriter, alive: Alive) -> None:
     """A model server with a bug."""
     writer.write(plain("500 Internal Server Error", {"detail": "traceback"}))
 
 
-async def drop(asked: Asked, writer: asyncio.StreamWriter) -> None:
+async def drop(asked: Asked, writer: asyncio.StreamWriter, alive: Alive) -> None:
     """A model server that dies in the middle."""
     if asked.get("stream"):
         writer.write(STREAM_HEAD + chunk(delta("The")) + chunk(delta(" quick")))
@@ -139,18 +140,18 @@ async def drop(asked: Asked, writer: asyncio.StreamWriter) -> None:
     writer.transport.abort() if asked.get("hard") else writer.close()
 
 
-async def babble(asked: Asked, writer: asyncio.StreamWriter) -> None:
+async def babble(asked: Asked, writer: asyncio.StreamWriter, alive: Alive) -> None:
     """A model that never stops."""
     writer.write(STREAM_HEAD)
-    while not writer.is_closing():
+    while alive():
         writer.write(chunk(delta(" word" * int(asked.get("width", 1)))))
         await writer.drain()
         await asyncio.sleep(float(asked.get("pause", 0.005)))
 
 
-async def silent(asked: Asked, writer: asyncio.StreamWriter) -> None:
+async def silent(asked: Asked, writer: asyncio.StreamWriter, alive: Alive) -> None:
     """A model that never answers."""
-    while not writer.is_closing():
+    while alive():
         await asyncio.sleep(0.01)
 
 
@@ -198,7 +199,7 @@ class ModelServer:
                 asked = json.loads(await reader.readexactly(length))
                 self.asked.append(asked)
                 self.heads.append(head)
-                await SCRIPTS[asked["model"]](asked, writer)
+                await SCRIPTS[asked["model"]](asked, writer, lambda: not reader.at_eof())
                 await writer.drain()
         self.open -= 1
         writer.close()
