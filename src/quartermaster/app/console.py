@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -114,6 +115,7 @@ def live_rows(book: views.LiveBook) -> tuple[RevenueRow, ...]:
 def _sample_facts() -> ports.OverviewFacts:
     scenario = reference_scenario()
     promise = sample_guidance()
+    day = _day(promise.issued_on)
     scope = scenario.scope_by_id[scenario.claim_by_id[recipe(scenario).total].scope]
     scale = exponent(promise.figure.unit)
     return _facts(
@@ -121,8 +123,8 @@ def _sample_facts() -> ports.OverviewFacts:
         now=Instant(0),
         sample=True,
         denominator=ports.Bilingual(
-            de=f"Umsatz von {scope.said('de')}, ohne Steuern (Beispiel)",
-            en=f"revenue of {scope.said('en')}, excl. tax (sample)",
+            de=f"Umsatz von {scope.said('de')}, ohne Steuern",
+            en=f"revenue of {scope.said('en')}, excl. tax",
         ),
         origin=ports.Bilingual(
             de=f"erfundene Welt nach dem Szenario {scenario.id}, Startwert {scenario.seed}",
@@ -134,7 +136,8 @@ def _sample_facts() -> ports.OverviewFacts:
             low_minor=int(Decimal(promise.low).scaleb(scale)),
             high_minor=int(Decimal(promise.high).scaleb(scale)),
             basis=ports.Bilingual(de="wie berichtet", en="as reported"),
-            said_by=f"{promise.source}, {promise.issued_on}",
+            said_by=promise.source if day else f"{promise.source}, {promise.issued_on}",
+            said_on=day,
         ),
     )
 
@@ -163,6 +166,14 @@ def _facts(
         guidance=guidance,
         origin=origin,
     )
+
+
+def _day(text: str) -> date | None:
+    """A full date, or None where the source names a month or a year only."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _groups(exposure: Exposure) -> tuple[ports.GroupRevenue, ...]:

@@ -29,7 +29,7 @@ LINK_LIFETIME_S = 24 * 3_600
 # OWASP's session guidance: 15-30 minutes idle for valuable applications; a working day at most.
 SESSION_IDLE_S = 30 * 60
 SESSION_LIFETIME_S = 12 * 3_600
-# A page with live numbers asks every second; writing once a minute keeps idleness exact enough.
+# Writing once a minute keeps idleness exact enough.
 SESSION_TOUCH_S = 60
 
 # Five typing errors are human; from the sixth on each failure doubles the wait.
@@ -159,8 +159,15 @@ class Identity:
             unit.users.open_session(token, account.id, now=now)
         return token
 
-    def session(self, token: str, now: Instant) -> SignedIn | None:
-        """Who holds this session token, or None when it is unknown, idle too long or too old."""
+    def session(self, token: str, now: Instant, *, active: bool = True) -> SignedIn | None:
+        """Who holds this session token, or None when it is unknown, idle too long or too old.
+
+        Args:
+            token: from the cookie.
+            now: microseconds UTC.
+            active: False for what a page asks by itself, so that an open page nobody looks at
+                ends its session.
+        """
         with self._book.reading() as unit:
             session = unit.users.session(token)
         if session is None:
@@ -169,7 +176,7 @@ class Identity:
         age_us = now - session.created_at
         if idle_us >= SESSION_IDLE_S * US_PER_S or age_us >= SESSION_LIFETIME_S * US_PER_S:
             return None
-        if idle_us >= SESSION_TOUCH_S * US_PER_S:
+        if active and idle_us >= SESSION_TOUCH_S * US_PER_S:
             with self._book.writing() as unit:
                 unit.users.touch_session(token, now=now)
         account = session.account

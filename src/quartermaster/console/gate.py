@@ -42,13 +42,15 @@ class Page(msgspec.Struct, frozen=True):
     endpoint: Endpoint
     roles: frozenset[Role] | None
     methods: tuple[str, ...] = ("GET",)
+    by_itself: bool = False
+    """Asked by an open page without its reader; it does not keep the session alive."""
 
 
 def route(page: Page, desk: Desk) -> Route:
     """The row as a Starlette route behind the gate."""
 
     async def handle(request: Request) -> Response:
-        visit = await Visit.begin(request, desk)
+        visit = await Visit.begin(request, desk, active=not page.by_itself)
         try:
             refusal = denied(visit, page)
             if refusal is None:

@@ -69,8 +69,11 @@ class Identity(Protocol):
             CallerError: too many attempts; try later.
         """
 
-    def session(self, token: str, now: Instant) -> SignedIn | None:
-        """Who holds the token, or None when it is unknown, ended or too old."""
+    def session(self, token: str, now: Instant, *, active: bool = True) -> SignedIn | None:
+        """Who holds the token, or None when it is unknown, ended or too old.
+
+        `active` is False for what a page asks by itself: it does not keep the session alive.
+        """
 
     def sign_out(self, token: str) -> None:
         """End the session; an unknown token is no error."""

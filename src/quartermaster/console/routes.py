@@ -27,7 +27,7 @@ async def healthz(visit: Visit) -> Response:
 
 PAGES: tuple[Page, ...] = (
     Page("/", overview.overview, STAFF),
-    Page("/live", overview.live_panel, STAFF),
+    Page("/live", overview.live_panel, STAFF, by_itself=True),
     Page("/help", definitions.help_page, SIGNED_IN),
     Page("/preferences", preferences.set_preferences, PUBLIC, ("POST",)),
     Page("/sign-in", door.sign_in_form, PUBLIC),

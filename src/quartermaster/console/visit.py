@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, get_args
 from urllib.parse import urlencode, urlsplit
 
@@ -63,12 +64,14 @@ class Visit:
     cookies: dict[str, tuple[str, int | None]] = field(default_factory=dict)
 
     @classmethod
-    async def begin(cls, request: Request, desk: Desk) -> "Visit":
-        """Look up the session and the reader's preferences."""
+    async def begin(cls, request: Request, desk: Desk, *, active: bool = True) -> "Visit":
+        """Look up the session and the reader's preferences; `active` as in `Identity.session`."""
         token = request.cookies.get(desk.settings.session_cookie, "")
         signed_in = None
         if token:
-            signed_in = await run_in_threadpool(desk.identity.session, token, desk.clock())
+            signed_in = await run_in_threadpool(
+                partial(desk.identity.session, token, desk.clock(), active=active)
+            )
         return cls.of(request, desk, signed_in)
 
     @classmethod

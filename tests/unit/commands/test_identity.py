@@ -146,6 +146,13 @@ def test_a_session_ends_when_idle_and_at_the_end_of_the_day(identity: Identity) 
     assert identity.session(busy, later(SESSION_LIFETIME_S)) is None
 
 
+def test_what_a_page_asks_by_itself_does_not_keep_a_session_alive(identity: Identity) -> None:
+    token = first_admin(identity)
+    for seconds in range(0, SESSION_IDLE_S, 60):
+        assert identity.session(token, later(seconds), active=False) is not None
+    assert identity.session(token, later(SESSION_IDLE_S), active=False) is None
+
+
 @pytest.mark.parametrize("name", ["Ada", "nobody"])
 def test_guessing_is_slowed_down_for_known_and_unknown_names(identity: Identity, name: str) -> None:
     first_admin(identity)

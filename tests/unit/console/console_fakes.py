@@ -38,6 +38,8 @@ class FakeIdentity:
     links: dict[str, tuple[str, ...]] = field(default_factory=dict)
     users: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     sessions: dict[str, FakeSignedIn] = field(default_factory=dict)
+    looks: list[bool] = field(default_factory=list)
+    """Of every look at a session: whether its reader was active."""
 
     def issue_link(self, roles: tuple[str, ...]) -> str:
         token = f"link-{len(self.links) + 1}"
@@ -59,7 +61,8 @@ class FakeIdentity:
         known = self.users.get(name)
         return self._open(name) if known and known[0] == password else None
 
-    def session(self, token: str, now: Instant) -> FakeSignedIn | None:
+    def session(self, token: str, now: Instant, *, active: bool = True) -> FakeSignedIn | None:
+        self.looks.append(active)
         return self.sessions.get(token)
 
     def sign_out(self, token: str) -> None:

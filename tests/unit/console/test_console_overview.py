@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from starlette.testclient import TestClient
 from tests.unit.console.console_fakes import (
     TOTAL_MINOR,
+    FakeIdentity,
     FakeLive,
     FakeOverview,
     live_facts,
@@ -276,3 +277,11 @@ def test_ids_on_a_page_are_unique(viewer: TestClient) -> None:
     html = page(viewer)
     ids = [part.split('"')[0] for part in html.split(' id="')[1:]]
     assert len(ids) == len(set(ids))
+
+
+def test_only_what_the_reader_asks_keeps_the_session_alive(
+    viewer: TestClient, identity: FakeIdentity
+) -> None:
+    page(viewer, "/")
+    page(viewer, "/live")
+    assert identity.looks == [True, False]
