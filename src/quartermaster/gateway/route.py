@@ -24,6 +24,8 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
     deployment: Deployment
     origin: Origin
+    pool: str
+    """Names the origin in look-ups: a string's hash is computed once, a struct's every time."""
     upstream_model: bytes
     """The JSON string of the model name that the upstream knows."""
     head: bytes
@@ -60,6 +62,7 @@ def target(deployment: Deployment, secret: str = "") -> Target:
     return Target(
         deployment,
         origin,
+        f"{parts.scheme}://{origin.host}:{origin.port}",
         msgspec.json.encode(deployment.upstream_model),
         "\r\n".join(lines).encode("ascii"),
     )

@@ -182,12 +182,13 @@ class ClientConnection(asyncio.Protocol):
         self._exchange = None
         if self.lost:
             return
-        if not keep_alive or self._dispatcher.draining:
+        dispatcher = self._dispatcher
+        if not keep_alive or dispatcher.draining:
             self._queue.clear()
             self._backlog.clear()
             self._transport.close()
             return
-        self._extend_deadline()
+        self._deadline_s = dispatcher.relay.now_s + self._timeout_s
         if self._queue:
             self._serve()
         if self._reading_paused and self._exchange is None:

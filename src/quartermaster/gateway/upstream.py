@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from typing import Final, cast
 
 from quartermaster.gateway.exchange import Exchange
@@ -25,16 +24,16 @@ class UpstreamConnection(asyncio.Protocol):
         "_transport",
         "deadline_s",
         "detached",
-        "origin",
+        "idle",
         "parser",
         "uses",
     )
 
     _transport: asyncio.Transport
 
-    def __init__(self, pool: "UpstreamPool", origin: Origin) -> None:
+    def __init__(self, pool: "UpstreamPool", idle: "list[UpstreamConnection]") -> None:
         self._pool = pool
-        self.origin = origin
+        self.idle = idle
         self.parser = ResponseParser()
         self._exchange: Exchange | None = None
         self._paused = False
@@ -97,12 +96,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _reuse(self) -> None:
         self.detached = False
-        if not self.parser.keep_alive:
+        parser = self.parser
+        if not parser.keep_alive:
             self._transport.close()
             return
         if self._paused:
             self.resume()
-        self.parser.reset()
+        parser.reset()
         self._pool.put_back(self)
 
     # -- UpstreamPort ----------------------------------------------------------------------------
@@ -152,7 +152,8 @@ class UpstreamPool:
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: GatewaySettings) -> None:
         self._loop = loop
         self._settings = settings
-        self._idle: dict[Origin, list[UpstreamConnection]] = {}
+        self._idle_s = settings.upstream_idle_s
+        self._idle: dict[str, list[UpstreamConnection]] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._tls: ssl.SSLContext | None = None
         self.connections: set[UpstreamConnection] = set()
@@ -160,7 +161,7 @@ class UpstreamPool:
 
     def send(self, exchange: Exchange, fresh: bool) -> None:
         """Send the exchange over an idle connection, or over a new one."""
-        idle = self._idle.get(exchange.target.origin)
+        idle = self._idle.get(exchange.target.pool)
         while idle and not fresh:
             connection = idle.pop()
             if not connection.is_closing:
@@ -175,7 +176,11 @@ class UpstreamPool:
 
     async def _connect(self, exchange: Exchange) -> None:
         origin = exchange.target.origin
-        factory: Callable[[], UpstreamConnection] = lambda: UpstreamConnection(self, origin)  # noqa: E731
+        idle = self._idle.setdefault(exchange.target.pool, [])
+
+        def factory() -> UpstreamConnection:
+            return UpstreamConnection(self, idle)
+
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 _, connection = await self._loop.create_connection(
@@ -198,15 +203,14 @@ class UpstreamPool:
 
     def put_back(self, connection: UpstreamConnection) -> None:
         """The connection is free again."""
-        connection.deadline_s = self.now_s + self._settings.upstream_idle_s
-        self._idle.setdefault(connection.origin, []).append(connection)
+        connection.deadline_s = self.now_s + self._idle_s
+        connection.idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """The connection is gone."""
         self.connections.discard(connection)
-        idle = self._idle.get(connection.origin)
-        if idle and connection in idle:
-            idle.remove(connection)
+        if connection in connection.idle:
+            connection.idle.remove(connection)
 
     def tick(self, monotonic_s: float) -> None:
         """Once a second: close what has been idle, or detached, for too long."""
