@@ -42,9 +42,6 @@ LOCK_NAME = "lock"
 LAST_DRAIN_S = 0.5
 """When the log closes, the connections have: only callbacks of the last sync may still deliver."""
 
-ROTATE_AGAIN_S = 0.05
-"""A segment too young to rotate (its name is not synced yet) is looked at again after this."""
-
 
 class Wal:
     """See the module's text. Every method runs on the loop's thread."""
@@ -216,7 +213,7 @@ class Wal:
     def rotate(self) -> bool:
         """Start the next segment and let this one drain; False where there is nothing to seal."""
         old = self._active
-        if self._error is not None or not old.rows or old.is_new or self._last is not None:
+        if self._error is not None or not old.rows or self._last is not None:
             return False
         try:
             old.write(self._files)
@@ -367,10 +364,8 @@ class Wal:
 
     def _grow_old(self, grown: SegmentFile) -> None:
         """The first row of this segment has waited long enough."""
-        if grown is not self._active or self._error is not None or self._last is not None:
-            return
-        if not self.rotate():
-            self._loop.call_later(ROTATE_AGAIN_S, self._grow_old, grown)
+        if grown is self._active:
+            self.rotate()
 
     def _drain(self, full: SegmentFile, seconds: float) -> None:
         full.deadline = self._loop.time() + seconds

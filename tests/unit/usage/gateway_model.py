@@ -6,6 +6,7 @@ reads from the sealed segments.
 
 import random
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.unit.usage import usage_facts
@@ -35,6 +36,8 @@ class GatewayModel:
         self.progress: dict[str, Progress] = {}
         self.open: dict[int, str] = {}
         self.opened: set[str] = set()
+        self.certain: set[str] = set()
+        """Opened before a close that is durable: these must have a row, whatever happens."""
         self.closing: dict[int, tuple[str, Closed]] = {}
         self.undelivered: list[int] = []
         self._request = first_request
@@ -74,14 +77,16 @@ class GatewayModel:
             gone = luck.random() < 0.1
             record = usage_facts.closed(luck.randint(10, 90), failure=CLIENT_GONE if gone else "")
             self.closing[handle] = request, record
-            self.wal.closed(handle, record, lambda error: self.durable(handle, error))
+            before = frozenset(self.opened)
+            self.wal.closed(handle, record, lambda error: self.durable(handle, before, error))
 
-    def durable(self, handle: int, error: Exception | None) -> None:
+    def durable(self, handle: int, before: frozenset[str], error: Exception | None) -> None:
         """The releaser: the last byte leaves when the close record is durable."""
         request, record = self.closing.pop(handle)
         if error is None:
             self.acked_after_stop += not self.wal.writable
             self.received[request] = record
+            self.certain |= before
             self.undelivered.append(handle)
 
     def deliver_one(self, luck: random.Random) -> None:
@@ -146,20 +151,35 @@ def sealed_rows(files: FileLayer) -> list[UsageEvent]:
     return rows
 
 
-def check(
-    received: dict[str, Closed],
-    opened: set[str],
-    progress: dict[str, Progress],
-    rows: list[UsageEvent],
-) -> None:
+@dataclass
+class Known:
+    """What is known of the lives of a gateway, besides its log."""
+
+    received: dict[str, Closed] = field(default_factory=dict)
+    opened: set[str] = field(default_factory=set)
+    certain: set[str] = field(default_factory=set)
+    progress: dict[str, Progress] = field(default_factory=dict)
+
+    def learn(self, model: GatewayModel) -> None:
+        """Add what one life has seen."""
+        self.received |= model.received
+        self.opened |= model.opened
+        self.certain |= model.certain
+        self.progress |= model.progress
+
+
+def check(known: Known, rows: list[UsageEvent]) -> None:
     """Everything received in full is there once, as it was; nothing else is more than it may be."""
+    received, progress = known.received, known.progress
     ids = Counter(row.opened.request_id for row in rows)
     doubled = [request for request, count in ids.items() if count > 1]
     assert not doubled, f"counted twice: {doubled}"
-    assert ids.keys() <= opened, "rows of requests that never were"
+    assert ids.keys() <= known.opened, "rows of requests that never were"
     by_id = {row.opened.request_id: row for row in rows}
     lost = [request for request in received if request not in by_id]
     assert not lost, f"received in full and not metered: {lost}"
+    gone = known.certain - by_id.keys()
+    assert not gone, f"opened durably and not metered: {gone}"
     for request, record in received.items():
         assert by_id[request].closed == record, f"{request} is not metered as it was"
         assert by_id[request].status in ("closed", "closed_unconfirmed")

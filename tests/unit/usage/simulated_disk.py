@@ -1,12 +1,13 @@
 """A disk with a page cache: what was not synced may be gone after a power loss.
 
-It is harsher than most: unsynced pages are kept or lost one by one and in any order, names that
-were not synced with their directory may be missing, and after a failed sync the pages count as
-clean although they never reached the disk, as Linux has it.
+It is harsher than most: unsynced pages are kept or lost one by one and in any order, so are names
+that were not synced with their directory, and after a failed sync the pages count as clean
+although they never reached the disk, as Linux has it.
 """
 
 import errno
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,11 @@ Fault = Literal["power", "EIO", "ENOSPC", "short"]
 
 class PowerLoss(BaseException):
     """The machine is off. Not an `Exception`: nothing may catch it and carry on."""
+
+
+Names = dict[Path, "File"]
+NameStep = Callable[[Names], None]
+"""One change to a directory; a lost one leaves nothing for a later one to work on."""
 
 
 @dataclass
@@ -42,9 +48,9 @@ class SimulatedDisk:
         self.faults = faults or {}
         self.operations = 0
         self.failed_at: int | None = None
-        self._names: dict[Path, File] = {}
-        self._durable_names: dict[Path, File] = {}
-        self._unsynced_names: list[dict[Path, File]] = []
+        self._names: Names = {}
+        self._durable_names: Names = {}
+        self._unsynced_names: list[NameStep] = []
         self._open: dict[int, File] = {}
         self._locks: dict[int, Path] = {}
         self._next_descriptor = 3
@@ -76,9 +82,13 @@ class SimulatedDisk:
     def after_power_loss(self, seed: int) -> "SimulatedDisk":
         """What a machine finds that starts again after this one lost its power."""
         disk = SimulatedDisk(seed)
-        # Directory operations reach the journal in order; how far it got is luck.
-        states = [self._durable_names, *self._unsynced_names]
-        names = disk.random.choice(states)
+        names = dict(self._durable_names)
+        orderly = disk.random.random() < 0.3
+        for step in self._unsynced_names:
+            if disk.random.random() < 0.5:
+                step(names)
+            elif orderly:
+                break
         for path, file in names.items():
             survived = File(data=self._survivors(file, disk.random))
             survived.durable = bytearray(survived.data)
@@ -127,7 +137,7 @@ class SimulatedDisk:
         if path in self._names:
             raise FileExistsError(errno.EEXIST, str(path))
         file = File()
-        self._rename_step({**self._names, path: file})
+        self._change_names(lambda names: names.__setitem__(path, file))
         self._next_descriptor += 1
         self._open[self._next_descriptor] = file
         return self._next_descriptor
@@ -157,9 +167,13 @@ class SimulatedDisk:
 
     def rename(self, source: Path, target: Path) -> None:
         self._fail(self._step())
-        names = dict(self._names)
-        names[target] = names.pop(source)
-        self._rename_step(names)
+
+        def step(names: Names) -> None:
+            if source in names:
+                names[target] = names.pop(source)
+
+        assert source in self._names
+        self._change_names(step)
 
     def sync_directory(self, path: Path) -> None:
         fault = self._step()
@@ -176,9 +190,11 @@ class SimulatedDisk:
 
     def unlink(self, path: Path) -> None:
         self._fail(self._step())
-        names = dict(self._names)
-        names.pop(path, None)
-        self._rename_step(names)
+
+        def step(names: Names) -> None:
+            names.pop(path, None)
+
+        self._change_names(step)
 
     def names(self, path: Path) -> list[str]:
         self._fail(self._step())
@@ -188,6 +204,6 @@ class SimulatedDisk:
         self._fail(self._step())
         return bytes(self._names[path].data)
 
-    def _rename_step(self, names: dict[Path, File]) -> None:
-        self._names = names
-        self._unsynced_names.append(names)
+    def _change_names(self, step: NameStep) -> None:
+        step(self._names)
+        self._unsynced_names.append(step)
