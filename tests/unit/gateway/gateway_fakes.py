@@ -169,6 +169,7 @@ class Bench:
         self.soon: list[Callable[[], None]] = []
         self.later: list[Callable[[], None]] = []
         self.dialled: list[tuple[Exchange, bool]] = []
+        self.dial: Callable[[Exchange, bool], None] | None = None
         self.now = NOW
         self.tallies = Tallies()
         self.relay = Relay(
@@ -188,6 +189,8 @@ class Bench:
     def _dial(self, exchange: Exchange, fresh: bool) -> None:
         self.dialled.append((exchange, fresh))
         self.story.append("dialled")
+        if self.dial is not None:
+            self.dial(exchange, fresh)
 
     def turn(self) -> None:
         """One turn of the loop."""

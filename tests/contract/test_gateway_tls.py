@@ -1,0 +1,54 @@
+"""TLS on both sides of a real worker."""
+
+import shutil
+import ssl
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.contract.gateway_process import ModelServer, running_gateway
+
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.gateway.worker import run
+from quartermaster.kernel.errors import ConfigError
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the openssl program to make a certificate")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(chain)]
+    subprocess.run(command, check=True, capture_output=True)
+    return chain, key
+
+
+def test_clients_are_served_over_tls(certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    chain, key = certificate
+    with (
+        ModelServer().running() as upstream,
+        running_gateway(
+            tmp_path / "var", upstream, tls_certificate=str(chain), tls_key=str(key)
+        ) as gateway,
+    ):
+        trust = ssl.create_default_context(cafile=str(chain))
+        request = urllib.request.Request(
+            f"https://127.0.0.1:{gateway.port}/v1/chat/completions",
+            b'{"model":"talk","messages":[{"role":"user","content":"Hello"}]}',
+            {"authorization": f"Bearer {gateway.key}"},
+        )
+        with urllib.request.urlopen(request, context=trust) as response:
+            assert b"The quick fox" in response.read()
+        (row,) = gateway.stop()
+        assert row.status == "closed"
+
+
+def test_a_missing_certificate_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "key_pepper").write_bytes(bytes(32))
+    with pytest.raises(ConfigError, match="nowhere"):
+        run(GatewaySettings(port=0, tls_certificate="nowhere.pem"), var=tmp_path, worker=0)
