@@ -1,0 +1,145 @@
+"""How wide: past forecasts against what came give today's interval, and how often it held before.
+
+Errors are in parts of the forecast, so that those of a small business measure a larger one. They
+are at least in parts of a quarter of the recent mean, so that a customer that fades to nothing
+does not have errors of infinite size.
+"""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from quartermaster.revenue.origins import Past
+from quartermaster.stats.bootstrap import Rate, block_rate
+from quartermaster.stats.conformal import Bound, upper_bound
+
+_SIZE_FLOOR_PART = 0.25
+
+
+class Point(msgspec.Struct, frozen=True):
+    """An amount ahead in minor units, with its interval.
+
+    Bounds are None where too few past windows exist. An interval that is not measured stretches
+    the longest measured one by the square root of time.
+    """
+
+    minor: int
+    low: int | None
+    high: int | None
+    measured: bool
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """How often intervals of the past held, with the block-bootstrap interval of that share."""
+
+    hits: int
+    windows: int
+    rate: float
+    low: float
+    high: float
+    block: int
+    seed: int
+
+
+class Fan(msgspec.Struct, frozen=True, kw_only=True):
+    """A forecast with its intervals: by step, and of the sum of all steps."""
+
+    name: str
+    points: tuple[Point, ...]
+    total: Point
+    """Its interval is measured on sums, not added up from steps."""
+    coverage: Coverage | None
+    """Of the intervals of single steps; None while too few windows lie behind."""
+
+
+class Judge(msgspec.Struct, frozen=True, kw_only=True):
+    """What every fan of one forecast is judged by."""
+
+    steps: int
+    season: int
+    miss: float
+    seed: int
+
+    def fan(self, name: str, path: Sequence[int], past: Past) -> Fan:
+        """Today's path with intervals from how far its past was off."""
+        bounds = [self._bound(past, step, 1) for step in range(self.steps)]
+        measured = [step for step, bound in enumerate(bounds) if bound.upper is not None]
+        points = []
+        for step, minor in enumerate(path):
+            near = max((known for known in measured if known <= step), default=None)
+            upper = None if near is None else bounds[near].upper
+            stretch = 1.0 if near is None else math.sqrt((step + 1) / (near + 1))
+            points.append(self._point(minor, upper, stretch, near == step, past, 1))
+        return Fan(
+            name=name,
+            points=tuple(points),
+            total=self._sum(path, past, len(measured)),
+            coverage=self._coverage([bounds[step] for step in measured]),
+        )
+
+    def _sum(self, path: Sequence[int], past: Past, measured: int) -> Point:
+        for span in range(min(self.steps, max(measured, 1)), 0, -1):
+            upper = self._bound(past, 0, span).upper
+            if upper is not None:
+                stretch = math.sqrt(self.steps / span)
+                exact = span == self.steps
+                return self._point(sum(path), upper, stretch, exact, past, self.steps)
+        return self._point(sum(path), None, 1.0, False, past, self.steps)
+
+    def _point(
+        self, minor: int, upper: float | None, stretch: float, exact: bool, past: Past, span: int
+    ) -> Point:
+        if upper is None:
+            return Point(minor, None, None, False)
+        half = upper * stretch * size(minor, past.actual, self.season, span)
+        low = round(minor - half)
+        return Point(
+            minor,
+            max(low, 0) if min(past.actual) >= 0 else low,
+            round(minor + half),
+            exact,
+        )
+
+    def _bound(self, past: Past, step: int, span: int) -> Bound:
+        errors = [abs(error) for error in scores(past, self.season, step, span)]
+        return upper_bound(errors, miss=self.miss, delay=step + span)
+
+    def _coverage(self, bounds: Sequence[Bound]) -> Coverage | None:
+        rate = coverage_rate(bounds, block=self.steps, seed=self.seed)
+        if rate is None:
+            return None
+        return Coverage(
+            rate.hits, rate.windows, rate.rate, rate.low, rate.high, rate.block, rate.seed
+        )
+
+
+def scores(past: Past, season: int, step: int, span: int) -> list[float]:
+    """Errors of the sum of `span` steps from `step` on, in parts of the forecast, oldest first."""
+    found = []
+    for origin, path in past.paths:
+        if origin + step + span > len(past.actual):
+            break
+        came = sum(past.actual[origin + step : origin + step + span])
+        said = sum(path[step : step + span])
+        found.append((came - said) / size(said, past.actual[:origin], season, span))
+    return found
+
+
+def size(said: float, known: Sequence[int], season: int, span: int) -> float:
+    """What an error is a part of: the forecast, or a quarter of what was usual."""
+    recent = known[-season:]
+    usual = sum(abs(value) for value in recent) / len(recent)
+    return max(abs(said), _SIZE_FLOOR_PART * usual * span, 1.0)
+
+
+def coverage_rate(bounds: Sequence[Bound], *, block: int, seed: int) -> Rate | None:
+    """The share of hits of bounds for several steps; those of one origin stay together."""
+    by_origin: dict[int, list[bool]] = {}
+    for bound in bounds:
+        for at, hit in enumerate(bound.hits, start=bound.first):
+            by_origin.setdefault(at, []).append(hit)
+    if not by_origin:
+        return None
+    windows = [(sum(by_origin[at]), len(by_origin[at])) for at in sorted(by_origin)]
+    return block_rate(windows, block=block, seed=seed)

@@ -1,0 +1,134 @@
+"""The same forecast made at every past origin, from what was known then.
+
+Which customers are named is chosen again at each origin: today's list, applied to the past, would
+know who was going to grow.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from quartermaster.stats.forecast import ORIGIN_MIN, paths
+from quartermaster.stats.reconcile import reconciled
+
+ERRORS_KEPT = 12
+"""One-step errors that weigh a part against the total: older ones are of another business."""
+
+
+class Window(NamedTuple):
+    """The reconciled forecast made at one origin, in minor units."""
+
+    origin: int
+    names: tuple[str, ...]
+    has_others: bool
+    parts: list[list[int]]
+    """One path a named customer in the order of `names`, then the others where there are any."""
+
+    def path(self, without: str = "") -> list[int]:
+        """The sum of the parts, step by step, with or without one named customer."""
+        gone = self.names.index(without) if without else -1
+        kept = [part for at, part in enumerate(self.parts) if at != gone]
+        return [sum(step) for step in zip(*kept, strict=True)] if kept else [0] * self.steps
+
+    @property
+    def steps(self) -> int:
+        """Steps ahead."""
+        return len(self.parts[0])
+
+
+class Past(NamedTuple):
+    """What was forecast at each past origin, and the series that came."""
+
+    paths: list[tuple[int, Sequence[float]]]
+    actual: Sequence[int]
+
+
+class Origins:
+    """Base forecasts of every series that was ever named, and of the tails left beside them."""
+
+    def __init__(
+        self,
+        series: Mapping[str, Sequence[int]],
+        *,
+        steps: int,
+        top: int,
+        season: int,
+        named: str = "",
+    ) -> None:
+        self._series = series
+        self._steps, self._top, self._season, self._named = steps, top, season, named
+        self.total = [sum(step) for step in zip(*series.values(), strict=True)]
+        self.length = len(self.total)
+        self._base: dict[frozenset[str] | str, tuple[Sequence[int], list[list[float]]]] = {}
+
+    def chosen(self, origin: int) -> tuple[str, ...]:
+        """Who is named: the largest of the season before the origin, and whoever must be."""
+        first = max(0, origin - self._season)
+        sizes = {name: sum(values[first:origin]) for name, values in self._series.items()}
+        ranked = sorted(sizes, key=lambda name: (-sizes[name], name))
+        kept = [name for name in ranked[: self._top] if sizes[name] > 0]
+        if self._named and self._named not in kept:
+            kept.append(self._named)
+        return tuple(kept)
+
+    def window(self, origin: int) -> Window:
+        """The forecast made at one origin."""
+        names = self.chosen(origin)
+        keys: list[frozenset[str] | str] = list(names)
+        has_others = len(names) < len(self._series)
+        if has_others:
+            keys.append(frozenset(names))
+        bases = [self._path(key, origin) for key in keys]
+        total = self._path("", origin)
+        variances = [self._variance(key, origin) for key in keys]
+        total_variance = self._variance("", origin)
+        parts: list[list[int]] = [[] for _ in keys]
+        for step in range(self._steps):
+            moved = reconciled(
+                total[step], [base[step] for base in bases], total_variance, variances
+            )
+            for key, part, value in zip(keys, parts, moved, strict=True):
+                part.append(max(round(value), 0) if self._never_negative(key) else round(value))
+        return Window(origin, names, has_others, parts)
+
+    def past_sum(self, windows: Sequence[Window], without: str = "") -> Past:
+        """Reconciled sums of past windows against what came, with or without one customer."""
+        actual: Sequence[int] = self.total
+        if without:
+            pairs = zip(self.total, self._series[without], strict=True)
+            actual = [total - gone for total, gone in pairs]
+        return Past([(window.origin, window.path(without)) for window in windows], actual)
+
+    def past_part(self, part: str | frozenset[str]) -> Past:
+        """Base forecasts of one customer, or of everyone but the named, against what came."""
+        actual, found = self._known(part)
+        past = zip(range(ORIGIN_MIN, self.length), found, strict=False)
+        return Past(list(past), actual)
+
+    def _known(self, key: frozenset[str] | str) -> tuple[Sequence[int], list[list[float]]]:
+        """A series and its base paths: a customer, all (no name), or a tail (by whom it lacks)."""
+        if key not in self._base:
+            values: Sequence[int] = self.total
+            if isinstance(key, frozenset):
+                named = [self._series[name] for name in key]
+                lost = [sum(step) for step in zip(*named, strict=True)] or [0] * self.length
+                values = [total - gone for total, gone in zip(self.total, lost, strict=True)]
+            elif key:
+                values = self._series[key]
+            found = paths(
+                [float(value) for value in values], horizon=self._steps, season=self._season
+            )
+            self._base[key] = (values, found)
+        return self._base[key]
+
+    def _path(self, key: frozenset[str] | str, origin: int) -> list[float]:
+        return self._known(key)[1][origin - ORIGIN_MIN]
+
+    def _never_negative(self, key: frozenset[str] | str) -> bool:
+        return min(self._known(key)[0]) >= 0
+
+    def _variance(self, key: frozenset[str] | str, origin: int) -> float:
+        """Mean squared one-step error of what was known before the origin; 0 before any."""
+        values, found = self._known(key)
+        first = max(ORIGIN_MIN, origin - ERRORS_KEPT)
+        errors = [values[at] - found[at - ORIGIN_MIN][0] for at in range(first, origin)]
+        return sum(error * error for error in errors) / len(errors) if errors else 0.0
