@@ -102,7 +102,7 @@ def test_any_bytes_are_read_without_a_failure(data: bytes) -> None:
 
 STEPS = (
     "open", "open", "progress", "close", "close", "deliver", "turn", "turn", "sync", "seal",
-    "flush", "rotate", "wait", "kill", "power",
+    "flush", "rotate", "rest", "rest", "wait", "kill", "power",
 )  # fmt: skip
 
 
@@ -158,5 +158,7 @@ def _do(step: str, model: GatewayModel, luck: random.Random) -> None:
         model.wal.flush()
     elif step == "rotate":
         model.wal.rotate()
+    elif step == "rest":
+        model.rest()
     else:
         model.loop.now_s += 2.5

@@ -4,6 +4,8 @@
 The checker is shown to work: two planted bugs, each the one that matters, make it fail.
 """
 
+import contextlib
+import itertools
 import random
 
 import pytest
@@ -15,6 +17,7 @@ from quartermaster.usage.wal import Wal
 
 STEPS = 250
 SEEDS = (1, 2, 3)
+RECOVERY_OPERATIONS_MAX = 24
 
 
 class WithoutSync(Wal):
@@ -75,8 +78,8 @@ def test_power_loss_at_every_operation_loses_nothing_acknowledged(seed: int) -> 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_power_loss_during_recovery_is_recovered(seed: int) -> None:
-    """Whatever the operation in which recovery itself is cut off."""
+def test_recovery_may_be_cut_off_anywhere_twice(seed: int) -> None:
+    """A power loss; recovery is killed at any operation; its successor loses power at any."""
     crash_at = operations_of(seed) * 2 // 3
     disk = SimulatedDisk(seed, {crash_at: "power"})
     model = GatewayModel(disk)
@@ -84,18 +87,23 @@ def test_power_loss_during_recovery_is_recovered(seed: int) -> None:
         run_schedule(model, seed, STEPS)
     known = Known()
     known.learn(model)
-    for at in range(60):
-        survivors = disk.after_power_loss(seed)
-        survivors.faults = {at: "power"}
-        try:
-            GatewayModel(survivors, first_request=1_000)
-        except PowerLoss:
-            survivors = survivors.after_power_loss(at)
-            GatewayModel(survivors, first_request=1_000)
-        else:
-            assert at > 10, "recovery has fewer operations than it can have"
-            break
+    cut_off = 0
+    for kill_at, power_at in itertools.product(range(RECOVERY_OPERATIONS_MAX), repeat=2):
+        killed = started(disk.after_power_loss(seed), kill_at)
+        dead = started(killed.after_kill(), power_at)
+        cut_off += dead.is_off
+        survivors = dead.after_power_loss(power_at)
+        GatewayModel(survivors, first_request=1_000)
         check(known, sealed_rows(survivors))
+    assert cut_off > 100, "recovery has fewer operations than it can have"
+
+
+def started(disk: SimulatedDisk, off_at: int) -> SimulatedDisk:
+    """The disk after a start that is cut off at an operation, or succeeds before it."""
+    disk.faults = {off_at: "power"}
+    with contextlib.suppress(PowerLoss):
+        GatewayModel(disk, first_request=1_000)
+    return disk
 
 
 @pytest.mark.parametrize("fault", ["EIO", "ENOSPC"])

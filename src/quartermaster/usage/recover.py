@@ -98,7 +98,6 @@ def _write_recovering(
     finally:
         files.close(descriptor)
     files.rename(path, directory / segment.file_name(seal.segment, segment.RECOVERED))
-    files.sync_directory(directory)
 
 
 def _finish_recovery(directory: Path, files: FileLayer) -> None:

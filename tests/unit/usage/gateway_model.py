@@ -113,6 +113,15 @@ class GatewayModel:
         else:
             self.loop.now_s += luck.choice((0.5, 2.5, 6.0))
 
+    def rest(self) -> None:
+        """Everything that is due now is done and delivered; no time passes."""
+        for _ in range(10):
+            self.loop.turn()
+            for offload in self.offloads:
+                offload.step()
+            while self.undelivered:
+                self.wal.delivered(self.undelivered.pop())
+
     def settle(self) -> None:
         """Let everything that is under way come to its end."""
         for _ in range(50):

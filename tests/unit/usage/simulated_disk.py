@@ -54,17 +54,17 @@ class SimulatedDisk:
         self._open: dict[int, File] = {}
         self._locks: dict[int, Path] = {}
         self._next_descriptor = 3
-        self._off = False
+        self.is_off = False
 
     # -- faults ----------------------------------------------------------------------------------
 
     def _step(self) -> Fault | None:
-        if self._off:
+        if self.is_off:
             raise PowerLoss
         fault = self.faults.get(self.operations)
         self.operations += 1
         if fault == "power":
-            self._off = True
+            self.is_off = True
             # Some operations get half-way: a write may reach the page cache before the light goes.
             if self.random.random() < 0.5:
                 return "power"
@@ -98,16 +98,12 @@ class SimulatedDisk:
         return disk
 
     def after_kill(self) -> "SimulatedDisk":
-        """What a process finds that starts after this one was killed: the whole page cache."""
-        disk = SimulatedDisk()
-        disk._names = {
-            path: File(bytearray(file.data), bytearray(file.durable), file.clean)
-            for path, file in self._names.items()
-        }
-        disk._durable_names = {
-            path: disk._names[path] for path in self._durable_names if path in disk._names
-        }
-        return disk
+        """This disk for a process that starts after its user was killed: the page cache stays."""
+        self._open.clear()
+        self._locks.clear()
+        self.faults = {}
+        self.is_off = False
+        return self
 
     @staticmethod
     def _survivors(file: File, luck: random.Random) -> bytearray:

@@ -140,6 +140,60 @@ def test_who_left_has_nothing_to_be_delivered() -> None:
     assert [row.status for row in sealed_rows(disk)] == ["closed"]
 
 
+def one_more_row(model: GatewayModel, number: int) -> None:
+    """A request from open to delivered."""
+    handle = model.wal.opened(usage_facts.opened(number))
+    model.wal.closed(handle, usage_facts.closed(), Told())
+    model.rest()
+    model.wal.delivered(handle)
+
+
+def test_a_carried_request_keeps_its_progress_when_the_old_segment_is_sealed() -> None:
+    disk = SimulatedDisk()
+    model = GatewayModel(disk)
+    model.wal.progressed(model.wal.opened(usage_facts.opened(1)), usage_facts.progress(6))
+    one_more_row(model, 2)
+    model.wal.rotate()
+    model.rest()
+    assert "0000000001.sealed" in names(disk)
+    survivors = disk.after_power_loss(1)
+    GatewayModel(survivors, first_request=100)
+    rows = {row.opened.request_id: row for row in sealed_rows(survivors)}
+    row = rows[usage_facts.request_id(1)]
+    assert (row.status, row.closed.counts.output) == ("aborted", 6)
+
+
+def test_a_segment_is_sealed_only_when_what_it_hands_on_is_durable() -> None:
+    disk = SimulatedDisk()
+    model = GatewayModel(disk)
+    model.wal.opened(usage_facts.opened(1))
+    one_more_row(model, 2)
+    model.wal.rotate()
+    for _ in range(5):
+        model.loop.turn()
+        model.offloads[1].step()
+    assert names(disk) == ["0000000001.open", "0000000002.open"]
+    model.rest()
+    assert names(disk) == ["0000000001.sealed", "0000000002.open"]
+
+
+def test_a_segment_is_sealed_only_when_its_own_closes_are_durable() -> None:
+    """Also where nobody waits for a delivery."""
+    disk = SimulatedDisk()
+    model = GatewayModel(disk)
+    handle = model.wal.opened(usage_facts.opened(1))
+    model.wal.closed(handle, usage_facts.closed(failure=CLIENT_GONE), Told())
+    model.loop.turn()
+    model.wal.rotate()
+    for _ in range(5):
+        model.loop.turn()
+        model.offloads[1].step()
+    assert names(disk) == ["0000000001.open", "0000000002.open"]
+    model.rest()
+    assert model.wal.writable
+    assert names(disk) == ["0000000001.sealed", "0000000002.open"]
+
+
 def test_segments_without_rows_are_not_sealed() -> None:
     disk = SimulatedDisk()
     model = GatewayModel(disk)
