@@ -193,6 +193,17 @@ def test_doubled_rows_are_found(tmp_path: Path, table: UsageTable) -> None:
         certify(table, {"gateway-0": 1})
 
 
+def test_one_request_under_two_logs_is_found(tmp_path: Path, table: UsageTable) -> None:
+    """What quarantine keeps out of the table, had it failed."""
+    send(tmp_path, table, "gateway-0", requests(1))
+    rows = table.rows.open().to_pyarrow_table()
+    other = pa.array(["gateway-1"], pa.string())
+    rows = rows.set_column(rows.schema.get_field_index("app_id"), "app_id", other)
+    table.rows.append(table.rows.open(), rows, "gateway-1", 1)
+    with pytest.raises(IntegrityError, match="2 usage rows have only 1 different request ids"):
+        certify(table, {"gateway-0": 1, "gateway-1": 1})
+
+
 def test_a_changed_chain_is_found(tmp_path: Path, table: UsageTable) -> None:
     send(tmp_path, table, "gateway-0", requests(1))
     send(tmp_path, table, "gateway-0", requests(2))
