@@ -170,7 +170,10 @@ class Exchange:
             return
         if self.life is _SENT:
             self.answer_begins()
-        if parser.complete:
+        if parser.encoded:
+            # We asked for plain bytes; compressed ones could not be metered.
+            self.fail("upstream_malformed", "The model server's answer is compressed.")
+        elif parser.complete:
             self._answered(parser)
         elif parser.body_bytes > self.home.settings.answer_bytes_max:
             self.fail("upstream_malformed", "The model server's answer is too large.")

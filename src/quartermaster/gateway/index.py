@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from quartermaster.gateway.route import Target, target
+from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.snapshot import KeyGrant, Snapshot
 
 ALL_MODELS = "*"
@@ -32,25 +33,42 @@ class Index(msgspec.Struct, frozen=True):
     """Seconds since 1970 at which a model was first deployed; what `/v1/models` shows."""
 
     by_key_id: dict[str, Entry]
+    problems: tuple[str, ...] = ()
+    """Deployments and keys that were left out, and why."""
 
 
 def build(snapshot: Snapshot, secrets: Mapping[str, str]) -> Index:
     """Resolve a snapshot.
 
+    A deployment or a key that cannot be used is left out and named in `problems`: a typing error
+    in one of them must not keep a suspension of somebody else from taking effect.
+
     Args:
         snapshot: as read from its file.
         secrets: bearer tokens by deployment name.
-
-    Raises:
-        ConfigError: a deployment that cannot be called.
     """
+    problems: list[str] = []
     models: Targets = {}
     created: dict[str, int] = {}
     for deployment in snapshot.deployments:
-        one = target(deployment, secrets.get(deployment.name, ""))
+        if deployment.secret_file and deployment.name not in secrets:
+            problems.append(f"deployment {deployment.name}: its secret file cannot be read")
+            continue
+        try:
+            one = target(deployment, secrets.get(deployment.name, ""))
+        except ConfigError as error:
+            problems.append(str(error))
+            continue
         models[deployment.model] = (*models.get(deployment.model, ()), one)
         since = created.get(deployment.model, deployment.created_at_s)
         created[deployment.model] = min(since, deployment.created_at_s)
+    keys = _keys(snapshot, models, problems)
+    by_key_id = {entry.grant.key_id: entry for entry in keys.values()}
+    return Index(snapshot.version, keys, models, created, by_key_id, tuple(problems))
+
+
+def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[bytes, Entry]:
+    """Entries by key hash; keys with the same rights share one table of models."""
     shared: dict[tuple[tuple[str, ...], tuple[str, ...]], Targets] = {}
     keys: dict[bytes, Entry] = {}
     for grant in snapshot.keys:
@@ -59,9 +77,13 @@ def build(snapshot: Snapshot, secrets: Mapping[str, str]) -> Index:
             shared[rights] = _granted(models, grant)
         standing = snapshot.standing.get(grant.group, "active")
         barred = standing if standing in BARRED else ""
-        keys[bytes.fromhex(grant.key_hash)] = Entry(grant, barred, shared[rights])
-    by_key_id = {entry.grant.key_id: entry for entry in keys.values()}
-    return Index(snapshot.version, keys, models, created, by_key_id)
+        try:
+            key_hash = bytes.fromhex(grant.key_hash)
+        except ValueError:
+            problems.append(f"key {grant.key_id}: its hash is not hexadecimal")
+            continue
+        keys[key_hash] = Entry(grant, barred, shared[rights])
+    return keys
 
 
 def _granted(models: Targets, grant: KeyGrant) -> Targets:

@@ -12,11 +12,13 @@ _OTHER: Final = 0
 _TYPE: Final = 1
 _FRAMING: Final = 2
 _RETRY: Final = 3
+_ENCODING: Final = 4
 _WATCHED: Final = {
     "content-type": _TYPE,
     "content-length": _FRAMING,
     "transfer-encoding": _FRAMING,
     "retry-after": _RETRY,
+    "content-encoding": _ENCODING,
     "server": _OTHER,
     "date": _OTHER,
     "connection": _OTHER,
@@ -42,6 +44,7 @@ class ResponseParser:
         "body_bytes",
         "complete",
         "content_type",
+        "encoded",
         "head_done",
         "keep_alive",
         "retry_after",
@@ -67,6 +70,7 @@ class ResponseParser:
         self.status = 0
         self.content_type = b""
         self.retry_after = b""
+        self.encoded = False
 
     def feed(self, data: bytes) -> None:
         """Take bytes; then look at `head_done`, `take_body()` and `complete`.
@@ -116,6 +120,8 @@ class ResponseParser:
             self._framed = True
         elif code == _TYPE:
             self.content_type = value
+        elif code == _ENCODING:
+            self.encoded = value.lower() != b"identity"
         else:
             self.retry_after = value
 
@@ -142,6 +148,7 @@ class ResponseParser:
         if not self.head_done:
             self._framed = False
             self.content_type = self.retry_after = b""
+            self.encoded = False
             return
         if self.complete:
             raise UpstreamError("the model server sent two responses to one request")

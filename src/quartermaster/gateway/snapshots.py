@@ -1,9 +1,10 @@
 """Follow the snapshot file: a new version is taken at the next look, an older one never."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from quartermaster.gateway.index import Index, build
-from quartermaster.kernel.errors import QuartermasterError
+from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.snapshot import Snapshot, decode
 
 
@@ -29,29 +30,32 @@ class SnapshotFollower:
         """The index of a newer snapshot, or None when there is none."""
         try:
             stat = self._path.stat()
-        except FileNotFoundError:
-            self.error = f"there is no snapshot at {self._path}"
+            seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            if seen == self._seen:
+                return None
+            snapshot = decode(self._path.read_bytes())
+        except OSError as error:
+            self.error = f"the snapshot {self._path} cannot be read: {error.strerror}"
             return None
-        seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-        if seen == self._seen:
+        except IntegrityError as error:
+            self._seen = seen
+            self.error = error.message
             return None
         self._seen = seen
-        try:
-            snapshot = decode(self._path.read_bytes())
-            if snapshot.version < self._version:
-                self.error = f"version {snapshot.version} is older than {self._version}"
-                return None
-            index = build(snapshot, self._secrets(snapshot))
-        except (QuartermasterError, OSError, ValueError) as error:
-            self.error = str(error)
+        if snapshot.version < self._version:
+            self.error = f"version {snapshot.version} is older than {self._version}"
             return None
+        index = build(snapshot, self._secrets(snapshot))
         self._version = snapshot.version
-        self.error = ""
+        self.error = "; ".join(index.problems)
         return index
 
     def _secrets(self, snapshot: Snapshot) -> dict[str, str]:
-        return {
-            deployment.name: (self._secrets_root / deployment.secret_file).read_text().strip()
-            for deployment in snapshot.deployments
-            if deployment.secret_file
-        }
+        """Secrets by deployment; one that cannot be read is missing, and `build` says so."""
+        secrets: dict[str, str] = {}
+        for deployment in snapshot.deployments:
+            if deployment.secret_file:
+                path = self._secrets_root / deployment.secret_file
+                with suppress(OSError, UnicodeDecodeError):
+                    secrets[deployment.name] = path.read_text().strip()
+        return secrets

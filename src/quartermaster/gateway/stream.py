@@ -62,6 +62,7 @@ class StreamExchange(Exchange):
             if not (
                 parser.head_done
                 and parser.status == _OK
+                and not parser.encoded
                 and parser.content_type[: len(_EVENT_STREAM)].lower() == _EVENT_STREAM
             ):
                 super().upstream_data(parser)
@@ -103,7 +104,7 @@ class StreamExchange(Exchange):
         if self.upstream is not None:
             self.upstream.detach()
             self.upstream = None
-        if not (scanner.done or scanner.finish_reason or scanner.usage or scanner.error):
+        if not (scanner.done or scanner.finish_reason or scanner.error):
             self.fail("upstream_dropped", "The model server ended the stream early.")
             return
         metered = self._metered()

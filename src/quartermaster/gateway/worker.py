@@ -5,7 +5,6 @@ import gc
 import os
 import signal
 import ssl
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -36,9 +35,6 @@ ACCEPT_BACKLOG: Final = 1_024
 # The default of 700 allocations scans live exchanges thousands of times a second for nothing:
 # they are freed by reference counts.
 GC_GENERATION_0: Final = 50_000
-# The log's sync thread waits for the interpreter lock after each disk sync; the default of 5 ms
-# would be added to every answer under load.
-SWITCH_INTERVAL_S: Final = 0.0005
 
 
 class Worker:
@@ -185,29 +181,34 @@ class Worker:
             connection.abort()
 
     def _write_status(self) -> None:
+        try:
+            write_status(self._status_path, self._status())
+        except OSError:
+            # A full disk must not end the worker, which still has answers to refuse; readers see
+            # by `at` that the file is old, and the count shows when it can be written again.
+            self._tallies.failed("status_unwritable")
+
+    def _status(self) -> WorkerStatus:
         index = self.dispatcher.index
-        write_status(
-            self._status_path,
-            WorkerStatus(
-                app_id=self.app_id,
-                worker=self._number,
-                pid=os.getpid(),
-                host=self._settings.host,
-                port=self._port,
-                state=self._state,
-                started_at=self._started_at,
-                at=system_clock(),
-                snapshot_version=None if index is None else index.version,
-                snapshot_error=self._follower.error,
-                wal_writable=self._wal.writable,
-                connections=len(self.connections),
-                upstream_connections=len(self._pool.connections),
-                in_flight=len(self._relay.active),
-                requests=self._tallies.requests,
-                requests_per_s=self._requests_per_s,
-                refusals=self._tallies.refusals,
-                failures=self._tallies.failures,
-            ),
+        return WorkerStatus(
+            app_id=self.app_id,
+            worker=self._number,
+            pid=os.getpid(),
+            host=self._settings.host,
+            port=self._port,
+            state=self._state,
+            started_at=self._started_at,
+            at=system_clock(),
+            snapshot_version=None if index is None else index.version,
+            snapshot_error=self._follower.error,
+            wal_writable=self._wal.writable,
+            connections=len(self.connections),
+            upstream_connections=len(self._pool.connections),
+            in_flight=len(self._relay.active),
+            requests=self._tallies.requests,
+            requests_per_s=self._requests_per_s,
+            refusals=self._tallies.refusals,
+            failures=self._tallies.failures,
         )
 
 
@@ -216,7 +217,6 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_GENERATION_0)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def _pepper(path: Path) -> bytes:

@@ -126,6 +126,22 @@ def test_the_request_head_is_encoded_once() -> None:
 )
 def test_what_cannot_be_called_is_a_configuration_error(url: str, secret: str, field: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        build(Snapshot(1, 0, (), {}, (Deployment("d", "m", url, "m"),)), {"d": secret})
+        target(Deployment("d", "m", url, "m"), secret)
     assert caught.value.field == field
     assert "deployment d" in str(caught.value)
+
+
+def test_one_bad_entry_does_not_hold_up_the_rest_of_a_snapshot() -> None:
+    bad = Deployment("bad", "other", "nonsense", "m")
+    locked = Deployment("locked", "other", "http://h/v1", "m", "secrets/missing")
+    broken = a_grant(key_id="key_x", key_hash="zz")
+    index = build(
+        Snapshot(1, 0, (broken, a_grant()), {"grp_1": "suspended"}, (bad, locked, TOY)), {}
+    )
+    assert refusal(index, b"Bearer " + SECRET.encode()) == (403, "account_suspended")
+    assert set(index.models) == {"toy"}
+    assert [problem.split(":")[0] for problem in index.problems] == [
+        "deployment bad",
+        "deployment locked",
+        "key key_x",
+    ]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.gateway.gateway_fakes import (
     HELLO,
+    HELLO_STREAM,
     NOW,
     Bench,
     a_grant,
@@ -199,6 +200,15 @@ def test_an_answer_beyond_the_limit_is_dropped() -> None:
     bench.answer(exchange, b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nmore than ten bytes")
     assert bench.upstream.calls == ["abort"]
     assert bench.wal.only_close.failure == "upstream_malformed"
+
+
+@pytest.mark.parametrize("body", [HELLO, HELLO_STREAM])
+def test_a_compressed_answer_cannot_be_metered_and_is_refused(body: dict[str, Any]) -> None:
+    bench, client = Bench(), Bench().client()
+    exchange = bench.send(body, client)
+    bench.answer(exchange, plain_response(b"\x1f\x8b", "200 OK", "Content-Encoding: gzip"))
+    bench.wal.sync()
+    assert (client.status, client.error["code"]) == (502, "upstream_malformed")
 
 
 def test_a_client_that_hangs_up_stops_the_upstream() -> None:
