@@ -10,6 +10,7 @@ so that other work on the machine hits both. CPU ms a request is the steadier fi
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -84,7 +85,9 @@ def summary(figures: dict[str, list[Figures]], unit: int) -> dict[str, object]:
     """Spreads of both sides and of the ratio within each repetition; `unit` parts a request."""
     pairs = zip(figures["gateway"], figures["nginx"], strict=True)
     ratio = [ours.run.requests_per_s / theirs.run.requests_per_s for ours, theirs in pairs]
-    report: dict[str, object] = {"ratio_to_nginx": spread(ratio)}
+    pairs = zip(figures["gateway"], figures["nginx"], strict=True)
+    cpu = [theirs.cpu_ms_per_request / ours.cpu_ms_per_request for ours, theirs in pairs]
+    report: dict[str, object] = {"ratio_to_nginx": spread(ratio), "cpu_ratio": spread(cpu)}
     for name, runs in figures.items():
         report[name] = {
             "per_s": spread([f.run.requests_per_s * unit for f in runs]),
@@ -170,6 +173,7 @@ def show(report: dict[str, object], options: argparse.Namespace) -> None:
             )
         ratio = part["ratio_to_nginx"]
         print(f"  ratio to nginx  {ratio['min']:.3f} / {ratio['median']:.3f} / {ratio['max']:.3f}")
+    print("load average at the end:", " ".join(f"{load:.1f}" for load in os.getloadavg()))
     print("first byte:", json.dumps(report.get("first_byte")))
     print("log syncs:", json.dumps(report["wal_syncs"]))
 

@@ -56,7 +56,7 @@ class Home(Protocol):
         """Send the request again over a fresh connection."""
 
     def released(self, exchange: "Exchange") -> None:
-        """The last byte went to the transport; confirm its delivery later."""
+        """The last byte went to the transport: no more time-outs; confirm its delivery later."""
 
     def finished(self, exchange: "Exchange") -> None:
         """The exchange needs no more time-outs."""
@@ -344,9 +344,9 @@ class Exchange:
             self.meter_lost()
             return
         self.life = AFTER_DURABLE[self.life]
-        self.home.finished(self)
         if self.gone:
             self.life = AFTER_GONE[self.life]
+            self.home.finished(self)
             return
         self.client.write(self.final)
         self.final = b""

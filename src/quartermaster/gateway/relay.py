@@ -89,6 +89,7 @@ class Relay:
 
     def released(self, exchange: Exchange) -> None:
         """The last byte went to the transport; look at the end of the turn whether it left."""
+        self.active.discard(exchange)
         self._unconfirmed.append(exchange)
         if not self._confirm_due:
             self._confirm_due = True

@@ -80,6 +80,7 @@ class RequestParser:
         "_parser",
         "_parts",
         "_quiet_bytes",
+        "_rare",
         "_ready",
         "_refusal",
         "_seen_host",
@@ -98,22 +99,29 @@ class RequestParser:
         self.broken = False
         self.wants_continue = False
         self._parts: list[bytes] = []
+        self._body_bytes = 0
+        self._rare = True
         self._clear()
         self._parser = httptools.HttpRequestParser(self)
 
     def _clear(self) -> None:
         self._target = b""
         self._authorization = b""
-        self._body_bytes = 0
+        self._head_done = False
+        self._seen_host = False
+        self._quiet_bytes = 0
+        if self._rare:
+            self._clear_rare()
+
+    def _clear_rare(self) -> None:
+        """Reset what an ordinary request leaves untouched."""
+        self._rare = False
         self._head_bytes = 0
         self._counting = False
-        self._head_done = False
         self._http_1_0 = False
-        self._seen_host = False
         self._expect = b""
         self._upgrade = False
         self._chunked = False
-        self._quiet_bytes = 0
 
     @property
     def mid_request(self) -> bool:
@@ -135,7 +143,7 @@ class RequestParser:
         quiet_bytes = self._quiet_bytes + len(data)
         if quiet_bytes > self._head_bytes_max and not self._counting:
             # Only now can a head be too large: headers are counted one by one from here.
-            self._counting = True
+            self._rare = self._counting = True
             self._head_bytes = self._quiet_bytes
         self._quiet_bytes = quiet_bytes
         try:
@@ -207,10 +215,11 @@ class RequestParser:
             self._check_length(value)
         elif code == _EXPECT:
             self._expect = value.lower()
+            self._rare = True
         elif code == _CODING:
-            self._chunked = True
+            self._chunked = self._rare = True
         else:
-            self._upgrade = True
+            self._upgrade = self._rare = True
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -225,10 +234,10 @@ class RequestParser:
     def on_headers_complete(self) -> None:
         """The head is whole: refuse what can be refused before the body."""
         self._head_done = True
-        self._quiet_bytes = 0
+        self._quiet_bytes = self._body_bytes = 0
         version = self._parser.get_http_version()
         if version != "1.1":
-            self._http_1_0 = True
+            self._http_1_0 = self._rare = True
             if version not in _VERSIONS:
                 self._stop(refused("malformed_http", f"HTTP/{version} is not spoken here."))
             if self._chunked:
