@@ -21,6 +21,9 @@ WINDOWS_MIN = 10
 interval covered 63 to 66 %."""
 STEP = 0.05
 """How far one bound's hit or miss moves the aim; larger follows faster and swings wider."""
+STEP_OVERLAPPING = 0.15
+"""The same over all scores that wait to be known: overlapping windows miss together, and each
+would move the aim for the same surprise."""
 AIM_MIN = 0.01
 """The aim stays off 0 and 1, where no finite number of scores has an order statistic."""
 NAIVE_WINDOWS = 3
@@ -55,11 +58,12 @@ def upper_bound(scores: Sequence[float], *, miss: float, delay: int) -> Bound:
     if not 0 < miss < 1 or delay < 1:
         raise UsageError("a bound needs a chance of a miss between 0 and 1, and a delay")
     aim, hits = miss, list[bool]()
+    step = min(STEP, STEP_OVERLAPPING / delay)
     first = WINDOWS_MIN + delay - 1
     for at in range(first, len(scores)):
         hits.append(scores[at] <= order_statistic(scores[: at - delay + 1], 1 - aim))
         if len(hits) >= delay:
-            aim += STEP * (miss - (0.0 if hits[-delay] else 1.0))
+            aim += step * (miss - (0.0 if hits[-delay] else 1.0))
             aim = min(max(aim, AIM_MIN), 1 - AIM_MIN)
     upper = order_statistic(scores, 1 - aim) if len(scores) >= WINDOWS_MIN else None
     return Bound(upper, tuple(hits), first)

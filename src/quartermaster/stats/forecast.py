@@ -1,18 +1,21 @@
 """Forecast paths of one series from every origin: the median of three simple, robust methods.
 
-Damped exponential smoothing, a theta-like half of the linear trend, and the (seasonal) naive one.
+Damped exponential smoothing, a theta-like half of the linear trend, and a naive one: the same
+season of last time, or without a season the last value and a fading typical step.
 On metered usage the median of such methods was as good as any larger model and far cheaper.
 
 Assumes: equally spaced values, oldest first; no value after an origin is used for its path.
 Guarantee: none about a single path. How wrong paths are is measured by `conformal`.
 
 A recursive filter passes each origin once, so that all origins cost as much as the last one.
-Values are smoothed as asinh(value / scale): like a logarithm for large values, straight through
-zero for customers that have not begun or have left, and defined for credits.
+Values are smoothed as asinh(value / scale), scale three typical early values: like a logarithm
+where a business has grown, straight through zero for customers that have not begun or have left,
+and defined for credits.
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -26,13 +29,16 @@ GROWTH_MAX = 4.0
 """A path stays under this many times the largest value of the last season: smoothing after a jump
 from nothing would extrapolate the jump."""
 
-_ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
+_ALPHAS = (0.03, 0.1, 0.3, 0.5, 0.7, 0.9)
 _BETAS = (0.05, 0.15, 0.4)
-_PHIS = (0.85, 0.95)
+_PHIS = (0.85, 0.98)
 _GAMMAS = (0.05, 0.2)
-# The scale of asinh: a hundredth of a typical value, so that all but near-zero values are logs.
-_SCALE_PART = 0.01
 _SEASON_NONE = 1
+# Times the early median. Smaller is more of a logarithm, which puts noisy daily totals too low.
+_SCALE_TIMES = 3.0
+# The naive step is the median of a year's steps, and fades: a business does not keep its pace.
+_STEPS_SEEN = 12
+_STEP_FADES = 0.9
 
 
 class _State(NamedTuple):
@@ -101,7 +107,7 @@ def _back(step: float, scale: float) -> float:
 
 def _scale(known: Sequence[float]) -> float:
     sizes = [abs(value) for value in known if value]
-    return median(sizes) * _SCALE_PART if sizes else 1.0
+    return _SCALE_TIMES * median(sizes) if sizes else 1.0
 
 
 class _Fits:
@@ -195,12 +201,20 @@ def _median_path(
     damped, flat, season = fits.damped[origin], fits.flat[origin], fits.season
     # Half the trend, and what the smoothed level lags behind it (Assimakopoulos, Nikolopoulos).
     lag = (1 - (1 - flat.alpha) ** origin) / flat.alpha
-    drift, path = 0.0, []
+    typical = _typical_step(z[:origin]) if season == _SEASON_NONE else 0.0
+    drift = walked = 0.0
+    path = []
     for step in range(horizon):
         slot = (origin + step) % season
         drift = damped.phi * (damped.trend + drift)
         smooth = damped.level + drift + damped.season[slot]
         theta = flat.level + half_slope * (step + lag) + flat.season[slot]
-        naive = z[origin - season + step % season]
+        walked = _STEP_FADES * (typical + walked)
+        naive = z[origin - season + step % season] + walked
         path.append(median((smooth, theta, naive)))
     return path
+
+
+def _typical_step(known: Sequence[float]) -> float:
+    recent = known[-_STEPS_SEEN - 1 :]
+    return median(after - before for before, after in pairwise(recent))
