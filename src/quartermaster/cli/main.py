@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bill": ("bill", "Rate a cut and draft an invoice."),
     "exposure": ("exposure", "How much hangs on one customer."),
     "claims": ("claims", "Check the claims of a scenario against each other."),
+    "capacity": ("capacity", "What was built, who keeps it busy, what is stranded."),
+    "payback": ("payback", "When the money is back, with a customer and without it."),
     "model": ("model", "Fetch and check the embedded model."),
     "journal": ("journal", "Verify and export the hash-chained journal."),
     "config": ("config", "Show the settings and where each came from."),

@@ -1,0 +1,273 @@
+"""`quartermaster capacity FLEET`: what was built, who keeps it busy, what is stranded."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from quartermaster.capacity import document
+from quartermaster.capacity.csv_lines import CSV_BYTES_MAX
+from quartermaster.capacity.demand import HourTokens, from_usage, read_demand, without
+from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet, parse_fleet, pool_models
+from quartermaster.capacity.points_csv import read_points
+from quartermaster.capacity.revenue_csv import read_revenue
+from quartermaster.capacity.series import OTHERS, stack
+from quartermaster.capacity.statement import Statement, state, window, without_reservations
+from quartermaster.console.figures import standalone
+from quartermaster.console.figures_capacity import (
+    CapacityLayer,
+    CapacityStack,
+    CapacityWords,
+    capacity_stack,
+)
+from quartermaster.kernel.errors import DataError, NotFoundError, UsageError
+from quartermaster.kernel.money import round_line
+
+Options = dict[str, str | None]
+
+WORDS = CapacityWords(
+    reserved_idle="reserved, idle",
+    idle="idle, needed at the peak",
+    stranded="stranded",
+    provisioned="provisioned",
+    axis="GPUs, mean of each step",
+)
+
+
+class Given(msgspec.Struct, frozen=True):
+    """Everything that was read, and which bytes it was."""
+
+    fleet: Fleet
+    rows: tuple[HourTokens, ...]
+    revenue: dict[str, int] | None
+    inputs: tuple[dict[str, str], ...]
+
+
+@click.command("capacity")
+@click.argument("fleet", type=click.Path(path_type=Path))
+@click.option("--demand", type=click.Path(path_type=Path), help="CSV of tokens by hour.")
+@click.option("--live", is_flag=True, help="Demand and revenue of what was metered here.")
+@click.option("--revenue", type=click.Path(path_type=Path), help="CSV: customer,revenue,currency.")
+@click.option("--points", type=click.Path(path_type=Path), help="CSV of measured points.")
+@click.option(
+    "--without", "leavers", multiple=True, help="Who leaves; repeat it for entities of one group."
+)
+@click.option(
+    "--backfill",
+    type=click.IntRange(0, 100),
+    default=0,
+    help="Percent of what leavers used that others use instead.",
+)
+@click.option("--svg", type=click.Path(path_type=Path), help="Write the stack of hours.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def command(
+    options: Options,
+    fleet: Path,
+    *,
+    demand: Path | None,
+    live: bool,
+    revenue: Path | None,
+    points: Path | None,
+    leavers: tuple[str, ...],
+    backfill: int,
+    svg: Path | None,
+    as_json: bool,
+) -> None:
+    """What the capacity in FLEET cost, who kept it busy, and what nobody needed.
+
+    FLEET is a TOML file of GPU pools. Demand is a CSV with the columns hour, customer,
+    prefill_tokens, decode_tokens and, where there are any, model and requests.
+    """
+    if live == (demand is not None):
+        raise UsageError("demand: give either --demand FILE or --live")
+    if live and revenue is not None:
+        raise UsageError("--live rates its own revenue", hint="leave --revenue out")
+    if backfill and not leavers:
+        raise UsageError("--backfill needs somebody to leave", hint="add --without CUSTOMER")
+    given = _with_points(_read(fleet, demand, revenue, options), points)
+    before = state(given.fleet, given.rows, span=window(given.rows), revenue=given.revenue)
+    after = _departed(given, leavers, backfill) if leavers else None
+    if svg is not None:
+        _write(svg, standalone(figure(after or before, leavers)))
+    if as_json:
+        click.echo(json.dumps(_tree(given, before, after, leavers, backfill), indent=2))
+        return
+    _show(before, after, leavers, backfill)
+
+
+def figure(statement: Statement, leavers: Sequence[str] = ()) -> str:
+    """The stack of a statement; with leavers, what they freed is hatched in the colour of risk."""
+    drawn = stack(statement)
+    return capacity_stack(
+        CapacityStack(
+            starts=drawn.starts,
+            step_hours=drawn.step_hours,
+            layers=tuple(
+                CapacityLayer(who, gpus, _kind(place, who, leavers))
+                for place, (who, gpus) in enumerate(drawn.layers)
+            ),
+            reserved_idle=drawn.reserved_idle,
+            idle=drawn.idle,
+            stranded=drawn.stranded,
+            provisioned=drawn.provisioned,
+            at_risk=bool(leavers),
+        ),
+        WORDS,
+        title=f"Capacity of {statement.fleet.name}" + _gone(leavers),
+        desc=document.finding(statement) + ".",
+        lang="en",
+        note=document.finding(statement) + _gone(leavers),
+    )
+
+
+def _kind(place: int, who: str, leavers: Sequence[str]) -> Any:  # noqa: ANN401 - a literal
+    if who == OTHERS:
+        return "rest"
+    return "largest" if place == 0 and not leavers else "named"
+
+
+def _gone(leavers: Sequence[str]) -> str:
+    return f", without {', '.join(leavers)}" if leavers else ""
+
+
+def _read(fleet: Path, demand: Path | None, revenue: Path | None, options: Options) -> Given:
+    data = _bytes(fleet, FLEET_BYTES_MAX)
+    found = parse_fleet(data, fleet.name)
+    inputs = [_input(fleet, data)]
+    if demand is None:
+        rows, paid = _metered(options, found)
+        return Given(found, rows, paid, tuple(inputs))
+    tokens = _bytes(demand, CSV_BYTES_MAX)
+    inputs.append(_input(demand, tokens))
+    models = pool_models(found.pools)
+    rows = read_demand(tokens, demand.name, model=models[0] if len(models) == 1 else "")
+    if revenue is None:
+        return Given(found, rows, None, tuple(inputs))
+    takings = _bytes(revenue, CSV_BYTES_MAX)
+    inputs.append(_input(revenue, takings))
+    return Given(found, rows, read_revenue(takings, revenue.name, found.currency), tuple(inputs))
+
+
+def _with_points(given: Given, path: Path | None) -> Given:
+    if path is None:
+        return given
+    data = _bytes(path, CSV_BYTES_MAX)
+    measured = (*given.fleet.points, *read_points(data, path.name))
+    return msgspec.structs.replace(
+        given,
+        fleet=msgspec.structs.replace(given.fleet, points=measured),
+        inputs=(*given.inputs, _input(path, data)),
+    )
+
+
+def _metered(options: Options, fleet: Fleet) -> tuple[tuple[HourTokens, ...], dict[str, int]]:
+    """Demand of the usage table at its current cut, and what it comes to at the agreed prices."""
+    from quartermaster.app import open_rooms
+    from quartermaster.billing.rate import rate
+    from quartermaster.usage.cut import current_cut
+    from quartermaster.usage.query import hourly
+
+    rooms = open_rooms(options)
+    usage = [
+        row
+        for row in hourly(rooms.usage, current_cut(rooms.usage))
+        if row.model not in fleet.elsewhere
+    ]
+    view = rooms.book.view()
+    rated = rate(
+        usage,
+        [version for versions in view.contracts.values() for version in versions],
+        [version for versions in view.price_books.values() for version in versions],
+    )
+    paid: dict[str, int] = {}
+    for line in rated.lines:
+        if line.currency != fleet.currency:
+            raise DataError(
+                f"contract {line.contract} is in {line.currency}, the fleet in {fleet.currency}",
+                hint="write the fleet's amounts in the currency of its revenue",
+            )
+        minor = round_line(line.amount, line.currency).minor
+        paid[line.customer] = paid.get(line.customer, 0) + minor
+    if rated.unpriced:
+        click.echo(f"{len(rated.unpriced)} quantities have no price and no revenue", err=True)
+    return from_usage(usage), paid
+
+
+def _departed(given: Given, leavers: tuple[str, ...], backfill: int) -> Statement:
+    known = {row.customer for row in given.rows} | {
+        reservation.customer for pool in given.fleet.pools for reservation in pool.reservations
+    }
+    for who in leavers:
+        if who not in known:
+            raise NotFoundError(f"{who!r} is neither in the demand nor in a reservation")
+    revenue = given.revenue
+    return state(
+        without_reservations(given.fleet, leavers),
+        without(given.rows, leavers, backfill),
+        span=window(given.rows),
+        revenue=None
+        if revenue is None
+        else {who: minor for who, minor in revenue.items() if who not in leavers},
+    )
+
+
+def _tree(
+    given: Given,
+    before: Statement,
+    after: Statement | None,
+    leavers: Sequence[str],
+    backfill: int,
+) -> dict[str, Any]:
+    tree: dict[str, Any] = {
+        "schema": document.SCHEMA,
+        "inputs": list(given.inputs),
+        **document.as_tree(before),
+    }
+    if after is not None:
+        tree["without"] = {
+            "left": list(leavers),
+            "backfill_percent": backfill,
+            "change": document.change(before, after),
+            **document.as_tree(after),
+        }
+    return tree
+
+
+def _show(
+    before: Statement, after: Statement | None, leavers: Sequence[str], backfill: int
+) -> None:
+    click.echo("\n".join([document.finding(before), "", *document.as_lines(before)]))
+    if after is not None:
+        refilled = f", {backfill}% of it backfilled" if backfill else ""
+        click.echo(f"\n--- without {', '.join(leavers)}{refilled}\n")
+        click.echo("\n".join([document.finding(after), "", *document.as_lines(after, pools=False)]))
+    for warning in (after or before).warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _bytes(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read: {error.strerror}") from error
+    if len(data) > limit:
+        raise DataError(f"{path.name} is larger than {limit // 1024 // 1024} MiB")
+    return data
+
+
+def _input(path: Path, data: bytes) -> dict[str, str]:
+    return {"name": path.name, "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    click.echo(f"wrote {path}", err=True)
