@@ -14,6 +14,7 @@ from tests.contract.gateway_process import (
     DEADLINE_S,
     Gateway,
     ModelServer,
+    free_port,
     running_gateway,
     until,
 )
@@ -393,6 +394,23 @@ def test_a_taken_port_is_named_with_the_remedy(gateway: Gateway, tmp_path: Path)
         with pytest.raises(UnavailableError, match=str(port)) as caught:
             run(GatewaySettings(port=port), var=tmp_path, worker=1)
     assert "gateway.port" in caught.value.hint
+
+
+def test_another_installation_cannot_share_the_port_unnoticed(gateway: Gateway) -> None:
+    with pytest.raises(UnavailableError, match=str(gateway.port)):
+        run(GatewaySettings(port=gateway.port), var=gateway.var, worker=1)
+
+
+def test_the_workers_of_one_installation_share_a_port(
+    upstream: ModelServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    with (
+        running_gateway(tmp_path / "a", upstream, workers=2, port=port) as one,
+        running_gateway(tmp_path / "b", upstream, workers=2, port=port) as two,
+    ):
+        assert one.port == two.port
+        assert one.status.state == two.status.state == "serving"
 
 
 def test_a_second_worker_with_the_same_number_is_refused(gateway: Gateway) -> None:

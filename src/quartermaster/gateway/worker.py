@@ -132,7 +132,9 @@ class Worker:
                 lambda: ClientConnection(self),
                 settings.host,
                 settings.port,
-                reuse_port=True,
+                # Sharing is for workers of one installation; a single worker wants to hear that
+                # somebody else, perhaps another installation, already has its port.
+                reuse_port=settings.workers > 1,
                 backlog=ACCEPT_BACKLOG,
                 ssl=_tls(settings),
             )
