@@ -234,6 +234,23 @@ def test_a_damaged_segment_is_refused(tmp_path: Path, table: UsageTable) -> None
         ship(tmp_path / "wal", table)
 
 
+class LossyFacts(DeltaFacts):
+    """A table that loses a row of every commit."""
+
+    def append(self, snapshot: DeltaTable, rows: pa.Table, app_id: str, version: int) -> bool:
+        return super().append(snapshot, rows.slice(1), app_id, version)
+
+
+def test_a_segment_that_did_not_arrive_whole_is_not_let_go(
+    tmp_path: Path, table: UsageTable
+) -> None:
+    write_segment(tmp_path / "wal" / "gateway-0", requests(1, 2))
+    table.rows = LossyFacts(table.path, table.rows.schema, ("event_date",), UNSYNCED)
+    with pytest.raises(IntegrityError, match="has 2 rows, the usage table 1"):
+        ship(tmp_path / "wal", table)
+    assert segment.seal_name(tmp_path / "wal" / "gateway-0", 1).exists()
+
+
 def test_the_newest_shipped_file_stays_for_the_chain(tmp_path: Path, table: UsageTable) -> None:
     directory = tmp_path / "wal" / "gateway-0"
     for number in (1, 2, 3):

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.unit.usage.simulated_disk import SimulatedDisk
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import IntegrityError, NotDurableError, UnavailableError
 from quartermaster.usage import segment
-from quartermaster.usage.files import OS_FILES
+from quartermaster.usage.files import OS_FILES, OsFiles
 from quartermaster.usage.policy import CLIENT_GONE
 from quartermaster.usage.settings import UsageSettings
 from quartermaster.usage.wal import Wal
@@ -177,23 +178,6 @@ def test_a_segment_is_sealed_only_when_what_it_hands_on_is_durable() -> None:
     assert names(disk) == ["0000000001.sealed", "0000000002.open"]
 
 
-def test_a_segment_is_sealed_only_when_its_own_closes_are_durable() -> None:
-    """Also where nobody waits for a delivery."""
-    disk = SimulatedDisk()
-    model = GatewayModel(disk)
-    handle = model.wal.opened(usage_facts.opened(1))
-    model.wal.closed(handle, usage_facts.closed(failure=CLIENT_GONE), Told())
-    model.loop.turn()
-    model.wal.rotate()
-    for _ in range(5):
-        model.loop.turn()
-        model.offloads[1].step()
-    assert names(disk) == ["0000000001.open", "0000000002.open"]
-    model.rest()
-    assert model.wal.writable
-    assert names(disk) == ["0000000001.sealed", "0000000002.open"]
-
-
 def test_segments_without_rows_are_not_sealed() -> None:
     disk = SimulatedDisk()
     model = GatewayModel(disk)
@@ -320,6 +304,41 @@ def test_requests_open_at_the_end_are_recorded_as_aborted(tmp_path: Path) -> Non
     path = segment.seal_name(tmp_path / "gateway-0", 1)
     rows, _ = segment.read_sealed(path.read_bytes(), str(path))
     assert [(row.status, row.closed.counts.output) for row in rows] == [("aborted", 4)]
+
+
+class SlowFirstSync(OsFiles):
+    """The first sync takes long enough for everything else to overtake it."""
+
+    def __init__(self) -> None:
+        self.syncs = 0
+
+    def fdatasync(self, descriptor: int) -> None:
+        self.syncs += 1
+        if self.syncs == 1:
+            time.sleep(0.1)
+        super().fdatasync(descriptor)
+
+
+def test_closing_the_log_waits_for_the_sync_under_way(tmp_path: Path) -> None:
+    """Also where nobody waits for a delivery."""
+    told = Told()
+
+    async def leave() -> None:
+        loop = asyncio.get_running_loop()
+        wal = Wal.open(
+            tmp_path / "gateway-0",
+            settings=UsageSettings(),
+            loop=loop,
+            now=now,
+            files=SlowFirstSync(),
+        )
+        handle = wal.opened(usage_facts.opened(1))
+        wal.closed(handle, usage_facts.closed(failure=CLIENT_GONE), told)
+        await wal.aclose()
+
+    asyncio.run(leave())
+    assert told.outcomes == [None]
+    assert segment.seal_name(tmp_path / "gateway-0", 1).exists()
 
 
 def test_rotation_by_size_under_load_keeps_every_row(tmp_path: Path) -> None:
