@@ -37,8 +37,8 @@ FREE_FAILURES = 5
 # Guessing stops paying long before; more would let anybody lock out an admin for long.
 WAIT_S_MAX = 300
 
-# Longer than any name people sign in with; bounds what a stranger can make us store.
-NAME_CHARS_MAX = 100
+# Fits the header of a phone and every address people use as a name; bounds what a stranger stores.
+NAME_CHARS_MAX = 64
 
 
 class SignedIn(msgspec.Struct, frozen=True):

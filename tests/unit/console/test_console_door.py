@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from tests.unit.console.conftest import SESSION
 from tests.unit.console.console_fakes import NOW, FakeIdentity, FakeLive, FakeOverview
 
-from quartermaster.console.pages.door import PASSWORD_CHARS_MIN
+from quartermaster.commands.passwords import PASSWORD_CHARS_MIN
 from quartermaster.console.server import build
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.console.visit import local_path

@@ -3,16 +3,11 @@
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from quartermaster.commands.identity import NAME_CHARS_MAX
+from quartermaster.commands.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from quartermaster.console.gate import FORBIDDEN, SEE_OTHER
 from quartermaster.console.visit import Visit, local_path
 from quartermaster.kernel.errors import CallerError, ConflictError, NotFoundError
-
-PASSWORD_CHARS_MIN = 12
-"""Long beats complicated (NIST SP 800-63B-4 asks for 15 alone, 8 with a second factor)."""
-PASSWORD_CHARS_MAX = 256
-"""Bounds the work of the password hash; a longer one was pasted by mistake."""
-NAME_CHARS_MAX = 64
-"""Fits the header of a phone and every mail address that people use as a name."""
 
 UNPROCESSABLE = 422
 
