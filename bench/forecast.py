@@ -132,7 +132,8 @@ def of_book(name: str, book: Book, *, season: int, steps: int) -> Iterator[Row]:
     yield judged(f"{name}: all, one series", [origins.past_part("")], season=season, steps=steps)
     yield judged(f"{name}: ex largest", [ex], season=season, steps=steps)
     today = origins.chosen(origins.length)
-    parts = [origins.past_part(part) for part in (*today, frozenset(today))]
+    keys: list[str | frozenset[str]] = [*today, frozenset(today)]
+    parts = [origins.past_part(key) for key in keys]
     yield judged(f"{name}: parts", parts, season=season, steps=steps)
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from quartermaster.console.format import Lang
 from quartermaster.console.language import Words, flattened
 
-Catalogue = Literal["claims", "report"]
+Catalogue = Literal["claims", "forecast", "report"]
 
 
 @lru_cache

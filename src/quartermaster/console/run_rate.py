@@ -73,7 +73,7 @@ def run_rate_line(
     parts = [*frame.value_grid(), *frame.month_axis()]
     if guidance is not None:
         parts += frame.band(guidance)
-    where = [(frame.x(_ordinal(p.period)), frame.y(p.annual_minor)) for p in points]
+    where = [(frame.x(month_ordinal(p.period)), frame.y(p.annual_minor)) for p in points]
     parts.append(svg.polyline(where, "line", width_px=2.5))
     last_x, last_y = where[-1]
     last = money_short(Money(points[-1].annual_minor, currency), lang)
@@ -92,17 +92,18 @@ def run_rate_line(
 def _check_points(points: Sequence[RatePoint], guidance: GuidanceBand | None) -> None:
     if not 0 < len(points) <= svg.POINTS_MAX:
         raise UsageError(f"a run-rate line shows 1 to {svg.POINTS_MAX} months, not {len(points)}")
-    months = [_ordinal(point.period) for point in points]
+    months = [month_ordinal(point.period) for point in points]
     if months != sorted(set(months)):
         raise UsageError("the months of a run-rate line are in order, each once")
     if guidance is not None and (
         guidance.low_minor > guidance.high_minor
-        or _ordinal(guidance.first) > _ordinal(guidance.last)
+        or month_ordinal(guidance.first) > month_ordinal(guidance.last)
     ):
         raise UsageError("guidance runs from low to high and from its first to its last month")
 
 
-def _ordinal(period: str) -> int:
+def month_ordinal(period: str) -> int:
+    """Months since year 0 of a period label `2024-03`, so that months subtract."""
     year, number_ = month_parts(period)
     return year * _MONTHS_IN_YEAR + number_ - 1
 
@@ -132,14 +133,14 @@ class _Frame(msgspec.Struct, frozen=True):
         width: int,
     ) -> "_Frame":
         """The frame that holds all points, the band, and the label of the last point."""
-        first, newest = _ordinal(points[0].period), _ordinal(points[-1].period)
+        first, newest = month_ordinal(points[0].period), month_ordinal(points[-1].period)
         highest = max(point.annual_minor for point in points)
         last = newest
         if guidance is not None:
-            first = min(first, _ordinal(guidance.first))
-            last = max(last, _ordinal(guidance.last))
+            first = min(first, month_ordinal(guidance.first))
+            last = max(last, month_ordinal(guidance.last))
             highest = max(highest, guidance.high_minor)
-        step = _tick_step(max(highest, 10 ** exponent(currency)))
+        step = tick_step(max(highest, 10 ** exponent(currency)))
         words = money_short(Money(points[-1].annual_minor, currency), lang)
         needed = svg.text_width(words, svg.LARGE_PX) + 20
         months = max(last - first, 1)
@@ -201,7 +202,7 @@ class _Frame(msgspec.Struct, frozen=True):
 
     def band(self, guidance: GuidanceBand) -> list[str]:
         """The promised range over its months; a single month is a bracket of its own width."""
-        left = max(self.x(_ordinal(guidance.first)) - self.half_month, self.left)
+        left = max(self.x(month_ordinal(guidance.first)) - self.half_month, self.left)
         right = self.band_right(guidance)
         high, low = self.y(guidance.high_minor), self.y(guidance.low_minor)
         return [
@@ -217,7 +218,7 @@ class _Frame(msgspec.Struct, frozen=True):
 
     def band_right(self, guidance: GuidanceBand) -> float:
         """Where the band ends."""
-        return min(self.x(_ordinal(guidance.last)) + self.half_month, self.right + 6)
+        return min(self.x(month_ordinal(guidance.last)) + self.half_month, self.right + 6)
 
     def clear_of_band(self, guidance: GuidanceBand, label_x: float, last_y: float) -> float:
         """Where the last amount is written so that it does not cross an edge of the band."""
@@ -248,7 +249,7 @@ def _gutter(top_minor: int, step_minor: int, currency: str, lang: Lang) -> float
     return max(svg.text_width(word, svg.SMALL_PX) for word in words) + 12
 
 
-def _tick_step(highest: int) -> int:
+def tick_step(highest: int) -> int:
     """The smallest of 1, 2, 2.5, 5 times a power of ten that gives at most five steps."""
     power = 1
     while True:

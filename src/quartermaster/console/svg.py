@@ -116,6 +116,14 @@ def polyline(points: list[tuple[float, float]], css: str, *, width_px: float) ->
     )
 
 
+def area(points: list[tuple[float, float]], css: str) -> str:
+    """A filled shape of a palette class; half transparent, so that shapes show each other."""
+    where = " ".join(f"{px(x)},{px(y)}" for x, y in points)
+    return (
+        f'<polygon class="{css}" fill="{FALLBACK_FILL[css]}" fill-opacity="0.6" points="{where}"/>'
+    )
+
+
 def dot(x: float, y: float, radius: float) -> str:
     """A point on a line, with a rim of the page's colour."""
     return (

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from quartermaster.revenue.origins import Past
-from quartermaster.stats.bootstrap import Rate, block_rate
+from quartermaster.stats.bootstrap import block_rate
 from quartermaster.stats.conformal import Bound, upper_bound
 
 _SIZE_FLOOR_PART = 0.25
@@ -75,7 +75,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
             name=name,
             points=tuple(points),
             total=self._sum(path, past, len(measured)),
-            coverage=self._coverage([bounds[step] for step in measured]),
+            coverage=_coverage([bounds[step] for step in measured], self.steps, self.seed),
         )
 
     def _sum(self, path: Sequence[int], past: Past, measured: int) -> Point:
@@ -105,14 +105,6 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
         errors = [abs(error) for error in scores(past, self.season, step, span)]
         return upper_bound(errors, miss=self.miss, delay=step + span)
 
-    def _coverage(self, bounds: Sequence[Bound]) -> Coverage | None:
-        rate = coverage_rate(bounds, block=self.steps, seed=self.seed)
-        if rate is None:
-            return None
-        return Coverage(
-            rate.hits, rate.windows, rate.rate, rate.low, rate.high, rate.block, rate.seed
-        )
-
 
 def scores(past: Past, season: int, step: int, span: int) -> list[float]:
     """Errors of the sum of `span` steps from `step` on, in parts of the forecast, oldest first."""
@@ -133,13 +125,21 @@ def size(said: float, known: Sequence[int], season: int, span: int) -> float:
     return max(abs(said), _SIZE_FLOOR_PART * usual * span, 1.0)
 
 
-def coverage_rate(bounds: Sequence[Bound], *, block: int, seed: int) -> Rate | None:
-    """The share of hits of bounds for several steps; those of one origin stay together."""
+def held(windows: Sequence[tuple[int, int]], *, block: int, seed: int) -> Coverage:
+    """The share of hits over windows of (hits, count), with its block-bootstrap interval.
+
+    Raises:
+        UsageError: no windows.
+    """
+    rate = block_rate(windows, block=block, seed=seed)
+    return Coverage(rate.hits, rate.windows, rate.rate, rate.low, rate.high, rate.block, rate.seed)
+
+
+def _coverage(bounds: Sequence[Bound], block: int, seed: int) -> Coverage | None:
+    """Hits of bounds for several steps; those of one origin stay together."""
     by_origin: dict[int, list[bool]] = {}
     for bound in bounds:
         for at, hit in enumerate(bound.hits, start=bound.first):
             by_origin.setdefault(at, []).append(hit)
-    if not by_origin:
-        return None
     windows = [(sum(by_origin[at]), len(by_origin[at])) for at in sorted(by_origin)]
-    return block_rate(windows, block=block, seed=seed)
+    return held(windows, block=block, seed=seed) if windows else None

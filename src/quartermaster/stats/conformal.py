@@ -35,10 +35,12 @@ class Bound(NamedTuple):
 
     upper: float | None
     """None with fewer than `WINDOWS_MIN` known scores."""
+    past: tuple[float, ...]
+    """The bounds that were given for past scores, oldest first."""
     hits: tuple[bool, ...]
-    """Whether each past score lay under the bound that was given for it, oldest first."""
+    """Whether each of those scores lay under its bound."""
     first: int
-    """Which score the first of `hits` belongs to."""
+    """Which score the first of `past` belongs to."""
 
 
 def upper_bound(scores: Sequence[float], *, miss: float, delay: int) -> Bound:
@@ -57,16 +59,17 @@ def upper_bound(scores: Sequence[float], *, miss: float, delay: int) -> Bound:
     """
     if not 0 < miss < 1 or delay < 1:
         raise UsageError("a bound needs a chance of a miss between 0 and 1, and a delay")
-    aim, hits = miss, list[bool]()
+    aim, given, hits = miss, list[float](), list[bool]()
     step = min(STEP, STEP_OVERLAPPING / delay)
     first = WINDOWS_MIN + delay - 1
     for at in range(first, len(scores)):
-        hits.append(scores[at] <= order_statistic(scores[: at - delay + 1], 1 - aim))
+        given.append(order_statistic(scores[: at - delay + 1], 1 - aim))
+        hits.append(scores[at] <= given[-1])
         if len(hits) >= delay:
             aim += step * (miss - (0.0 if hits[-delay] else 1.0))
             aim = min(max(aim, AIM_MIN), 1 - AIM_MIN)
     upper = order_statistic(scores, 1 - aim) if len(scores) >= WINDOWS_MIN else None
-    return Bound(upper, tuple(hits), first)
+    return Bound(upper, tuple(given), tuple(hits), first)
 
 
 def order_statistic(scores: Sequence[float], level: float) -> float:
