@@ -20,7 +20,7 @@ COUNT_DIGITS_MAX = 18
 """A quintillion tokens in one hour is more than the world writes."""
 
 REQUIRED = ("hour", "customer", "prefill_tokens", "decode_tokens")
-OPTIONAL = ("model", "requests")
+OPTIONAL = ("model", "requests", "cached_tokens")
 _COUNT = re.compile(rf"[0-9]{{1,{COUNT_DIGITS_MAX}}}", re.ASCII)
 
 
@@ -34,17 +34,20 @@ class HourTokens(msgspec.Struct, frozen=True, order=True):
     decode_tokens: int
     requests: int = 0
     """0: not counted."""
+    cached_tokens: int = 0
+    """Of prompts, found in a cache: not computed, but the context that decode reads is longer."""
 
 
 def from_usage(rows: Iterable[HourlyUsage]) -> tuple[HourTokens, ...]:
     """Demand of hourly metered usage, summed over contracts, projects and keys."""
-    sums: dict[tuple[int, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    sums: dict[tuple[int, str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for row in rows:
         counts = row.counts
         into = sums[row.hour, row.customer, row.model]
         into[0] += counts.input + counts.cache_write + counts.audio_input
         into[1] += counts.output + counts.reasoning + counts.audio_output
         into[2] += row.requests
+        into[3] += counts.cached_read
     return tuple(HourTokens(*key, *sums[key]) for key in sorted(sums))
 
 
@@ -59,13 +62,14 @@ def without(
         backfill_percent: of every hour's tokens, now used by `BACKFILL`.
     """
     kept: list[HourTokens] = []
-    refilled: dict[tuple[int, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    refilled: dict[tuple[int, str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for row in rows:
         if row.customer not in customers:
             kept.append(row)
         elif backfill_percent:
             into = refilled[row.hour, BACKFILL, row.model]
-            for at, count in enumerate((row.prefill_tokens, row.decode_tokens, row.requests)):
+            used = (row.prefill_tokens, row.decode_tokens, row.requests, row.cached_tokens)
+            for at, count in enumerate(used):
                 into[at] += count * backfill_percent // 100
     kept += [HourTokens(*key, *counts) for key, counts in refilled.items()]
     return tuple(sorted(kept))
@@ -118,6 +122,7 @@ def _row(fields: dict[str, str], model: str) -> HourTokens:
         prefill_tokens=_count(fields["prefill_tokens"], "prefill_tokens"),
         decode_tokens=_count(fields["decode_tokens"], "decode_tokens"),
         requests=_count(fields.get("requests") or "0", "requests"),
+        cached_tokens=_count(fields.get("cached_tokens") or "0", "cached_tokens"),
     )
 
 

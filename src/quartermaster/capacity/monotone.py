@@ -7,7 +7,7 @@ broken run (they are left out and named).
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
+from math import exp
 from statistics import fmean, median
 
 import msgspec
@@ -47,7 +47,7 @@ def fit(points: Pairs, *, slope_after: float | None = None) -> Curve:
 
     Args:
         points: pairs of x and y, in any order; several may share an x.
-        slope_after: beyond the last point; None continues the last stretch.
+        slope_after: beyond the last point; None continues as a straight line in plain space.
     """
     at_x: dict[float, list[float]] = defaultdict(list)
     for x, y in points:
@@ -66,9 +66,21 @@ def fit(points: Pairs, *, slope_after: float | None = None) -> Curve:
             )
         blocks.append(block)
     ys = [mean for mean, _, count in blocks for _ in range(count)]
-    if slope_after is None:
-        slope_after = (ys[-1] - ys[-2]) / (xs[-1] - xs[-2]) if len(xs) > 1 else 0.0
-    return Curve(tuple(xs), tuple(ys), slope_after)
+    return Curve(tuple(xs), tuple(ys), _end_slope(xs, ys) if slope_after is None else slope_after)
+
+
+def _end_slope(xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Slope in log space at the end of a straight line in plain space, at most one.
+
+    The line runs through the last point and the last one below it: a step takes a fixed time and
+    some more for every sequence, so time grows slower than work.
+    """
+    below = [at for at, y in enumerate(ys) if y < ys[-1]]
+    if not below:
+        return 0.0
+    rise = 1 - exp(ys[below[-1]] - ys[-1])
+    run = 1 - exp(xs[below[-1]] - xs[-1])
+    return min(rise / run, 1.0)
 
 
 def contradicting(points: Sequence[tuple[float, float]], tolerance: float) -> set[float]:
@@ -96,8 +108,3 @@ def contradicting(points: Sequence[tuple[float, float]], tolerance: float) -> se
 
 def _longest(chain: tuple[int, float, tuple[int, ...]]) -> tuple[int, float]:
     return chain[0], -chain[1]
-
-
-def rises(curve: Curve) -> bool:
-    """Whether the curve never falls: what every fitted one guarantees."""
-    return all(left <= right for left, right in pairwise(curve.ys)) and curve.slope_after >= 0

@@ -32,9 +32,9 @@ class Rated(msgspec.Struct, frozen=True):
 
     def busy_us(self, row: HourTokens) -> float:
         """GPU-microseconds that the row takes if all of it is served here."""
-        prompt, output = lengths(row, self.pool)
+        prompt, context = lengths(row, self.pool)
         return self.prefill_us(row.prefill_tokens, prompt) + self.decode_us(
-            row.decode_tokens, prompt + output / 2, self.pool.batch
+            row.decode_tokens, context, self.pool.batch
         )
 
     @property
@@ -52,10 +52,15 @@ class Rated(msgspec.Struct, frozen=True):
 
 
 def lengths(row: HourTokens, pool: Pool) -> tuple[float, float]:
-    """Mean prompt and output of a request: counted where requests are, else the pool's typical."""
+    """Prompt tokens computed together, and mean length of a sequence while it is written.
+
+    Means of the row's requests; the pool's typical request where requests are not counted.
+    """
     if not row.requests:
-        return float(pool.prompt_tokens), float(pool.output_tokens)
-    return max(row.prefill_tokens / row.requests, 1.0), row.decode_tokens / row.requests
+        return float(pool.prompt_tokens), pool.prompt_tokens + pool.output_tokens / 2
+    prompt = max(row.prefill_tokens / row.requests, 1.0)
+    held = row.cached_tokens + row.decode_tokens / 2
+    return prompt, prompt + held / row.requests
 
 
 def rated_pools(fleet: Fleet) -> tuple[Rated, ...]:

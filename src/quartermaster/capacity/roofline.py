@@ -5,17 +5,13 @@ decode ms  = c + d x (weights + batch x context x key-value bytes) / (tensor par
              bandwidth) + e x batch
 
 With constants fitted on public measurements the error on a kind of replica that was not among them
-is `COLD_START_ERROR`; with constants fitted on the operator's own points it is a fraction of it.
-So measure: this is for the first day only, and every figure made with it says so.
+is up to `COLD_START_ERROR`; the operator's own points are several times closer. So measure: this is
+for the first day only, and every figure made with it says so.
 """
-
-from collections.abc import Sequence
 
 import msgspec
 
-from quartermaster.capacity.fleet import GpuType, ModelShape, Point
-from quartermaster.capacity.throughput import context
-from quartermaster.kernel.errors import DataError
+from quartermaster.capacity.fleet import GpuType, ModelShape
 
 GPU_TYPES = {
     gpu.id: gpu
@@ -57,9 +53,10 @@ class StatedError(msgspec.Struct, frozen=True):
     decode: float
 
 
-COLD_START_ERROR = StatedError(prefill=0.48, decode=0.31)
-"""Each kind of replica of those measurements predicted from all others: prefill 10-48 %, decode
-3-31 %. `bench/capacity.py` measures it again and fails where it is larger."""
+COLD_START_ERROR = StatedError(prefill=0.48, decode=0.37)
+"""Each kind of replica of those measurements predicted from the others, and from another model
+alone: prefill 9-48 % (39 % where power is not capped), decode 2-36 %. `bench/capacity.py` measures
+it again and fails where it is larger."""
 
 
 class Roofline(msgspec.Struct, frozen=True):
@@ -104,63 +101,3 @@ class Roofline(msgspec.Struct, frozen=True):
         """All of it is: nothing was measured."""
         del tokens, batch, context_tokens
         return True
-
-
-def calibrated(observed: Sequence[tuple[Roofline, Point]]) -> Constants:
-    """The constants with the least squared relative error, none negative.
-
-    Args:
-        observed: measured points, each with the roofline of the replica it was measured on.
-
-    Raises:
-        DataError: fewer than three different points.
-    """
-    prefill_rows = [
-        (line.prefill_parts(point.prompt_tokens * point.batch), point.prefill_ms)
-        for line, point in observed
-    ]
-    decode_rows = [
-        (line.decode_parts(point.batch, context(point)), point.decode_ms)
-        for line, point in observed
-    ]
-    if len(set(decode_rows)) < 3 or len(set(prefill_rows)) < 2:
-        raise DataError("too few different points to fit a roofline", hint="measure three or more")
-    prefill = _least_squares([[x / y for x in xs] for xs, y in prefill_rows])
-    decode = _least_squares([[x / y for x in xs] for xs, y in decode_rows])
-    return Constants(*prefill, *decode)
-
-
-def _least_squares(rows: Sequence[Sequence[float]]) -> list[float]:
-    """Non-negative weights that bring every weighted row closest to one.
-
-    Unknowns that would be negative are dropped, the most negative first, and the rest fitted again.
-    """
-    active = list(range(len(rows[0])))
-    while True:
-        normal = [[sum(row[i] * row[j] for row in rows) for j in active] for i in active]
-        found = _solved(normal, [sum(row[i] for row in rows) for i in active])
-        if min(found) >= 0:
-            weights = dict(zip(active, found, strict=True))
-            return [weights.get(i, 0.0) for i in range(len(rows[0]))]
-        del active[found.index(min(found))]
-
-
-def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """Gaussian elimination with partial pivoting; two or three unknowns."""
-    size = len(right)
-    for column in range(size):
-        pivot = max(range(column, size), key=lambda row: abs(matrix[row][column]))
-        matrix[column], matrix[pivot] = matrix[pivot], matrix[column]
-        right[column], right[pivot] = right[pivot], right[column]
-        if not matrix[column][column]:
-            raise DataError("the points do not differ enough to fit a roofline")
-        for row in range(column + 1, size):
-            factor = matrix[row][column] / matrix[column][column]
-            right[row] -= factor * right[column]
-            for at in range(column, size):
-                matrix[row][at] -= factor * matrix[column][at]
-    found = [0.0] * size
-    for row in reversed(range(size)):
-        known = sum(matrix[row][at] * found[at] for at in range(row + 1, size))
-        found[row] = (right[row] - known) / matrix[row][row]
-    return found

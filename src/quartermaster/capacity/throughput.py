@@ -2,8 +2,8 @@
 
 *Prefill* is arithmetic, so its time follows the prompt tokens read together (prompt x batch).
 *Decode* is memory traffic, so a step's time follows batch and context. Both are monotone curves in
-log space; batch and context multiply. Beyond the measured range time grows in proportion to the
-work, which is the cautious side, and the answer is marked `extrapolated`.
+log space; batch and context multiply. Below the measured range time stays as it is; above it,
+prefill grows in proportion and decode as a straight line, and the answer is marked `extrapolated`.
 
 Assumes: points were measured on the same engine, model, GPU and tensor parallelism that serve.
 Guarantees: never falls with more tokens, a larger batch or a longer context.
@@ -122,9 +122,7 @@ def _decode(points: Sequence[Point]) -> tuple[Curve, Curve]:
     by_batch = by_context
     for _ in range(BACKFIT_ROUNDS):
         rest = [t - by_context.at(c) for t, c in zip(times, contexts, strict=True)]
-        by_batch = fit(list(zip(batches, rest, strict=True)), slope_after=_PROPORTIONAL)
+        by_batch = fit(list(zip(batches, rest, strict=True)))
         rest = [t - by_batch.at(b) for t, b in zip(times, batches, strict=True)]
         by_context = fit(list(zip(contexts, rest, strict=True)))
-    if by_context.slope_after > _PROPORTIONAL:
-        by_context = Curve(by_context.xs, by_context.ys, _PROPORTIONAL)
     return by_batch, by_context
