@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "claims": ("claims", "Check the claims of a scenario against each other."),
     "capacity": ("capacity", "What was built, who keeps it busy, what is stranded."),
     "payback": ("payback", "When the money is back, with a customer and without it."),
+    "departure": ("departure", "How likely a customer leaves, and every step to that figure."),
+    "statements": ("statements", "How good our own past probabilities were."),
     "model": ("model", "Fetch and check the embedded model."),
     "journal": ("journal", "Verify and export the hash-chained journal."),
     "config": ("config", "Show the settings and where each came from."),
