@@ -215,13 +215,27 @@ def test_a_smuggled_request_is_refused_and_the_connection_closed(
 
 def test_an_endless_upload_is_refused_while_it_streams_in(gateway: Gateway) -> None:
     with raw(gateway) as client:
-        client.send(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n"
-        )
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer %b\r\n"
+        client.send(head % client.key.encode() + b"transfer-encoding: chunked\r\n\r\n")
         for _ in range(50):
             client.send(b"3e8\r\n" + b" " * 1000 + b"\r\n")
         status, body = client.response()
         assert (status, code(body)) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize("expect", [b"", b"expect: 100-continue\r\n"])
+def test_a_strangers_body_is_not_collected(gateway: Gateway, expect: bytes) -> None:
+    with raw(gateway) as client:
+        head = (
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer qm-guess\r\n"
+        )
+        client.send(head + expect + b"content-length: 4000\r\n\r\n")
+        status, body = client.response()
+        assert (status, code(body)) == (401, "invalid_api_key")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.closed() == b""
+    gateway.stop()
+    assert gateway.status.refusals == {"invalid_api_key": 1}
 
 
 def test_a_head_without_end_is_refused(gateway: Gateway) -> None:

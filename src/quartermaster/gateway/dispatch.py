@@ -89,6 +89,17 @@ class Dispatcher:
             extra=extra,
         )
 
+    def refusal_of_head(self, authorization: bytes) -> RefusedError | None:
+        """Why a request whose body has not arrived is refused whatever the body says, or None."""
+        if self.index is None:
+            return None
+        now = self.relay.clock()
+        try:
+            admit.authenticate(self.index, authorization, self._pepper, now)
+        except RefusedError as refusal:
+            return refusal
+        return None
+
     def _chat(self, request: Request, client: ClientPort) -> Exchange:
         index = self.index
         if index is None:

@@ -67,7 +67,6 @@ class RequestParser:
     """
 
     __slots__ = (
-        "_authorization",
         "_body_bytes",
         "_body_bytes_max",
         "_chunked",
@@ -86,6 +85,7 @@ class RequestParser:
         "_seen_host",
         "_target",
         "_upgrade",
+        "authorization",
         "broken",
         "wants_continue",
     )
@@ -106,7 +106,7 @@ class RequestParser:
 
     def _clear(self) -> None:
         self._target = b""
-        self._authorization = b""
+        self.authorization = b""
         self._head_done = False
         self._seen_host = False
         self._quiet_bytes = 0
@@ -170,6 +170,12 @@ class RequestParser:
             self._ready = []
         return ready
 
+    def stop(self) -> None:
+        """Take nothing more; whatever arrives is dropped."""
+        self.broken = True
+        self.wants_continue = False
+        self._parts.clear()
+
     def _stop(self, refusal: RefusedError) -> None:
         self._refusal = refusal
         raise _StopParsingError
@@ -208,9 +214,9 @@ class RequestParser:
                 self._stop(refused("malformed_http", "The request has two Host headers."))
             self._seen_host = True
         elif code == _AUTHORIZATION:
-            if self._authorization:
+            if self.authorization:
                 self._stop(refused("malformed_http", "The request has two Authorization headers."))
-            self._authorization = value
+            self.authorization = value
         elif code == _LENGTH:
             self._check_length(value)
         elif code == _EXPECT:
@@ -270,7 +276,7 @@ class RequestParser:
             Request(
                 parser.get_method(),
                 self._target,
-                self._authorization,
+                self.authorization,
                 b"".join(parts),
                 parser.should_keep_alive(),
                 self._http_1_0,

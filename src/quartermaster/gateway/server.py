@@ -28,6 +28,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_backlog",
+        "_body_wanted",
         "_deadline_s",
         "_dispatcher",
         "_exchange",
@@ -57,6 +58,7 @@ class ClientConnection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._backlog: list[bytes] = []
         self._reading_paused = False
+        self._body_wanted = False
         self._lingering = False
         self._lingered_bytes = 0
         self._undrained_at_loss = False
@@ -112,17 +114,29 @@ class ClientConnection(asyncio.Protocol):
         parser = self._parser
         requests = parser.feed(data)
         if requests:
+            self._body_wanted = False
             if len(requests) == 1 and not self._queue:
                 self._answer(requests[0])
             else:
                 self._queue.extend(requests)
                 self._serve()
-        elif parser.wants_continue:
+        elif parser.in_body:
+            self._await_body()
+
+    def _await_body(self) -> None:
+        """The head is here and the body is not: a stranger's body is not collected."""
+        parser = self._parser
+        if not self._body_wanted:
+            refusal = self._dispatcher.refusal_of_head(parser.authorization)
+            if refusal is not None:
+                parser.stop()
+                self._answer(Request(refusal=refusal))
+                return
+            self._body_wanted = True
+        if parser.wants_continue:
             parser.wants_continue = False
             self._transport.write(heads.CONTINUE)
-            self._extend_deadline()
-        elif parser.in_body:
-            self._extend_deadline()
+        self._extend_deadline()
 
     def _serve(self) -> None:
         queue = self._queue
