@@ -1,0 +1,195 @@
+"""Counter-based random numbers: each is a pure function of seed and position, in any order.
+
+Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011):
+a counter of four 32-bit words and a key of two give four random words. There is no state to
+advance, so threads, batches and a later look at single scenarios all see the same numbers, and
+two worlds that differ in one contract can be compared draw by draw.
+
+Normals are made by Box and Muller (1958) from 32 bits of radius and 32 of angle, in float32:
+|z| is at most 6.8. Every function here compiles into its caller (numba, inlined), where the loop
+over scenarios becomes vector instructions. The file and its callers share a compiled cache; after
+editing this file, delete the caches of the callers (`__pycache__/*.nb?`).
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quartermaster.kernel.errors import UnavailableError, UsageError
+
+try:
+    from numba import njit
+except ImportError as error:
+    raise UnavailableError(
+        "simulation needs numba, which is not installed",
+        hint="pip install 'quartermaster-ai[risk]'",
+    ) from error
+
+FLAGS = {"contract", "nnan", "ninf", "nsz", "arcp"}
+"""What the compiler may assume: fused multiply-add and no NaN. Not `reassoc`, which would let the
+order of a sum depend on the vector width."""
+
+SEED_MAX = 2**64 - 1
+"""The key of Philox4x32 has two words of 32 bits."""
+
+Words = npt.NDArray[np.uint32]
+Floats = npt.NDArray[np.float32]
+
+# Multipliers and Weyl increments of Philox4x32 as published.
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
+_WORD = np.uint64(32)
+_UNIT = np.float32(2.0**-32)
+_HALF_UNIT = np.float32(2.0**-33)
+_QUARTER_UNIT = np.float32(2.0**-30)
+_SQRT_HALF_BITS = np.int32(0x3F3504F3)
+_MANTISSA = np.int32(0x007FFFFF)
+_EXPONENT = np.int32(23)
+_ROUNDER = np.float32(12_582_912.0)
+
+
+def key_of(seed: int) -> tuple[np.uint32, np.uint32]:
+    """The two words of the key.
+
+    Raises:
+        UsageError: negative, or above `SEED_MAX`.
+    """
+    if not 0 <= seed <= SEED_MAX:
+        raise UsageError(f"seed {seed} is not between 0 and {SEED_MAX}")
+    return np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32)
+
+
+@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+def _round(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+    p0 = _M0 * np.uint64(c0)
+    p1 = _M1 * np.uint64(c2)
+    return (
+        np.uint32(np.uint32(p1 >> _WORD) ^ c1 ^ k0),
+        np.uint32(p1),
+        np.uint32(np.uint32(p0 >> _WORD) ^ c3 ^ k1),
+        np.uint32(p0),
+    )
+
+
+@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+    """Four random words of one counter; ten rounds written out, so that loops over it vectorise."""
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    return _round(c0, c1, c2, c3, k0, k1)
+
+
+@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+def uniform(word: Any) -> Any:
+    """A float32 in (0, 1): the middle of the word's cell, so that its logarithm exists."""
+    return np.float32(word) * _UNIT + _HALF_UNIT
+
+
+@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+def log_fast(x: Any) -> Any:
+    """Natural logarithm of a positive float32, relative error below 2e-7 (Cephes `logf`)."""
+    bits = np.int32(np.float32(x).view(np.int32) - _SQRT_HALF_BITS)
+    power = np.float32(np.int32(bits >> _EXPONENT))
+    m = np.int32((bits & _MANTISSA) + _SQRT_HALF_BITS).view(np.float32) - np.float32(1.0)
+    p = np.float32(7.0376836292e-2)
+    p = p * m - np.float32(1.1514610310e-1)
+    p = p * m + np.float32(1.1676998740e-1)
+    p = p * m - np.float32(1.2420140846e-1)
+    p = p * m + np.float32(1.4249322787e-1)
+    p = p * m - np.float32(1.6668057665e-1)
+    p = p * m + np.float32(2.0000714765e-1)
+    p = p * m - np.float32(2.4999993993e-1)
+    p = p * m + np.float32(3.3333331174e-1)
+    return m - np.float32(0.5) * m * m + p * m * m * m + power * np.float32(0.69314718056)
+
+
+@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+def exp2_fast(x: Any) -> Any:
+    """2**x of a float32 between -126 and 127, relative error below 5e-6.
+
+    The sum with 1.5 * 2**23 leaves the nearest whole number in the low bits of its own pattern;
+    the rest goes through a polynomial, and the whole number into the exponent.
+    """
+    shifted = np.float32(x + _ROUNDER)
+    f = x - (shifted - _ROUNDER)
+    # 2**f on [-0.5, 0.5] through five Chebyshev nodes: relative error 3.5e-6.
+    p = np.float32(9.66636997e-3)
+    p = p * f + np.float32(5.592198e-2)
+    p = p * f + np.float32(2.4022349e-1)
+    p = p * f + np.float32(6.9312105e-1)
+    p = np.float32(p * f + np.float32(1.0))
+    power = np.int32(shifted.view(np.int32) << _EXPONENT)
+    return np.int32(p.view(np.int32) + power).view(np.float32)
+
+
+@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+def normal_pair(word: Any, other: Any) -> Any:
+    """Two independent standard normals from two words, by Box and Muller."""
+    radius = np.sqrt(np.float32(-2.0) * log_fast(uniform(word)))
+    # Two bits choose the quadrant, thirty the angle from -pi/4 to pi/4 within it.
+    angle = (
+        np.float32(np.int32(other & np.uint32(0x3FFFFFFF))) * _QUARTER_UNIT - np.float32(0.5)
+    ) * np.float32(1.57079632679)
+    square = angle * angle
+    sine = angle * (
+        np.float32(1.0)
+        + square
+        * (
+            np.float32(-1.6666654611e-1)
+            + square * (np.float32(8.3321608736e-3) - square * np.float32(1.9515295891e-4))
+        )
+    )
+    cosine = (
+        np.float32(1.0)
+        - np.float32(0.5) * square
+        + square
+        * square
+        * (
+            np.float32(4.166664568298827e-2)
+            + square * (np.float32(-1.388731625493765e-3) + square * np.float32(2.443315711809e-5))
+        )
+    )
+    turned = (other & np.uint32(0x40000000)) != 0
+    first = sine if turned else cosine
+    second = cosine if turned else sine
+    negative = (other & np.uint32(0x80000000)) != 0
+    radius = -radius if negative else radius
+    return radius * first, radius * second
+
+
+@njit(nogil=True, cache=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+def fill_words(counters: Words, key0: Any, key1: Any, out: Words) -> None:
+    """Philox over rows of counters (n, 4) into (n, 4): for tests against published vectors."""
+    for row in range(counters.shape[0]):
+        a, b, c, d = philox(
+            counters[row, 0], counters[row, 1], counters[row, 2], counters[row, 3], key0, key1
+        )
+        out[row, 0], out[row, 1], out[row, 2], out[row, 3] = a, b, c, d
+
+
+@njit(nogil=True, cache=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+def fill_normals(positions: Words, stream: Any, key0: Any, key1: Any, out: Floats) -> None:
+    """Four normals for each position of one stream, into (4, n): the bare generator."""
+    for at in range(positions.shape[0]):
+        a, b, c, d = philox(
+            positions[at], np.uint32(stream), np.uint32(0), np.uint32(0), key0, key1
+        )
+        out[0, at], out[1, at] = normal_pair(a, b)
+        out[2, at], out[3, at] = normal_pair(c, d)
