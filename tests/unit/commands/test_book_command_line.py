@@ -164,3 +164,29 @@ def test_mistakes_are_one_sentence_and_an_exit_code(
     assert message in ran.err
     assert ran.out == ""
     assert "Traceback" not in ran.err
+
+
+def test_a_deployment_reaches_the_snapshot_and_is_listed(
+    signed: Quartermaster, tmp_path: Path
+) -> None:
+    ran = signed(
+        *("deployment", "set", "vllm-1", "--model", "toy", "--url", "http://10.0.0.5:8000/v1"),
+        *("--upstream-model", "meta/toy", "--secret-file", "secrets/vllm"),
+    )
+    assert (ran.code, ran.out) == (0, "")
+    (deployment,) = snapshot(tmp_path).deployments
+    assert (deployment.model, deployment.upstream_model) == ("toy", "meta/toy")
+    assert deployment.secret_file == "secrets/vllm"
+    (listed,) = signed("deployment", "list", "--json").json
+    assert (listed["name"], listed["url"]) == ("vllm-1", "http://10.0.0.5:8000/v1")
+    assert signed("deployment", "list").out.startswith("vllm-1  toy  http://10.0.0.5:8000/v1")
+
+
+def test_a_bad_deployment_names_field_and_remedy(signed: Quartermaster) -> None:
+    ran = signed("deployment", "set", "d", "--model", "toy", "--url", "10.0.0.5:8000")
+    assert (ran.code, ran.out) == (2, "")
+    assert "is not an HTTP address" in ran.err
+    assert "http://127.0.0.1:8472/v1" in ran.err
+    ran = signed("deployment", "set", "d", "--model", "toy", "--url", "http://h/v1", "--axis", "x")
+    assert (ran.code, ran.out) == (2, "")
+    assert "'x' is not one of 'input'" in ran.err
