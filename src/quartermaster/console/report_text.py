@@ -1,13 +1,10 @@
 """The exposure report as plain text for a terminal or a mail."""
 
-from collections.abc import Sequence
-
 from quartermaster.console.format import Lang
 from quartermaster.console.report_view import ReportView, view_of
 from quartermaster.console.report_words import catalogue
+from quartermaster.console.text_columns import columns
 from quartermaster.exposure.report import Report
-
-_GAP = "  "
 
 
 def text(report: Report, lang: Lang, *, rows_max: int) -> str:
@@ -39,26 +36,10 @@ def _shares(view: ReportView, lang: Lang) -> list[str]:
         (row.rank, row.share, row.amount, _name(row.group, row.members, row.mark))
         for row in (*view.rows, view.total)
     ]
-    table = _columns([head, *lines], right=(True, True, True, False))
+    table = columns([head, *lines], right=(True, True, True, False))
     return [*table, words("shares.footing", denominator=view.denominator)]
 
 
 def _name(group: str, members: str, mark: str) -> str:
     name = f"{group} ({members})" if members else group
     return f"{name} [{mark}]" if mark else name
-
-
-def _columns(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(right))]
-    return [
-        _GAP.join(
-            _pad(cell, width, to_right=to_right)
-            for cell, width, to_right in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _pad(cell: str, width: int, *, to_right: bool) -> str:
-    blanks = " " * (width - len(cell))
-    return blanks + cell if to_right else cell + blanks

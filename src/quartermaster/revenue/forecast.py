@@ -8,13 +8,13 @@ total is exactly the sum of its parts.
 "Without X" is the day X has gone, all at once, with nothing sold in its place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from quartermaster.kernel.errors import NotFoundError, UsageError
 from quartermaster.revenue.judged import Fan, Judge
-from quartermaster.revenue.origins import Origins
+from quartermaster.revenue.origins import Origins, Window
 from quartermaster.stats.forecast import ORIGIN_MIN
 
 LEVEL = 0.8
@@ -26,6 +26,7 @@ TOP = 10
 TOP_MAX = 100
 """Each costs a pass over its months; beyond a hundred the pooled tail says as much."""
 MONTHS_A_YEAR = 12
+OTHERS = "all others"
 METHOD = "median of damped trend, theta and naive; reconciled by minimum trace with a diagonal"
 
 
@@ -54,7 +55,6 @@ def forecast(
     season: int = MONTHS_A_YEAR,
     level: float = LEVEL,
     seed: int = 0,
-    others: str = "all others",
 ) -> Forecast:
     """Forecast the book.
 
@@ -66,7 +66,6 @@ def forecast(
         season: periods of a season: 12 for months, 7 for days.
         level: of the intervals.
         seed: of the bootstrap around the measured coverage.
-        others: what the pooled tail is called.
 
     Raises:
         NotFoundError: the customer to leave out is not there.
@@ -77,9 +76,6 @@ def forecast(
     windows = [origins.window(origin) for origin in range(ORIGIN_MIN, origins.length)]
     today = origins.window(origins.length)
     judge = Judge(steps=steps, season=season, miss=1 - level, seed=seed)
-    keys: list[str | frozenset[str]] = list(today.names)
-    if today.has_others:
-        keys.append(frozenset(today.names))
     return Forecast(
         level=level,
         steps=steps,
@@ -88,11 +84,17 @@ def forecast(
         without=judge.fan(without, today.path(without), origins.past_sum(windows, without))
         if without
         else None,
-        parts=tuple(
-            judge.fan(key if isinstance(key, str) else others, path, origins.past_part(key))
-            for key, path in zip(keys, today.parts, strict=True)
-        ),
+        parts=tuple(_parts(origins, today, judge)),
     )
+
+
+def _parts(origins: Origins, today: Window, judge: Judge) -> Iterator[Fan]:
+    for name, path in zip(today.names, today.parts, strict=False):
+        yield judge.fan(name, path, origins.past_part(name))
+    if today.others:
+        past = origins.past_part(frozenset(today.names))
+        fan = judge.fan(OTHERS, today.parts[-1], past)
+        yield msgspec.structs.replace(fan, pooled=today.others)
 
 
 def _check(

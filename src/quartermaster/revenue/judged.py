@@ -51,6 +51,8 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
     """Its interval is measured on sums, not added up from steps."""
     coverage: Coverage | None
     """Of the intervals of single steps; None while too few windows lie behind."""
+    pooled: int = 0
+    """Customers in it, where it is the pooled tail."""
 
 
 class Judge(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,8 @@ class Window(NamedTuple):
 
     origin: int
     names: tuple[str, ...]
-    has_others: bool
+    others: int
+    """Customers that are pooled."""
     parts: list[list[int]]
     """One path a named customer in the order of `names`, then the others where there are any."""
 
@@ -74,8 +75,8 @@ class Origins:
         """The forecast made at one origin."""
         names = self.chosen(origin)
         keys: list[frozenset[str] | str] = list(names)
-        has_others = len(names) < len(self._series)
-        if has_others:
+        others = len(self._series) - len(names)
+        if others:
             keys.append(frozenset(names))
         bases = [self._path(key, origin) for key in keys]
         total = self._path("", origin)
@@ -88,7 +89,7 @@ class Origins:
             )
             for key, part, value in zip(keys, parts, moved, strict=True):
                 part.append(max(round(value), 0) if self._never_negative(key) else round(value))
-        return Window(origin, names, has_others, parts)
+        return Window(origin, names, others, parts)
 
     def past_sum(self, windows: Sequence[Window], without: str = "") -> Past:
         """Reconciled sums of past windows against what came, with or without one customer."""

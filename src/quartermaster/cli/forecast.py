@@ -1,0 +1,144 @@
+"""`quartermaster forecast FILE`: revenue ahead, with and without one customer."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from quartermaster.console.figures import standalone
+from quartermaster.console.forecast_text import figure, text
+from quartermaster.console.format import LANGS, Lang
+from quartermaster.exposure.csv_rows import CSV_BYTES_MAX, read_bytes, read_csv
+from quartermaster.exposure.months import month_number, month_text
+from quartermaster.exposure.rows import RevenueRow, data_sha256
+from quartermaster.exposure.scenario import read_scenario
+from quartermaster.kernel.errors import DataError, NotFoundError, UsageError
+from quartermaster.revenue.book import Book, forecast_document
+from quartermaster.revenue.forecast import LEVEL, STEPS_MAX, TOP, TOP_MAX, forecast
+from quartermaster.sim.book import reference_scenario, sample_book
+
+SCENARIO_SUFFIX = ".toml"
+MONTHS = 12
+
+
+def read_rows(
+    path: Path, *, decimal_comma: bool = False, ignore_columns: Sequence[str] = ()
+) -> tuple[RevenueRow, ...]:
+    """Monthly rows of a CSV, or of the sample book for the reference scenario.
+
+    Raises:
+        DataError: the file cannot be read as a whole, or is a scenario without a history.
+    """
+    if path.suffix.casefold() != SCENARIO_SUFFIX:
+        data = read_bytes(path, CSV_BYTES_MAX)
+        return read_csv(data, path.name, decimal_comma=decimal_comma, ignore_columns=ignore_columns)
+    scenario, _ = read_scenario(path)
+    if scenario.book != reference_scenario().book or scenario.claims != reference_scenario().claims:
+        raise DataError(
+            f"{path.name} states one month, and a forecast needs many",
+            hint="pass a CSV of revenue by customer and month",
+        )
+    return sample_book(scenario.seed)
+
+
+def book_of(rows: Sequence[RevenueRow], *, name: str, steps: int, as_of: str | None = None) -> Book:
+    """Rows as gapless series by customer group; a month without a row is zero.
+
+    Raises:
+        UsageError: no month up to `as_of`.
+    """
+    last = month_number(as_of) if as_of else max(month_number(row.month) for row in rows)
+    kept = [row for row in rows if month_number(row.month) <= last]
+    if not kept:
+        raise UsageError(f"there is no month up to {as_of}")
+    first = min(month_number(row.month) for row in kept)
+    last = min(last, max(month_number(row.month) for row in kept))
+    series: dict[str, list[int]] = defaultdict(lambda: [0] * (last - first + 1))
+    for row in kept:
+        series[row.group][month_number(row.month) - first] += row.minor
+    return Book(
+        series=dict(series),
+        months=tuple(month_text(number) for number in range(first, last + 1)),
+        ahead=tuple(month_text(last + step) for step in range(1, steps + 1)),
+        currency=kept[0].currency,
+        name=name,
+        sha256=data_sha256(kept),
+        sample=any(row.sample for row in kept),
+    )
+
+
+def group_of(rows: Sequence[RevenueRow], customer: str) -> str:
+    """The name to leave out: a group under common control leaves together.
+
+    Raises:
+        NotFoundError: it is one entity of a group.
+    """
+    for row in rows:
+        if row.customer == customer and row.group != customer:
+            raise NotFoundError(
+                f"{customer!r} is under the control of {row.group!r}",
+                hint=f"entities of a group leave together: --customer-without {row.group!r}",
+            )
+    return customer
+
+
+@click.command("forecast")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--customer-without", default="", help="Show the forecast without this one, too.")
+@click.option(
+    "--months", type=click.IntRange(1, STEPS_MAX), default=MONTHS, help="Months ahead; 12."
+)
+@click.option(
+    "--top", type=click.IntRange(1, TOP_MAX), default=TOP, help="Customers forecast alone; 10."
+)
+@click.option(
+    "--level",
+    type=click.FloatRange(0.5, 0.95),
+    default=LEVEL,
+    help="Of the intervals; 0.8 is missed once in five times.",
+)
+@click.option("--as-of", metavar="YYYY-MM", help="Last month known; the file's last by default.")
+@click.option("--decimal-comma", is_flag=True, help="CSV: amounts are written 1234,56.")
+@click.option("--ignore-column", multiple=True, help="CSV: leave a column out; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Write the fan chart.")
+@click.option("--lang", type=click.Choice(LANGS), default="en", help="Language of the words.")
+def command(
+    file: Path,
+    *,
+    customer_without: str,
+    months: int,
+    top: int,
+    level: float,
+    as_of: str | None,
+    decimal_comma: bool,
+    ignore_column: tuple[str, ...],
+    as_json: bool,
+    svg: Path | None,
+    lang: Lang,
+) -> None:
+    """Forecast the revenue in FILE by customer and in all, with intervals that were checked.
+
+    FILE is a CSV with the columns customer, month, revenue, currency and, where there are any,
+    group and product; or the reference scenario, whose sample book is forecast.
+    """
+    rows = read_rows(file, decimal_comma=decimal_comma, ignore_columns=ignore_column)
+    book = book_of(rows, name=file.name, steps=months, as_of=as_of)
+    without = group_of(rows, customer_without)
+    found = forecast(book.series, steps=months, without=without, top=top, level=level)
+    if svg is not None:
+        _write(svg, standalone(figure(book, found, lang)))
+    if as_json:
+        click.echo(json.dumps(forecast_document(book, found), indent=2, ensure_ascii=False))
+    else:
+        click.echo(text(book, found, lang))
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    click.echo(f"wrote {path}", err=True)
