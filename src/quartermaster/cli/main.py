@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bill": ("bill", "Rate a cut and draft an invoice."),
     "exposure": ("exposure", "How much hangs on one customer."),
     "forecast": ("forecast", "Revenue ahead, with and without one customer."),
+    "guidance": ("guidance", "Score what was promised, suggest what to promise."),
     "claims": ("claims", "Check the claims of a scenario against each other."),
     "capacity": ("capacity", "What was built, who keeps it busy, what is stranded."),
     "payback": ("payback", "When the money is back, with a customer and without it."),

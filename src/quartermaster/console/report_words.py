@@ -11,7 +11,7 @@ from typing import Literal
 from quartermaster.console.format import Lang
 from quartermaster.console.language import Words, flattened
 
-Catalogue = Literal["claims", "forecast", "report"]
+Catalogue = Literal["claims", "forecast", "guidance", "report"]
 
 
 @lru_cache

@@ -4,6 +4,9 @@ Circular block bootstrap (Politis and Romano, 1992): blocks of neighbours are dr
 replacement, so that what holds neighbours together is kept.
 
 Assumes: a stationary sequence whose dependence dies out within a few blocks.
+Where every window agrees, resampling says nothing: the interval is then the exact binomial one of
+as many windows as there are blocks (Clopper and Pearson, 1934).
+
 Guarantee: asymptotic only. A test shows by simulation what it covers at the sizes met here, and
 that blocks of one, which ignore the dependence, cover less.
 """
@@ -72,6 +75,11 @@ def block_rate(
     tail = (1 - level) / 2
     low = rates[int(tail * draws)]
     high = rates[min(draws - 1, int((1 - tail) * draws))]
+    reach = tail ** (1 / -(-n // length))
+    if hits == count:
+        low = min(low, reach)
+    elif hits == 0:
+        high = max(high, 1 - reach)
     return Rate(hits, count, low, high, length, seed)
 
 
