@@ -174,6 +174,8 @@ def parse_fleet(data: bytes, name: str) -> Fleet:
         bad.append(f"currency: {error.message} ({error.hint})")
     if not bad:
         bad += _problems(pools, gpus, models)
+        both = set(pool_models(pools)).intersection(head.elsewhere if head else ())
+        bad += [f"elsewhere: {model!r} is served by a pool" for model in sorted(both)]
     if bad or head is None:
         count = "1 problem" if len(bad) == 1 else f"{len(bad)} problems"
         listed = "".join(f"\n  {line}" for line in bad)

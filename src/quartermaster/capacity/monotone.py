@@ -80,7 +80,7 @@ def _end_slope(xs: Sequence[float], ys: Sequence[float]) -> float:
         return 0.0
     rise = 1 - exp(ys[below[-1]] - ys[-1])
     run = 1 - exp(xs[below[-1]] - xs[-1])
-    return min(rise / run, 1.0)
+    return min(rise / run, 1.0) if run > 0 else 1.0
 
 
 def contradicting(points: Sequence[tuple[float, float]], tolerance: float) -> set[float]:

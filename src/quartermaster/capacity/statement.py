@@ -14,7 +14,7 @@ import msgspec
 from quartermaster.capacity.account import PoolAccount, Totals, account, priced, summed
 from quartermaster.capacity.cost import PoolCost, decimal, hourly_rates, pool_cost
 from quartermaster.capacity.demand import HourTokens
-from quartermaster.capacity.fleet import Fleet, Pool
+from quartermaster.capacity.fleet import Fleet, Pool, pool_models
 from quartermaster.capacity.placement import Rated, placed, rated_pools
 from quartermaster.kernel.clock import US_PER_HOUR
 from quartermaster.kernel.errors import DataError, IntegrityError
@@ -230,8 +230,9 @@ def _customers(
     found: Statement, rows: Sequence[HourTokens], revenue: Mapping[str, int] | None
 ) -> tuple[CustomerLine, ...]:
     tokens: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    served = pool_models(found.fleet.pools)
     for row in rows:
-        if row.model not in found.fleet.elsewhere:
+        if row.model in served:
             tokens[row.customer][0] += row.prefill_tokens
             tokens[row.customer][1] += row.decode_tokens
     paid = revenue or {}

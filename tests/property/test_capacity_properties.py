@@ -1,0 +1,158 @@
+"""Capacity is conserved: whatever the fleet and the demand, no cent and no GPU-second is lost."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quartermaster.capacity.cost import GPU_US_PER_GPU_HOUR
+from quartermaster.capacity.demand import HourTokens, without
+from quartermaster.capacity.fleet import Fleet, Point, Pool, Reservation
+from quartermaster.capacity.monotone import fit
+from quartermaster.capacity.statement import state, window, without_reservations
+from quartermaster.capacity.throughput import Key, tables
+from quartermaster.kernel.clock import US_PER_HOUR
+
+CUSTOMERS = ("a", "b", "c")
+MODELS = ("m", "n")
+
+times = st.floats(0.01, 1e5)
+points = st.lists(
+    st.builds(
+        Point,
+        model=st.sampled_from(MODELS),
+        gpu=st.just("g"),
+        tensor_parallel=st.just(2),
+        prompt_tokens=st.integers(1, 10_000),
+        output_tokens=st.integers(0, 10_000),
+        batch=st.integers(1, 256),
+        prefill_ms=times,
+        decode_ms=times,
+    ),
+    max_size=12,
+)
+MEASURED_ONCE = tuple(
+    Point(
+        model=model,
+        gpu="g",
+        tensor_parallel=2,
+        prompt_tokens=500,
+        batch=8,
+        prefill_ms=90,
+        decode_ms=40,
+    )
+    for model in MODELS
+)
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> Fleet:
+    pools = []
+    for place in range(draw(st.integers(1, 4))):
+        replicas = draw(st.integers(1, 40))
+        model = MODELS[place % 2] if place < 2 else draw(st.sampled_from(MODELS))
+        reserved = draw(st.lists(st.sampled_from(CUSTOMERS), max_size=3, unique=True))
+        free = 2 * replicas
+        reservations = []
+        for customer in reserved:
+            gpus = draw(st.integers(0, free))
+            free -= gpus
+            if gpus:
+                reservations.append(Reservation(customer=customer, gpus=gpus))
+        owned = draw(st.booleans())
+        pools.append(
+            Pool(
+                id=f"p{place}",
+                gpu="g",
+                model=model,
+                gpus=2 * replicas,
+                tensor_parallel=2,
+                batch=draw(st.integers(1, 128)),
+                prompt_tokens=draw(st.integers(1, 5_000)),
+                output_tokens=draw(st.integers(1, 5_000)),
+                headroom_percent=draw(st.integers(0, 60)),
+                capex_per_gpu=str(draw(st.decimals(0, 50_000, places=3))) if owned else "",
+                depreciation_months=draw(st.integers(1, 60)) if owned else 0,
+                lease_per_gpu_hour="" if owned else str(draw(st.decimals(0, 9, places=4))),
+                power_kw_per_gpu=str(draw(st.decimals(0, 2, places=2))),
+                power_price_per_kwh=str(draw(st.decimals(0, 1, places=4))),
+                reservations=tuple(reservations),
+            )
+        )
+    return Fleet(
+        name="f",
+        currency=draw(st.sampled_from(("USD", "JPY", "KWD"))),
+        pools=tuple(pools),
+        points=(*MEASURED_ONCE, *draw(points)),
+        elsewhere=tuple({*MODELS} - {pool.model for pool in pools}),
+    )
+
+
+demands = st.lists(
+    st.builds(
+        HourTokens,
+        hour=st.integers(0, 12).map(lambda hour: hour * US_PER_HOUR),
+        customer=st.sampled_from(CUSTOMERS),
+        model=st.sampled_from(MODELS),
+        prefill_tokens=st.integers(0, 10**10),
+        decode_tokens=st.integers(0, 10**9),
+        requests=st.integers(0, 10**6),
+        cached_tokens=st.integers(0, 10**9),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(fleets(), demands, st.integers(0, 100))
+def test_customers_and_idle_and_stranded_are_the_cost_to_the_cent(
+    fleet: Fleet, rows: list[HourTokens], backfill: int
+) -> None:
+    span = window(rows)
+    before = state(fleet, rows, span=span)
+    after = state(without_reservations(fleet, ["a"]), without(rows, ["a"], backfill), span=span)
+    for found in (before, after):
+        customers = sum(line.cost_minor for line in found.customers)
+        idle = found.money.idle + sum(line.reserved_idle_minor for line in found.customers)
+        assert customers + idle + found.money.stranded == found.cost_minor
+        whole = sum(pool.gpus for pool in fleet.pools) * GPU_US_PER_GPU_HOUR * found.hours
+        assert found.time.whole == found.gpu_us == whole
+        assert found.cost_minor == sum(line.cost.minor for line in found.pools)
+        for line in found.pools:
+            assert line.money.whole == line.cost.minor
+            for hour in line.account.hours.values():
+                parts = [*hour.busy.values(), *hour.reserved_idle.values(), hour.idle]
+                assert min([*parts, hour.stranded]) >= 0
+                all_us = line.account.pool.gpus * GPU_US_PER_GPU_HOUR
+                assert sum(parts) + hour.stranded == all_us
+    assert after.cost_minor == before.cost_minor
+
+
+@given(fleets(), demands)
+def test_who_leaves_strands_capacity_and_frees_none(fleet: Fleet, rows: list[HourTokens]) -> None:
+    span = window(rows)
+    before = state(fleet, rows, span=span)
+    after = state(without_reservations(fleet, ["a"]), without(rows, ["a"]), span=span)
+    for earlier, later in zip(before.pools, after.pools, strict=True):
+        assert later.account.needed_gpus <= earlier.account.needed_gpus
+        assert later.hours.stranded >= earlier.hours.stranded
+    assert "a" not in after.time.busy
+
+
+@given(points, st.data())
+def test_more_work_never_takes_less_time(measured: list[Point], data: st.DataObject) -> None:
+    table = tables([*measured, MEASURED_ONCE[0]])[Key("m", "g", 2)]
+    sizes = st.floats(1, 1e7)
+    small, large = sorted((data.draw(sizes), data.draw(sizes)))
+    other = data.draw(sizes)
+    slack = 1 + 1e-9
+    assert table.prefill_ms(small) <= table.prefill_ms(large) * slack
+    assert table.decode_ms(small, other) <= table.decode_ms(large, other) * slack
+    assert table.decode_ms(other, small) <= table.decode_ms(other, large) * slack
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=30))
+def test_a_fitted_curve_rises_and_keeps_the_mean(pairs: list[tuple[float, float]]) -> None:
+    curve = fit(pairs)
+    assert list(curve.ys) == sorted(curve.ys)
+    assert 0 <= curve.slope_after <= 1
+    low, high = min(y for _, y in pairs), max(y for _, y in pairs)
+    assert all(low - 1e-9 <= y <= high + 1e-9 for y in curve.ys)
