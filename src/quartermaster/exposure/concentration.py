@@ -3,9 +3,10 @@
 Amounts are integer minor units and not negative. Sources: Hirschman 1964 (HHI); Adelman 1969
 (effective number); the vectors of R's `ineq` and of PyPI's `concentrationMetrics` in the tests.
 The raw index is the headline; the normalised one has its own name, because libraries that
-normalise by default print 529 where a regulator reads 652.
+normalise by default print 529 where a regulator reads 652. Theil 1967 (entropy index).
 """
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -21,6 +22,11 @@ REPORTABLE_SHARE = Fraction(1, 10)
 entity: of any other denominator the line is a habit, not a disclosure rule."""
 
 
+RATIO_COUNTS = (1, 2, 4, 8, 20)
+"""The n of CR-n: 4 and 8 are what competition authorities print, 1 and 2 what a contract decides,
+20 what supervisors of banks ask for as the largest exposures."""
+
+
 class Concentration(msgspec.Struct, frozen=True):
     """Indices of one denominator; `hhi` is a fraction of one."""
 
@@ -34,6 +40,9 @@ class Concentration(msgspec.Struct, frozen=True):
     cr1: float
     cr4: float
     gini: float
+    theil: float
+    ratios: tuple[tuple[int, float], ...]
+    """(n, CR-n) for every n of `RATIO_COUNTS` that is smaller than the count."""
 
 
 def total_of(amounts: Sequence[int]) -> int:
@@ -74,6 +83,16 @@ def gini(amounts: Sequence[int]) -> Fraction:
     total, count = total_of(amounts), len(amounts)
     weighted = sum(rank * amount for rank, amount in enumerate(sorted(amounts), start=1))
     return Fraction(2 * weighted, count * total) - Fraction(count + 1, count)
+
+
+def theil(amounts: Sequence[int]) -> float:
+    """Theil's T, the mean of x/m ln(x/m): 0 when all are equal, ln n when one has everything.
+
+    An amount of zero counts as the limit 0. Logarithms are floats: exact to about 1e-15.
+    """
+    total, count = total_of(amounts), len(amounts)
+    relative = (float(Fraction(amount * count, total)) for amount in amounts if amount)
+    return max(0.0, math.fsum(ratio * math.log(ratio) for ratio in relative) / count)
 
 
 def lorenz(amounts: Sequence[int]) -> list[tuple[float, float]]:
@@ -129,4 +148,10 @@ def concentration(amounts: Sequence[int]) -> Concentration:
         cr1=float(concentration_ratio(amounts, 1)),
         cr4=float(concentration_ratio(amounts, 4)),
         gini=float(gini(amounts)),
+        theil=theil(amounts),
+        ratios=tuple(
+            (largest, float(concentration_ratio(amounts, largest)))
+            for largest in RATIO_COUNTS
+            if largest < len(amounts)
+        ),
     )

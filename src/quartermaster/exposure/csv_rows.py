@@ -25,9 +25,10 @@ NAME_CHARS_MAX = 200
 """Longer than any registered company name; keeps tables and reports drawable."""
 
 REQUIRED = ("customer", "month", "revenue", "currency")
-OPTIONAL = ("group", "product")
+OPTIONAL = ("group", "product", "region", "contract_end")
 DELIMITERS = (",", ";", "\t", "|")
 
+_DAY = re.compile(r"([0-9]{4}-[0-9]{2})-(?:0[1-9]|[12][0-9]|3[01])", re.ASCII)
 # 15 digits before the point are under 10**18 minor units in every currency.
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
 _AMOUNT_COMMA = re.compile(r"[+-]?[0-9]{1,15}(,[0-9]{1,6})?", re.ASCII)
@@ -38,6 +39,10 @@ class BadRow(NamedTuple):
 
     line: int
     reason: str
+
+
+Key = tuple[str, str, str, str, str]
+"""What tells the rows of a month apart: customer, product, region, contract end, month."""
 
 
 class Layout(NamedTuple):
@@ -99,39 +104,40 @@ def read_csv(
         DataError: names the file and each bad line with its reason.
     """
     text = decode_text(data, name)
-    reader = _records(text, name)
+    reader = records(text, name)
     header = next(reader, None)
     if header is None:
         raise DataError(f"{name} is empty", hint=f"it needs the columns {', '.join(REQUIRED)}")
     layout = _layout(header, name, ignore_columns)
     rows: list[RevenueRow] = []
     bad: list[BadRow] = []
-    seen: dict[tuple[str, str, str], int] = {}
+    seen: dict[Key, int] = {}
     group_at: dict[str, tuple[str, int]] = {}
     for line, record in reader:
         if len(rows) + len(bad) >= CSV_ROWS_MAX:
             raise DataError(f"{name} has more than {CSV_ROWS_MAX} rows")
         try:
-            row = _row(record, layout, decimal_comma=decimal_comma)
+            row = _row(record, layout, line, decimal_comma=decimal_comma)
             _check_against(row, line, rows[0] if rows else None, seen, group_at)
         except UsageError as error:
             bad.append(BadRow(line, error.message + (f"; {error.hint}" if error.hint else "")))
         else:
             rows.append(row)
     if bad:
-        raise DataError(_bad_rows(name, bad), hint="correct these lines; nothing was read")
+        raise DataError(bad_rows(name, bad), hint="correct these lines; nothing was read")
     if not rows:
         raise DataError(f"{name} has a header and no rows")
     return tuple(rows)
 
 
-def _bad_rows(name: str, bad: Sequence[BadRow]) -> str:
+def bad_rows(name: str, bad: Sequence[BadRow]) -> str:
+    """Every bad row of a file with its line and reason."""
     count = "1 row" if len(bad) == 1 else f"{len(bad)} rows"
     lines = "".join(f"\n  line {row.line}: {row.reason}" for row in bad)
     return f"{name}: {count} cannot be used{lines}"
 
 
-def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+def records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """First line and fields of each record that is not blank, the header first."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
@@ -151,7 +157,7 @@ def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
 
 def _layout(header: tuple[int, Sequence[str]], name: str, ignore_columns: Sequence[str]) -> Layout:
     line, fields = header
-    names = [_clean(field).casefold() for field in fields]
+    names = [cleaned(field).casefold() for field in fields]
     ignored = {column.strip().casefold() for column in ignore_columns}
     where = f"{name}, line {line}"
     for required in REQUIRED:
@@ -174,7 +180,7 @@ def _layout(header: tuple[int, Sequence[str]], name: str, ignore_columns: Sequen
     return Layout(columns, len(names))
 
 
-def _row(record: Sequence[str], layout: Layout, *, decimal_comma: bool) -> RevenueRow:
+def _row(record: Sequence[str], layout: Layout, line: int, *, decimal_comma: bool) -> RevenueRow:
     """One record as a row.
 
     Raises:
@@ -182,25 +188,41 @@ def _row(record: Sequence[str], layout: Layout, *, decimal_comma: bool) -> Reven
     """
     if len(record) != layout.width:
         raise UsageError(f"{len(record)} fields where the header has {layout.width}")
-    fields = {column: _clean(record[at]) for column, at in layout.columns.items()}
-    customer = _name(fields["customer"], "customer")
+    fields = {column: cleaned(record[at]) for column, at in layout.columns.items()}
+    customer = party_name(fields["customer"], "customer")
     currency = fields["currency"]
     month_number(fields["month"])
     return RevenueRow(
         customer=customer,
-        group=_name(fields["group"], "group") if fields.get("group") else customer,
+        group=party_name(fields["group"], "group") if fields.get("group") else customer,
         month=fields["month"],
-        minor=_minor(fields["revenue"], currency, decimal_comma=decimal_comma),
+        minor=minor_units(fields["revenue"], currency, decimal_comma=decimal_comma),
         currency=currency,
-        product=_name(fields["product"], "product") if fields.get("product") else "",
+        product=_stated(fields, "product"),
+        region=_stated(fields, "region"),
+        contract_end=_month_of_end(fields.get("contract_end", "")),
+        line=line,
     )
+
+
+def _stated(fields: dict[str, str], column: str) -> str:
+    return party_name(fields[column], column) if fields.get(column) else ""
+
+
+def _month_of_end(text: str) -> str:
+    """The month a contract ends in; an export may give the day."""
+    if not text:
+        return ""
+    day = _DAY.fullmatch(text)
+    month_number(day[1] if day else text)
+    return day[1] if day else text
 
 
 def _check_against(
     row: RevenueRow,
     line: int,
     first: RevenueRow | None,
-    seen: dict[tuple[str, str, str], int],
+    seen: dict[Key, int],
     group_at: dict[str, tuple[str, int]],
 ) -> None:
     """What only the rows before can tell.
@@ -216,9 +238,11 @@ def _check_against(
     group, group_line = group_at.setdefault(row.customer, (row.group, line))
     if group != row.group:
         raise UsageError(
-            f"{row.customer!r} is in group {row.group!r} here and in {group!r} at line {group_line}"
+            f"{row.customer!r} is in group {row.group!r} here and in {group!r} at line"
+            f" {group_line}",
+            hint="say who controlled whom from when to when in a file for --control",
         )
-    key = (row.customer, row.product, row.month)
+    key = (row.customer, row.product, row.region, row.contract_end, row.month)
     before = seen.setdefault(key, line)
     if before != line:
         raise UsageError(
@@ -227,11 +251,17 @@ def _check_against(
         )
 
 
-def _clean(field: str) -> str:
+def cleaned(field: str) -> str:
+    """One spelling of the same text: composed characters, no blanks around it."""
     return unicodedata.normalize("NFC", field).strip()
 
 
-def _name(text: str, column: str) -> str:
+def party_name(text: str, column: str) -> str:
+    """A name that can be shown.
+
+    Raises:
+        UsageError: empty, too long, or with control characters.
+    """
     if not text:
         raise UsageError(f"{column} is empty")
     if len(text) > NAME_CHARS_MAX:
@@ -241,7 +271,7 @@ def _name(text: str, column: str) -> str:
     return text
 
 
-def _minor(text: str, currency: str, *, decimal_comma: bool) -> int:
+def minor_units(text: str, currency: str, *, decimal_comma: bool, what: str = "revenue") -> int:
     """Major units as text to exact minor units; nothing is rounded.
 
     Raises:
@@ -252,8 +282,8 @@ def _minor(text: str, currency: str, *, decimal_comma: bool) -> int:
     if pattern.fullmatch(text) is None:
         comma = "," in text and not decimal_comma
         hint = "for 1234,56 pass --decimal-comma" if comma else ""
-        raise UsageError(f"revenue {text[:40]!r} is not a plain decimal such as 1234.56", hint=hint)
+        raise UsageError(f"{what} {text[:40]!r} is not a plain decimal such as 1234.56", hint=hint)
     minor = exact_decimal(text.replace(",", ".")).scaleb(places, context=EXACT)
     if minor != minor.to_integral_value():
-        raise UsageError(f"revenue {text!r} has more decimals than {currency} ({places})")
+        raise UsageError(f"{what} {text!r} has more decimals than {currency} ({places})")
     return int(minor)

@@ -14,6 +14,7 @@ from quartermaster.exposure.concentration import (
 )
 from quartermaster.exposure.months import MONTHS_A_YEAR, Span, month_number, month_text
 from quartermaster.exposure.rows import RevenueRow, data_sha256
+from quartermaster.exposure.rows_by import Dimension, by_dimension
 from quartermaster.kernel.errors import DataError
 
 WINDOW_MONTHS = MONTHS_A_YEAR
@@ -81,6 +82,8 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     """Groups whose names differ only in case or spaces: perhaps one customer, counted as two."""
     hhi_bounds: tuple[float, float] | None = None
     """Where some customers are filled in: HHI that holds whatever the fill."""
+    by: Dimension = "group"
+    """What one line of `groups` is."""
 
     @property
     def sample(self) -> bool:
@@ -126,8 +129,9 @@ def measure(
     months: int = WINDOW_MONTHS,
     as_of: str | None = None,
     measure: str = "revenue",
+    by: Dimension = "group",
 ) -> Exposure:
-    """Shares and indices of the trailing months, by group.
+    """Shares and indices of the trailing months, by group unless another dimension is asked for.
 
     Args:
         rows: of one currency.
@@ -136,6 +140,7 @@ def measure(
         months: length of the window.
         as_of: last month; the last one with rows by default.
         measure: `annual_rate` where the rows hold annualised amounts of one month.
+        by: what is ranked; rows that do not state that dimension are the line without a name.
 
     Raises:
         DataError: no rows, several currencies, or no positive revenue.
@@ -145,7 +150,8 @@ def measure(
         found = " and ".join(currencies) or "no row"
         raise DataError(f"shares need one currency, found {found}")
     span = window(rows, months, as_of)
-    inside = [row for row in rows if span.first <= month_number(row.month) <= span.last]
+    first, last = month_text(span.first), month_text(span.last)
+    inside = by_dimension([row for row in rows if first <= row.month <= last], by)
     sums = _by_group(inside)
     ranked = sorted(
         ((group, minor) for group, minor in sums.items() if minor > 0),
@@ -160,8 +166,8 @@ def measure(
         denominator=Denominator(
             scope=scope,
             measure=measure,
-            first=month_text(span.first),
-            last=month_text(span.last),
+            first=first,
+            last=last,
             minor=total,
             currency=currencies[0],
             scope_de=scope_de,
@@ -176,6 +182,7 @@ def measure(
         ),
         alike=_alike(sums),
         hhi_bounds=_bounds(groups, total),
+        by=by,
     )
 
 

@@ -11,7 +11,8 @@ class RevenueRow(msgspec.Struct, frozen=True, order=True):
 
     `group` is who controls the customer; a customer on its own is its own group. `sample` marks
     invented worlds, `filled` marks customers that a scenario made up because its sources name
-    only some; both are shown wherever the row counts.
+    only some; both are shown wherever the row counts. `contract_end` is the last month that the
+    customer is bound for. `line` is where the row stands in the file it was read from; 0: in none.
     """
 
     customer: str
@@ -22,12 +23,42 @@ class RevenueRow(msgspec.Struct, frozen=True, order=True):
     product: str = ""
     sample: bool = False
     filled: bool = False
+    region: str = ""
+    contract_end: str = ""
+    line: int = 0
+
+
+class _Hashed(msgspec.Struct, frozen=True):
+    """What names a row: all of it but its place in a file, and nothing that was not stated."""
+
+    customer: str
+    group: str
+    month: str
+    minor: int
+    currency: str
+    product: str
+    sample: bool
+    filled: bool
+    region: str | msgspec.UnsetType = msgspec.UNSET
+    contract_end: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def data_sha256(rows: Sequence[RevenueRow]) -> str:
     """A name for the data itself: the same rows in any order hash the same."""
     digest = hashlib.sha256()
     for row in sorted(rows):
-        digest.update(msgspec.json.encode(row))
+        named = _Hashed(
+            row.customer,
+            row.group,
+            row.month,
+            row.minor,
+            row.currency,
+            row.product,
+            row.sample,
+            row.filled,
+            row.region or msgspec.UNSET,
+            row.contract_end or msgspec.UNSET,
+        )
+        digest.update(msgspec.json.encode(named))
         digest.update(b"\n")
     return digest.hexdigest()
