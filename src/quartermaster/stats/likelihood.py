@@ -32,7 +32,6 @@ _HALF_WIDTH = float(ndtri(0.5 + INTERVAL / 2))
 _RATE_NODES = 201
 # Jeffreys' prior of a rate: half an event.
 _HALF_EVENT = 0.5
-_SD_FLOOR = 1e-9
 
 
 class Ratio(NamedTuple):
@@ -163,7 +162,8 @@ def update(prior: Nodes, ratio: Ratio) -> Posterior:
     shifted one way where the event comes and the other where it does not.
     """
     p, t, mean = prior.probability, prior.logit, ratio.log_mean
-    sd = max(ratio.log_sd, _SD_FLOOR)
+    # A ratio that is known exactly is spread over one step of the grid, not less.
+    sd = max(ratio.log_sd, float(t[-1] - t[0]) / (len(t) - 1))
     comes = prior.weight * p * math.exp(mean / 2)
     stays = prior.weight * (1 - p) * math.exp(-mean / 2)
     total = float(comes.sum() + stays.sum())
