@@ -43,7 +43,7 @@ from quartermaster.capacity.roofline import (
     Roofline,
 )
 from quartermaster.capacity.statement import state, window
-from quartermaster.capacity.throughput import Key, Speed, context, tables
+from quartermaster.capacity.throughput import Key, Speed, tables
 from quartermaster.kernel.clock import US_PER_HOUR
 
 MEASURED = PUBLIC_DATA / "calibration/splitwise_perf_model.csv"
@@ -107,7 +107,7 @@ def halves(points: list[Point]) -> Iterator[tuple[list[Point], list[Point]]]:
 
 def sound(points: list[Point]) -> list[Point]:
     """The points without those that contradict the others, as the product leaves them out."""
-    pairs = [(log(p.prompt_tokens * p.batch), log(p.prefill_ms)) for p in points]
+    pairs = [(log(p.read_tokens), log(p.prefill_ms)) for p in points]
     wrong = contradicting(pairs, log(CONTRADICTION_RATIO))
     return [point for point, (x, _) in zip(points, pairs, strict=True) if x not in wrong]
 
@@ -115,8 +115,8 @@ def sound(points: list[Point]) -> list[Point]:
 def errors(speed: Speed, points: Iterable[Point]) -> Errors:
     prefill, decode = [], []
     for p in points:
-        prefill.append(abs(speed.prefill_ms(p.prompt_tokens * p.batch) / p.prefill_ms - 1))
-        decode.append(abs(speed.decode_ms(p.batch, context(p)) / p.decode_ms - 1))
+        prefill.append(abs(speed.prefill_ms(p.read_tokens) / p.prefill_ms - 1))
+        decode.append(abs(speed.decode_ms(p.batch, p.context_tokens) / p.decode_ms - 1))
     return Errors(statistics.fmean(prefill), statistics.fmean(decode))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from quartermaster.capacity.fleet import Point
 from quartermaster.capacity.roofline import Constants, Roofline
-from quartermaster.capacity.throughput import context
 
 
 def calibrated(observed: Sequence[tuple[Roofline, Point]]) -> Constants:
@@ -14,11 +13,10 @@ def calibrated(observed: Sequence[tuple[Roofline, Point]]) -> Constants:
         observed: measured points, each with the roofline of the replica it was measured on.
     """
     prefill_rows = [
-        (line.prefill_parts(point.prompt_tokens * point.batch), point.prefill_ms)
-        for line, point in observed
+        (line.prefill_parts(point.read_tokens), point.prefill_ms) for line, point in observed
     ]
     decode_rows = [
-        (line.decode_parts(point.batch, context(point)), point.decode_ms)
+        (line.decode_parts(point.batch, point.context_tokens), point.decode_ms)
         for line, point in observed
     ]
     prefill = _least_squares([[x / y for x in xs] for xs, y in prefill_rows])

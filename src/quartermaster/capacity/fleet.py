@@ -90,8 +90,8 @@ class Pool(
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One measurement of the operator's own engine, in milliseconds.
 
-    `prefill_ms` reads `batch` prompts of `prompt_tokens`; `decode_ms` is one step, that is one
-    token for each of `batch` sequences.
+    `prefill_ms` reads `prefill_batch` prompts of `prompt_tokens` together, as many as `batch`
+    unless told; `decode_ms` is one step, that is one token for each of `batch` sequences.
     """
 
     model: Name
@@ -102,6 +102,17 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     prefill_ms: Quantity
     decode_ms: Quantity
     output_tokens: Annotated[int, msgspec.Meta(ge=0, le=TOKENS_MAX)] = 0
+    prefill_batch: Batch | None = None
+
+    @property
+    def read_tokens(self) -> int:
+        """Prompt tokens that `prefill_ms` read."""
+        return self.prompt_tokens * (self.prefill_batch or self.batch)
+
+    @property
+    def context_tokens(self) -> float:
+        """Mean length of a sequence while it is written: its prompt and half of its output."""
+        return self.prompt_tokens + self.output_tokens / 2
 
 
 class GpuType(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

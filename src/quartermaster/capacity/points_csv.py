@@ -19,7 +19,7 @@ def read_points(data: bytes, name: str) -> tuple[Point, ...]:
     """
     found: list[Point] = []
     bad: list[str] = []
-    for line, fields in records(data, name, REQUIRED, ("output_tokens",)):
+    for line, fields in records(data, name, REQUIRED, ("output_tokens", "prefill_batch")):
         filled = {column: text for column, text in fields.items() if text}
         try:
             found.append(msgspec.convert(filled, Point, strict=False))

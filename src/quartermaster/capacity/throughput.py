@@ -90,13 +90,8 @@ def tables(points: Iterable[Point]) -> dict[Key, Table]:
     return {key: _table(key, measured) for key, measured in found.items()}
 
 
-def context(point: Point) -> float:
-    """Mean length of a sequence while it is written: its prompt and half of its output."""
-    return point.prompt_tokens + point.output_tokens / 2
-
-
 def _table(key: Key, points: Sequence[Point]) -> Table:
-    read = [(log(p.prompt_tokens * p.batch), log(p.prefill_ms)) for p in points]
+    read = [(log(p.read_tokens), log(p.prefill_ms)) for p in points]
     wrong_prefill = contradicting(read, log(CONTRADICTION_RATIO))
     by_batch, by_context = _decode(points)
     return Table(
@@ -116,7 +111,7 @@ def _table(key: Key, points: Sequence[Point]) -> Table:
 def _decode(points: Sequence[Point]) -> tuple[Curve, Curve]:
     """Two rising curves, of batch and of context, whose sum fits the logarithm of the time."""
     batches = [log(point.batch) for point in points]
-    contexts = [log(context(point)) for point in points]
+    contexts = [log(point.context_tokens) for point in points]
     times = [log(point.decode_ms) for point in points]
     by_context = Curve((0.0,), (0.0,), 0.0)
     by_batch = by_context

@@ -12,7 +12,7 @@ from quartermaster.capacity.fleet import GpuType, ModelShape, Point
 from quartermaster.capacity.monotone import contradicting, fit
 from quartermaster.capacity.points_csv import read_points
 from quartermaster.capacity.roofline import COLD_START, GPU_TYPES, Roofline
-from quartermaster.capacity.throughput import Key, context, tables
+from quartermaster.capacity.throughput import Key, tables
 from quartermaster.kernel.errors import DataError
 
 MEASURED = PUBLIC_DATA / "calibration/splitwise_perf_model.csv"
@@ -40,7 +40,7 @@ def test_a_table_goes_through_its_points() -> None:
     for measured in POINTS:
         tokens = measured.prompt_tokens * measured.batch
         assert table.prefill_ms(tokens) == pytest.approx(measured.prefill_ms, rel=1e-9)
-        found = table.decode_ms(measured.batch, context(measured))
+        found = table.decode_ms(measured.batch, measured.context_tokens)
         assert found == pytest.approx(measured.decode_ms, rel=1e-6)
     assert table.basis == "measured"
 
@@ -80,6 +80,22 @@ def test_one_wrong_slow_point_does_not_outvote_the_rest() -> None:
     rising = [(float(x), float(x)) for x in range(6)]
     assert contradicting([*rising, (2.5, 50.0)], log(1.5)) == {2.5}
     assert contradicting(rising, log(1.5)) == set()
+
+
+def test_prompts_may_be_read_one_by_one_while_many_are_written() -> None:
+    alone = Point(
+        model="m",
+        gpu="g",
+        tensor_parallel=1,
+        prompt_tokens=1_000,
+        batch=16,
+        prefill_ms=100,
+        decode_ms=30,
+        prefill_batch=1,
+    )
+    table = tables((alone,))[KEY]
+    assert not table.extrapolated(1_000, 16, 1_000)
+    assert table.prefill_ms(2_000) == pytest.approx(200)
 
 
 def test_a_single_point_holds_everywhere() -> None:
@@ -137,7 +153,9 @@ def test_half_of_the_public_measurements_predict_the_other_half() -> None:
         known = [p for p in points if (p.prompt_tokens, p.batch, p.output_tokens) in seen]
         rest = [p for p in points if (p.prompt_tokens, p.batch, p.output_tokens) not in seen]
         table = tables(known)[KEY]
-        decode = fmean(abs(table.decode_ms(p.batch, context(p)) / p.decode_ms - 1) for p in rest)
+        decode = fmean(
+            abs(table.decode_ms(p.batch, p.context_tokens) / p.decode_ms - 1) for p in rest
+        )
         prefill = fmean(
             abs(table.prefill_ms(p.prompt_tokens * p.batch) / p.prefill_ms - 1) for p in rest
         )
