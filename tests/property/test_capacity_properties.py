@@ -1,15 +1,19 @@
 """Capacity is conserved: whatever the fleet and the demand, no cent and no GPU-second is lost."""
 
+from collections.abc import Callable
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quartermaster.capacity.cost import GPU_US_PER_GPU_HOUR
-from quartermaster.capacity.demand import HourTokens, without
-from quartermaster.capacity.fleet import Fleet, Point, Pool, Reservation
+from quartermaster.capacity.demand import HourTokens, read_demand, without
+from quartermaster.capacity.fleet import Fleet, Point, Pool, Reservation, parse_fleet
 from quartermaster.capacity.monotone import fit
 from quartermaster.capacity.statement import state, window, without_reservations
 from quartermaster.capacity.throughput import Key, tables
 from quartermaster.kernel.clock import US_PER_HOUR
+from quartermaster.kernel.errors import DataError
 
 CUSTOMERS = ("a", "b", "c")
 MODELS = ("m", "n")
@@ -156,3 +160,60 @@ def test_a_fitted_curve_rises_and_keeps_the_mean(pairs: list[tuple[float, float]
     assert 0 <= curve.slope_after <= 1
     low, high = min(y for _, y in pairs), max(y for _, y in pairs)
     assert all(low - 1e-9 <= y <= high + 1e-9 for y in curve.ys)
+
+
+tomls = st.recursive(
+    st.one_of(
+        st.integers(-10, 10**20), st.floats(), st.booleans(), st.text('a\x1b"0.1', max_size=4)
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(("id", "gpus", "reservation", "batch")), inner),
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(("pool", "point", "gpu", "model", "name", "schema")), tomls))
+def test_any_tree_is_a_fleet_or_refused_in_words(tree: dict[str, object]) -> None:
+    head = 'schema = "quartermaster.fleet/1"\nname = "f"\ncurrency = "USD"\n'
+    lines = [f"{key} = {inline(value)}" for key, value in tree.items()]
+    for text in ("\n".join(lines), head + "\n".join(lines)):
+        assert refusal(partial(parse_fleet, text.encode(), "f.toml")).startswith(("f.toml", "read"))
+
+
+def refusal(read: Callable[[], object]) -> str:
+    """Why the input was refused; `read` where it was not."""
+    try:
+        read()
+    except DataError as error:
+        return error.message
+    return "read"
+
+
+def inline(value: object) -> str:
+    """A value as TOML writes it on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {inline(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(inline, value)) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(f"\\u{ord(letter):04x}" for letter in value) + '"'
+    return str(value).lower()
+
+
+cells = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(("2024-03-04T12:00Z", "0001-01-01T00:00+14:00", "9999-12-31T23:00-14:00")),
+    st.integers(0, 10**20).map(str),
+    st.just("a"),
+)
+
+
+@given(st.lists(st.lists(cells, min_size=4, max_size=4), max_size=4), st.binary(max_size=9))
+def test_any_csv_is_demand_or_refused_in_words(rows: list[list[str]], noise: bytes) -> None:
+    text = "hour,customer,prefill_tokens,decode_tokens\n"
+    text += "".join(",".join(row) + "\n" for row in rows)
+    for data in (text.encode("utf-8", "replace"), text.encode("utf-8", "replace") + noise, noise):
+        said = refusal(partial(read_demand, data, "d.csv", model="m"))
+        assert said.startswith(("d.csv", "read"))

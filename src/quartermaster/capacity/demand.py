@@ -16,6 +16,8 @@ from quartermaster.kernel.clock import US_PER_HOUR, as_instant
 from quartermaster.kernel.errors import DataError, UsageError
 from quartermaster.kernel.events import HourlyUsage
 
+YEAR_MIN, YEAR_MAX = 2000, 2999
+"""Outside, a year is mistyped; and no zone moves an hour of these out of the calendar."""
 COUNT_DIGITS_MAX = 18
 """A quintillion tokens in one hour is more than the world writes."""
 
@@ -135,6 +137,8 @@ def _hour(text: str) -> int:
         ) from None
     if at.tzinfo is None:
         raise UsageError(f"hour {text!r} has no time zone", hint="write it as 2024-03-01T13:00Z")
+    if not YEAR_MIN <= at.year <= YEAR_MAX:
+        raise UsageError(f"hour {text!r} is not between {YEAR_MIN} and {YEAR_MAX}")
     instant = as_instant(at)
     if instant % US_PER_HOUR:
         raise UsageError(f"hour {text!r} does not begin an hour")

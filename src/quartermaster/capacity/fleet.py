@@ -183,6 +183,7 @@ def parse_fleet(data: bytes, name: str) -> Fleet:
         bad.append(said_of(error))
     except UsageError as error:
         bad.append(f"currency: {error.message} ({error.hint})")
+    bad += _unprintable(head, (*pools, *points, *gpus, *models))
     if not bad:
         bad += _problems(pools, gpus, models)
         both = set(pool_models(pools)).intersection(head.elsewhere if head else ())
@@ -214,6 +215,18 @@ def _entries(found: Any, kind: str, of: type[_Entry], bad: list[str]) -> tuple[_
         except msgspec.ValidationError as error:
             bad.append(f"{_called(kind, place, entry)}: {said_of(error)}")
     return tuple(read)
+
+
+def _unprintable(
+    head: _Head | None, entries: Iterable[Pool | Point | GpuType | ModelShape]
+) -> Iterator[str]:
+    """Names that would steer a terminal instead of standing in it."""
+    names = [] if head is None else [head.name, *head.elsewhere]
+    for entry in entries:
+        names += [text for text in msgspec.structs.astuple(entry) if isinstance(text, str)]
+        if isinstance(entry, Pool):
+            names += [reservation.customer for reservation in entry.reservations]
+    yield from (f"{name!r} holds a control character" for name in names if not name.isprintable())
 
 
 def _called(kind: str, place: int, entry: object) -> str:

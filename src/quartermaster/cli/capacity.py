@@ -15,15 +15,11 @@ from quartermaster.capacity.demand import HourTokens, from_usage, read_demand, w
 from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet, parse_fleet, pool_models
 from quartermaster.capacity.points_csv import read_points
 from quartermaster.capacity.revenue_csv import read_revenue
-from quartermaster.capacity.series import OTHERS, stack
+from quartermaster.capacity.series import stack
 from quartermaster.capacity.statement import Statement, state, window, without_reservations
 from quartermaster.console.figures import standalone
-from quartermaster.console.figures_capacity import (
-    CapacityLayer,
-    CapacityStack,
-    CapacityWords,
-    capacity_stack,
-)
+from quartermaster.console.figures_capacity import CapacityWords, capacity_stack, from_series
+from quartermaster.kernel.clock import Period, month_named
 from quartermaster.kernel.errors import DataError, NotFoundError, UsageError
 from quartermaster.kernel.money import round_line
 
@@ -44,6 +40,7 @@ class Given(msgspec.Struct, frozen=True):
     fleet: Fleet
     rows: tuple[HourTokens, ...]
     revenue: dict[str, int] | None
+    span: tuple[int, int]
     inputs: tuple[dict[str, str], ...]
 
 
@@ -62,6 +59,7 @@ class Given(msgspec.Struct, frozen=True):
     default=0,
     help="Percent of what leavers used that others use instead.",
 )
+@click.option("--period", metavar="YYYY-MM", help="A whole month, UTC; else first to last hour.")
 @click.option("--svg", type=click.Path(path_type=Path), help="Write the stack of hours.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -75,6 +73,7 @@ def command(
     points: Path | None,
     leavers: tuple[str, ...],
     backfill: int,
+    period: str | None,
     svg: Path | None,
     as_json: bool,
 ) -> None:
@@ -89,8 +88,9 @@ def command(
         raise UsageError("--live rates its own revenue", hint="leave --revenue out")
     if backfill and not leavers:
         raise UsageError("--backfill needs somebody to leave", hint="add --without CUSTOMER")
-    given = _with_points(_read(fleet, demand, revenue, options), points)
-    before = state(given.fleet, given.rows, span=window(given.rows), revenue=given.revenue)
+    month = None if period is None else month_named(period, "UTC")
+    given = _with_points(_read(fleet, demand, revenue, options, month), points)
+    before = state(given.fleet, given.rows, span=given.span, revenue=given.revenue)
     after = _departed(given, leavers, backfill) if leavers else None
     if svg is not None:
         _write(svg, standalone(figure(after or before, leavers)))
@@ -102,55 +102,49 @@ def command(
 
 def figure(statement: Statement, leavers: Sequence[str] = ()) -> str:
     """The stack of a statement; with leavers, what they freed is hatched in the colour of risk."""
-    drawn = stack(statement)
+    finding = document.finding(statement)
     return capacity_stack(
-        CapacityStack(
-            starts=drawn.starts,
-            step_hours=drawn.step_hours,
-            layers=tuple(
-                CapacityLayer(who, gpus, _kind(place, who, leavers))
-                for place, (who, gpus) in enumerate(drawn.layers)
-            ),
-            reserved_idle=drawn.reserved_idle,
-            idle=drawn.idle,
-            stranded=drawn.stranded,
-            provisioned=drawn.provisioned,
-            at_risk=bool(leavers),
-        ),
+        from_series(stack(statement), after_departure=bool(leavers)),
         WORDS,
         title=f"Capacity of {statement.fleet.name}" + _gone(leavers),
-        desc=document.finding(statement) + ".",
+        desc=f"{finding}.",
         lang="en",
-        note=document.finding(statement) + _gone(leavers),
+        note=finding + _gone(leavers),
     )
-
-
-def _kind(place: int, who: str, leavers: Sequence[str]) -> Any:  # noqa: ANN401 - a literal
-    if who == OTHERS:
-        return "rest"
-    return "largest" if place == 0 and not leavers else "named"
 
 
 def _gone(leavers: Sequence[str]) -> str:
     return f", without {', '.join(leavers)}" if leavers else ""
 
 
-def _read(fleet: Path, demand: Path | None, revenue: Path | None, options: Options) -> Given:
+def _read(
+    fleet: Path,
+    demand: Path | None,
+    revenue: Path | None,
+    options: Options,
+    month: Period | None,
+) -> Given:
     data = _bytes(fleet, FLEET_BYTES_MAX)
     found = parse_fleet(data, fleet.name)
     inputs = [_input(fleet, data)]
     if demand is None:
-        rows, paid = _metered(options, found)
-        return Given(found, rows, paid, tuple(inputs))
+        rows, paid = _metered(options, found, month)
+        return Given(found, rows, paid, _span(rows, month), tuple(inputs))
     tokens = _bytes(demand, CSV_BYTES_MAX)
     inputs.append(_input(demand, tokens))
     models = pool_models(found.pools)
     rows = read_demand(tokens, demand.name, model=models[0] if len(models) == 1 else "")
-    if revenue is None:
-        return Given(found, rows, None, tuple(inputs))
-    takings = _bytes(revenue, CSV_BYTES_MAX)
-    inputs.append(_input(revenue, takings))
-    return Given(found, rows, read_revenue(takings, revenue.name, found.currency), tuple(inputs))
+    rows = tuple(row for row in rows if month is None or row.hour in month)
+    takings = None
+    if revenue is not None:
+        data = _bytes(revenue, CSV_BYTES_MAX)
+        inputs.append(_input(revenue, data))
+        takings = read_revenue(data, revenue.name, found.currency)
+    return Given(found, rows, takings, _span(rows, month), tuple(inputs))
+
+
+def _span(rows: Sequence[HourTokens], month: Period | None) -> tuple[int, int]:
+    return window(rows) if month is None else (month.start, month.hours)
 
 
 def _with_points(given: Given, path: Path | None) -> Given:
@@ -165,7 +159,9 @@ def _with_points(given: Given, path: Path | None) -> Given:
     )
 
 
-def _metered(options: Options, fleet: Fleet) -> tuple[tuple[HourTokens, ...], dict[str, int]]:
+def _metered(
+    options: Options, fleet: Fleet, month: Period | None
+) -> tuple[tuple[HourTokens, ...], dict[str, int]]:
     """Demand of the usage table at its current cut, and what it comes to at the agreed prices."""
     from quartermaster.app import open_rooms
     from quartermaster.billing.rate import rate
@@ -175,7 +171,7 @@ def _metered(options: Options, fleet: Fleet) -> tuple[tuple[HourTokens, ...], di
     rooms = open_rooms(options)
     usage = [
         row
-        for row in hourly(rooms.usage, current_cut(rooms.usage))
+        for row in hourly(rooms.usage, current_cut(rooms.usage), period=month)
         if row.model not in fleet.elsewhere
     ]
     view = rooms.book.view()
@@ -209,7 +205,7 @@ def _departed(given: Given, leavers: tuple[str, ...], backfill: int) -> Statemen
     return state(
         without_reservations(given.fleet, leavers),
         without(given.rows, leavers, backfill),
-        span=window(given.rows),
+        span=given.span,
         revenue=None
         if revenue is None
         else {who: minor for who, minor in revenue.items() if who not in leavers},

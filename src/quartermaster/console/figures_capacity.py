@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from quartermaster.capacity.series import OTHERS, Stack
 from quartermaster.console import svg
 from quartermaster.console.figures import ShareKind
 from quartermaster.console.format import Lang, day, number
@@ -51,6 +52,32 @@ class CapacityStack(msgspec.Struct, frozen=True):
     provisioned: int
     at_risk: bool = False
     """Stranded because one customer left: hatched in the colour of risk."""
+
+
+def from_series(series: Stack, *, after_departure: bool) -> CapacityStack:
+    """What the capacity room computed, as layers: its most costly customer is the largest.
+
+    After a departure nobody is drawn in the colour of risk but what the leaver left stranded.
+    """
+    return CapacityStack(
+        starts=series.starts,
+        step_hours=series.step_hours,
+        layers=tuple(
+            CapacityLayer(who, gpus, _kind(place, who, after_departure=after_departure))
+            for place, (who, gpus) in enumerate(series.layers)
+        ),
+        reserved_idle=series.reserved_idle,
+        idle=series.idle,
+        stranded=series.stranded,
+        provisioned=series.provisioned,
+        at_risk=after_departure,
+    )
+
+
+def _kind(place: int, who: str, *, after_departure: bool) -> ShareKind:
+    if who == OTHERS:
+        return "rest"
+    return "largest" if place == 0 and not after_departure else "named"
 
 
 def capacity_stack(

@@ -64,6 +64,22 @@ def test_text_says_the_finding_first(capsys: pytest.CaptureFixture[str]) -> None
     assert "stranded: " in lines[place + 2]
 
 
+def test_a_month_is_accounted_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["capacity", FLEET, "--demand", DEMAND, "--period"]
+    march, april = (tree_of([*arguments, month], capsys) for month in ("2024-03", "2024-04"))
+    assert march["window"] == {
+        "first_hour": "2024-03-01T00:00:00+00:00",
+        "end": "2024-04-01T00:00:00+00:00",
+        "hours": 744,
+    }
+    assert march["gpu_hours_by_use"]["busy"] == "10298.992"
+    assert adds_up(march)
+    assert april["gpu_hours_by_use"]["reserved_idle"] == str(Decimal("128.000") * 720)
+    assert april["customers"][0]["customer"] == "TikTok"
+    assert run([*arguments, "March"]) == 2
+    assert "'March' is not a month" in capsys.readouterr().err
+
+
 def test_backfill_keeps_some_of_it_from_being_stranded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

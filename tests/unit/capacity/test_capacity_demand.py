@@ -70,6 +70,7 @@ def test_a_fleet_of_one_model_need_not_be_named_in_every_row() -> None:
     [
         ("noon,a,1,1,m,1,", "line 2: hour 'noon' is not a time"),
         ("2024-03-04T12:00,a,1,1,m,1,", "line 2: hour '2024-03-04T12:00' has no time zone"),
+        ("0001-01-01T00:00+10:00,a,1,1,m,1,", "line 2: hour '0001-01-01T00:00+10:00' is not bet"),
         ("2024-03-04T12:30Z,a,1,1,m,1,", "line 2: hour '2024-03-04T12:30Z' does not begin"),
         ("2024-03-04T12:00Z,,1,1,m,1,", "line 2: customer is empty"),
         ("2024-03-04T12:00Z,a,1,1,,1,", "line 2: model is empty"),

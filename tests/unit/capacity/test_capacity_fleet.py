@@ -75,6 +75,7 @@ def test_the_examples_are_read(name: str) -> None:
         ),
         (HEAD + POOL + LEASE + '[[point]]\nmodel = "m"\n', "point 1: object missing required"),
         ('elsewhere = ["m"]\n' + HEAD + POOL + LEASE, "elsewhere: 'm' is served by a pool"),
+        (HEAD.replace('"f"', '"\\u001b[2J"') + POOL + LEASE, "holds a control character"),
         ("schema = ", "not TOML"),
     ],
 )
