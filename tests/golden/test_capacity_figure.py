@@ -29,7 +29,7 @@ ENGLISH = CapacityWords(
     "reserved, idle", "idle, needed at the peak", "stranded", "provisioned", "GPUs"
 )
 GERMAN = CapacityWords(
-    "reserviert, ungenutzt", "frei, zur Spitze nötig", "gestrandet", "bereitgestellt", "GPUs"
+    "reserviert, ungenutzt", "frei, zur Spitze nötig", "ungenutzt", "bereitgestellt", "GPUs"
 )
 
 
