@@ -16,7 +16,7 @@ from quartermaster.kernel.errors import UsageError
 from quartermaster.kernel.money import Money, exponent
 
 _MONTHS_IN_YEAR = 12
-_TOP = 34.0
+_TOP = 40.0
 _LINE_PX = 2.5
 
 
@@ -79,7 +79,7 @@ def fan_chart(
         month_ordinal(known[0].period), month_ordinal(ahead[-1].period)
     )
     now = frame.x(month_ordinal(known[-1].period))
-    parts.append(svg.line(now, _TOP - 12, now, frame.bottom, "tick", dashed=True))
+    parts.append(svg.line(now, _TOP, now, frame.bottom, "tick", dashed=True))
     if without:
         lower = [(row.period, row.minor if row.without is None else row.without) for row in known]
         parts += frame.fan(lower, without, band="s2", stroke="risk-tick")
@@ -208,8 +208,16 @@ class _Frame(msgspec.Struct, frozen=True):
     ) -> list[str]:
         """Words at the ends of the lines; over the chart where it is narrow."""
         if self.width < NARROW_PX:
-            words = "  ·  ".join(f"{a} {b}" for a, b in zip(labels, amounts, strict=True))
-            return [svg.label(0, 14, svg.fitted(words, SMALL_PX, self.width), "ink", size_px=12)]
+            return [
+                svg.label(
+                    0,
+                    12 + 15 * at,
+                    svg.fitted(f"{amount} {label}", SMALL_PX, self.width),
+                    "risk-text" if at else "ink",
+                    size_px=SMALL_PX,
+                )
+                for at, (label, amount) in enumerate(zip(labels, amounts, strict=True))
+            ]
         parts, lowest = list[str](), -100.0
         for at, (label, amount, row) in enumerate(zip(labels, amounts, rows, strict=True)):
             # Two labels of two lines each need 36 px; the lower one gives way.

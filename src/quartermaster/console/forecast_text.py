@@ -53,6 +53,9 @@ def figure(book: Book, found: Forecast, lang: Lang, *, width: int = WIDTH_PX) ->
     if found.without is not None:
         last = _money(found.without.points[-1].minor, book, lang)
         desc += " " + words("desc_without", customer=customer, amount=last)
+    notes = [words("shaded", level=_part(found.level, lang))]
+    if book.sample:
+        notes.append(words("sample"))
     return fan_chart(
         [
             Known(period, total, total - less if customer else None)
@@ -67,7 +70,7 @@ def figure(book: Book, found: Forecast, lang: Lang, *, width: int = WIDTH_PX) ->
         lang=lang,
         currency=book.currency,
         width=width,
-        note=words("sample") if book.sample else "",
+        note=" ".join(notes),
     )
 
 
