@@ -59,7 +59,7 @@ def command(
         return
     for one in found.opinions:
         click.echo("\n".join(_opinion_lines(one)) + "\n")
-    if found.record.scores is not None:
+    if found.record.scores is not None and len(found.opinions) > 1:
         click.echo("\n".join(record_text(found.record)))
 
 

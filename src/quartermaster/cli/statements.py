@@ -37,11 +37,14 @@ def command(file: Path, *, as_json_: bool) -> None:
 def record_text(found: "Record") -> Iterator[str]:
     """The record in lines: what the scores say, then the diagram."""
     if found.scores is None:
-        yield f"{found.statements} statements, none resolved: nothing to score yet"
+        yield f"{_count(found.statements, 'statement')}, none resolved: nothing to score yet"
         return
     score = found.scores
-    about = f"{score.statements} resolved statements about {found.subjects} customers"
-    yield (f"{about} ({found.open} open): Brier {score.brier:.4f}, log score {score.log_score:.4f}")
+    yield (
+        f"{_count(score.statements, 'resolved statement')} about"
+        f" {_count(found.subjects, 'customer')} ({found.open} open):"
+        f" Brier {score.brier:.4f}, log score {score.log_score:.4f}"
+    )
     spread = f"{score.brier_if_calibrated:.4f}, give or take {score.brier_if_calibrated_sd:.4f}"
     yield f"  a calibrated forecaster with these probabilities would score {spread}"
     yield f"  stating the observed rate every time, known only now, {score.brier_base_rate:.4f}"
@@ -54,6 +57,10 @@ def record_text(found: "Record") -> Iterator[str]:
             f"  {group.stated:6.1%}   {came.share:6.1%} ({came.low:5.1%} to {came.high:6.1%})"
             f"  {group.statements:6d}  {_bar(group.stated, came.low, came.share, came.high)}"
         )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _bar(stated: float, low: float, share: float, high: float) -> str:

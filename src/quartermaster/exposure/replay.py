@@ -89,7 +89,7 @@ def finding(found: Opinion) -> str:
     if found.ledger.posterior.probability >= ALARM_PROBABILITY:
         return "leaving is likelier than staying"
     way = "up" if found.ledger.joint.central > 1 else "down"
-    return f"the evidence moves the probability {way}, and it stays under {ALARM_PROBABILITY:.0%}"
+    return f"the evidence moves the probability {way}, and it stays under an even chance"
 
 
 def _line(line: Line) -> dict[str, Any]:
