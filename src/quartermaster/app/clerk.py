@@ -9,23 +9,28 @@ import os
 import signal
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 
 from quartermaster.app import live
 from quartermaster.app.first_start import snapshot_path
 from quartermaster.app.rooms import Rooms
-from quartermaster.billing.rate import Rated, rate
+from quartermaster.billing.invoice import draft
+from quartermaster.billing.rate import Rated, RatedLine, Unpriced, rate
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
+from quartermaster.commands.invoice import billing_version
 from quartermaster.commands.publish import refresh
-from quartermaster.kernel.clock import Instant, month_of
-from quartermaster.kernel.events import HourlyUsage, SegmentShipped
+from quartermaster.kernel.clock import Instant, month_named, month_of
+from quartermaster.kernel.events import Cut, HourlyUsage, SegmentShipped
+from quartermaster.kernel.money import EXACT
 from quartermaster.usage.cut import current_cut
 from quartermaster.usage.query import hourly, recent_events
 from quartermaster.usage.rollup import write_rollup
 from quartermaster.usage.ship import ship_sealed
+
+_ContractMonth = tuple[str, str]
 
 STANDBY_POLL_S = 0.5
 """A standing-by clerk takes over within this time after the active one died."""
@@ -110,8 +115,7 @@ def recompute(rooms: Rooms) -> live.LiveBook:
     result = live.LiveBook(
         cut=cut,
         computed_at=rooms.now(),
-        revenue=_revenue(view, rows, rated),
-        unpriced=len(rated.unpriced),
+        revenue=_revenue(view, rows, rated, cut),
         recent=tuple(recent_events(table, cut, limit=live.RECENT_EVENTS_MAX)),
     )
     live.write(rooms.var, result)
@@ -127,33 +131,65 @@ def _taken(lock: int) -> bool:
 
 
 def _revenue(
-    view: View, rows: Sequence[HourlyUsage], rated: Rated
+    view: View, rows: Sequence[HourlyUsage], rated: Rated, cut: Cut
 ) -> tuple[live.MonthRevenue, ...]:
-    """Exact rated amounts by customer, local month of the contract, and currency."""
-    amounts: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
-    for line in rated.lines:
-        amounts[line.customer, line.period.label, line.currency] += line.amount
-    requests: dict[tuple[str, str], int] = defaultdict(int)
-    tokens: dict[tuple[str, str], int] = defaultdict(int)
+    """What every real contract's months come to; usage of unknown contracts stays out.
+
+    Each total is that of the draft invoice, from the same function. Sample contracts are left out.
+    """
+    requests: Counter[_ContractMonth] = Counter()
+    tokens: Counter[_ContractMonth] = Counter()
     for row in rows:
-        contract = view.contracts[row.contract][-1]
-        key = (row.customer, month_of(Instant(row.hour), contract.time_zone).label)
+        versions = view.contracts.get(row.contract)
+        if versions is None or versions[-1].sample:
+            continue
+        key = (row.contract, month_of(Instant(row.hour), versions[-1].time_zone).label)
         requests[key] += row.requests
         tokens[key] += row.counts.tokens
-    found = []
-    for (customer, month, currency), amount in sorted(amounts.items()):
-        who = view.customers[customer]
-        found.append(
-            live.MonthRevenue(
-                customer=customer,
-                customer_name=who.name,
-                group=who.group,
-                group_name=view.groups[who.group].name,
-                month=month,
-                amount=amount,
-                currency=currency,
-                requests=requests[customer, month],
-                tokens=tokens[customer, month],
-            )
+    lines: dict[_ContractMonth, list[RatedLine]] = defaultdict(list)
+    for line in rated.lines:
+        lines[line.contract, line.period.label].append(line)
+    waiting: dict[_ContractMonth, list[Unpriced]] = defaultdict(list)
+    for entry in rated.unpriced:
+        waiting[entry.contract, entry.period].append(entry)
+    return tuple(
+        _month_revenue(
+            view,
+            key,
+            Rated(tuple(lines[key]), tuple(waiting[key])),
+            cut,
+            requests=requests[key],
+            tokens=tokens[key],
         )
-    return tuple(found)
+        for key in sorted(requests)
+    )
+
+
+def _month_revenue(
+    view: View, key: _ContractMonth, rated: Rated, cut: Cut, *, requests: int, tokens: int
+) -> live.MonthRevenue:
+    contract, month = key
+    versions = view.contracts[contract]
+    period = month_named(month, versions[0].time_zone)
+    # A gateway's clock may be behind the one that signed: usage before the start is still owed.
+    agreed = billing_version(versions, period) or versions[0]
+    invoice = draft(agreed, period, rated, cut)
+    who = view.customers[agreed.customer]
+    amount = Decimal(0)
+    for line in rated.lines:
+        amount = EXACT.add(amount, line.amount)
+    return live.MonthRevenue(
+        contract=agreed.id,
+        customer=who.id,
+        customer_name=who.name,
+        group=who.group,
+        group_name=view.groups[who.group].name,
+        month=period.label,
+        time_zone=agreed.time_zone,
+        currency=agreed.currency,
+        amount=amount,
+        minor=invoice.total_minor,
+        requests=requests,
+        tokens=tokens,
+        unpriced=sum(entry.quantity for entry in rated.unpriced),
+    )

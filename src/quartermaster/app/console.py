@@ -1,6 +1,6 @@
 """The console's ports, answered from the sample book, the clerk's views and the workers' status."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -19,12 +19,12 @@ from quartermaster.exposure.rollup import Exposure, measure, monthly_totals
 from quartermaster.exposure.rows import RevenueRow
 from quartermaster.gateway.status import read_status
 from quartermaster.kernel.clock import Instant, month_of
-from quartermaster.kernel.money import EXACT, exponent, round_line
+from quartermaster.kernel.money import EXACT, exponent
 from quartermaster.revenue.run_rate import MONTHS_A_YEAR
 from quartermaster.sim.book import reference_scenario, sample_book, sample_guidance
 
-LIVE_ZONE = "UTC"
-"""Real usage of several contracts is shown by UTC month; each invoice keeps its own zone."""
+SAMPLE_ZONE = "UTC"
+"""The sample book knows months only; its zone is a formality."""
 
 
 def run(rooms: Rooms, *, sample: bool) -> int:
@@ -48,22 +48,33 @@ class LiveOverview:
         self._var = var
 
     def overview(self, now: Instant) -> ports.OverviewFacts | None:
-        """The open month, or None while nothing that was used comes to a minor unit."""
+        """The newest month that comes to a minor unit, or None while there is none."""
         del now  # the facts are as of the clerk's last look
         book = views.read(self._var)
-        rows = live_rows(book) if book is not None else ()
-        if book is None or not any(row.minor > 0 for row in rows):
+        owed = _of_one_currency(book) if book is not None else ()
+        if book is None or not owed:
             return None
+        last, currency = max(row.month for row in owed), owed[0].currency
+        zones = ", ".join(sorted({row.time_zone for row in owed}))
         cut = ", ".join(f"{app_id}:{segment}" for app_id, segment in sorted(book.cut.items()))
         return _facts(
-            rows,
+            [_row(row) for row in owed],
+            names={row.group: row.group_name for row in owed}
+            | {_member(row): row.customer_name for row in owed},
             now=Instant(book.computed_at),
             sample=False,
-            denominator=ports.Bilingual(
-                de="gemeterter Umsatz aller Kunden, ohne Steuern",
-                en="metered revenue of all customers, excl. tax",
+            time_zone=zones,
+            still_open=any(
+                month_of(Instant(book.computed_at), row.time_zone).label <= last for row in owed
             ),
-            origin=ports.Bilingual(de=f"Schnitt {cut}", en=f"cut {cut}"),
+            denominator=ports.Bilingual(
+                de=f"Umsatz aus gezählter Nutzung aller in {currency} abgerechneten Kunden, "
+                "ohne Steuern",
+                en=f"metered revenue of all customers billed in {currency}, excl. tax",
+            ),
+            origin=ports.Bilingual(
+                de=f"Schnitt {cut}, Monate in {zones}", en=f"cut {cut}, months in {zones}"
+            ),
             guidance=None,
         )
 
@@ -93,22 +104,34 @@ class Gateways:
             ),
             refusals=tuple(ports.Refusals(code, count) for code, count in refusals.most_common()),
             last=() if book is None else _last_requests(book),
-            total=None if book is None else _total(book, month_of(now, LIVE_ZONE).label),
+            total=None if book is None else _total(book, now),
         )
 
 
-def live_rows(book: views.LiveBook) -> tuple[RevenueRow, ...]:
-    """Real revenue by customer and month, rounded to minor units as its invoice would be."""
-    return tuple(
-        RevenueRow(
-            customer=row.customer_name,
-            group=row.group_name,
-            month=row.month,
-            minor=round_line(row.amount, row.currency).minor,
-            currency=row.currency,
-        )
-        for row in book.revenue
+def _of_one_currency(book: views.LiveBook) -> tuple[views.MonthRevenue, ...]:
+    """What is owed in the currency of most requests; amounts of several are never added."""
+    requests: Counter[str] = Counter()
+    for row in book.revenue:
+        if row.minor > 0:
+            requests[row.currency] += row.requests
+    shown = min(requests, key=lambda currency: (-requests[currency], currency), default="")
+    return tuple(row for row in book.revenue if row.minor > 0 and row.currency == shown)
+
+
+def _row(row: views.MonthRevenue) -> RevenueRow:
+    """By ids, because two customers may have one name."""
+    return RevenueRow(
+        customer=_member(row),
+        group=row.group,
+        month=row.month,
+        minor=row.minor,
+        currency=row.currency,
     )
+
+
+def _member(row: views.MonthRevenue) -> str:
+    """A customer's id where a group may have the same one."""
+    return f"customer:{row.customer}"
 
 
 @cache
@@ -120,8 +143,11 @@ def _sample_facts() -> ports.OverviewFacts:
     scale = exponent(promise.figure.unit)
     return _facts(
         sample_book(),
+        names={},
         now=Instant(0),
         sample=True,
+        time_zone=SAMPLE_ZONE,
+        still_open=False,
         denominator=ports.Bilingual(
             de=f"Umsatz von {scope.said('de')}, ohne Steuern",
             en=f"revenue of {scope.said('en')}, excl. tax",
@@ -145,8 +171,11 @@ def _sample_facts() -> ports.OverviewFacts:
 def _facts(
     rows: Sequence[RevenueRow],
     *,
+    names: Mapping[str, str],
     now: Instant,
     sample: bool,
+    time_zone: str,
+    still_open: bool,
     denominator: ports.Bilingual,
     origin: ports.Bilingual,
     guidance: ports.Guidance | None,
@@ -157,10 +186,11 @@ def _facts(
         currency=exposure.denominator.currency,
         as_of=now,
         period=exposure.denominator.last,
-        time_zone=LIVE_ZONE,
+        time_zone=time_zone,
+        still_open=still_open,
         denominator=denominator,
         total_minor=exposure.denominator.minor,
-        revenue=_groups(exposure),
+        revenue=_groups(exposure, names),
         effective_number=Decimal(str(exposure.concentration.effective_number)),
         run_rate=_run_rate(monthly_totals(rows), exposure.denominator.last),
         guidance=guidance,
@@ -176,18 +206,22 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _groups(exposure: Exposure) -> tuple[ports.GroupRevenue, ...]:
-    total = Decimal(exposure.denominator.minor)
-    return tuple(
-        ports.GroupRevenue(
-            group=group.group,
-            name=group.group,
-            minor=group.minor,
-            share=EXACT.divide(Decimal(group.minor), total),
-            entities=tuple(m.customer for m in group.members if m.customer != group.group),
+def _groups(exposure: Exposure, names: Mapping[str, str]) -> tuple[ports.GroupRevenue, ...]:
+    """Groups with their members' names; a member named as its group is not named again."""
+    total, found = Decimal(exposure.denominator.minor), []
+    for group in exposure.groups:
+        name = names.get(group.group, group.group)
+        members = [names.get(member.customer, member.customer) for member in group.members]
+        found.append(
+            ports.GroupRevenue(
+                group=group.group,
+                name=name,
+                minor=group.minor,
+                share=EXACT.divide(Decimal(group.minor), total),
+                entities=tuple(member for member in members if member != name),
+            )
         )
-        for group in exposure.groups
-    )
+    return tuple(found)
 
 
 def _run_rate(totals: Mapping[str, int], last: str) -> tuple[ports.RunRate, ...]:
@@ -217,19 +251,21 @@ def _last_requests(book: views.LiveBook) -> tuple[ports.MeteredRequest, ...]:
     )
 
 
-def _total(book: views.LiveBook, month: str) -> ports.MeteredTotal | None:
-    """Everything of the open month; amounts only where they are of one currency."""
-    rows = [row for row in book.revenue if row.month == month]
+def _total(book: views.LiveBook, now: Instant) -> ports.MeteredTotal | None:
+    """Everything of each contract's open month; an amount only where all are of one currency."""
+    rows = [row for row in book.revenue if row.month == month_of(now, row.time_zone).label]
     if not rows:
         return None
-    amounts: dict[str, Decimal] = defaultdict(Decimal)
-    for row in rows:
-        amounts[row.currency] += row.amount
-    one = len(amounts) == 1
+    rated = None
+    if len({row.currency for row in rows}) == 1:
+        rated = Decimal(0)
+        for row in rows:
+            rated = EXACT.add(rated, row.amount)
     return ports.MeteredTotal(
-        period=month,
+        period=max(row.month for row in rows),
         requests=sum(row.requests for row in rows),
         tokens=sum(row.tokens for row in rows),
-        rated=next(iter(amounts.values())) if one else None,
-        currency=next(iter(amounts)) if one else "",
+        rated=rated,
+        currency=rows[0].currency,
+        unpriced=sum(row.unpriced for row in rows),
     )

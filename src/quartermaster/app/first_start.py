@@ -54,7 +54,7 @@ def pepper_path(var: Path) -> Path:
 
 
 def _publish_starter_prices(rooms: Rooms) -> None:
-    if not rooms.book.view().price_books:
+    if starter().id not in rooms.book.view().price_books:
         price_books.publish(rooms.book, rooms.actor, starter(), rooms.now())
 
 

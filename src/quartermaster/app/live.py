@@ -14,17 +14,24 @@ RECENT_EVENTS_MAX = 20
 
 
 class MonthRevenue(msgspec.Struct, frozen=True):
-    """Rated revenue of one customer in one local month, exact, before the invoice's rounding."""
+    """What one contract used in one month of its own time zone, and what that comes to."""
 
+    contract: str
     customer: str
     customer_name: str
     group: str
     group_name: str
     month: str
-    amount: Decimal
+    time_zone: str
     currency: str
+    amount: Decimal
+    """Exact, before the invoice's rounding."""
+    minor: int
+    """The total of the month's draft invoice at the same cut."""
     requests: int
     tokens: int
+    unpriced: int
+    """Tokens and images that wait for a price; in neither amount."""
 
 
 class LiveBook(msgspec.Struct, frozen=True):
@@ -33,8 +40,6 @@ class LiveBook(msgspec.Struct, frozen=True):
     cut: Cut
     computed_at: int
     revenue: tuple[MonthRevenue, ...] = ()
-    unpriced: int = 0
-    """Entries that wait for a price; never part of the revenue."""
     recent: tuple[UsageEvent, ...] = ()
     """Newest first."""
 
@@ -53,6 +58,11 @@ def write(var: Path, live: LiveBook) -> None:
     beside.replace(path)
 
 
+def forget(var: Path) -> None:
+    """Remove what another version, or a torn write, may have left; the clerk makes it again."""
+    live_path(var).unlink(missing_ok=True)
+
+
 def read(var: Path) -> LiveBook | None:
     """The clerk's last word, or None before its first.
 
@@ -66,4 +76,7 @@ def read(var: Path) -> LiveBook | None:
     try:
         return msgspec.json.decode(data, type=LiveBook)
     except msgspec.DecodeError as error:
-        raise IntegrityError(f"{live_path(var)} cannot be read: {error}") from error
+        raise IntegrityError(
+            f"{live_path(var)} cannot be read: {error}",
+            hint="start the clerk again: it makes the file from the usage table",
+        ) from error

@@ -3,6 +3,7 @@
 import http.client
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import reduce
 
 import msgspec
 
@@ -10,12 +11,13 @@ from quartermaster.app import live
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import Supervisor
 from quartermaster.billing.document import plain
-from quartermaster.billing.rate import RatedLine, rate
+from quartermaster.billing.rate import Rated, RatedLine, rate
 from quartermaster.exposure.concentration import concentration
 from quartermaster.exposure.rollup import measure
 from quartermaster.kernel.clock import US_PER_HOUR
 from quartermaster.kernel.errors import UpstreamError
 from quartermaster.kernel.events import HourlyUsage, UsageEvent
+from quartermaster.kernel.money import EXACT
 from quartermaster.sim.book import sample_book
 
 QUESTION = "In one sentence, why should every token be counted exactly once?"
@@ -77,9 +79,12 @@ def tell(
     assert book is not None, "waited for"
     assert event is not None, "waited for"
     show(f"Usage fact   {_fact_line(event)}")
-    for rated in _rated(rooms, event):
-        show(f"Rated line   {_price_line(rated)}")
-    for line in _real_exposure(book):
+    rated = _rated(rooms, event)
+    for rated_line in rated.lines:
+        show(f"Rated line   {_price_line(rated_line)}")
+    for entry in rated.unpriced:
+        show(f"No price     {entry.quantity} {entry.axis}: {entry.reason}")
+    for line in _real_exposure(book, event.opened.contract):
         show(line)
     if sample:
         for line in _sample_exposure():
@@ -170,7 +175,7 @@ def _fact_line(event: UsageEvent) -> str:
     )
 
 
-def _rated(rooms: Rooms, event: UsageEvent) -> tuple[RatedLine, ...]:
+def _rated(rooms: Rooms, event: UsageEvent) -> Rated:
     opened, view = event.opened, rooms.book.view()
     usage = HourlyUsage(
         customer=opened.customer,
@@ -186,8 +191,8 @@ def _rated(rooms: Rooms, event: UsageEvent) -> tuple[RatedLine, ...]:
         requests=1,
         counts=event.closed.counts,
     )
-    versions = view.contracts[opened.contract]
-    return rate([usage], versions, view.price_books[opened.price_book]).lines
+    books = [book for versions in view.price_books.values() for book in versions]
+    return rate([usage], view.contracts[opened.contract], books)
 
 
 def _price_line(line: RatedLine) -> str:
@@ -197,17 +202,26 @@ def _price_line(line: RatedLine) -> str:
     )
 
 
-def _real_exposure(book: live.LiveBook) -> Iterator[str]:
-    month = max(row.month for row in book.revenue)
+def _real_exposure(book: live.LiveBook, contract: str) -> Iterator[str]:
+    """Of the contract's newest month, in its currency."""
+    newest = max(
+        (row for row in book.revenue if row.contract == contract), key=lambda row: row.month
+    )
+    month, currency = newest.month, newest.currency
+    names: dict[str, str] = {}
     groups: dict[str, Decimal] = {}
     for row in book.revenue:
-        if row.month == month:
-            groups[row.group_name] = groups.get(row.group_name, Decimal(0)) + row.amount
-    total = sum(groups.values(), Decimal(0))
-    largest = max(groups, key=lambda group: groups[group])
+        if (row.month, row.currency) == (month, currency) and row.amount:
+            names[row.group] = row.group_name
+            groups[row.group] = EXACT.add(groups.get(row.group, Decimal(0)), row.amount)
+    if not groups:
+        yield f"Revenue      none yet in {month}: everything waits for a price"
+        return
+    total = reduce(EXACT.add, groups.values())
+    largest = names[max(groups, key=lambda group: groups[group])]
     indices = concentration([int(amount.scaleb(_SHARE_SCALE)) for amount in groups.values()])
     yield (
-        f"Revenue      {plain(total)} USD metered in {month}, of which {largest} "
+        f"Revenue      {plain(total)} {currency} metered in {month}, of which {largest} "
         f"{indices.cr1:.1%}; HHI {indices.hhi_points:.0f} points, "
         f"{indices.effective_number:.1f} effective customers"
     )

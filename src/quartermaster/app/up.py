@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from quartermaster.app import story
+from quartermaster.app import live, story
 from quartermaster.app.first_start import prepare
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import Supervisor
@@ -50,6 +50,7 @@ def up(
     with _only_one(rooms.var):
         _require_free_ports(rooms)
         secret = prepare(rooms)
+        live.forget(rooms.var)
         supervisor = Supervisor(rooms.var / "log", say)
         supervisor.install_signals()
         try:

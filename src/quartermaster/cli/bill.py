@@ -35,11 +35,13 @@ def draft(options: Options, contract: str, period: str | None, as_json: bool) ->
     view = rooms.book.view()
     if contract not in view.contracts:
         raise NotFoundError(
-            f"there is no contract {contract!r}", hint="quartermaster customer show ID"
+            f"there is no contract {contract!r}",
+            hint="quartermaster customer list, then quartermaster customer show ID",
         )
     label = period or month_of(rooms.now(), view.contracts[contract][0].time_zone).label
     agreed, months = invoices.contract_of(view, contract, label)
     cut = current_cut(rooms.usage)
+    invoices.require_shipped(view, cut)
     invoice = invoices.draft(
         rooms.book,
         rooms.actor,

@@ -14,6 +14,9 @@ from quartermaster.kernel.events import Cut, HourlyUsage, UsageEvent
 
 Options = dict[str, str | None]
 
+SEGMENT_DIGITS_MAX = 18
+"""Segment numbers are 64-bit; a million segments a second would not reach 18 digits in a life."""
+
 SHOWN_MAX = 1_000
 """A terminal is no place for more; the table in `var/usage` is open to every Parquet reader."""
 
@@ -87,10 +90,16 @@ def hourly(options: Options, customer: str | None, at_cut: str | None, as_json: 
 def check(options: Options, at_cut: str | None, as_json: bool) -> None:
     """Prove that every sealed row is there exactly once; exit code 5 where it is not."""
     from quartermaster.app import open_rooms
+    from quartermaster.commands.invoice import require_shipped
     from quartermaster.usage.cut import certify, current_cut
 
-    table = open_rooms(options).usage
-    cut = parse_cut(at_cut) if at_cut is not None else current_cut(table)
+    rooms = open_rooms(options)
+    table = rooms.usage
+    if at_cut is not None:
+        cut = parse_cut(at_cut)
+    else:
+        cut = current_cut(table)
+        require_shipped(rooms.book.view(), cut)
     certificate = certify(table, cut)
     if as_json:
         click.echo(msgspec.json.encode(certificate))
@@ -111,7 +120,8 @@ def parse_cut(text: str) -> Cut:
     cut: Cut = {}
     for part in text.split(","):
         app_id, _, number = part.strip().partition("=")
-        if not app_id or not number.isdecimal() or app_id in cut:
+        written = number.isdecimal() and len(number) <= SEGMENT_DIGITS_MAX
+        if not app_id or not written or app_id in cut:
             raise UsageError(
                 f"{part.strip()!r} is no part of a cut",
                 hint="write each gateway worker once, such as gateway-0=12,gateway-1=9",

@@ -71,6 +71,8 @@ def _require_parties(view: View, contract: Contract) -> None:
             field="price_book",
             hint="publish the price book first",
         )
+    if price_books[-1].sample != contract.sample:
+        raise ConflictError("a sample contract needs a sample price book", field="price_book")
     if price_books[-1].currency != contract.currency:
         raise UsageError(
             f"price book {contract.price_book} is in {price_books[-1].currency}, "
@@ -97,6 +99,7 @@ def _require_succession(known: tuple[Contract, ...], contract: Contract) -> None
             f"contract {contract.id} version {contract.version} does not begin after version "
             f"{previous.version}",
             field="valid_from",
+            hint="a version begins with an hour; sign the next one in a later hour",
         )
     for field in _FIXED_FIELDS:
         if getattr(contract, field) != getattr(previous, field):

@@ -12,7 +12,7 @@ from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import Instant, Period, month_named
 from quartermaster.kernel.contract import Contract
-from quartermaster.kernel.errors import ConflictError, NotFoundError
+from quartermaster.kernel.errors import ConflictError, IntegrityError, NotFoundError
 from quartermaster.kernel.events import Cut, HourlyUsage, InvoiceDrafted
 
 
@@ -34,10 +34,36 @@ def contract_of(view: View, contract_id: str, period_label: str) -> tuple[Contra
     if versions is None:
         raise NotFoundError(f"there is no contract {contract_id!r}", field="contract")
     period = month_named(period_label, versions[0].time_zone)
-    begun = [version for version in versions if version.valid_from < period.end]
-    if not begun:
+    version = billing_version(versions, period)
+    if version is None:
         raise NotFoundError(f"contract {contract_id} begins after {period_label}", field="period")
-    return begun[-1], period
+    return version, period
+
+
+def billing_version(versions: Sequence[Contract], period: Period) -> Contract | None:
+    """The newest version that begins before the period ends, or None."""
+    begun = [version for version in versions if version.valid_from < period.end]
+    return begun[-1] if begun else None
+
+
+def require_shipped(view: View, cut: Cut) -> None:
+    """Check that the usage table still has every segment that the journal saw shipped.
+
+    Args:
+        view: the book.
+        cut: everything the table has; an older cut may well be behind the journal.
+
+    Raises:
+        IntegrityError: segments are gone, so an invoice of this cut would be too low.
+    """
+    for app_id, segment in sorted(view.shipped.items()):
+        found = cut.get(app_id, 0)
+        if found < segment:
+            raise IntegrityError(
+                f"the usage table ends at segment {found} of {app_id}, "
+                f"the journal saw segment {segment} shipped",
+                hint="restore the folder usage of the data folder from a backup",
+            )
 
 
 def compute(

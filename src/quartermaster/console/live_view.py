@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import msgspec
 
-from quartermaster.console.format import money_exact, month_long, number, time_of_day
+from quartermaster.console.format import day, money_exact, month_long, number, time_of_day
 from quartermaster.console.language import Words
 from quartermaster.console.ports import LiveFacts, MeteredRequest, WorkerLive
-from quartermaster.kernel.clock import US_PER_S, Instant
+from quartermaster.kernel.clock import US_PER_S, Instant, as_datetime
 
 LIVE_POLL_S = 2
 """Workers report once a second; two looks are enough to feel live and cost one small query."""
@@ -64,7 +64,7 @@ def view_of(facts: LiveFacts, words: Words, now: Instant) -> LiveView:
         workers=words("live.workers", count=number(len(heard), lang)),
         silent=_silent(facts.workers, heard, now, words),
         total=_total(facts, words),
-        last=tuple(_row(request, words) for request in facts.last[:LAST_REQUESTS_MAX]),
+        last=tuple(_row(request, words, now) for request in facts.last[:LAST_REQUESTS_MAX]),
         updated=words("live.updated", time=time_of_day(now)),
         sentence=words("live.sentence", rate=rate, in_flight=in_flight, refused=refused),
     )
@@ -94,16 +94,28 @@ def _total(facts: LiveFacts, words: Words) -> str:
         "tokens": number(total.tokens, lang),
     }
     if total.rated is None:
-        return words("live.total", **places)
-    rated = money_exact(total.rated, total.currency, lang)
-    return words("live.total_rated", rated=rated, **places)
+        metered = words("live.total", **places)
+    else:
+        rated = money_exact(total.rated, total.currency, lang)
+        metered = words("live.total_rated", rated=rated, **places)
+    if not total.unpriced:
+        return metered
+    return f"{metered} {words('live.unpriced', count=number(total.unpriced, lang))}"
 
 
-def _row(request: MeteredRequest, words: Words) -> RequestRow:
+def _when(at: Instant, now: Instant, words: Words) -> str:
+    """The time, with its day where that is not today's."""
+    on = as_datetime(at).date()
+    if on == as_datetime(now).date():
+        return time_of_day(at)
+    return f"{day(on, words.lang)}, {time_of_day(at)}"
+
+
+def _row(request: MeteredRequest, words: Words, now: Instant) -> RequestRow:
     return RequestRow(
         request_id=request.request_id,
         short_id="…" + request.request_id[-REQUEST_ID_CHARS_SHOWN:],
-        time=time_of_day(request.at),
+        time=_when(request.at, now, words),
         customer=request.customer,
         model=request.model,
         input_tokens=number(request.input_tokens, words.lang),

@@ -13,6 +13,7 @@ from quartermaster.console import figures
 from quartermaster.console.figures import GuidanceBand, RatePoint, ShareKind, ShareSegment
 from quartermaster.console.format import (
     day,
+    moment,
     money,
     money_range,
     money_short,
@@ -82,7 +83,7 @@ def view_of(facts: OverviewFacts, words: Words) -> OverviewView:
     rate = _rate_finding(facts, words)
     return OverviewView(
         sample=facts.sample,
-        findings=(shares, rate),
+        findings=(shares, rate, *_open_finding(facts, words)),
         origin=_origin(facts, words),
         tiles=_tiles(facts, words),
         rate=_rate_picture(facts, words, rate),
@@ -123,6 +124,13 @@ def _rate_finding(facts: OverviewFacts, words: Words) -> str:
     return words(
         f"overview.finding_rate_{_verdict(last.period, last.annual_minor, guidance)}", **places
     )
+
+
+def _open_finding(facts: OverviewFacts, words: Words) -> tuple[str, ...]:
+    if not facts.still_open:
+        return ()
+    month, at = month_long(facts.period, words.lang), moment(facts.as_of, words.lang)
+    return (words("overview.finding_open", month=month, at=at),)
 
 
 def _verdict(period: str, annual_minor: int, guidance: Guidance) -> str:

@@ -125,6 +125,7 @@ class OverviewFacts(msgspec.Struct, frozen=True):
     period: str
     """The local month `YYYY-MM` that `revenue` is of."""
     time_zone: str
+    """Whose months they are; several where contracts have several, separated by commas."""
     denominator: Bilingual
     """What shares are shares of, without an article: "revenue of Azure OpenAI, excl. tax"; German
     in the nominative: "Umsatz von Azure OpenAI, ohne Steuern"."""
@@ -136,6 +137,8 @@ class OverviewFacts(msgspec.Struct, frozen=True):
     run_rate: tuple[RunRate, ...]
     """In time order, at least one; the last month is `period`."""
     guidance: Guidance | None = None
+    still_open: bool = False
+    """Whether `period` has not ended yet at `as_of`, so that its revenue is what came so far."""
     origin: Bilingual | None = None
     """Where the book comes from: for a sample its scenario and seed, for a real one the cut."""
 
@@ -182,6 +185,8 @@ class MeteredTotal(msgspec.Struct, frozen=True):
     rated: Decimal | None = None
     """Exact major units by the price book, before the invoice's rounding; None: not yet rated."""
     currency: str = ""
+    unpriced: int = 0
+    """Tokens and images that wait for a price; not in `rated`."""
 
 
 class LiveFacts(msgspec.Struct, frozen=True):

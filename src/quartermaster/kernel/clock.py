@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import NewType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -91,7 +91,8 @@ def month_named(label: str, zone_name: str) -> Period:
     """
     year, _, number = label.partition("-")
     written = year.isdecimal() and number.isdecimal() and label.isascii()
-    if not (written and len(label) == len("2026-11") and 1 <= int(number) <= 12 and int(year) > 0):
+    known = written and len(label) == len("2026-11") and 1 <= int(number) <= 12
+    if not (known and 0 < int(year) < MAXYEAR):
         raise UsageError(f"{label!r} is not a month", field="period", hint="write it as 2026-11")
     return month(int(year), int(number), zone_name)
 

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 from starlette.testclient import TestClient
 from tests.unit.console.console_fakes import (
+    NOW,
     TOTAL_MINOR,
     FakeIdentity,
     FakeLive,
@@ -18,8 +19,11 @@ from tests.unit.console.console_fakes import (
     revenue,
 )
 
+from quartermaster.console.language import words_of
+from quartermaster.console.live_view import view_of
 from quartermaster.console.overview_view import NAMED_ROWS_MAX
-from quartermaster.console.ports import LiveFacts, RunRate
+from quartermaster.console.ports import LiveFacts, MeteredTotal, RunRate
+from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.money import Money
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}{0}"
@@ -214,6 +218,34 @@ def test_a_silent_worker_is_not_counted(viewer: TestClient, live: FakeLive) -> N
     assert 'data-sentence="3.2 requests a second, 2 in flight, 4 refused."' in page(viewer, "/live")
     live.facts = LiveFacts(workers=live.facts.workers[1:])
     assert 'data-sentence="0.0 requests a second, 0 in flight' in page(viewer, "/live")
+
+
+def test_a_request_of_another_day_shows_its_day(viewer: TestClient, live: FakeLive) -> None:
+    html = page(viewer)
+    assert '<td class="time">14:05:09</td>' in html
+    assert "Time (UTC)" in html
+    old = replace(live.facts.last[0], at=Instant(NOW - 86_400 * US_PER_S))
+    live.facts = replace(live.facts, last=(old,))
+    assert '<td class="time">30 Mar 2024, 14:05:09</td>' in page(viewer)
+    assert '<td class="time">30.03.2024, 14:05:09</td>' in page(viewer, "/?lang=de")
+
+
+def test_usage_without_a_price_is_named_beside_the_amount() -> None:
+    total = MeteredTotal("2024-03", 3, 60, Decimal("0.5"), "USD", unpriced=12)
+    facts = LiveFacts(total=total)
+    assert view_of(facts, words_of("en"), NOW).total == (
+        "Metered in March 2024: requests 3, tokens 60, by the price book $0.50. "
+        "Without a price, and in no amount: tokens 12."
+    )
+    without = replace(facts, total=replace(total, unpriced=0))
+    assert "Without" not in view_of(without, words_of("en"), NOW).total
+
+
+def test_an_open_month_says_that_it_is_open(viewer: TestClient, overview: FakeOverview) -> None:
+    assert "still open" not in page(viewer)
+    overview.facts = replace(overview_facts(sample=False), still_open=True)
+    assert "March 2024 is still open: every amount is what was metered up to" in page(viewer)
+    assert "Der März 2024 läuft noch:" in page(viewer, "/?lang=de")
 
 
 def test_json_has_every_table_with_full_precision(viewer: TestClient) -> None:
