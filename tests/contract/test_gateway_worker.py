@@ -5,13 +5,14 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contract.gateway_process import (
     DEADLINE_S,
+    SERVE,
     Gateway,
     ModelServer,
     free_port,
@@ -326,8 +327,17 @@ def test_a_broken_or_older_snapshot_leaves_the_last_good_one(gateway: Gateway) -
     path.write_bytes(good)
     until(lambda: "older" in gateway.status.snapshot_error)
     assert gateway.status.snapshot_version == 2
+    assert gateway.status.ready
+    until(lambda: gateway.status.out_of_contact and not gateway.status.ready)
     with raw(gateway) as client:
+        client.send(b"GET /readyz HTTP/1.1\r\nhost: g\r\n\r\n")
+        status, body = client.response()
+        assert (status, code(body)) == (503, "not_ready")
         client.send(client.chat(TALK))
+        assert client.response()[0] == 200
+        gateway.publish()
+        until(lambda: gateway.status.ready)
+        client.send(b"GET /readyz HTTP/1.1\r\nhost: g\r\n\r\n")
         assert client.response()[0] == 200
 
 
@@ -398,6 +408,38 @@ def test_a_log_that_cannot_be_synced_releases_nothing_and_refuses_from_then_on(
         other.send(b"GET /healthz HTTP/1.1\r\nhost: g\r\n\r\n")
         assert other.response()[0] == 200
     assert len(upstream.asked) == 1
+
+
+def test_who_connects_at_the_very_start_is_not_taken_for_idle(gateway: Gateway) -> None:
+    gateway.stop()
+    gateway.start({})
+    with raw(gateway) as client:
+        client.socket.settimeout(1.5)  # longer than a tick
+        with pytest.raises(TimeoutError):
+            client.socket.recv(1)
+
+
+FEW_FILES = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
+{SERVE}
+"""
+
+
+def test_a_flood_of_connections_leaves_files_for_the_log_and_the_upstream(
+    gateway: Gateway,
+) -> None:
+    gateway.stop()
+    gateway.start({}, FEW_FILES)
+    with ExitStack() as flood:
+        client = flood.enter_context(raw(gateway))
+        for _ in range(150):
+            flood.enter_context(raw(gateway))
+        until(lambda: gateway.status.refusals.get("too_many_connections", 0) > 100)
+        client.send(client.chat(TALK))
+        assert client.response()[0] == 200
+    (row, *_) = gateway.stop()
+    assert row.status == "closed"
 
 
 def test_a_taken_port_is_named_with_the_remedy(gateway: Gateway, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from quartermaster.kernel.clock import US_PER_S, Instant, system_clock
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.snapshot import (
+    OUT_OF_CONTACT_S,
     SNAPSHOT_POLL_S,
     Deployment,
     KeyGrant,
@@ -20,9 +21,6 @@ from quartermaster.kernel.snapshot import (
     write,
 )
 from quartermaster.kernel.units import AXES, Axis
-
-# A worker writes its status every second; one silent for longer has lost contact.
-OUT_OF_CONTACT_S = 5
 
 _AXES: dict[str, Axis] = {axis: axis for axis in AXES}
 

@@ -64,6 +64,7 @@ class Dispatcher:
         self.relay = relay
         self.index: Index | None = None
         self.draining = False
+        self.out_of_contact = False
         self._pepper = pepper
         self._ids = RequestIds()
         self._turn = 0
@@ -73,9 +74,11 @@ class Dispatcher:
         try:
             if request.refusal is not None:
                 raise request.refusal
-            if request.target == _CHAT and request.method == b"POST":
+            # Some SDKs add a query such as `?api-version=…`; it means nothing here.
+            path = _CHAT if request.target == _CHAT else _path(request.target)
+            if path == _CHAT and request.method == b"POST":
                 return self._chat(request, client)
-            status, body, extra = 200, self._read(request), b""
+            status, body, extra = 200, self._read(request, path), b""
         except RefusedError as refusal:
             self.relay.tallies.refused(refusal.code)
             status, body, extra = refusal.http_status, error_body(refusal), _extra(refusal)
@@ -91,19 +94,14 @@ class Dispatcher:
 
     def refusal_of_head(self, authorization: bytes) -> RefusedError | None:
         """Why a request whose body has not arrived is refused whatever the body says, or None."""
-        if self.index is None:
-            return None
-        now = self.relay.clock()
         try:
-            admit.authenticate(self.index, authorization, self._pepper, now)
+            admit.authenticate(self._index(), authorization, self._pepper, self.relay.clock())
         except RefusedError as refusal:
             return refusal
         return None
 
     def _chat(self, request: Request, client: ClientPort) -> Exchange:
-        index = self.index
-        if index is None:
-            raise _no_snapshot()
+        index = self._index()
         relay = self.relay
         now = relay.clock()
         entry = admit.authenticate(index, request.authorization, self._pepper, now)
@@ -130,9 +128,8 @@ class Dispatcher:
         relay.begin(exchange)
         return exchange
 
-    def _read(self, request: Request) -> bytes:
+    def _read(self, request: Request, path: bytes) -> bytes:
         """The endpoints that only read, and every wrong address."""
-        path = _path(request.target)
         model = path[len(_MODELS) + 1 :] if path.startswith(_MODELS + b"/") else b""
         allowed = "GET" if model else _METHODS.get(path)
         if allowed is None:
@@ -156,6 +153,8 @@ class Dispatcher:
             raise _meter_unavailable()
         if self.draining:
             raise refused("not_ready", "This worker is shutting down.")
+        if self.out_of_contact:
+            raise refused("not_ready", "This worker cannot read what was published of late.")
         return _encode(Readiness("ready", index.version))
 
     def _models(self, request: Request, model: str) -> bytes:
@@ -169,12 +168,8 @@ class Dispatcher:
 
     def _index(self) -> Index:
         if self.index is None:
-            raise _no_snapshot()
+            raise refused("not_ready", "This worker has not read its first snapshot yet.")
         return self.index
-
-
-def _no_snapshot() -> RefusedError:
-    return refused("not_ready", "This worker has not read its first snapshot yet.")
 
 
 def _meter_unavailable() -> RefusedError:

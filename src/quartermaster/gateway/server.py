@@ -21,6 +21,7 @@ class Site(Protocol):
 
     dispatcher: Dispatcher
     connections: set["ClientConnection"]
+    connections_max: int
 
 
 class ClientConnection(asyncio.Protocol):
@@ -41,6 +42,8 @@ class ClientConnection(asyncio.Protocol):
         "_timeout_s",
         "_transport",
         "_undrained_at_loss",
+        "_unsent_bytes",
+        "_writing_paused",
         "lost",
     )
 
@@ -58,6 +61,8 @@ class ClientConnection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._backlog: list[bytes] = []
         self._reading_paused = False
+        self._writing_paused = False
+        self._unsent_bytes = 0
         self._body_wanted = False
         self._lingering = False
         self._lingered_bytes = 0
@@ -68,14 +73,19 @@ class ClientConnection(asyncio.Protocol):
     # -- asyncio.Protocol ------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
+        """A client has connected; one too many is hung up on, before it can cost anything."""
         self._transport = cast(asyncio.Transport, transport)
-        self._site.connections.add(self)
+        site = self._site
+        if len(site.connections) >= site.connections_max:
+            self._dispatcher.relay.tallies.refused("too_many_connections")
+            self._transport.abort()
+            return
+        site.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; with an exception, what was buffered never left."""
         self.lost = True
-        self._undrained_at_loss = exc is not None
+        self._undrained_at_loss |= exc is not None
         self._site.connections.discard(self)
         self._queue.clear()
         self._backlog.clear()
@@ -88,9 +98,9 @@ class ClientConnection(asyncio.Protocol):
         if self._lingering:
             self._lingered_bytes += len(data)
             if self._lingered_bytes > LINGER_BYTES_MAX:
-                self._transport.abort()
+                self.abort()
             return
-        if self._exchange is not None:
+        if self._exchange is not None or self._writing_paused:
             self._backlog.append(data)
             if not self._reading_paused:
                 self._reading_paused = True
@@ -99,14 +109,21 @@ class ClientConnection(asyncio.Protocol):
         self._take(data)
 
     def pause_writing(self) -> None:
-        """The client does not take what we send: stop reading from the upstream."""
+        """The client does not take what we send: read no more, from the upstream or from it.
+
+        Otherwise who asks for ever and never reads would fill our memory with answers.
+        """
+        self._writing_paused = True
         if self._exchange is not None:
             self._exchange.pause()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
+        self._writing_paused = False
         if self._exchange is not None:
             self._exchange.resume()
+        else:
+            self._go_on()
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -140,7 +157,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _serve(self) -> None:
         queue = self._queue
-        while queue and self._exchange is None and not self._lingering:
+        while queue and self._exchange is None and not (self._lingering or self._writing_paused):
             self._answer(queue.popleft())
 
     def _answer(self, request: Request) -> None:
@@ -152,13 +169,17 @@ class ClientConnection(asyncio.Protocol):
             self._exchange = cast("Exchange", answer)
 
     def _after_answer(self, request: Request) -> None:
+        self._extend_deadline()
         if request.refusal is not None:
             self._linger()
         elif not request.keep_alive or self._dispatcher.draining:
-            self._queue.clear()
-            self._transport.close()
-        else:
-            self._extend_deadline()
+            self._close()
+
+    def _close(self) -> None:
+        """Take nothing more, and close when the client has what was written."""
+        self._queue.clear()
+        self._backlog.clear()
+        self._transport.close()
 
     def _linger(self) -> None:
         """Say no more, but read on for a moment, so that the refusal arrives."""
@@ -188,7 +209,8 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write(data)
 
     def abort(self) -> None:
-        """Drop the connection now."""
+        """Drop the connection now, and with it what the client has not taken."""
+        self._undrained_at_loss = not self.drained
         self._transport.abort()
 
     def exchange_done(self, *, keep_alive: bool) -> None:
@@ -197,15 +219,17 @@ class ClientConnection(asyncio.Protocol):
         if self.lost:
             return
         dispatcher = self._dispatcher
-        if not keep_alive or dispatcher.draining:
-            self._queue.clear()
-            self._backlog.clear()
-            self._transport.close()
-            return
         self._deadline_s = dispatcher.relay.now_s + self._timeout_s
-        if self._queue:
-            self._serve()
-        if self._reading_paused and self._exchange is None:
+        if not keep_alive or dispatcher.draining:
+            self._close()
+        elif self._queue or self._reading_paused:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Serve what waits, then read on."""
+        self._serve()
+        ready = self._exchange is None and not self._writing_paused
+        if ready and self._reading_paused and not self._transport.is_closing():
             self._read_on()
 
     def _read_on(self) -> None:
@@ -222,18 +246,29 @@ class ClientConnection(asyncio.Protocol):
         return self._exchange is not None
 
     def tick(self) -> None:
-        """Once a second: close a connection that has been idle, or silent in mid-request."""
+        """Once a second: close a connection that has been idle, or silent, or takes nothing."""
         relay = self._dispatcher.relay
         if self._exchange is not None or relay.now_s <= self._deadline_s:
             return
+        unsent_bytes = self._transport.get_write_buffer_size()
         if self._lingering:
-            self._transport.abort()
+            self.abort()
+        elif unsent_bytes:
+            self._wait_or_abort(unsent_bytes)
         elif self._parser.mid_request:
             late = refused("request_timeout", "The request did not arrive in time.")
             self._queue.append(Request(refusal=late))
             self._serve()
         else:
             self._transport.close()
+
+    def _wait_or_abort(self, unsent_bytes: int) -> None:
+        """Answers wait for the client: only one that takes some of them is waited for."""
+        if self._unsent_bytes == 0 or unsent_bytes < self._unsent_bytes:
+            self._unsent_bytes = unsent_bytes
+            self._extend_deadline()
+        else:
+            self.abort()
 
     def close_if_idle(self) -> None:
         """The worker drains: a connection without a request has no reason to stay."""

@@ -1,5 +1,7 @@
 """What an operator may set about the gateway; every default is a named limit with its reason."""
 
+from typing import Self
+
 import msgspec
 
 # Ports 847x are unassigned by IANA; the console has 8470 and the embedded model 8472.
@@ -22,8 +24,12 @@ IDLE_TIMEOUT_S = 120
 CLIENT_TIMEOUT_S = 75
 # Uvicorn and many model servers close idle connections after 5 s; leaving first avoids the race.
 UPSTREAM_IDLE_S = 4
-# File descriptors: 4,096 upstream plus as many clients stay under Debian's hard limit.
+# A connection costs some 50 KB with its buffers: both limits together stay under 500 MB.
 UPSTREAM_CONNECTIONS_MAX = 4_096
+CLIENT_CONNECTIONS_MAX = 4_096
+# Open files that are no connection: log segments, status, snapshot, the interpreter's own. Without
+# them a flood of idle clients would keep the log from starting its next segment.
+FILES_RESERVED = 64
 # Kubernetes and systemd kill after 30 s and 90 s; leave time to sync the log after the last answer.
 DRAIN_TIMEOUT_S = 25
 
@@ -48,5 +54,19 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     idle_timeout_s: int = IDLE_TIMEOUT_S
     client_timeout_s: int = CLIENT_TIMEOUT_S
     upstream_idle_s: int = UPSTREAM_IDLE_S
+    client_connections_max: int = CLIENT_CONNECTIONS_MAX
+    """Of one worker; who comes later is hung up on. Both limits shrink where the operating
+    system's limit of open files (`ulimit -Hn`) leaves less room."""
     upstream_connections_max: int = UPSTREAM_CONNECTIONS_MAX
     drain_timeout_s: int = DRAIN_TIMEOUT_S
+
+    def within(self, open_files_max: int) -> Self:
+        """The same settings with connection limits for which there are file descriptors."""
+        room = max(open_files_max - FILES_RESERVED, 2)
+        clients, upstream = self.client_connections_max, self.upstream_connections_max
+        if clients + upstream <= room:
+            return self
+        share = max(room * clients // (clients + upstream), 1)
+        return msgspec.structs.replace(
+            self, client_connections_max=share, upstream_connections_max=room - share
+        )

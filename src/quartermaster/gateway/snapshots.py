@@ -25,6 +25,8 @@ class SnapshotFollower:
         self._seen: tuple[int, int, int] | None = None
         self._version = -1
         self.error = ""
+        self.in_contact = False
+        """Whether the last look found the newest snapshot in force, or put it in force."""
 
     def poll(self) -> Index | None:
         """The index of a newer snapshot, or None when there is none."""
@@ -33,8 +35,11 @@ class SnapshotFollower:
             seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
             if seen == self._seen:
                 return None
+            self.in_contact = False
             snapshot = decode(self._path.read_bytes())
         except OSError as error:
+            # What comes back there is read again, even if it is the same file.
+            self._seen, self.in_contact = None, False
             self.error = f"the snapshot {self._path} cannot be read: {error.strerror}"
             return None
         except IntegrityError as error:
@@ -45,6 +50,7 @@ class SnapshotFollower:
         if snapshot.version < self._version:
             self.error = f"version {snapshot.version} is older than {self._version}"
             return None
+        self.in_contact = True
         index = build(snapshot, self._secrets(snapshot))
         self._version = snapshot.version
         self.error = "; ".join(index.problems)

@@ -46,6 +46,9 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     snapshot_version: int | None
     snapshot_error: str
     """Empty, or why the newest snapshot file could not be taken."""
+    out_of_contact: bool
+    """For over `OUT_OF_CONTACT_S` the snapshot file could not be used: what changed meanwhile is
+    not known here."""
     wal_writable: bool
     connections: int
     upstream_connections: int
@@ -57,8 +60,9 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
     @property
     def ready(self) -> bool:
-        """Whether the worker takes requests."""
-        return self.state == "serving" and self.snapshot_version is not None and self.wal_writable
+        """Whether the worker should be sent requests, as `/readyz` says it."""
+        informed = self.snapshot_version is not None and not self.out_of_contact
+        return self.state == "serving" and informed and self.wal_writable
 
 
 def write_status(path: Path, status: WorkerStatus) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 import ssl
 from collections.abc import Callable
@@ -14,14 +15,14 @@ import uvloop
 from quartermaster.gateway.dispatch import Dispatcher
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.server import ClientConnection
-from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.gateway.settings import FILES_RESERVED, GatewaySettings
 from quartermaster.gateway.snapshots import SnapshotFollower
 from quartermaster.gateway.status import Tallies, WorkerState, WorkerStatus, write_status
 from quartermaster.gateway.upstream import UpstreamPool
 from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.errors import ConfigError, UnavailableError
 from quartermaster.kernel.ids import PEPPER_BYTES
-from quartermaster.kernel.snapshot import SNAPSHOT_POLL_S
+from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, SNAPSHOT_POLL_S
 from quartermaster.usage.files import OS_FILES, FileLayer
 from quartermaster.usage.settings import UsageSettings
 from quartermaster.usage.wal import Wal
@@ -57,7 +58,9 @@ class Worker:
         files: FileLayer,
     ) -> None:
         loop = asyncio.get_running_loop()
+        settings = settings.within(_open_files_max(settings))
         self._settings = settings
+        self.connections_max = settings.client_connections_max
         self._number = number
         self._loop = loop
         self.app_id = f"{settings.app_prefix}-{number}"
@@ -81,6 +84,7 @@ class Worker:
         self._follower = SnapshotFollower(var / "snapshot.json", var)
         self._status_path = var / "status" / f"{self.app_id}.json"
         self._status_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._contact_s = loop.time()
         self._started_at = system_clock()
         self._requests_at_tick = 0
         self._requests_per_s = 0
@@ -96,6 +100,8 @@ class Worker:
         server: asyncio.Server | None = None
         try:
             self._poll_snapshot()
+            # The coarse clock must run before the first connection asks it for a deadline.
+            self._tick()
             server = await self._listen()
             self._port = server.sockets[0].getsockname()[1]
             self._state = "serving"
@@ -151,6 +157,10 @@ class Worker:
 
     def _poll_snapshot(self) -> None:
         index = self._follower.poll()
+        now_s = self._loop.time()
+        if self._follower.in_contact:
+            self._contact_s = now_s
+        self.dispatcher.out_of_contact = now_s - self._contact_s > OUT_OF_CONTACT_S
         if index is not None:
             self.dispatcher.index = index
             self._relay.end_barred(index)
@@ -203,6 +213,7 @@ class Worker:
             at=system_clock(),
             snapshot_version=None if index is None else index.version,
             snapshot_error=self._follower.error,
+            out_of_contact=self.dispatcher.out_of_contact,
             wal_writable=self._wal.writable,
             connections=len(self.connections),
             upstream_connections=len(self._pool.connections),
@@ -212,6 +223,20 @@ class Worker:
             refusals=self._tallies.refusals,
             failures=self._tallies.failures,
         )
+
+
+def _open_files_max(settings: GatewaySettings) -> int:
+    """The limit of open files, raised as far as is wanted and allowed.
+
+    Debian starts processes with 1,024; what they may ask for is far more.
+    """
+    wanted = settings.client_connections_max + settings.upstream_connections_max + FILES_RESERVED
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 def _settle() -> None:

@@ -15,6 +15,10 @@ from quartermaster.kernel.errors import IntegrityError
 SNAPSHOT_POLL_S = 0.2
 """Five looks a second keep a standing change under one second with room for a slow disk."""
 
+OUT_OF_CONTACT_S = 5
+"""A worker writes its status every second and looks for news five times; one that is silent, or
+cannot read what is news, for longer has lost contact."""
+
 
 class KeyGrant(msgspec.Struct, frozen=True):
     """What the holder of one key may do, resolved at publication."""

@@ -17,7 +17,6 @@ from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.commands.publish import (
-    OUT_OF_CONTACT_S,
     Acknowledgement,
     acknowledged,
     build_snapshot,
@@ -30,7 +29,7 @@ from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import DeploymentSet, StandingChanged
 from quartermaster.kernel.ids import key_hash
 from quartermaster.kernel.price import TEXT_AXES, Price, PriceBook
-from quartermaster.kernel.snapshot import KeyGrant, decode, write
+from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, KeyGrant, decode, write
 
 NOW = Instant(1_000 * US_PER_HOUR)
 LATER = Instant(NOW + 100 * US_PER_HOUR)

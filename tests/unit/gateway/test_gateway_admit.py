@@ -2,11 +2,22 @@
 
 import msgspec
 import pytest
-from tests.unit.gateway.gateway_fakes import NOW, PEPPER, SECRET, TOY, a_grant, an_index
+from tests.unit.gateway.gateway_fakes import (
+    HELLO,
+    NOW,
+    PEPPER,
+    SECRET,
+    TOY,
+    Bench,
+    a_grant,
+    an_index,
+    raw_request,
+)
 
 from quartermaster.gateway.admit import authenticate, targets_for
 from quartermaster.gateway.index import Index, build
 from quartermaster.gateway.route import Origin, choose, target
+from quartermaster.gateway.settings import FILES_RESERVED, GatewaySettings
 from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.errors import ConfigError, RefusedError
 from quartermaster.kernel.snapshot import Deployment, Snapshot
@@ -83,6 +94,21 @@ def test_models(model: str, status: int, code: str) -> None:
     assert caught.value.field == "model"
 
 
+def test_a_query_behind_the_address_changes_nothing() -> None:
+    bench, client = Bench(), Bench().client()
+    target = "/v1/chat/completions?api-version=2024-10-21"
+    assert bench.request(raw_request("POST", target, HELLO), client) is not None
+    assert bench.wal.open[1].model == "toy"
+
+
+def test_before_the_first_snapshot_no_body_is_collected() -> None:
+    bench = Bench()
+    bench.dispatcher.index = None
+    refused = bench.dispatcher.refusal_of_head(b"Bearer " + SECRET.encode())
+    assert refused is not None
+    assert refused.code == "not_ready"
+
+
 def test_keys_with_the_same_rights_share_one_table() -> None:
     second = a_grant(key_id="key_2", key_hash="00" * 32)
     index = an_index(a_grant(), second)
@@ -145,3 +171,15 @@ def test_one_bad_entry_does_not_hold_up_the_rest_of_a_snapshot() -> None:
         "deployment locked",
         "key key_x",
     ]
+
+
+@pytest.mark.parametrize("files", [8_256, 1_024, 100, 66, 1])
+def test_connection_limits_fit_the_limit_of_open_files(files: int) -> None:
+    settings = GatewaySettings(client_connections_max=6_000, upstream_connections_max=2_000)
+    fitted = settings.within(files)
+    limits = (fitted.client_connections_max, fitted.upstream_connections_max)
+    assert min(limits) >= 1
+    if files >= 8_000 + FILES_RESERVED:
+        assert limits == (6_000, 2_000)
+    else:
+        assert sum(limits) == max(files - FILES_RESERVED, 2)

@@ -56,6 +56,10 @@ class FakeTransport(asyncio.Transport):
         """Closed at once."""
         self.calls.append("abort")
 
+    def is_closing(self) -> bool:
+        """Closed, or about to be."""
+        return "close" in self.calls or "abort" in self.calls
+
     def pause_reading(self) -> None:
         """Backlog."""
         self.calls.append("pause")
@@ -72,6 +76,7 @@ class Site:
         self.bench = Bench(settings=GatewaySettings(client_timeout_s=TIMEOUT_S))
         self.dispatcher: Dispatcher = self.bench.dispatcher
         self.connections: set[ClientConnection] = set()
+        self.connections_max = 2
         self.transport = FakeTransport()
         self.connection = ClientConnection(self)
         self.connection.connection_made(self.transport)
@@ -197,12 +202,64 @@ def test_a_running_request_is_not_an_idle_connection() -> None:
 
 def test_a_full_client_buffer_pauses_the_upstream() -> None:
     site = Site()
-    site.connection.pause_writing()
     site.feed(chat_request(HELLO_STREAM))
     site.answer(STREAM_HEAD + chunked(delta("x")))
     site.connection.pause_writing()
     site.connection.resume_writing()
     assert site.bench.upstream.calls == ["pause", "resume"]
+
+
+def test_who_does_not_read_its_answers_gets_no_more_of_them() -> None:
+    site = Site()
+    site.feed(GET)
+    site.connection.pause_writing()
+    site.feed(GET * 3)
+    site.feed(GET)
+    assert site.replies == 1
+    assert site.transport.calls == ["pause"]
+    site.connection.resume_writing()
+    assert site.replies == 5
+    assert site.transport.calls == ["pause", "resume"]
+
+
+def test_a_chat_waits_until_the_answer_before_it_was_taken() -> None:
+    site = Site()
+    site.feed(chat_request(HELLO) * 2)
+    site.connection.pause_writing()
+    site.answer(plain_response(b"{}"))
+    site.bench.wal.sync()
+    assert len(site.bench.wal.open) == 1
+    site.connection.resume_writing()
+    assert len(site.bench.wal.open) == 2
+
+
+def test_answers_wait_for_a_slow_client_but_not_for_one_that_takes_nothing() -> None:
+    site = Site()
+    site.feed(chat_request(HELLO, connection="close"))
+    site.tick(5.0 * TIMEOUT_S)
+    site.answer(plain_response(b"{}"))
+    site.transport.buffered = 100
+    site.bench.wal.sync()
+    for look, buffered in ((6, 100), (7, 99), (8, 1)):
+        site.transport.buffered = buffered
+        site.tick(look * (TIMEOUT_S + 1.0))
+        assert site.transport.calls == ["close"]
+    site.tick(9 * (TIMEOUT_S + 1.0))
+    assert site.transport.calls == ["close", "abort"]
+    site.connection.connection_lost(None)
+    site.bench.turn()
+    assert site.bench.wal.confirmed == []
+    assert site.bench.relay.idle
+
+
+def test_one_connection_too_many_is_hung_up_on() -> None:
+    site = Site()
+    transports = [FakeTransport(), FakeTransport()]
+    for transport in transports:
+        ClientConnection(site).connection_made(transport)
+    assert [transport.calls for transport in transports] == [[], ["abort"]]
+    assert len(site.connections) == 2
+    assert site.bench.tallies.refusals == {"too_many_connections": 1}
 
 
 def test_delivery_depends_on_how_the_connection_ended() -> None:

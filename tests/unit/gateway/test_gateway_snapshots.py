@@ -16,6 +16,7 @@ def test_versions_are_taken_once_and_never_go_back(tmp_path: Path) -> None:
     follower = SnapshotFollower(path, tmp_path)
     assert follower.poll() is None
     assert "No such file" in follower.error
+    assert not follower.in_contact
     for version in (3, 4):
         write(path, Snapshot(version, 0, (a_grant(),)))
         index = follower.poll()
@@ -23,9 +24,25 @@ def test_versions_are_taken_once_and_never_go_back(tmp_path: Path) -> None:
         assert index.version == version
         assert follower.error == ""
         assert follower.poll() is None
+        assert follower.in_contact
     write(path, Snapshot(3, 0))
+    for _ in range(2):
+        assert follower.poll() is None
+        assert follower.error == "version 3 is older than 4"
+        assert not follower.in_contact
+
+
+def test_a_file_that_was_away_for_a_moment_is_contact_again(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.json"
+    follower = SnapshotFollower(path, tmp_path)
+    write(path, Snapshot(3, 0))
+    assert follower.poll() is not None
+    path.rename(tmp_path / "away")
     assert follower.poll() is None
-    assert follower.error == "version 3 is older than 4"
+    assert not follower.in_contact
+    (tmp_path / "away").rename(path)
+    assert follower.poll() is not None
+    assert (follower.in_contact, follower.error) == (True, "")
 
 
 def test_a_damaged_file_is_said_and_a_good_one_after_it_is_taken(tmp_path: Path) -> None:
@@ -34,6 +51,7 @@ def test_a_damaged_file_is_said_and_a_good_one_after_it_is_taken(tmp_path: Path)
     path.write_bytes(b'{"version": "four"}')
     assert follower.poll() is None
     assert "cannot be read" in follower.error
+    assert not follower.in_contact
     write(path, Snapshot(1, 0))
     assert follower.poll() is not None
     assert follower.error == ""
