@@ -2,75 +2,76 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
+import msgspec
 
+from quartermaster.cli.pdf import write_pdf
+from quartermaster.cli.revenue_file import (
+    Reading,
+    RevenueFile,
+    picked,
+    read_revenue,
+    revenue_options,
+)
 from quartermaster.console.claim_words import sentence, verdict_word
 from quartermaster.console.figures import standalone
 from quartermaster.console.format import LANGS, Lang
 from quartermaster.console.report import page, share_figure
 from quartermaster.console.report_text import text
 from quartermaster.console.report_view import ROWS_MAX
+from quartermaster.exposure.bands import BandRules, Bands, assess
+from quartermaster.exposure.bands_file import (
+    BANDS_BYTES_MAX,
+    absorbing_of,
+    edges_of,
+    read_bands,
+)
 from quartermaster.exposure.book import scenario_exposure
 from quartermaster.exposure.check import check
-from quartermaster.exposure.csv_rows import CSV_BYTES_MAX, read_bytes, read_csv
+from quartermaster.exposure.csv_rows import read_bytes
+from quartermaster.exposure.history import share_history
 from quartermaster.exposure.report import (
     InputFile,
     Peak,
     Report,
     RunRateLine,
-    Said,
-    as_json,
     input_file,
     scenario_report,
 )
-from quartermaster.exposure.rollup import WINDOW_MONTHS, WINDOW_MONTHS_MAX, measure, monthly_totals
-from quartermaster.exposure.rows import RevenueRow
+from quartermaster.exposure.report_json import as_json
+from quartermaster.exposure.rollup import Exposure, monthly_totals
+from quartermaster.exposure.rows_by import DIMENSIONS, Dimension
 from quartermaster.exposure.scenario import read_scenario
-from quartermaster.kernel.errors import UsageError
+from quartermaster.kernel.errors import FindingError, UsageError
 from quartermaster.revenue.run_rate import PEAK_RATIO_MAX, run_rates
 
 SCENARIO_SUFFIX = ".toml"
+FailOn = Literal["report", "breach", "unplanned"]
+FAIL_ON: tuple[FailOn, ...] = ("report", "breach", "unplanned")
 
 
-def rows_report(
-    rows: tuple[RevenueRow, ...],
-    *,
-    title: str,
-    scope: str,
-    scope_de: str = "",
-    months: int = WINDOW_MONTHS,
-    as_of: str | None = None,
-    source: InputFile | None = None,
-    seed: int | None = None,
-    note: Said | None = None,
-) -> Report:
-    """The report of monthly rows: exposure of the window, run-rates of the months up to it.
+class BandOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said about bands on the command line."""
 
-    Raises:
-        DataError: see `rollup.measure`.
-    """
-    exposure = measure(rows, scope=scope, scope_de=scope_de, months=months, as_of=as_of)
-    totals = monthly_totals(row for row in rows if row.month <= exposure.denominator.last)
-    rates = run_rates(totals, exposure.denominator.currency)
-    lines = [] if rates is None else [rates.last_month, rates.trailing]
-    return Report(
-        title=title,
-        exposure=exposure,
-        run_rates=tuple(
-            RunRateLine(
-                method=line.method, minor=line.minor, currency=line.currency, months=line.months
-            )
-            for line in lines
-            if line is not None
-        ),
-        peak=None
-        if rates is None
-        else Peak(rates.peak_ratio, float(PEAK_RATIO_MAX), rates.is_peak),
-        input=source,
-        seed=seed,
-        note=note or Said(),
-    )
+    bands: Path | None = None
+    report_at: str = ""
+    breach_at: str = ""
+    absorbing: str = ""
+    absorbing_name: str = ""
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """What to write, and how."""
+
+    as_json: bool
+    svg: Path | None
+    html: Path | None
+    pdf: Path | None
+    lang: Lang
+    top: int
+    fail_on: FailOn | None
 
 
 def read_scenario_report(path: Path, lang: Lang) -> tuple[Report, tuple[tuple[str, str], ...]]:
@@ -88,96 +89,127 @@ def read_scenario_report(path: Path, lang: Lang) -> tuple[Report, tuple[tuple[st
     return report, findings
 
 
-def read_csv_report(
-    path: Path,
-    *,
-    scope: str,
-    months: int,
-    as_of: str | None,
-    decimal_comma: bool,
-    ignore_columns: tuple[str, ...],
-) -> Report:
-    """The report of a CSV of revenue by customer and month.
+def revenue_report(found: RevenueFile) -> Report:
+    """The report of monthly rows: exposure of the window, run-rates of the months up to it."""
+    exposure = found.exposure
+    last, months = exposure.denominator.last, exposure.denominator.months
+    totals = monthly_totals(row for row in found.rows if row.month <= last)
+    rates = run_rates(totals, exposure.denominator.currency)
+    lines = [] if rates is None else [rates.last_month, rates.trailing]
+    return Report(
+        title=found.source.name,
+        exposure=exposure,
+        run_rates=tuple(
+            RunRateLine(
+                method=line.method, minor=line.minor, currency=line.currency, months=line.months
+            )
+            for line in lines
+            if line is not None
+        ),
+        peak=None
+        if rates is None
+        else Peak(rates.peak_ratio, float(PEAK_RATIO_MAX), rates.is_peak),
+        input=found.source,
+        history=share_history(found.rows, months=months, last=last, by=exposure.by),
+        control=found.control,
+    )
+
+
+def banded(exposure: Exposure, options: BandOptions) -> tuple[Bands, InputFile | None]:
+    """The bands that groups reach, by a file, by flags over it, or by the defaults.
 
     Raises:
-        DataError: the file cannot be read as a whole.
+        DataError: the file cannot be read, or does not fit the revenue.
+        UsageError: a flag is not what it should be.
     """
-    data = read_bytes(path, CSV_BYTES_MAX)
-    rows = read_csv(data, path.name, decimal_comma=decimal_comma, ignore_columns=ignore_columns)
-    return rows_report(
-        rows,
-        title=path.name,
-        scope=scope or f"all customers in {path.name}",
-        scope_de=scope or f"allen Kunden in {path.name}",
-        months=months,
-        as_of=as_of,
-        source=input_file(path.name, data),
-    )
+    rules, source = BandRules(), None
+    if options.bands is not None:
+        data = read_bytes(options.bands, BANDS_BYTES_MAX)
+        rules, source = read_bands(data, options.bands.name), input_file(options.bands.name, data)
+    edges = edges_of(options.report_at, options.breach_at, rules.edges)
+    absorbing = rules.absorbing
+    if bool(options.absorbing) != bool(options.absorbing_name):
+        raise UsageError(
+            "--absorbing and --absorbing-name belong together",
+            hint='for example --absorbing 300000000 --absorbing-name "contribution margin of 2024"',
+        )
+    if options.absorbing:
+        currency = exposure.denominator.currency
+        absorbing = absorbing_of(options.absorbing_name, options.absorbing, currency, edges)
+    elif absorbing is not None and (options.report_at or options.breach_at):
+        absorbing = msgspec.structs.replace(absorbing, edges=edges)
+    return assess(exposure, BandRules(edges, absorbing, rules.plans)), source
 
 
 @click.command("exposure")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json_", is_flag=True, help="Print one JSON object.")
-@click.option(
-    "--svg", type=click.Path(path_type=Path), help="Write the bar of revenue by customer."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Write the bar of revenue.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the report as one page.")
+@click.option("--pdf", type=click.Path(path_type=Path), help="Write the report; needs Chromium.")
 @click.option("--lang", type=click.Choice(LANGS), default="en", help="Language of the words.")
 @click.option("--top", type=click.IntRange(1), default=ROWS_MAX, help="Customers listed by name.")
+@click.option("--by", type=click.Choice(DIMENSIONS), default="group", help="CSV: what is ranked.")
+@revenue_options
 @click.option(
-    "--of", "scope", default="", help="CSV: whose revenue this is; names the denominator."
+    "--bands", type=click.Path(path_type=Path), help="TOML: edges, what absorbs a loss, plans."
 )
+@click.option("--report-at", default="", help='Edge of the report band; "10 %" by default.')
+@click.option("--breach-at", default="", help='Edge of the breach band; "25 %" by default.')
+@click.option("--absorbing", default="", help="What a loss is borne by, in the file's currency.")
+@click.option("--absorbing-name", default="", help="Its name, such as contribution margin 2024.")
 @click.option(
-    "--months",
-    type=click.IntRange(1, WINDOW_MONTHS_MAX),
-    help=f"CSV: months that shares are of; {WINDOW_MONTHS} by default.",
+    "--fail-on", type=click.Choice(FAIL_ON), help="Exit 3 when a customer is in that band."
 )
-@click.option("--as-of", metavar="YYYY-MM", help="CSV: last month; the file's last by default.")
-@click.option("--decimal-comma", is_flag=True, help="CSV: amounts are written 1234,56.")
-@click.option("--ignore-column", multiple=True, help="CSV: leave a column out; may be repeated.")
-def command(
-    file: Path,
-    *,
-    as_json_: bool,
-    svg: Path | None,
-    html: Path | None,
-    lang: Lang,
-    top: int,
-    scope: str,
-    months: int | None,
-    as_of: str | None,
-    decimal_comma: bool,
-    ignore_column: tuple[str, ...],
-) -> None:
+def command(file: Path, *, by: Dimension, **given: object) -> None:
     """How much of the revenue in FILE hangs on one customer.
 
     FILE is a scenario (.toml) or a CSV with the columns customer, month, revenue, currency and,
-    where there are any, group and product.
+    where there are any, group, product, region and contract_end.
     """
+    output, options = picked(Output, given), picked(BandOptions, given)
+    reading = msgspec.structs.replace(picked(Reading, given), by=by)
+    findings: tuple[tuple[str, str], ...] = ()
     if file.suffix.casefold() == SCENARIO_SUFFIX:
-        if scope or months or as_of or decimal_comma or ignore_column:
+        if reading.stated:
             raise UsageError("options marked CSV do not apply to a scenario")
-        report, findings = read_scenario_report(file, lang)
+        report, findings = read_scenario_report(file, output.lang)
     else:
-        report, findings = (
-            read_csv_report(
-                file,
-                scope=scope,
-                months=months or WINDOW_MONTHS,
-                as_of=as_of,
-                decimal_comma=decimal_comma,
-                ignore_columns=ignore_column,
-            ),
-            (),
-        )
-    if svg is not None:
-        _write(svg, standalone(share_figure(report, lang)))
-    if html is not None:
-        _write(html, page(report, lang, findings))
-    if as_json_:
+        report = revenue_report(read_revenue(file, reading))
+    if by == "group":
+        bands, source = banded(report.exposure, options)
+        report = msgspec.structs.replace(report, bands=bands, bands_file=source)
+    elif output.fail_on or options != BandOptions():
+        raise UsageError("bands are about customers, not about each " + by.replace("_", " "))
+    _show(report, findings, output)
+
+
+def _show(report: Report, findings: tuple[tuple[str, str], ...], output: Output) -> None:
+    """Write and print what was asked for.
+
+    Raises:
+        FindingError: a customer is in the band of `--fail-on`.
+    """
+    if output.svg is not None:
+        _write(output.svg, standalone(share_figure(report, output.lang)))
+    if output.html is not None:
+        _write(output.html, page(report, output.lang, findings))
+    if output.pdf is not None:
+        write_pdf(page(report, output.lang, findings), output.pdf)
+        click.echo(f"wrote {output.pdf}", err=True)
+    if output.as_json:
         click.echo(json.dumps(as_json(report), indent=2, ensure_ascii=False))
     else:
-        click.echo(text(report, lang, rows_max=top))
+        click.echo(text(report, output.lang, rows_max=output.top))
+    if output.fail_on is not None and report.bands is not None:
+        lines = {
+            "report": report.bands.lines,
+            "breach": report.bands.breaches,
+            "unplanned": report.bands.unplanned,
+        }[output.fail_on]
+        if lines:
+            names = ", ".join(line.group for line in lines)
+            raise FindingError(f"{output.fail_on}: {names}")
 
 
 def _write(path: Path, content: str) -> None:

@@ -13,10 +13,12 @@ from quartermaster.console import figures
 from quartermaster.console.figures import ShareSegment
 from quartermaster.console.figures_exposure import lorenz_curve
 from quartermaster.console.format import Lang, number
+from quartermaster.console.report_history import history_figure
 from quartermaster.console.report_view import (
     banners_of,
     denominator_words,
     lorenz_words,
+    name_of,
     share_of,
     share_words,
     view_of,
@@ -30,6 +32,10 @@ REPORT_PX = 720
 """Inner width of an A4 page at 96 px an inch."""
 PHONE_PX = 350
 """Inner width of the page on a phone of 390 px."""
+_HISTORY_FIGURES = (
+    ("desk", REPORT_PX, "share-over-time"),
+    ("phone", PHONE_PX, "share-over-time-phone"),
+)
 
 
 def share_figure(
@@ -42,7 +48,7 @@ def share_figure(
     named = exposure.groups[: SEGMENTS_NAMED + 1]
     segments = [
         ShareSegment(
-            label=group.group,
+            label=name_of(group, words),
             value=group.minor,
             share=share_of(group.minor, report),
             kind="named" if position else "largest",
@@ -56,7 +62,7 @@ def share_figure(
         segments.append(ShareSegment(label, minor, share_of(minor, report), "rest"))
     return figures.share_bar(
         segments,
-        title=words("shares.title"),
+        title=words(f"by_title.{exposure.by}"),
         desc=share_words(report, denominator, words),
         lang=lang,
         currency=exposure.denominator.currency,
@@ -102,7 +108,14 @@ def page(report: Report, lang: Lang, claim_findings: Sequence[tuple[str, str]] =
                 share_figure(report, lang, width=PHONE_PX, name="share-bar-phone")
             ),
             share_caption=share_words(report, view.denominator, words),
-            lorenz_figure=Markup(lorenz_figure(report, lang)),  # noqa: S704 - escaped by console.svg
+            history_figures=[
+                (shown, Markup(history_figure(report, words, width=width, name=name)))  # noqa: S704 - escaped by console.svg
+                for shown, width, name in _HISTORY_FIGURES
+                if report.history is not None
+            ],
+            lorenz_figure=Markup(lorenz_figure(report, lang))  # noqa: S704 - escaped by console.svg
+            if report.exposure.by == "group"
+            else None,
             lorenz_caption=lorenz_words(report, words),
             claims=report.claims,
             sources=report.sources,

@@ -1,6 +1,7 @@
 """The exposure report as plain text for a terminal or a mail."""
 
 from quartermaster.console.format import Lang
+from quartermaster.console.language import Words
 from quartermaster.console.report_view import ReportView, view_of
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.text_columns import columns
@@ -16,7 +17,11 @@ def text(report: Report, lang: Lang, *, rows_max: int) -> str:
         list(view.findings),
         [f"! {warning}" for warning in view.warnings],
         _shares(view, lang),
+        _bands(view, words),
         [f"{entry.label}: {entry.value}" for entry in view.indices],
+        []
+        if view.history is None
+        else [words("history.title"), f"  {view.history.caption}", f"  {view.history.interval}"],
         [words("run_rate.title"), *(f"  {e.value}  {e.label}" for e in view.run_rates)],
         [
             words("sources.title"),
@@ -31,13 +36,25 @@ def text(report: Report, lang: Lang, *, rows_max: int) -> str:
 
 def _shares(view: ReportView, lang: Lang) -> list[str]:
     words = catalogue("report", lang)
-    head = tuple(words(f"shares.{key}") for key in ("rank", "share", "amount", "group"))
+    head = tuple(words(f"shares.{key}") for key in ("rank", "share", "amount"))
     lines = [
         (row.rank, row.share, row.amount, _name(row.group, row.members, row.mark))
         for row in (*view.rows, view.total)
     ]
-    table = columns([head, *lines], right=(True, True, True, False))
+    table = columns([(*head, view.by), *lines], right=(True, True, True, False))
     return [*table, words("shares.footing", denominator=view.denominator)]
+
+
+def _bands(view: ReportView, words: Words) -> list[str]:
+    if view.bands is None:
+        return []
+    lines = [words("bands.title"), *(f"  {line}" for line in view.bands.lines)]
+    if view.bands.none:
+        return [*lines, f"  {view.bands.none}"]
+    head = ("", *view.bands.heads, words("bands.decided"))
+    rows = [(row.group, *row.ratios, row.decided) for row in view.bands.rows]
+    table = columns([head, *rows], right=(False, *(True for _ in view.bands.heads), False))
+    return [*lines, *(f"  {line}" for line in table)]
 
 
 def _name(group: str, members: str, mark: str) -> str:

@@ -3,20 +3,25 @@
 Content comes computed from `exposure.report`; terminal and page show the same strings.
 """
 
+import math
 from decimal import Decimal
 
 import msgspec
 
-from quartermaster.console.format import Lang, money, money_short, month, number, percent
+from quartermaster.console.format import Lang, money, money_short, month, number
 from quartermaster.console.language import Words
-from quartermaster.console.report_words import catalogue
+from quartermaster.console.report_bands import BandsView, band_findings, bands_view
+from quartermaster.console.report_history import HistoryView, history_view
+from quartermaster.console.report_words import catalogue, percent_words, statistic
 from quartermaster.exposure.concentration import HHI_POINTS
-from quartermaster.exposure.report import Report, RunRateLine
+from quartermaster.exposure.report import ControlFacts, Report, RunRateLine
 from quartermaster.exposure.rollup import Denominator, GroupShare
 from quartermaster.kernel.money import EXACT, Money
 
 ROWS_MAX = 12
 """A table that fits on a page beside its figure; the rest is one row, and all are in the JSON."""
+MEMBERS_MAX = 4
+"""A cell of a table; all members are in the JSON."""
 # HHI points are read as whole numbers; among thousands of small customers only the decimal is left.
 _WHOLE_POINTS = 100
 
@@ -49,12 +54,21 @@ class ReportView(msgspec.Struct, frozen=True, kw_only=True):
     banners: tuple[str, ...]
     findings: tuple[str, ...]
     denominator: str
+    by: str
+    shares_title: str
     rows: tuple[Row, ...]
     total: Row
     indices: tuple[Entry, ...]
     run_rates: tuple[Entry, ...]
+    bands: BandsView | None
+    history: HistoryView | None
     warnings: tuple[str, ...]
     provenance: tuple[Entry, ...]
+
+    @property
+    def ranged(self) -> bool:
+        """Whether any share has a range."""
+        return any(row.range for row in self.rows)
 
 
 def view_of(report: Report, lang: Lang, rows_max: int = ROWS_MAX) -> ReportView:
@@ -67,10 +81,14 @@ def view_of(report: Report, lang: Lang, rows_max: int = ROWS_MAX) -> ReportView:
         banners=tuple(banners_of(report, words)),
         findings=tuple(_findings(report, denominator, words)),
         denominator=denominator,
+        by=words(f"by.{report.exposure.by}"),
+        shares_title=words(f"by_title.{report.exposure.by}"),
         rows=tuple(_rows(report, words, rows_max)),
         total=_total_row(report, words),
         indices=tuple(_indices(report, denominator, words)),
         run_rates=tuple(_run_rate(line, words) for line in report.run_rates),
+        bands=bands_view(report, denominator, words),
+        history=history_view(report, words),
         warnings=tuple(_warnings(report, words)),
         provenance=tuple(_provenance(report, words)),
     )
@@ -112,7 +130,7 @@ def _findings(report: Report, denominator: str, words: Words) -> list[str]:
     found = [
         words(
             "finding.share",
-            group=largest.group,
+            group=name_of(largest, words),
             share=percent_words(share_of(largest.minor, report), words.lang),
             denominator=denominator,
             amount=money_short(Money(largest.minor, whole.currency), words.lang),
@@ -122,7 +140,12 @@ def _findings(report: Report, denominator: str, words: Words) -> list[str]:
     if largest.share_low is not None and largest.share_high is not None:
         low, high = _range_ends(largest, words.lang)
         found.append(words("finding.range", low=low, high=high))
-    return found
+    return [*found, *band_findings(report, words)]
+
+
+def name_of(group: GroupShare, words: Words) -> str:
+    """Its name, or that the rows do not state it."""
+    return group.group or words("shares.unstated")
 
 
 def _rows(report: Report, words: Words, rows_max: int) -> list[Row]:
@@ -146,12 +169,16 @@ def _rows(report: Report, words: Words, rows_max: int) -> list[Row]:
 
 
 def _row(group: GroupShare, report: Report, words: Words) -> Row:
-    members = [member.customer for member in group.members]
+    members = [member.customer or words("shares.unstated") for member in group.members]
+    listed = ", ".join(members[:MEMBERS_MAX])
+    if len(members) > MEMBERS_MAX:
+        more = number(len(members) - MEMBERS_MAX, words.lang)
+        listed = words("shares.members_more", members=listed, count=more)
     ends = _range_ends(group, words.lang)
     return Row(
         rank=str(group.rank),
-        group=group.group,
-        members="" if members == [group.group] else ", ".join(members),
+        group=name_of(group, words),
+        members="" if members == [group.group] else listed,
         amount=_amount(group.minor, report, words),
         share=percent_words(share_of(group.minor, report), words.lang),
         range="–".join(ends),
@@ -177,63 +204,91 @@ def _total_row(report: Report, words: Words) -> Row:
 
 
 def _indices(report: Report, denominator: str, words: Words) -> list[Entry]:
-    indices, bounds = report.exposure.concentration, report.exposure.hhi_bounds
-    lang = words.lang
-
-    def hhi(key: str, fraction: float) -> str:
-        value = _decimal(fraction * HHI_POINTS)
-        points = number(value, lang, decimals=0 if value >= _WHOLE_POINTS else 1)
-        return words(key, points=points, fraction=number(_decimal(fraction), lang, decimals=4))
-
-    normalised = indices.hhi_normalised
-    names = [group.group for group in report.reportable]
+    exposure, lang = report.exposure, words.lang
+    indices = exposure.concentration
+    of_customers = exposure.by == "group"
     entries = [
         Entry(
+            words(f"by_many.{exposure.by}"),
+            number(indices.count, lang),
+            words("index.customers_definition") if of_customers else "",
+        ),
+        *_hhi_entries(report, words),
+        Entry(
+            words("index.effective"),
+            number(statistic(indices.effective_number), lang, decimals=1),
+            words("index.effective_definition"),
+        ),
+        Entry(
+            words("index.ratios"),
+            " · ".join(
+                words(
+                    "index.ratio",
+                    count=number(count, lang),
+                    share=percent_words(statistic(ratio), lang),
+                )
+                for count, ratio in indices.ratios or ((1, 1.0),)
+            ),
+            words("index.ratios_definition", denominator=denominator),
+        ),
+        Entry(
+            words("index.gini"),
+            number(statistic(indices.gini), lang, decimals=2),
+            words("index.gini_definition"),
+        ),
+        Entry(
+            words("index.theil"),
+            number(statistic(indices.theil), lang, decimals=2),
+            words(
+                "index.theil_definition",
+                most=number(statistic(math.log(indices.count)), lang, decimals=2),
+            ),
+        ),
+    ]
+    if of_customers:
+        names = [group.group for group in report.reportable]
+        reached = Entry(
             words("index.reportable", denominator=denominator),
             ", ".join(names) or words("index.reportable_none"),
             words("index.reportable_definition"),
-        ),
+        )
+        entries.insert(0, reached)
+    return entries
+
+
+def _hhi_entries(report: Report, words: Words) -> list[Entry]:
+    indices, bounds, lang = (
+        report.exposure.concentration,
+        report.exposure.hhi_bounds,
+        words.lang,
+    )
+
+    def value(key: str, fraction: float) -> str:
+        points = statistic(fraction * HHI_POINTS)
+        shown = number(points, lang, decimals=0 if points >= _WHOLE_POINTS else 1)
+        return words(key, points=shown, fraction=number(statistic(fraction), lang, decimals=4))
+
+    normalised = indices.hhi_normalised
+    entries = [
         Entry(
-            words("index.customers"),
-            number(indices.count, lang),
-            words("index.customers_definition"),
-        ),
-        Entry(
-            words("index.hhi"), hhi("index.hhi_value", indices.hhi), words("index.hhi_definition")
+            words("index.hhi"), value("index.hhi_value", indices.hhi), words("index.hhi_definition")
         ),
         Entry(
             words("index.normalised"),
             words("index.undefined")
             if normalised is None
-            else hhi("index.normalised_value", normalised),
+            else value("index.normalised_value", normalised),
             words("index.normalised_definition"),
-        ),
-        Entry(
-            words("index.effective"),
-            number(_decimal(indices.effective_number), lang, decimals=1),
-            words("index.effective_definition"),
-        ),
-        Entry(
-            words("index.cr4"),
-            percent_words(_decimal(indices.cr4), lang),
-            words("index.cr4_definition", denominator=denominator),
-        ),
-        Entry(
-            words("index.gini"),
-            number(_decimal(indices.gini), lang, decimals=2),
-            words("index.gini_definition"),
         ),
     ]
     if bounds is not None:
-        low, high = (number(_decimal(end * HHI_POINTS), lang, decimals=0) for end in bounds)
-        entries.insert(
-            3,
-            Entry(
-                words("index.bounds"),
-                words("index.bounds_value", low=low, high=high),
-                words("index.bounds_definition"),
-            ),
+        low, high = (number(statistic(end * HHI_POINTS), lang, decimals=0) for end in bounds)
+        fill = Entry(
+            words("index.bounds"),
+            words("index.bounds_value", low=low, high=high),
+            words("index.bounds_definition"),
         )
+        entries.insert(1, fill)
     return entries
 
 
@@ -253,8 +308,8 @@ def _warnings(report: Report, words: Words) -> list[str]:
         found.append(
             words(
                 "warning.peak",
-                ratio=number(_decimal(report.peak.ratio), lang, decimals=2),
-                limit=number(_decimal(report.peak.limit), lang, decimals=2),
+                ratio=number(statistic(report.peak.ratio), lang, decimals=2),
+                limit=number(statistic(report.peak.limit), lang, decimals=2),
             )
         )
     if len(report.run_rates) == 1 and report.run_rates[0].method != "stated":
@@ -271,6 +326,27 @@ def _warnings(report: Report, words: Words) -> list[str]:
     if exposure.alike:
         names = "; ".join(" / ".join(group) for group in exposure.alike)
         found.append(words("warning.alike", names=names))
+    if report.control is not None:
+        found += _control_words(report.control, exposure.denominator, words)
+    return found
+
+
+def _control_words(control: ControlFacts, denominator: Denominator, words: Words) -> list[str]:
+    """By whose control entities were added up, and what changed inside the window."""
+    file, last = control.file.name, month(denominator.last, words.lang)
+    found = [words(f"warning.control_{control.roll_up}", file=file, last=last)]
+    found += [
+        words(
+            "warning.moved",
+            entity=moved.entity,
+            before=moved.before,
+            after=moved.after,
+            month=month(moved.month, words.lang),
+        )
+        for moved in control.moved
+    ]
+    if control.unused:
+        found.append(words("warning.unused", file=file, names=", ".join(control.unused)))
     return found
 
 
@@ -280,6 +356,17 @@ def _provenance(report: Report, words: Words) -> list[Entry]:
     if report.input is not None:
         found.append(Entry(words("provenance.input"), report.input.name))
         found.append(Entry(words("provenance.input_sha256"), report.input.sha256))
+    found += [
+        Entry(
+            words(f"provenance.{kind}"),
+            words("provenance.named_file", name=file.name, sha256=file.sha256),
+        )
+        for kind, file in (
+            ("control", None if report.control is None else report.control.file),
+            ("bands", report.bands_file),
+        )
+        if file is not None
+    ]
     found.append(Entry(words("provenance.data_sha256"), exposure.data_sha256))
     found.append(Entry(words("provenance.rows"), number(exposure.rows, words.lang)))
     if report.seed is not None:
@@ -290,11 +377,12 @@ def _provenance(report: Report, words: Words) -> list[Entry]:
 def share_words(report: Report, denominator: str, words: Words) -> str:
     """The sentence under the share bar."""
     largest, others = report.largest, len(report.exposure.groups) - 1
+    name = name_of(largest, words)
     if not others:
-        return words("shares.alone", group=largest.group, denominator=denominator)
+        return words("shares.alone", group=name, denominator=denominator)
     return words(
-        "shares.caption",
-        group=largest.group,
+        "shares.caption" if report.exposure.by == "group" else "shares.caption_other",
+        group=name,
         share=percent_words(share_of(largest.minor, report), words.lang),
         denominator=denominator,
         others=number(others, words.lang),
@@ -314,7 +402,7 @@ def lorenz_words(report: Report, words: Words) -> str:
 def _range_ends(group: GroupShare, lang: Lang) -> tuple[str, ...]:
     if group.share_low is None or group.share_high is None:
         return ()
-    return tuple(percent_words(_decimal(end), lang) for end in (group.share_low, group.share_high))
+    return tuple(percent_words(statistic(end), lang) for end in (group.share_low, group.share_high))
 
 
 def _amount(minor: int, report: Report, words: Words) -> str:
@@ -324,14 +412,3 @@ def _amount(minor: int, report: Report, words: Words) -> str:
 def share_of(minor: int, report: Report) -> Decimal:
     """An amount as a share of the report's denominator."""
     return EXACT.divide(Decimal(minor), Decimal(report.exposure.denominator.minor))
-
-
-def percent_words(share: Decimal, lang: Lang) -> str:
-    """One decimal, two under one per cent."""
-    small = 0 < abs(share) < Decimal("0.01")
-    return percent(share, lang, decimals=2 if small else 1)
-
-
-def _decimal(value: float) -> Decimal:
-    """A statistic for the formatter; twelve digits are more than any of them is good for."""
-    return Decimal(f"{value:.12g}")

@@ -1,22 +1,19 @@
 """What an exposure report says: figures with their denominators, methods, sources and hashes.
 
-Language-neutral content; faces put it into words and figures. `as_json` is the stable form.
+Language-neutral content; faces put it into words and figures, `report_json` into its stable form.
 """
 
 import hashlib
-from typing import Any
 
 import msgspec
 
+from quartermaster.exposure.bands import Bands
 from quartermaster.exposure.claims import Claim, Source
 from quartermaster.exposure.concentration import lorenz
-from quartermaster.exposure.months import MONTHS_A_YEAR
+from quartermaster.exposure.control import Moved, RollUp
+from quartermaster.exposure.history import ShareHistory
 from quartermaster.exposure.rollup import Denominator, Exposure, GroupShare
 from quartermaster.exposure.scenario import Scenario
-from quartermaster.kernel.money import Money
-
-SCHEMA = "quartermaster.exposure/1"
-"""Changes with the meaning of any field; new fields alone do not change it."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -35,6 +32,17 @@ class InputFile(msgspec.Struct, frozen=True):
 
     name: str
     sha256: str
+
+
+class ControlFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """By whose control entities were rolled up, where a file says it."""
+
+    file: InputFile
+    roll_up: RollUp
+    moved: tuple[Moved, ...] = ()
+    """Entities that changed their group inside the window."""
+    unused: tuple[str, ...] = ()
+    """Entities that the file names and that pay nothing."""
 
 
 class RunRateLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +76,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...] = ()
     fill: Said = Said()
     note: Said = Said()
+    bands: Bands | None = None
+    bands_file: InputFile | None = None
+    history: ShareHistory | None = None
+    control: ControlFacts | None = None
 
     @property
     def largest(self) -> GroupShare:
@@ -136,96 +148,3 @@ def scenario_report(scenario: Scenario, exposure: Exposure, source: InputFile | 
         fill=Said(fill.words, fill.words_de) if fill is not None else Said(),
         note=Said(scenario.note, scenario.note_de),
     )
-
-
-def as_json(report: Report) -> dict[str, Any]:
-    """The report as plain values, with every share's denominator beside it."""
-    exposure = report.exposure
-    words = denominator_words(exposure.denominator)
-    indices = exposure.concentration
-    return {
-        "schema": SCHEMA,
-        "title": report.title,
-        "sample": exposure.sample,
-        "filled": exposure.filled,
-        "fill": report.fill.en,
-        "note": report.note.en,
-        "seed": report.seed,
-        "input": msgspec.to_builtins(report.input),
-        "data_sha256": exposure.data_sha256,
-        "rows": exposure.rows,
-        "denominator": {
-            "words": words,
-            "scope": exposure.denominator.scope,
-            "measure": exposure.denominator.measure,
-            "first": exposure.denominator.first,
-            "last": exposure.denominator.last,
-            **_amount(exposure.denominator.minor, exposure.denominator.currency),
-        },
-        "groups": [_group(group, words, exposure.denominator) for group in exposure.groups],
-        "concentration": {
-            "of": words,
-            "customers": indices.count,
-            "hhi_points": indices.hhi_points,
-            "hhi_fraction": indices.hhi,
-            "hhi_normalised_fraction": indices.hhi_normalised,
-            "hhi_fraction_bounds_whatever_the_fill": exposure.hhi_bounds,
-            "effective_number_of_customers": indices.effective_number,
-            "largest_1_share": indices.cr1,
-            "largest_4_share": indices.cr4,
-            "gini": indices.gini,
-        },
-        "ten_percent_customers": {
-            "name": f">= 10 % of {words}",
-            "groups": [group.group for group in report.reportable],
-        },
-        "run_rates": [_run_rate(line) for line in report.run_rates],
-        "peak": msgspec.to_builtins(report.peak),
-        "excluded": [
-            {"group": member.customer, **_amount(member.minor, exposure.denominator.currency)}
-            for member in exposure.excluded
-        ],
-        "names_alike": [list(names) for names in exposure.alike],
-        "missing_months": list(exposure.missing_months),
-        "claims": [_plain(claim) for claim in report.claims],
-        "sources": [_plain(source) for source in report.sources],
-    }
-
-
-def _group(group: GroupShare, words: str, denominator: Denominator) -> dict[str, Any]:
-    low, high = group.share_low, group.share_high
-    return {
-        "rank": group.rank,
-        "group": group.group,
-        "share": group.share,
-        "share_of": words,
-        "share_range": None if low is None or high is None else [low, high],
-        "at_least_10_percent": group.reportable,
-        "filled": group.filled,
-        "sample": group.sample,
-        **_amount(group.minor, denominator.currency),
-        "members": [
-            {"customer": member.customer, **_amount(member.minor, denominator.currency)}
-            for member in group.members
-        ],
-    }
-
-
-def _run_rate(line: RunRateLine) -> dict[str, Any]:
-    return {
-        "method": line.method,
-        "months": list(line.months),
-        "claim": line.claim or None,
-        "per": f"{MONTHS_A_YEAR} months",
-        **_amount(line.minor, line.currency),
-    }
-
-
-def _amount(minor: int, currency: str) -> dict[str, Any]:
-    return {"amount": str(Money(minor, currency).decimal), "minor": minor, "currency": currency}
-
-
-def _plain(value: Claim | Source) -> dict[str, Any]:
-    """Fields that say something; an empty one was not stated."""
-    fields: dict[str, Any] = msgspec.to_builtins(value)
-    return {name: field for name, field in fields.items() if field not in ("", None)}
