@@ -27,7 +27,10 @@ TOP_MAX = 100
 """Each costs a pass over its months; beyond a hundred the pooled tail says as much."""
 MONTHS_A_YEAR = 12
 OTHERS = "all others"
-METHOD = "median of damped trend, theta and naive; reconciled by minimum trace with a diagonal"
+METHOD = (
+    "median of damped trend, theta and naive, weighed against the recent mean by past errors;"
+    " reconciled by minimum trace with a diagonal"
+)
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,10 @@
-"""Forecast paths of one series from every origin: the median of three simple, robust methods.
+"""Forecast paths of one series from every origin: simple, robust methods, weighed by their past.
 
-Damped exponential smoothing, a theta-like half of the linear trend, and a naive one: the same
-season of last time, or without a season the last value and a fading typical step.
-On metered usage the median of such methods was as good as any larger model and far cheaper.
+The median of three follows what moves: damped exponential smoothing, a theta-like half of the
+linear trend, and a naive one (the same season of last time, or without a season the last value and
+a fading typical step). The mean of as many last values as lie ahead follows what only fluctuates.
+How far each of the two was off before decides how much of it counts.
+On metered usage such methods were as good as any larger model and far cheaper.
 
 Assumes: equally spaced values, oldest first; no value after an origin is used for its path.
 Guarantee: none about a single path. How wrong paths are is measured by `conformal`.
@@ -39,6 +41,8 @@ _SCALE_TIMES = 3.0
 # The naive step is the median of a year's steps, and fades: a business does not keep its pace.
 _STEPS_SEEN = 12
 _STEP_FADES = 0.9
+# Before that many windows have passed, nothing is known against the methods that follow a trend.
+_WINDOWS_WEIGHED = 3
 
 
 class _State(NamedTuple):
@@ -88,7 +92,7 @@ def paths(
     plain = _Fits(z, _SEASON_NONE)
     seasonal = _Fits(z, season) if season > 1 and len(z) >= SEASONS_MIN * season else None
     slopes = list(_half_slopes(z))
-    found = []
+    found, seasons = list[list[float]](), list[bool]()
     for origin in range(first, len(z) + 1):
         fits = plain
         if seasonal is not None and seasonal.earns(origin, plain):
@@ -97,6 +101,42 @@ def paths(
         recent = values[max(0, origin - max(season, ORIGIN_MIN)) : origin]
         top, foot = GROWTH_MAX * max(*recent, 0.0), GROWTH_MAX * min(*recent, 0.0)
         found.append([min(max(_back(step, scale), foot), top) for step in path])
+        seasons.append(fits is seasonal)
+    return _weighed(found, seasons, values, horizon=horizon, first=first)
+
+
+def _weighed(
+    moving: Sequence[list[float]],
+    seasons: Sequence[bool],
+    values: Sequence[float],
+    *,
+    horizon: int,
+    first: int,
+) -> list[list[float]]:
+    """Each path and the recent mean, by the inverse square of their mean squared past errors.
+
+    The mean has no season: where there is one, it moves the path as a whole and leaves its shape.
+    """
+    means = [
+        sum(values[max(0, origin - horizon) : origin]) / min(horizon, origin)
+        for origin in range(first, len(values) + 1)
+    ]
+    of_moving = of_mean = 0.0
+    found = []
+    for at, path in enumerate(moving):
+        done = at - horizon
+        if done >= 0:
+            came = sum(values[first + done : first + at])
+            of_moving += (came - sum(moving[done])) ** 2
+            of_mean += (came - horizon * means[done]) ** 2
+        whole = of_moving**2 + of_mean**2
+        weight = of_mean**2 / whole if done + 1 >= _WINDOWS_WEIGHED and whole else 1.0
+        if seasons[at]:
+            level = sum(path) / horizon
+            ratio = weight + (1 - weight) * means[at] / level if level else 1.0
+            found.append([ratio * step for step in path])
+        else:
+            found.append([weight * step + (1 - weight) * means[at] for step in path])
     return found
 
 
