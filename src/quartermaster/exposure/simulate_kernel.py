@@ -7,16 +7,18 @@ numbers never leave registers and the nearest caches. Logarithms are to base two
 saves a multiplication a cell.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from quartermaster.stats.random_stream import (
-    FLAGS,
+    Compiled,
+    cached,
+    compiled,
     exp2_fast,
+    inlined,
     log_fast,
-    njit,
     normal_pair,
     philox,
     uniform,
@@ -38,8 +40,10 @@ _USAGE, _LEAVING, _MARKET, _SECTOR, _FX, _FRAILTY, _REST = range(7)
 
 # Marsaglia and Tsang accept 95 % of proposals and more; sixteen refusals in a row are 1 in 10**20.
 _PROPOSALS_MAX = 16
-# A hazard or frailty of zero becomes one that is never met within any horizon.
+# A frailty of zero becomes one at which nobody leaves within any horizon.
 _TINY = np.float32(1e-12)
+# A line that far below zero stays there: nobody leaves.
+_NEVER = np.float32(-1e12)
 
 
 class World(NamedTuple):
@@ -74,6 +78,20 @@ class World(NamedTuple):
     """(C,) 0 for the reporting currency."""
     frailty_shape: np.float32
     """1 / variance of the common factor of all hazards; 0 where it is fixed at one."""
+    against_path: np.float32
+    """1: values are less what the same path would have brought had nobody left; 0: as they are."""
+
+
+class Factors(NamedTuple):
+    """What customers share in a pass of scenarios; the last axis is the lane."""
+
+    market: Floats
+    """(T, LANES) random walk of unit volatility."""
+    sectors: Floats
+    """(S, T, LANES)"""
+    fx: Floats
+    """(C, T, LANES) exchange rate over today's."""
+    frailty: Floats
 
 
 class Rest(NamedTuple):
@@ -91,13 +109,13 @@ class Rest(NamedTuple):
     ramp: Floats
     kept: Floats
     noise: Floats
-    """(C, G) standard deviation over the mean of a class's value, given frailty; see `grid`."""
+    """(C, G) standard deviation of a class's value given frailty, over its value if none left."""
     grid_step: np.float32
     """`noise` is tabulated at frailties 0, step, 2 step, ..."""
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def _frailty(scenario: Any, shape: Any, k0: Any, k1: Any) -> Any:
+@inlined
+def _frailty(scenario: Compiled, shape: Compiled, key: Compiled) -> Compiled:
     """A gamma variate of mean one (Marsaglia and Tsang 2000), by rejection on the counter."""
     if shape <= 0:
         return np.float32(1.0)
@@ -107,7 +125,7 @@ def _frailty(scenario: Any, shape: Any, k0: Any, k1: Any) -> Any:
     value = d
     for proposal in range(_PROPOSALS_MAX):
         a, b, e, f = philox(
-            scenario, np.uint32(proposal), np.uint32(0), np.uint32(_FRAILTY), k0, k1
+            scenario, np.uint32(proposal), np.uint32(0), np.uint32(_FRAILTY), key[0], key[1]
         )
         x = np.float64(normal_pair(a, b)[0])
         v = 1.0 + c * x
@@ -122,14 +140,20 @@ def _frailty(scenario: Any, shape: Any, k0: Any, k1: Any) -> Any:
     return np.float32(value / shape)
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+@inlined
 def _draws(
-    ids: Any, which: Any, quad: Any, purpose: Any, volatility: Any, k0: Any, k1: Any, out: Any
+    ids: Compiled,
+    which: Compiled,
+    quad: Compiled,
+    purpose: Compiled,
+    volatility: Compiled,
+    key: Compiled,
+    out: Compiled,
 ) -> None:
     """Four months of normals for every lane."""
     for lane in range(LANES):
         a, b, c, d = philox(
-            ids[lane], np.uint32(which), np.uint32(quad), np.uint32(purpose), k0, k1
+            ids[lane], np.uint32(which), np.uint32(quad), np.uint32(purpose), key[0], key[1]
         )
         z0, z1 = normal_pair(a, b)
         z2, z3 = normal_pair(c, d)
@@ -139,73 +163,86 @@ def _draws(
         out[3, lane] = volatility * z3
 
 
-@njit(nogil=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def _walk(ids: Any, which: Any, purpose: Any, volatility: Any, k0: Any, k1: Any, out: Any) -> None:
+@compiled
+def _walk(
+    ids: Compiled,
+    which: Compiled,
+    purpose: Compiled,
+    volatility: Compiled,
+    key: Compiled,
+    out: Compiled,
+) -> None:
     """Random walk of one common factor, months by lanes."""
     for quad in range(out.shape[0] // QUAD):
-        _draws(
-            ids, which, quad, purpose, volatility, k0, k1, out[QUAD * quad : QUAD * quad + QUAD]
-        )
+        _draws(ids, which, quad, purpose, volatility, key, out[QUAD * quad : QUAD * quad + QUAD])
     for t in range(1, out.shape[0]):
         for lane in range(LANES):
             out[t, lane] += out[t - 1, lane]
 
 
-@njit(nogil=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def _factors(
-    ids: Any, world: Any, k0: Any, k1: Any, market: Any, sectors: Any, fx: Any, frailty: Any
-) -> None:
-    """Everything that customers share: market, sectors, exchange rates, frailty."""
-    _walk(ids, 0, _MARKET, np.float32(1.0), k0, k1, market)
+@compiled
+def _factors(ids: Compiled, world: Compiled, key: Compiled, factors: Compiled) -> None:
+    """Draw everything that customers share."""
+    market, sectors, fx, frailty = factors
+    _walk(ids, 0, _MARKET, np.float32(1.0), key, market)
     for s in range(sectors.shape[0]):
         if world.sector_volatility[s] > 0:
-            _walk(ids, s, _SECTOR, world.sector_volatility[s], k0, k1, sectors[s])
+            _walk(ids, s, _SECTOR, world.sector_volatility[s], key, sectors[s])
     for c in range(fx.shape[0]):
         volatility = world.fx_volatility[c]
         if volatility > 0:
-            _walk(ids, c, _FX, volatility, k0, k1, fx[c])
+            _walk(ids, c, _FX, volatility, key, fx[c])
             # A rate without trend: half the variance of the natural logarithm, in log2.
             drift = np.float32(0.5 * np.log(2.0)) * volatility * volatility
             for t in range(market.shape[0]):
                 for lane in range(LANES):
                     fx[c, t, lane] = exp2_fast(fx[c, t, lane] - drift * np.float32(t + 1))
     for lane in range(LANES):
-        frailty[lane] = max(_frailty(ids[lane], world.frailty_shape, k0, k1), _TINY)
+        frailty[lane] = max(_frailty(ids[lane], world.frailty_shape, key), _TINY)
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def _exits(ids: Any, group: Any, k0: Any, k1: Any, out: Any) -> None:
+@inlined
+def _exits(ids: Compiled, group: Compiled, key: Compiled, out: Compiled) -> None:
     """Standard exponentials of four customers: their cumulative hazard at departure."""
     for lane in range(LANES):
-        a, b, c, d = philox(ids[lane], np.uint32(group), np.uint32(0), np.uint32(_LEAVING), k0, k1)
+        a, b, c, d = philox(
+            ids[lane], np.uint32(group), np.uint32(0), np.uint32(_LEAVING), key[0], key[1]
+        )
         out[0, lane] = -log_fast(uniform(a))
         out[1, lane] = -log_fast(uniform(b))
         out[2, lane] = -log_fast(uniform(c))
         out[3, lane] = -log_fast(uniform(d))
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+@inlined
 def _month(
-    x: Any,
-    gone: Any,
-    leaves: Any,
-    fx: Any,
-    usage: Any,
-    price: Any,
-    floor: Any,
-    refill: Any,
-    cost: Any,
-) -> Any:
+    x: Compiled,
+    gone: Compiled,
+    leaves: Compiled,
+    fx: Compiled,
+    usage: Compiled,
+    price: Compiled,
+    floor: Compiled,
+    refill: Compiled,
+    cost: Compiled,
+    path: Compiled,
+) -> Compiled:
     """What one customer brings in one month: see docs/concepts/revenue-at-risk.md."""
     used = usage * exp2_fast(x)
     lost = used * min(max(gone, np.float32(0.0)), leaves)
     still = used - lost
+    margin = price * fx - cost
     topped_up = max(floor - still * price, np.float32(0.0))
-    return (still + refill * lost) * (price * fx - cost) + topped_up * fx
+    value = (still + refill * lost) * margin + topped_up * fx
+    # Had it not left: the same usage at the same price under the same floor.
+    unaffected = used * margin + max(floor - used * price, np.float32(0.0)) * fx
+    return value - path * unaffected
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def _departure(world: Any, i: Any, exits: Any, mine: Any, frailty: Any, gone: Any) -> Any:
+@inlined
+def _departure(
+    world: Compiled, i: Compiled, exits: Compiled, mine: Compiled, frailty: Compiled, gone: Compiled
+) -> Compiled:
     """Lost share at month 0 on a line that rises by the returned speed, before it is clamped."""
     leaves = np.float32(1.0) - world.kept[i]
     speed = leaves / world.ramp[i]
@@ -214,29 +251,29 @@ def _departure(world: Any, i: Any, exits: Any, mine: Any, frailty: Any, gone: An
         for lane in range(LANES):
             gone[lane] = (np.float32(1.0) + hazard - notice) * speed
         return speed
-    mean = np.float32(1.0) / max(hazard, _TINY)
+    if hazard == 0:
+        gone[:] = _NEVER
+        return speed
+    mean = np.float32(1.0) / hazard
     for lane in range(LANES):
         gone[lane] = -(exits[mine, lane] * mean / frailty[lane] + notice) * speed
     return speed
 
 
-@njit(nogil=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+@compiled
 def _customers(
-    ids: Any,
-    world: Any,
-    plan: Any,
-    k0: Any,
-    k1: Any,
-    market: Any,
-    sectors: Any,
-    fx: Any,
-    frailty: Any,
-    weights: Any,
-    total: Any,
-    by_customer: Any,
-    by_month: Any,
+    ids: Compiled,
+    world: Compiled,
+    plan: Compiled,
+    key: Compiled,
+    factors: Compiled,
+    weights: Compiled,
+    total: Compiled,
+    by_customer: Compiled,
+    by_month: Compiled,
 ) -> None:
     """Add every simulated customer's value to `total`, and to the sums that were asked for."""
+    market, sectors, fx, frailty = factors
     customers, months = world.usage.shape
     exits = np.empty((QUAD, LANES), np.float32)
     draws = np.empty((QUAD, LANES), np.float32)
@@ -249,16 +286,17 @@ def _customers(
         stream = world.stream[i]
         if np.int64(stream // QUAD) != group:
             group = np.int64(stream // QUAD)
-            _exits(ids, group, k0, k1, exits)
+            _exits(ids, group, key, exits)
         speed = _departure(world, i, exits, stream % QUAD, frailty, gone)
         walk[:] = 0
         value[:] = 0
         beta, leaves = world.market_volatility[i], np.float32(1.0) - world.kept[i]
         s, c, cost = world.sector[i], world.currency[i], world.serving_cost[i]
+        path = world.against_path
         for t in range(months):
             row = t % QUAD
             if row == 0:
-                _draws(ids, stream, t // QUAD, _USAGE, world.own_volatility[i], k0, k1, draws)
+                _draws(ids, stream, t // QUAD, _USAGE, world.own_volatility[i], key, draws)
             u, p, f, r = world.usage[i, t], world.price[i, t], world.floor[i, t], world.refill[t]
             g = (np.float32(t) + np.float32(0.5)) * speed
             if by_month.shape[0]:
@@ -267,7 +305,9 @@ def _customers(
                 x = walk[lane] + draws[row, lane]
                 walk[lane] = x
                 x += beta * market[t, lane] + sectors[s, t, lane]
-                value[lane] += _month(x, gone[lane] + g, leaves, fx[c, t, lane], u, p, f, r, cost)
+                value[lane] += _month(
+                    x, gone[lane] + g, leaves, fx[c, t, lane], u, p, f, r, cost, path
+                )
             if by_month.shape[0]:
                 for lane in range(LANES):
                     by_month[t, lane] += value[lane] - before[lane]
@@ -280,8 +320,8 @@ def _customers(
                 by_customer[i, 1] += weights[lane] * loss * loss
 
 
-@njit(nogil=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def _line(hazard: Any, at: Any) -> Any:
+@compiled
+def _line(hazard: Compiled, at: Compiled) -> Compiled:
     """Integral from 0 to `at` of the chance to have left: x - (1 - exp(-h x)) / h, 0 before 0."""
     if at <= 0:
         return 0.0
@@ -291,50 +331,50 @@ def _line(hazard: Any, at: Any) -> Any:
     return at + np.expm1(-y) / hazard
 
 
-@njit(nogil=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+@compiled
 def _rest(
-    ids: Any,
-    world: Any,
-    rest: Any,
-    k0: Any,
-    k1: Any,
-    market: Any,
-    sectors: Any,
-    fx: Any,
-    frailty: Any,
-    total: Any,
+    ids: Compiled,
+    world: Compiled,
+    rest: Compiled,
+    key: Compiled,
+    factors: Compiled,
+    total: Compiled,
 ) -> None:
     """Add the other customers: their mean given the factors, and normal noise of its size."""
+    market, sectors, fx, frailty = factors
     months = market.shape[0]
     variance = np.zeros(LANES, np.float32)
     value = np.empty(LANES, np.float32)
+    unaffected = np.empty(LANES, np.float32)
     lines = np.empty((months, LANES), np.float32)
     for c in range(rest.usage.shape[0]):
         beta, s, currency = rest.market_volatility[c], rest.sector[c], rest.currency[c]
         leaves, cost = np.float32(1.0) - rest.kept[c], rest.serving_cost[c]
         _lost_shares(rest, c, frailty, lines)
         value[:] = 0
+        unaffected[:] = 0
         for t in range(months):
             u, p, r = rest.usage[c, t], rest.price[c, t], np.float32(1.0) - world.refill[t]
             for lane in range(LANES):
                 used = u * exp2_fast(beta * market[t, lane] + sectors[s, t, lane])
-                served = used - used * (leaves * r) * lines[t, lane]
-                value[lane] += served * (p * fx[currency, t, lane] - cost)
+                whole = used * (p * fx[currency, t, lane] - cost)
+                unaffected[lane] += whole
+                value[lane] += whole * (np.float32(1.0) - leaves * r * lines[t, lane])
         top = rest.noise.shape[1] - 2
         for lane in range(LANES):
-            total[lane] += np.float64(value[lane])
+            total[lane] += np.float64(value[lane] - world.against_path * unaffected[lane])
             place = frailty[lane] / rest.grid_step
             low = min(np.int64(place), np.int64(top))
             part = min(place - np.float32(low), np.float32(1.0))
             spread = rest.noise[c, low] + part * (rest.noise[c, low + 1] - rest.noise[c, low])
-            variance[lane] += (spread * value[lane]) ** 2
+            variance[lane] += (spread * unaffected[lane]) ** 2
     for lane in range(LANES):
-        a, b, _, _ = philox(ids[lane], np.uint32(0), np.uint32(0), np.uint32(_REST), k0, k1)
+        a, b, _, _ = philox(ids[lane], np.uint32(0), np.uint32(0), np.uint32(_REST), key[0], key[1])
         total[lane] += np.float64(np.sqrt(variance[lane]) * normal_pair(a, b)[0])
 
 
-@njit(nogil=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def _lost_shares(rest: Any, c: Any, frailty: Any, out: Any) -> None:
+@compiled
+def _lost_shares(rest: Compiled, c: Compiled, frailty: Compiled, out: Compiled) -> None:
     """Expected share of usage gone in each month given frailty, for departures at random times."""
     ramp, notice = np.float64(rest.ramp[c]), np.float64(rest.notice[c])
     for lane in range(LANES):
@@ -344,15 +384,14 @@ def _lost_shares(rest: Any, c: Any, frailty: Any, out: Any) -> None:
             out[t, lane] = np.float32((_line(hazard, at) - _line(hazard, at - ramp)) / ramp)
 
 
-@njit(nogil=True, cache=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
+@cached
 def simulate_passes(
     ids: Words,
     weights: Doubles,
     world: World,
     rest: Rest,
     plan: Doubles,
-    key0: np.uint32,
-    key1: np.uint32,
+    key: tuple[np.uint32, np.uint32],
     total: Doubles,
     by_customer: Doubles,
     by_month: Floats,
@@ -365,45 +404,32 @@ def simulate_passes(
         world: customers that are simulated one by one.
         rest: customers in closed form; no class for the full engine.
         plan: (N,) value planned for each simulated customer.
-        key0: first word of the seed.
-        key1: second word of the seed.
+        key: the two words of the seed.
         total: (ids,) gets the value of each scenario.
         by_customer: (N, 2) gets weighted sums of losses and of their squares; or (0, 2).
         by_month: (T, ids) gets the value of each month; or (0, 0).
     """
     months = world.usage.shape[1]
-    market = np.zeros((months, LANES), np.float32)
-    sectors = np.zeros((world.sector_volatility.size, months, LANES), np.float32)
-    fx = np.ones((world.fx_volatility.size, months, LANES), np.float32)
-    frailty = np.empty(LANES, np.float32)
+    factors = Factors(
+        np.zeros((months, LANES), np.float32),
+        np.zeros((world.sector_volatility.size, months, LANES), np.float32),
+        np.ones((world.fx_volatility.size, months, LANES), np.float32),
+        np.empty(LANES, np.float32),
+    )
     for first in range(0, ids.size, LANES):
-        part = ids[first : first + LANES]
-        _factors(part, world, key0, key1, market, sectors, fx, frailty)
+        last = first + LANES
+        part = ids[first:last]
+        _factors(part, world, key, factors)
         _customers(
             part,
             world,
             plan,
-            key0,
-            key1,
-            market,
-            sectors,
-            fx,
-            frailty,
-            weights[first : first + LANES],
-            total[first : first + LANES],
+            key,
+            factors,
+            weights[first:last],
+            total[first:last],
             by_customer,
-            by_month[:, first : first + LANES],
+            by_month[:, first:last],
         )
         if rest.usage.shape[0]:
-            _rest(
-                part,
-                world,
-                rest,
-                key0,
-                key1,
-                market,
-                sectors,
-                fx,
-                frailty,
-                total[first : first + LANES],
-            )
+            _rest(part, world, rest, key, factors, total[first:last])

@@ -54,7 +54,7 @@ class LossDistribution(msgspec.Struct, frozen=True):
     @property
     def losses(self) -> Doubles:
         """The losses that the probabilities belong to."""
-        return np.arange(self.probabilities.size) * self.unit
+        return np.arange(self.probabilities.size, dtype=np.float64) * np.float64(self.unit)
 
     def mean(self) -> float:
         """The expected loss."""

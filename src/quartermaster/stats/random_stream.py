@@ -11,20 +11,14 @@ over scenarios becomes vector instructions. The file and its callers share a com
 editing this file, delete the caches of the callers (`__pycache__/*.nb?`).
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from quartermaster.kernel.errors import UnavailableError, UsageError
-
-try:
-    from numba import njit
-except ImportError as error:
-    raise UnavailableError(
-        "simulation needs numba, which is not installed",
-        hint="pip install 'quartermaster-ai[risk]'",
-    ) from error
+from quartermaster.kernel.errors import UsageError
 
 FLAGS = {"contract", "nnan", "ninf", "nsz", "arcp"}
 """What the compiler may assume: fused multiply-add and no NaN. Not `reassoc`, which would let the
@@ -33,6 +27,10 @@ order of a sum depend on the vector width."""
 SEED_MAX = 2**64 - 1
 """The key of Philox4x32 has two words of 32 bits."""
 
+Compiled: TypeAlias = Any
+"""What numba types by itself: scalars of 32 bits and slices of arrays."""
+
+F = TypeVar("F", bound=Callable[..., Any])
 Words = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
 
@@ -42,6 +40,7 @@ _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
 _WORD = np.uint64(32)
 _UNIT = np.float32(2.0**-32)
 _HALF_UNIT = np.float32(2.0**-33)
+_BELOW_ONE = np.float32(1.0 - 2.0**-24)
 _QUARTER_UNIT = np.float32(2.0**-30)
 _SQRT_HALF_BITS = np.int32(0x3F3504F3)
 _MANTISSA = np.int32(0x007FFFFF)
@@ -60,8 +59,28 @@ def key_of(seed: int) -> tuple[np.uint32, np.uint32]:
     return np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32)
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def _round(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+def inlined(function: F) -> F:
+    """Compile into every caller, so that a loop there becomes vector instructions."""
+    found: F = njit(forceinline=True, fastmath=FLAGS)(function)
+    return found
+
+
+def compiled(function: F) -> F:
+    """Compile as a function of its own, for compiled callers."""
+    found: F = njit(nogil=True, fastmath=FLAGS)(function)
+    return found
+
+
+def cached(function: F) -> F:
+    """Compile as an entry from Python, kept on disk; lets other threads run meanwhile."""
+    found: F = njit(nogil=True, cache=True, fastmath=FLAGS)(function)
+    return found
+
+
+@inlined
+def _round(
+    c0: Compiled, c1: Compiled, c2: Compiled, c3: Compiled, k0: Compiled, k1: Compiled
+) -> Compiled:
     p0 = _M0 * np.uint64(c0)
     p1 = _M1 * np.uint64(c2)
     return (
@@ -72,8 +91,10 @@ def _round(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     )
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+@inlined
+def philox(
+    c0: Compiled, c1: Compiled, c2: Compiled, c3: Compiled, k0: Compiled, k1: Compiled
+) -> Compiled:
     """Four random words of one counter; ten rounds written out, so that loops over it vectorise."""
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
     k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
@@ -96,14 +117,14 @@ def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     return _round(c0, c1, c2, c3, k0, k1)
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def uniform(word: Any) -> Any:
-    """A float32 in (0, 1): the middle of the word's cell, so that its logarithm exists."""
-    return np.float32(word) * _UNIT + _HALF_UNIT
+@inlined
+def uniform(word: Compiled) -> Compiled:
+    """A float32 in (0, 1), both ends excluded: its logarithm exists and is below zero."""
+    return min(np.float32(word) * _UNIT + _HALF_UNIT, _BELOW_ONE)
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def log_fast(x: Any) -> Any:
+@inlined
+def log_fast(x: Compiled) -> Compiled:
     """Natural logarithm of a positive float32, relative error below 2e-7 (Cephes `logf`)."""
     bits = np.int32(np.float32(x).view(np.int32) - _SQRT_HALF_BITS)
     power = np.float32(np.int32(bits >> _EXPONENT))
@@ -120,8 +141,8 @@ def log_fast(x: Any) -> Any:
     return m - np.float32(0.5) * m * m + p * m * m * m + power * np.float32(0.69314718056)
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def exp2_fast(x: Any) -> Any:
+@inlined
+def exp2_fast(x: Compiled) -> Compiled:
     """2**x of a float32 between -126 and 127, relative error below 5e-6.
 
     The sum with 1.5 * 2**23 leaves the nearest whole number in the low bits of its own pattern;
@@ -139,8 +160,8 @@ def exp2_fast(x: Any) -> Any:
     return np.int32(p.view(np.int32) + power).view(np.float32)
 
 
-@njit(forceinline=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def normal_pair(word: Any, other: Any) -> Any:
+@inlined
+def normal_pair(word: Compiled, other: Compiled) -> Compiled:
     """Two independent standard normals from two words, by Box and Muller."""
     radius = np.sqrt(np.float32(-2.0) * log_fast(uniform(word)))
     # Two bits choose the quadrant, thirty the angle from -pi/4 to pi/4 within it.
@@ -174,8 +195,8 @@ def normal_pair(word: Any, other: Any) -> Any:
     return radius * first, radius * second
 
 
-@njit(nogil=True, cache=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def fill_words(counters: Words, key0: Any, key1: Any, out: Words) -> None:
+@cached
+def fill_words(counters: Words, key0: Compiled, key1: Compiled, out: Words) -> None:
     """Philox over rows of counters (n, 4) into (n, 4): for tests against published vectors."""
     for row in range(counters.shape[0]):
         a, b, c, d = philox(
@@ -184,8 +205,10 @@ def fill_words(counters: Words, key0: Any, key1: Any, out: Words) -> None:
         out[row, 0], out[row, 1], out[row, 2], out[row, 3] = a, b, c, d
 
 
-@njit(nogil=True, cache=True, fastmath=FLAGS)  # type: ignore[misc, unused-ignore]  # numba has no types
-def fill_normals(positions: Words, stream: Any, key0: Any, key1: Any, out: Floats) -> None:
+@cached
+def fill_normals(
+    positions: Words, stream: Compiled, key0: Compiled, key1: Compiled, out: Floats
+) -> None:
     """Four normals for each position of one stream, into (4, n): the bare generator."""
     for at in range(positions.shape[0]):
         a, b, c, d = philox(
