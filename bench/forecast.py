@@ -107,7 +107,7 @@ def judged(name: str, pasts: Sequence[Past], *, season: int, steps: int) -> Row:
         found = [abs(score) for score in scores(past, season, 0, steps)]
         bound = upper_bound(found, miss=MISS, delay=steps)
         for at, hit in enumerate(bound.hits, start=bound.first):
-            hits[at].append(hit)
+            hits[past.paths[at][0]].append(hit)
             known = found[: at - steps + 1]
             naive.append(found[at] <= naive_bound(known, miss=MISS))
         for origin, path in past.paths[: len(found)]:

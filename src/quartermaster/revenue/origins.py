@@ -100,10 +100,15 @@ class Origins:
         return Past([(window.origin, window.path(without)) for window in windows], actual)
 
     def past_part(self, part: str | frozenset[str]) -> Past:
-        """Base forecasts of one customer, or of everyone but the named, against what came."""
+        """Base forecasts of one customer, or of everyone but the named, against what came.
+
+        Nothing counts before there was something: that nobody who was not there came back is no
+        merit, and that somebody came at all no forecast can know.
+        """
         actual, found = self._known(part)
+        began = next((at for at, value in enumerate(actual) if value), self.length)
         past = zip(range(ORIGIN_MIN, self.length), found, strict=False)
-        return Past(list(past), actual)
+        return Past([window for window in past if window[0] >= began + ORIGIN_MIN], actual)
 
     def _known(self, key: frozenset[str] | str) -> tuple[Sequence[int], list[list[float]]]:
         """A series and its base paths: a customer, all (no name), or a tail (by whom it lacks)."""

@@ -109,6 +109,16 @@ def test_who_is_named_at_an_origin_is_who_was_large_then() -> None:
     assert origins.chosen(36)[0] == "late"
 
 
+def test_nothing_counts_before_a_customer_came() -> None:
+    series = book()
+    series["late"] = [0] * 20 + [10**6] * 16
+    past = Origins(series, steps=2, top=2, season=12).past_part("late")
+    assert past.paths[0][0] == 20 + ORIGIN_MIN
+    newcomer = {**book(), "new": [0] * 30 + [10**7] * 6}
+    fan = forecast(newcomer, steps=2, top=2).parts[0]
+    assert (fan.name, fan.points[0].low, fan.coverage) == ("new", None, None)
+
+
 def test_the_same_book_gives_the_same_forecast() -> None:
     assert forecast(book(), steps=3) == forecast(book(), steps=3)
 
