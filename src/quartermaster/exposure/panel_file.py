@@ -1,0 +1,156 @@
+"""Read a usage panel: a CSV of tenant, date and amount, or a Standard Workload Format log.
+
+SWF (Parallel Workloads Archive) has 18 fields a job; the tenant is the user (field 12), the amount
+run time times processors in hours, the day that of submission in UTC.
+"""
+
+import csv
+import gzip
+import io
+import math
+import re
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from quartermaster.exposure.csv_rows import NAME_CHARS_MAX, decode_text, read_bytes
+from quartermaster.exposure.panel import Panel, Use, make_panel
+from quartermaster.kernel.errors import DataError
+
+PANEL_BYTES_MAX = 128 * 1024 * 1024
+"""Three million rows of 40 bytes: 4,000 tenants for two years of days."""
+UNPACKED_BYTES_MAX = 512 * 1024 * 1024
+"""Logs compress five to eight times; more than this is not a log but a bomb."""
+BAD_ROWS_SHOWN_MAX = 10
+"""Enough to see what is wrong with a file; the rest is counted."""
+COLUMNS = ("tenant", "date", "amount")
+_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ][0-9:.]{5,15}(?:Z|[+-][0-9:]{5})?)?")
+
+SWF_FIELDS = 18
+SWF_SUBMIT, SWF_RUN, SWF_PROCESSORS, SWF_ASKED, SWF_USER = 1, 3, 4, 7, 11
+_SWF_START = re.compile(r";\s*UnixStartTime:\s*(\d{1,11})")
+
+
+def read_panel(path: Path) -> Panel:
+    """The panel in a file; `.swf` and `.swf.gz` are workload logs, anything else is a CSV.
+
+    Raises:
+        DataError: the file cannot be read as a whole; names each bad line.
+    """
+    data = read_bytes(path, PANEL_BYTES_MAX)
+    name = path.name
+    if name.casefold().endswith(".gz"):
+        data = _unpacked(data, name)
+    workload = name.casefold().removesuffix(".gz").endswith(".swf")
+    uses = swf_uses(data, name) if workload else csv_uses(data, name)
+    return make_panel(uses, name)
+
+
+def csv_uses(data: bytes, name: str) -> list[Use]:
+    """Uses of a CSV with the columns tenant, date (YYYY-MM-DD) and amount.
+
+    Raises:
+        DataError: a column is missing, or rows cannot be read.
+    """
+    reader = csv.reader(io.StringIO(decode_text(data, name), newline=""))
+    header = [field.strip().casefold() for field in next(reader, [])]
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        raise DataError(
+            f"{name}, line 1: the column {missing[0]!r} is missing",
+            hint=f"a usage panel has the columns {', '.join(COLUMNS)}",
+        )
+    at = [header.index(column) for column in COLUMNS]
+    uses: list[Use] = []
+    bad: list[str] = []
+    for line, record in _records(reader, name):
+        try:
+            uses.append(_use(record, at, len(header)))
+        except ValueError as error:
+            bad.append(f"line {line}: {error}")
+    if bad:
+        shown = "".join(f"\n  {reason}" for reason in bad[:BAD_ROWS_SHOWN_MAX])
+        raise DataError(
+            f"{name}: {len(bad)} rows cannot be used{shown}",
+            hint="correct these lines; nothing was read",
+        )
+    return uses
+
+
+def swf_uses(data: bytes, name: str) -> list[Use]:
+    """Uses of a Standard Workload Format log; jobs without run time or processors use nothing.
+
+    Raises:
+        DataError: a job line has not 18 numbers.
+    """
+    uses: list[Use] = []
+    start = 0
+    for number, line in enumerate(data.decode("latin-1").splitlines(), start=1):
+        if line.startswith(";"):
+            found = _SWF_START.match(line)
+            start = int(found[1]) if found else start
+        elif line.strip():
+            use = _swf_use(line, start, f"{name}, line {number}")
+            if use is not None:
+                uses.append(use)
+    return uses
+
+
+def _records(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
+    line = 1
+    while True:
+        line += 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(f"{name}, line {line}: not readable as CSV ({error})") from error
+        if any(field.strip() for field in record):
+            yield line, record
+
+
+def _use(record: list[str], at: list[int], width: int) -> Use:
+    if len(record) != width:
+        raise ValueError(f"{len(record)} fields where the header has {width}")
+    tenant, day, amount = (record[place].strip() for place in at)
+    if not tenant or len(tenant) > NAME_CHARS_MAX or not tenant.isprintable():
+        raise ValueError("tenant is empty, too long or not printable")
+    when = _DATE.fullmatch(day)
+    if when is None:
+        raise ValueError(f"date {day[:40]!r} is not YYYY-MM-DD")
+    try:
+        value = float(amount)
+    except ValueError as error:
+        raise ValueError(f"amount {amount[:40]!r} is not a number") from error
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"amount {amount[:40]!r} is not a finite number from zero up")
+    return Use(tenant, date.fromisoformat(when[1]), value)
+
+
+def _swf_use(line: str, start: int, where: str) -> Use | None:
+    fields = line.split()
+    if len(fields) != SWF_FIELDS:
+        raise DataError(f"{where}: {len(fields)} fields where a job has {SWF_FIELDS}")
+    try:
+        submitted, run = float(fields[SWF_SUBMIT]), float(fields[SWF_RUN])
+        used, asked = float(fields[SWF_PROCESSORS]), float(fields[SWF_ASKED])
+        when = datetime.fromtimestamp(start + submitted, tz=UTC).date()
+    except (ValueError, OverflowError, OSError) as error:
+        raise DataError(f"{where}: {error}") from error
+    processors = used if used > 0 else asked
+    if run <= 0 or processors <= 0:
+        return None
+    return Use(f"user {fields[SWF_USER]}", when, run * processors / 3600)
+
+
+def _unpacked(data: bytes, name: str) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(data)) as file:
+            unpacked = file.read(UNPACKED_BYTES_MAX + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{name} cannot be unpacked: {error}") from error
+    if len(unpacked) > UNPACKED_BYTES_MAX:
+        raise DataError(f"{name} unpacks to more than {UNPACKED_BYTES_MAX // 1024 // 1024} MiB")
+    return unpacked
