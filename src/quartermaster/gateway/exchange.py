@@ -28,7 +28,12 @@ from quartermaster.gateway.status import Tallies
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import Clock
 from quartermaster.kernel.errors import RefusedError
-from quartermaster.kernel.events import UPSTREAM_USAGE_BYTES_MAX, Closed, Opened
+from quartermaster.kernel.events import (
+    UPSTREAM_TEXT_CHARS_MAX,
+    UPSTREAM_USAGE_BYTES_MAX,
+    Closed,
+    Opened,
+)
 from quartermaster.kernel.snapshot import KeyGrant
 from quartermaster.usage.policy import CLIENT_GONE
 
@@ -215,7 +220,13 @@ class Exchange:
 
     def _served(self, status: int, body: bytes, content_type: bytes) -> None:
         answer = wire.read_answer(body)
-        usage = b"" if answer is None else bytes(answer.usage)
+        if answer is None:
+            self.fail("upstream_malformed", "The model server's answer is not a JSON object.")
+            return
+        if wire.says_error(answer):
+            self.fail("upstream_error", "The model server answered with an error.")
+            return
+        usage = bytes(answer.usage)
         metered = meter.believed(usage)
         if metered is None:
             text_bytes = wire.message_bytes(answer)
@@ -235,7 +246,7 @@ class Exchange:
             metered,
             usage=usage,
             finish_reason=wire.finish_reason(answer),
-            upstream_id="" if answer is None else answer.id or "",
+            upstream_id=answer.id or "",
             failure=metered.note,
         )
 
@@ -329,8 +340,8 @@ class Exchange:
                 http_status,
                 metered.counts,
                 metered.source,
-                finish_reason,
-                upstream_id,
+                finish_reason[:UPSTREAM_TEXT_CHARS_MAX],
+                upstream_id[:UPSTREAM_TEXT_CHARS_MAX],
                 usage[:UPSTREAM_USAGE_BYTES_MAX],
                 self.delivered_chunks(),
                 failure,

@@ -159,16 +159,15 @@ def tokens_of_bytes(count: int) -> int:
 
 
 def split(usage: _Usage) -> Counts | None:
-    """Nested vendor counts as disjoint axes, or None when they contradict themselves.
+    """Nested vendor counts as disjoint axes, or None when they are incomplete or absurd.
 
     Cached, cache-writing and audio tokens are inside `prompt_tokens`; reasoning and audio tokens
     are inside `completion_tokens`. Cached audio counts as cached: that is the price it gets.
     Source: the OpenAI API reference, CompletionUsage.
     """
-    prompt = usage.prompt_tokens
-    if prompt is None:
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    if prompt is None or completion is None:
         return None
-    completion = usage.completion_tokens or 0
     inside = usage.prompt_tokens_details or _NO_PROMPT
     beside = usage.completion_tokens_details or _NO_COMPLETION
     cached = inside.cached_tokens or 0

@@ -192,7 +192,11 @@ class SseScanner:
             odd = _decode_odd_frame(payload)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return True
-        return self._note(bytes(odd.usage), bytes(odd.error), bare=bytes(odd.choices) in _EMPTY)
+        bare = bytes(odd.choices) in _EMPTY
+        if not bare:
+            # Something was delivered; not to count it would give it away.
+            self.deltas += 1
+        return self._note(bytes(odd.usage), bytes(odd.error), bare=bare)
 
     def _note(self, usage: bytes, error: bytes, *, bare: bool) -> bool:
         if error not in _EMPTY:

@@ -17,6 +17,8 @@ _NULL: Final = b"null"
 _LIST: Final = ord("[")
 # A longer text between brackets than this is not checked for being white space alone.
 _EMPTY_LIST_BYTES_MAX: Final = 64
+# What says nothing: absent, null, an empty string, list or object.
+_EMPTY: Final = frozenset((b"", b"null", b'""', b"[]", b"{}"))
 _TRUE: Final = msgspec.Raw(b"true")
 
 
@@ -43,6 +45,7 @@ class Answer(msgspec.Struct, gc=False):
     id: str | None = None
     usage: msgspec.Raw = msgspec.Raw(b"")
     choices: list["AnswerChoice"] | None = None
+    error: msgspec.Raw = msgspec.Raw(b"")
 
 
 class AnswerChoice(msgspec.Struct, gc=False):
@@ -52,12 +55,21 @@ class AnswerChoice(msgspec.Struct, gc=False):
     message: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _OddAnswer(msgspec.Struct, gc=False):
+    """The parts of an answer that cost something, where another part has a shape of its own."""
+
+    usage: msgspec.Raw = msgspec.Raw(b"")
+    choices: msgspec.Raw = msgspec.Raw(b"")
+    error: msgspec.Raw = msgspec.Raw(b"")
+
+
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_str = msgspec.json.Decoder(str).decode
 _decode_bool = msgspec.json.Decoder(bool | None).decode
 _decode_options = msgspec.json.Decoder(StreamOptions | None).decode
 _decode_raw_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 _decode_answer = msgspec.json.Decoder(Answer).decode
+_decode_odd_answer = msgspec.json.Decoder(_OddAnswer).decode
 _decode_error = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -151,28 +163,41 @@ def upstream_body(call: ChatCall, upstream_model: bytes) -> bytes:
 
 
 def read_answer(body: bytes) -> Answer | None:
-    """The fields of a plain answer that the meter needs, or None when it is no such object."""
+    """The fields of a plain answer that the meter needs, or None when it is no JSON object.
+
+    What is odd about an answer, an `id` that is a number, must not hide what it used.
+    """
     try:
         return _decode_answer(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_odd_answer(body)
+
+
+def _read_odd_answer(body: bytes) -> Answer | None:
+    try:
+        odd = _decode_odd_answer(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    choices = [] if bytes(odd.choices) in _EMPTY else [AnswerChoice(message=odd.choices)]
+    return Answer(usage=odd.usage, choices=choices, error=odd.error)
 
 
-def finish_reason(answer: Answer | None) -> str:
+def says_error(answer: Answer) -> bool:
+    """Whether the answer is an error under a status of success, as some model servers send it."""
+    return not answer.choices and bytes(answer.error) not in _EMPTY
+
+
+def finish_reason(answer: Answer) -> str:
     """Why the first choice that says so stopped."""
-    if answer is None or not answer.choices:
-        return ""
-    for choice in answer.choices:
+    for choice in answer.choices or ():
         if choice.finish_reason:
             return choice.finish_reason
     return ""
 
 
-def message_bytes(answer: Answer | None) -> int:
+def message_bytes(answer: Answer) -> int:
     """Bytes of the answered messages, for an estimate where nobody counted."""
-    if answer is None or not answer.choices:
-        return 0
-    return sum(len(bytes(choice.message)) for choice in answer.choices)
+    return sum(len(bytes(choice.message)) for choice in answer.choices or ())
 
 
 def has_error_shape(body: bytes) -> bool:

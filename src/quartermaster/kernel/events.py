@@ -71,6 +71,9 @@ class Closed(msgspec.Struct, frozen=True, array_like=True):
 
 # Real usage objects are under 600 bytes; a longer one is cut and the row marked by its length.
 UPSTREAM_USAGE_BYTES_MAX = 4_096
+# Ids and finish reasons are under 64 characters; whatever an upstream sends in their place must not
+# make a record longer than a reader of the log accepts.
+UPSTREAM_TEXT_CHARS_MAX = 256
 
 
 class UsageEvent(msgspec.Struct, frozen=True):

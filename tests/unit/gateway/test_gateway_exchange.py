@@ -18,7 +18,7 @@ from tests.unit.gateway.gateway_fakes import (
 from quartermaster.gateway.meter import Life
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import NotDurableError
-from quartermaster.kernel.events import UPSTREAM_USAGE_BYTES_MAX
+from quartermaster.kernel.events import UPSTREAM_TEXT_CHARS_MAX, UPSTREAM_USAGE_BYTES_MAX
 from quartermaster.kernel.units import Counts
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}}
@@ -26,7 +26,7 @@ USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"
 
 def completion(**more: Any) -> bytes:
     choice = {"index": 0, "message": {"content": "Hi there"}, "finish_reason": "stop"}
-    return json.dumps({"id": "chatcmpl-9", "choices": [choice], **more}).encode()
+    return json.dumps({"id": "chatcmpl-9", "choices": [choice]} | more).encode()
 
 
 def test_the_order_of_a_request() -> None:
@@ -105,7 +105,9 @@ def test_the_requests_of_a_turn_share_one_flush() -> None:
         # {"content": "Hi there"} has 23 bytes: six tokens, rounded up.
         (completion(), 6, ""),
         (completion(usage={"prompt_tokens": -9}), 6, "upstream_usage_absurd"),
-        (b"not json", 0, ""),
+        (completion(usage={"prompt_tokens": 9}), 6, "upstream_usage_absurd"),
+        # 21 bytes under "choices": six tokens, rounded up.
+        (b'{"id": 7, "choices": [{"text": "Hi there"}]}', 6, ""),
     ],
 )
 def test_an_answer_without_usable_usage_is_estimated(
@@ -120,6 +122,45 @@ def test_an_answer_without_usable_usage_is_estimated(
     assert closed.counts == Counts(input=input_tokens, output=output)
     assert (closed.count_source, closed.failure) == ("estimated", failure)
     assert client.body == answer
+
+
+def test_an_odd_answer_does_not_hide_its_usage() -> None:
+    bench = Bench()
+    exchange = bench.send(HELLO, bench.client())
+    bench.answer(exchange, plain_response(completion(id=7, usage=USAGE)))
+    closed = bench.wal.only_close
+    assert closed.counts == Counts(input=6, cached_read=3, output=4)
+    assert (closed.count_source, closed.upstream_id) == ("upstream", "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (b"not json", "upstream_malformed"),
+        (b"[]", "upstream_malformed"),
+        (b'{"error": {"message": "secret"}}', "upstream_error"),
+        (b'{"id": 7, "choices": [], "error": "secret"}', "upstream_error"),
+    ],
+)
+def test_what_is_no_answer_is_neither_relayed_nor_charged(answer: bytes, code: str) -> None:
+    bench, client = Bench(), Bench().client()
+    exchange = bench.send(HELLO, client)
+    bench.answer(exchange, plain_response(answer))
+    bench.wal.sync()
+    assert (client.status, client.error["code"]) == (502, code)
+    assert b"secret" not in client.data
+    assert (bench.wal.only_close.counts, bench.wal.only_close.failure) == (Counts(), code)
+
+
+def test_endless_texts_of_the_upstream_are_cut() -> None:
+    bench = Bench()
+    exchange = bench.send(HELLO, bench.client())
+    endless = "x" * 5_000_000
+    choice = {"message": {"content": "x"}, "finish_reason": endless}
+    bench.answer(exchange, plain_response(completion(id=endless, choices=[choice], usage=USAGE)))
+    closed = bench.wal.only_close
+    texts = (closed.upstream_id, closed.finish_reason)
+    assert [len(text) for text in texts] == [UPSTREAM_TEXT_CHARS_MAX] * 2
 
 
 def test_the_engine_counts_its_own_tokens() -> None:

@@ -85,6 +85,8 @@ ABSURD = [
     usage("10", 5),
     usage(10.5, 5),
     b'{"completion_tokens": 5}',
+    b'{"prompt_tokens": 10}',
+    usage(10, None),
     b"[]",
     b'"many"',
     b"{" + b'"a":[' * 50_000,

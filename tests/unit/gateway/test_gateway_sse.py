@@ -81,22 +81,24 @@ def test_what_counts_as_a_delta(content: dict[str, object], deltas: int) -> None
 
 
 @pytest.mark.parametrize(
-    "odd",
+    ("odd", "deltas"),
     [
-        b": keep-alive\n\n",
-        b"data: not json\n\n",
-        b"data: [1, 2]\n\n",
-        b'data: {"choices": {"0": "odd"}}\n\n',
-        b"\n\n",
-        b"event: ping\n\n",
-        b'data: {"choices": [{"delta": "\xff"}]}\n\n',
-        b"data: " + b"[" * 5_000 + b"\n\n",
+        (b": keep-alive\n\n", 0),
+        (b"data: not json\n\n", 0),
+        (b"data: [1, 2]\n\n", 0),
+        (b'data: {"choices": {"0": "odd"}}\n\n', 1),
+        (b'data: {"id": 7, "choices": [{"delta": {"content": "x"}}]}\n\n', 1),
+        (b'data: {"id": 7, "choices": []}\n\n', 0),
+        (b"\n\n", 0),
+        (b"event: ping\n\n", 0),
+        (b'data: {"choices": [{"delta": "\xff"}]}\n\n', 1),
+        (b"data: " + b"[" * 5_000 + b"\n\n", 0),
     ],
 )
-def test_odd_frames_pass_through(odd: bytes) -> None:
+def test_odd_frames_pass_through_and_their_content_is_counted(odd: bytes, deltas: int) -> None:
     scanner = a_scanner()
     assert scanner.feed(odd + delta("x")) == odd + delta("x")
-    assert scanner.deltas == 1
+    assert scanner.deltas == deltas + 1
 
 
 def test_usage_is_found_beside_choices_of_unknown_shape() -> None:

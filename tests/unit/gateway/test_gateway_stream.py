@@ -112,12 +112,13 @@ def test_a_dropped_stream_ends_with_an_error_frame_and_no_end(how: str) -> None:
 
 
 def test_running_usage_does_not_make_a_dropped_stream_look_whole() -> None:
-    running = frame({"choices": [{"delta": {"content": "a"}}], "usage": {"prompt_tokens": 9}})
+    usage = {"prompt_tokens": 9, "completion_tokens": 1}
+    running = frame({"choices": [{"delta": {"content": "a"}}], "usage": usage})
     bench, client = a_stream(running)
     more(bench, END)
     bench.wal.sync()
     assert b"upstream_dropped" in client.body
-    assert bench.wal.only_close.counts == Counts(input=9)
+    assert bench.wal.only_close.counts == Counts(input=9, output=1)
 
 
 def test_a_stream_that_cannot_begin_is_answered_plainly() -> None:

@@ -99,11 +99,25 @@ def test_what_the_meter_reads_of_an_answer() -> None:
     assert message_bytes(answer) == len(b'{"a":1}{}')
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"oops", b'{"choices":3}'])
-def test_an_answer_of_another_shape_is_none(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"[]", b"oops", b'"text"'])
+def test_what_is_no_object_is_no_answer(body: bytes) -> None:
+    assert read_answer(body) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "size"),
+    [
+        (b"{}", 0),
+        (b'{"choices":null}', 0),
+        (b'{"id":7,"choices":[]}', 0),
+        (b'{"choices":333}', 3),
+        (b'{"id":7,"choices":[{"text":"x"}]}', 14),
+    ],
+)
+def test_an_odd_answer_is_measured_by_its_choices(body: bytes, size: int) -> None:
     answer = read_answer(body)
-    assert answer is None
-    assert (finish_reason(answer), message_bytes(answer)) == ("", 0)
+    assert answer is not None
+    assert (finish_reason(answer), message_bytes(answer)) == ("", size)
 
 
 @pytest.mark.parametrize(
