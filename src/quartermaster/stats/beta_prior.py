@@ -20,7 +20,7 @@ try:
     import numpy as np
     from numpy.typing import NDArray
     from scipy.optimize import brentq
-    from scipy.special import betainc, betaincinv, betaln, ndtr, ndtri
+    from scipy.special import betainc, betaincinv, betaln, expit, ndtr, ndtri
 except ImportError as error:
     raise UnavailableError(
         "beliefs need numpy and scipy, which are not installed",
@@ -36,9 +36,11 @@ NODES = 4_001
 SHAPE_MIN = 0.05
 """A smaller parameter puts half of the weight below one in a million: nobody means that."""
 SHAPE_MAX = 1e6
-"""A tighter belief is a point."""
+"""A tighter belief is a point; nobody has watched more than a million customer-years."""
 _FIT_ERROR_MAX = 1e-6
 """A quantile that is missed by more is another quantile."""
+YEARS_MIN = 0.01
+"""Four days of one customer; less is a typing error."""
 # Logarithms between which b is sought while a is inside its limits.
 _B_RANGE = (math.log(1e-6), math.log(1e12))
 # Weight that the grid leaves out at each end.
@@ -111,12 +113,6 @@ class Belief(NamedTuple):
         return Nodes(p, np.log(p) - log_stays, mass)
 
 
-def expit(x: Floats | float) -> Floats:
-    """Probability of a log-odds."""
-    found: Floats = 1.0 / (1.0 + np.exp(-np.asarray(x, dtype=np.float64)))
-    return found
-
-
 def from_quantiles(low: tuple[float, float], high: tuple[float, float]) -> Beta:
     """The Beta with two given quantiles.
 
@@ -160,7 +156,8 @@ def from_losses(losses: float, customer_years: float, rule: Rule = "neutral") ->
     Raises:
         UsageError: fewer years than losses, or nothing observed.
     """
-    _check_counts(losses, customer_years)
+    check_counts(losses, customer_years)
+    _check_watched(customer_years)
     stays = customer_years - losses
     return Beta(losses + 1, stays + 1 if rule == "neutral" else max(stays, SHAPE_MIN))
 
@@ -179,7 +176,8 @@ def upper_bound(
     Raises:
         UsageError: fewer years than losses, or a level outside (0, 1).
     """
-    _check_counts(losses, customer_years)
+    check_counts(losses, customer_years)
+    _check_watched(customer_years)
     if not (0 < confidence < 1 and 0 <= correlation < 1):
         raise UsageError("confidence lies inside 0 to 1, correlation from 0 to below 1")
     if losses == customer_years:
@@ -196,12 +194,22 @@ def upper_bound(
         at_most = betainc(customer_years - losses, losses + 1, 1 - given)
         return float(weight @ at_most) - (1 - confidence)
 
-    return float(ndtr(brentq(excess, float(ndtri(1e-12)), float(ndtri(1 - 1e-12)), xtol=1e-12)))
+    return float(ndtr(_root(excess, (float(ndtri(1e-12)), float(ndtri(1 - 1e-12))))))
 
 
-def _check_counts(losses: float, customer_years: float) -> None:
-    if not (0 <= losses <= customer_years and customer_years > 0 and math.isfinite(customer_years)):
-        raise UsageError(f"{losses} losses in {customer_years} customer-years cannot be")
+def check_counts(losses: float, customer_years: float) -> None:
+    """Refuse counts that cannot be.
+
+    Raises:
+        UsageError: more losses than years, a negative or an absurd number.
+    """
+    if not 0 <= losses <= customer_years <= SHAPE_MAX:
+        raise UsageError(f"{losses:g} losses in {customer_years:g} customer-years cannot be")
+
+
+def _check_watched(customer_years: float) -> None:
+    if customer_years < YEARS_MIN:
+        raise UsageError(f"{customer_years:g} customer-years are nothing watched")
 
 
 def _logit_quantile(a: Floats, b: Floats) -> Floats:

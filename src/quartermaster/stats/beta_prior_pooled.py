@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import betaln, logsumexp
 
 from quartermaster.kernel.errors import UsageError
-from quartermaster.stats.beta_prior import SHAPE_MIN, Belief, Beta
+from quartermaster.stats.beta_prior import SHAPE_MIN, Belief, Beta, check_counts
 
 SEGMENTS_MAX = 10_000
 """More segments than this are customers; a hazard is pooled over kinds of them."""
@@ -58,10 +58,7 @@ def pooled(segments: Sequence[Segment]) -> PooledHazard:
     if not 0 < len(segments) <= SEGMENTS_MAX:
         raise UsageError(f"pooling takes 1 to {SEGMENTS_MAX} segments, not {len(segments)}")
     for segment in segments:
-        if not 0 <= segment.losses <= segment.customer_years:
-            raise UsageError(
-                f"{segment.losses} losses in {segment.customer_years} customer-years cannot be"
-            )
+        check_counts(segment.losses, segment.customer_years)
     logit = np.linspace(*_LOGIT_RANGE, _MEANS)
     mean = 1 / (1 + np.exp(-logit))
     size = np.geomspace(*_CONCENTRATION_RANGE, _CONCENTRATIONS)

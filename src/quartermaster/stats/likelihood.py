@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv, gammaincinv, ndtr, ndtri
+from scipy.special import betaincinv, expit, gammaincinv, ndtr, ndtri
 
 from quartermaster.kernel.errors import UsageError
 from quartermaster.stats.beta_prior import Floats, Nodes
@@ -24,6 +24,14 @@ INTERVAL = 0.90
 """What stated intervals hold, of ratios and of probabilities."""
 RATIO_MAX = 1_000.0
 """No count that anybody has supports a larger ratio; a larger one is a typing error."""
+COUNT_MAX = 1e6
+"""Of cases, alarms or series-years: nobody has counted more."""
+WATCHED_MIN = 0.01
+"""Of series-years and window days: less is a typing error."""
+WINDOW_DAYS_MAX = 3_660.0
+"""Ten years; a longer look is another question."""
+PROBABILITY_MIN = 1e-9
+"""No evidence that anybody has supports more certainty, either way."""
 DAYS_A_YEAR = 365.0
 
 # Standard deviations from the middle of an interval to its end.
@@ -107,9 +115,10 @@ def of_alarm(
     Raises:
         UsageError: counts that cannot be.
     """
-    if not (0 <= found <= tried and tried > 0 and false_alarms >= 0 and series_years > 0):
-        raise UsageError("an alarm needs found <= tried, and false alarms in some series-years")
-    if not (window_days > 0 and 0 < under_way <= 1):
+    _check_cases("found", found, tried)
+    if not (0 <= false_alarms <= COUNT_MAX and WATCHED_MIN <= series_years <= COUNT_MAX):
+        raise UsageError("an alarm needs its false alarms, counted in some series-years")
+    if not (WATCHED_MIN <= window_days <= WINDOW_DAYS_MAX and 0 < under_way <= 1):
         raise UsageError("window_days is positive and under_way lies above 0 and at most at 1")
     level = (np.arange(_RATE_NODES) + 0.5) / _RATE_NODES
     sees = betaincinv(found + _HALF_EVENT, tried - found + _HALF_EVENT, level)[:, None]
@@ -127,10 +136,8 @@ def of_test(
     Raises:
         UsageError: more hits than cases, or no cases.
     """
-    if not (0 <= true_positives <= positives and 0 <= false_positives <= negatives):
-        raise UsageError("a test cannot have more hits than cases")
-    if positives <= 0 or negatives <= 0:
-        raise UsageError("a test's rates need cases of both kinds")
+    _check_cases("true_positives", true_positives, positives)
+    _check_cases("false_positives", false_positives, negatives)
     level = (np.arange(_RATE_NODES) + 0.5) / _RATE_NODES
     hit = betaincinv(true_positives + _HALF_EVENT, positives - true_positives + _HALF_EVENT, level)
     wrong = betaincinv(
@@ -165,7 +172,7 @@ def update(prior: Nodes, ratio: Ratio) -> Posterior:
     # A ratio that is known exactly is spread over one step of the grid, not less.
     sd = max(ratio.log_sd, float(t[-1] - t[0]) / (len(t) - 1))
     comes = prior.weight * p * math.exp(mean / 2)
-    stays = prior.weight * (1 - p) * math.exp(-mean / 2)
+    stays = prior.weight * expit(-t) * math.exp(-mean / 2)  # 1 - p would lose the last digits
     total = float(comes.sum() + stays.sum())
 
     def below(z: float) -> float:
@@ -177,8 +184,9 @@ def update(prior: Nodes, ratio: Ratio) -> Posterior:
     reach = 10 * sd + sd * sd
     ends = (float(t[0]) + mean - reach, float(t[-1]) + mean + reach)
     tail = (1 - INTERVAL) / 2
-    low, high = (_sigmoid(_bisect(below, level, ends)) for level in (tail, 1 - tail))
+    low, high = (float(expit(_bisect(below, level, ends))) for level in (tail, 1 - tail))
     probability = float(comes.sum()) / total
+    probability = min(max(probability, PROBABILITY_MIN), 1 - PROBABILITY_MIN)
     # A very skewed belief can have its mean outside its own 90 %.
     return Posterior(probability, min(low, probability), max(high, probability))
 
@@ -188,13 +196,14 @@ def shift(probability: float, ratio: float) -> float:
     return probability * ratio / (probability * ratio + 1 - probability)
 
 
+def _check_cases(name: str, hits: float, cases: float) -> None:
+    if not (0 <= hits <= cases <= COUNT_MAX and cases >= 1):
+        raise UsageError(f"{name}: {hits:g} of {cases:g} cases cannot be")
+
+
 def _of_rates(numerator: Floats, denominator: Floats) -> Ratio:
     log = np.log(np.maximum(numerator, 1e-12)) - np.log(np.maximum(denominator, 1e-12))
     return Ratio(float(log.mean()), float(log.std()))
-
-
-def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
 def _bisect(rising: Callable[[float], float], level: float, ends: tuple[float, float]) -> float:
