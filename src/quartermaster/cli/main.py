@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "guidance": ("guidance", "Score what was promised, suggest what to promise."),
     "risk": ("risk", "What revenue is at risk when customers leave, and on whom it hangs."),
     "what-if": ("what_if", "What a departure, a cut, a price or a commitment would change."),
+    "disclose": ("disclose", "Test a disclosure rule on single customers and draft its words."),
     "claims": ("claims", "Check the claims of a scenario against each other."),
     "capacity": ("capacity", "What was built, who keeps it busy, what is stranded."),
     "payback": ("payback", "When the money is back, with a customer and without it."),
