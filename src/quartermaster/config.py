@@ -27,6 +27,10 @@ DEFAULT_FILE = "quartermaster.toml"
 FILE_BYTES_MAX = 1_000_000
 
 
+# Shorter pauses only burn a processor; after a day without a look nothing is current any more.
+PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.01, 86_400.0
+
+
 class ClerkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How often the clerk looks."""
 
@@ -36,6 +40,16 @@ class ClerkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Effective dates pass without a command; the snapshot follows within this time."""
     rollup_seconds: float = 60.0
     """Pause between two versions of the hourly table; faces read fresher figures from views."""
+
+    def __post_init__(self) -> None:
+        for field, seconds in msgspec.structs.asdict(self).items():
+            # Not a number compares false with everything.
+            if not PAUSE_SECONDS_MIN <= seconds <= PAUSE_SECONDS_MAX:
+                raise ConfigError(
+                    f"clerk.{field} = {seconds} is out of range",
+                    hint=f"use {PAUSE_SECONDS_MIN:g} to {PAUSE_SECONDS_MAX:g} seconds",
+                    field=f"clerk.{field}",
+                )
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,7 +68,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def var_path(self) -> Path:
         """The data folder as an absolute path."""
-        return Path(self.var).expanduser().resolve()
+        try:
+            return Path(self.var).expanduser().resolve()
+        except RuntimeError as error:
+            raise ConfigError(
+                f"var = {self.var!r} names no folder: {error}",
+                hint="write the path out, or choose another with --var",
+                field="var",
+            ) from error
 
     @property
     def book_url(self) -> str:
@@ -85,8 +106,22 @@ def load(
         return msgspec.convert(values, Settings, strict=False), origin
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"a setting cannot be used: {error}", hint="`quartermaster config show` lists them"
+            f"a setting cannot be used: {error}", hint=_where(error, origin)
         ) from error
+
+
+def _where(error: msgspec.ValidationError, origin: Mapping[str, str]) -> str:
+    """Which of the sources said it: the error ends with the setting's path."""
+    key = str(error).rpartition("`$.")[2].rstrip("`")
+    sources = {"env": f"the environment variable {_variable(key)}", "--var": "--var"}
+    said = origin.get(key)
+    if said is None:
+        return "leave it out to have the default"
+    return f"it comes from {sources.get(said, said)}; leave it out to have the default"
+
+
+def _variable(key: str) -> str:
+    return ENV_PREFIX + key.upper().replace(".", "__")
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -111,11 +146,15 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         # QUARTERMASTER_TEST_… steers the test run, not the product.
         if keys[0].startswith("test_"):
             continue
-        place = values
-        for key in keys[:-1]:
-            place = place.setdefault(key, {})
-        place[keys[-1]] = text
+        _merge(values, _nested(keys, text), name, {})
     return values
+
+
+def _nested(keys: list[str], text: str) -> dict[str, Any]:
+    value: Any = text
+    for key in reversed(keys):
+        value = {key: value}
+    return dict(value)
 
 
 def _merge(
@@ -129,8 +168,18 @@ def _merge(
         if isinstance(value, Mapping):
             below = into.setdefault(key, {})
             if not isinstance(below, dict):
-                raise ConfigError(f"{prefix}{key} is a value and a section", field=prefix + key)
+                raise ConfigError(
+                    f"{prefix}{key} is a value and a section",
+                    hint=f"leave one of them out; the section came last, from {source}",
+                    field=prefix + key,
+                )
             _merge(below, value, source, origin, f"{prefix}{key}.")
+        elif isinstance(into.get(key), dict):
+            raise ConfigError(
+                f"{prefix}{key} is a section and a value",
+                hint=f"leave one of them out; the value came last, from {source}",
+                field=prefix + key,
+            )
         else:
             into[key] = value
             origin[prefix + key] = source

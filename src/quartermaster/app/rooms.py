@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quartermaster.kernel.clock import Instant, system_clock
+from quartermaster.kernel.errors import ConfigError
 
 if TYPE_CHECKING:
     from quartermaster.book.store import Book
@@ -24,7 +25,14 @@ class Rooms:
     def __init__(self, settings: "Settings") -> None:
         self.settings = settings
         self.var = settings.var_path
-        self.var.mkdir(mode=DATA_FOLDER_MODE, parents=True, exist_ok=True)
+        try:
+            self.var.mkdir(mode=DATA_FOLDER_MODE, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the data folder {self.var} cannot be made: {error.strerror}",
+                hint="choose another one with --var",
+                field="var",
+            ) from error
 
     def now(self) -> Instant:
         """The wall clock."""

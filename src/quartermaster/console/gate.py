@@ -81,7 +81,9 @@ def problem(visit: Visit, error: QuartermasterError) -> Response:
 
 
 def _to_the_door(visit: Visit) -> Response:
-    query = urlencode({"next": visit.here}) if visit.here != "/" else ""
+    # Only what can be asked for again by a link is worth going back to.
+    back = visit.here if visit.request.method in {"GET", "HEAD"} else "/"
+    query = urlencode({"next": back}) if back != "/" else ""
     door = f"/sign-in?{query}" if query else "/sign-in"
     if visit.wants_fragment:
         # htmx follows this header; a redirect would put the sign-in form inside the page.

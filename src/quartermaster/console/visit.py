@@ -106,7 +106,8 @@ class Visit:
     def here(self) -> str:
         """The path of this page with its query but without the language switch."""
         rest = [(k, v) for k, v in self.request.query_params.multi_items() if k != "lang"]
-        path = self.request.url.path
+        # A path of two slashes would be another host's address in a link.
+        path = local_path(self.request.url.path)
         return f"{path}?{urlencode(rest)}" if rest else path
 
     def in_language(self, lang: str) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import MAXYEAR, UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import NewType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -92,7 +92,7 @@ def month_named(label: str, zone_name: str) -> Period:
     year, _, number = label.partition("-")
     written = year.isdecimal() and number.isdecimal() and label.isascii()
     known = written and len(label) == len("2026-11") and 1 <= int(number) <= 12
-    if not (known and 0 < int(year) < MAXYEAR):
+    if not (known and MINYEAR < int(year) < MAXYEAR):
         raise UsageError(f"{label!r} is not a month", field="period", hint="write it as 2026-11")
     return month(int(year), int(number), zone_name)
 

@@ -218,3 +218,23 @@ def test_snapshot_versions_grow_across_openings(book: Book, tmp_path: Path) -> N
             versions.append(unit.next_snapshot_version())
     other.close()
     assert versions == [1, 2, 3]
+
+
+def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "book.sqlite"
+    book = open_book(f"sqlite:///{path}")
+    for number in range(200):
+        group = Group(f"group-{number}", "x" * 200)
+        book.append(GroupAdded(group=group), actor=CLERK, now=Instant(number))
+    book.close()
+    with path.open("r+b") as file:
+        file.seek(8_192)
+        file.write(b"\xff" * (path.stat().st_size - 8_192))
+    with pytest.raises(IntegrityError, match="the book is damaged") as caught:
+        open_book(f"sqlite:///{path}").verify()
+    assert "backup" in caught.value.hint
+
+
+def test_a_folder_in_the_place_of_the_book_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="cannot be opened: Is a directory"):
+        open_book(f"sqlite:///{tmp_path}")

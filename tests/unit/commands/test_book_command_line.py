@@ -10,7 +10,11 @@ import pytest
 
 from quartermaster.book.chain import GENESIS
 from quartermaster.book.pepper import load_pepper
+from quartermaster.book.store import open_book
 from quartermaster.cli.main import run
+from quartermaster.commands.actor import CLERK
+from quartermaster.kernel.clock import system_clock
+from quartermaster.kernel.events import SegmentShipped
 from quartermaster.kernel.ids import key_hash
 from quartermaster.kernel.snapshot import Snapshot, decode
 
@@ -190,3 +194,48 @@ def test_a_bad_deployment_names_field_and_remedy(signed: Quartermaster) -> None:
     ran = signed("deployment", "set", "d", "--model", "toy", "--url", "http://h/v1", "--axis", "x")
     assert (ran.code, ran.out) == (2, "")
     assert "'x' is not one of 'input'" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("deployment set d --model m --url http://[::1", "is not an HTTP address"),
+        ("deployment set d --model m --url http://host:99999/v1", "is not an HTTP address"),
+        ("deployment set d --model m --url http://h/v1 --secret-file ../key", "below the data"),
+        ("deployment set d --model m --url http://h/v1 --secret-file /etc/key", "below the data"),
+        ("customer add b --name B --country Germany", "is not a country"),
+        ("bill draft --contract acme-1 --period 9999-12", "is not a month"),
+        ("usage hourly --at gateway-0=99999999999999999999", "is no part of a cut"),
+    ],
+)
+def test_a_wrong_argument_is_answered_in_words(
+    signed: Quartermaster, line: str, words: str
+) -> None:
+    ran = signed(*line.split())
+    assert ran.code == 2
+    assert words in ran.err
+
+
+def test_names_are_kept_without_surrounding_spaces(quartermaster: Quartermaster) -> None:
+    assert quartermaster("customer", "add", "acme", "--name", " ACME ").code == 0
+    assert quartermaster("customer", "list", "--json").json[0]["name"] == "ACME"
+
+
+def test_a_second_version_within_the_hour_says_when_it_can_be_signed(signed: Quartermaster) -> None:
+    again = "customer sign acme --contract acme-1 --price-book starter --time-zone Europe/Berlin"
+    ran = signed(*again.split())
+    assert ran.code == 2
+    assert "sign the next one in a later hour" in ran.err
+
+
+def test_a_lost_usage_table_is_no_empty_proof_and_no_invoice(
+    signed: Quartermaster, tmp_path: Path
+) -> None:
+    shipped = SegmentShipped(app_id="gateway-0", segment=3, rows=1, sha256="0")
+    book = open_book(f"sqlite:///{tmp_path / 'var' / 'book.sqlite'}")
+    book.append(shipped, actor=CLERK, now=system_clock())
+    for line in ("usage check", "bill draft --contract acme-1"):
+        ran = signed(*line.split())
+        assert ran.code == 5
+        assert "ends at segment 0 of gateway-0" in ran.err
+    assert signed("usage", "check", "--at", "gateway-1=0").code == 0

@@ -227,3 +227,12 @@ def test_the_server_says_nothing_about_itself_and_trusts_no_proxy(console: Starl
         False,
         False,
     )
+
+
+def test_a_path_of_two_slashes_leads_to_no_other_host(viewer: TestClient) -> None:
+    html = viewer.get("http://testserver//evil.example/x").text
+    assert "evil.example" not in html
+
+
+def test_a_session_that_ended_under_a_form_leads_back_to_a_page(stranger: TestClient) -> None:
+    assert stranger.post("/sign-out").headers["location"] == "/sign-in"

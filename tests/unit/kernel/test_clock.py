@@ -64,7 +64,8 @@ def test_months_are_read_as_people_write_them() -> None:
         "2026-13",
         "2026-00",
         "0000-01",
-        "9999-12",  # its end cannot be written
+        "0001-01",  # begins in the year before
+        "9999-12",  # ends in the year after
         "2026-1",
         "2026/11",
         "11-2026",
