@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.forecast_worlds import WORLDS, one_window
+from bench.forecast_parts.worlds import WORLDS, one_window
 from bench.public_data import PUBLIC_DATA
 from quartermaster.revenue.judged import scores
 from quartermaster.revenue.origins import Origins, Past

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from tests.public_data import public_file
 
-from bench.forecast_worlds import WORLDS, one_window
+from bench.forecast_parts.worlds import WORLDS, one_window
 from quartermaster.revenue.judged import scores
 from quartermaster.revenue.origins import Past
 from quartermaster.stats.bootstrap import block_rate

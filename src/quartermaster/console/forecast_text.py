@@ -9,6 +9,7 @@ from quartermaster.console.format import (
     money_compact,
     money_range,
     month,
+    month_long,
     number,
     percent,
 )
@@ -27,7 +28,7 @@ _STRETCHED = "~"
 def text(book: Book, found: Forecast, lang: Lang) -> str:
     """Finding first, then the months, the customers, and what it rests on."""
     words = catalogue("forecast", lang)
-    head = [words("title", months=number(found.steps, lang), last=month(book.months[-1], lang))]
+    head = [words("title", span=span(book, words, lang))]
     if book.sample:
         head.append(words("sample"))
     blocks = [
@@ -47,7 +48,7 @@ def figure(book: Book, found: Forecast, lang: Lang, *, width: int = WIDTH_PX) ->
     gone = book.series[customer] if customer else [0] * len(book.months)
     desc = words(
         "desc",
-        months=number(found.steps, lang),
+        last=month_long(book.ahead[-1], lang),
         amount=_money(found.whole.points[-1].minor, book, lang),
     )
     if found.without is not None:
@@ -63,7 +64,7 @@ def figure(book: Book, found: Forecast, lang: Lang, *, width: int = WIDTH_PX) ->
         ],
         _ahead(book, found.whole),
         _ahead(book, found.without) if found.without else (),
-        title=words("title", months=number(found.steps, lang), last=month(book.months[-1], lang)),
+        title=words("title", span=span(book, words, lang)),
         desc=desc,
         label=words("all"),
         label_without=words("without", customer=customer) if customer else "",
@@ -72,6 +73,12 @@ def figure(book: Book, found: Forecast, lang: Lang, *, width: int = WIDTH_PX) ->
         width=width,
         note=" ".join(notes),
     )
+
+
+def span(book: Book, words: Words, lang: Lang) -> str:
+    """The months ahead: one alone, or the first and the last."""
+    first, last = month(book.ahead[0], lang), month(book.ahead[-1], lang)
+    return first if first == last else words("span", first=first, last=last)
 
 
 def _ahead(book: Book, fan: Fan) -> list[Ahead]:
@@ -86,9 +93,7 @@ def _findings(book: Book, found: Forecast, words: Words, lang: Lang) -> list[str
     lines = [
         words(
             "finding",
-            months=number(found.steps, lang),
-            first=month(book.ahead[0], lang),
-            until=month(book.ahead[-1], lang),
+            span=span(book, words, lang),
             amount=_money(whole.minor, book, lang),
             interval=_interval(whole, book, found, words, lang),
         )

@@ -3,7 +3,8 @@
 from decimal import Decimal
 from fractions import Fraction
 
-from quartermaster.console.format import Lang, money_compact, money_range, month, number, percent
+from quartermaster.console.forecast_text import span
+from quartermaster.console.format import Lang, money_compact, money_range, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.text_columns import columns
@@ -37,8 +38,7 @@ def suggestion_text(book: Book, found: Suggestion, lang: Lang) -> str:
     lines += [
         words(
             "range",
-            first=month(book.ahead[0], lang),
-            last=month(book.ahead[-1], lang),
+            span=span(book, words, lang),
             range=money_range(low, high, lang),
         ),
         words(
@@ -46,7 +46,6 @@ def suggestion_text(book: Book, found: Suggestion, lang: Lang) -> str:
             miss=_part(found.miss_chance, lang),
             beat=_part(found.beat_chance, lang),
             windows=number(found.windows, lang),
-            months=number(found.steps, lang),
             forecast=money_compact(Money(found.forecast, book.currency), lang, decimals=2),
         ),
     ]
