@@ -5,6 +5,7 @@ checks the table before it commits, journal entries carry a key, views are deriv
 """
 
 import fcntl
+import logging
 import os
 import signal
 import threading
@@ -23,12 +24,16 @@ from quartermaster.commands.actor import CLERK
 from quartermaster.commands.invoice import billing_version
 from quartermaster.commands.publish import refresh
 from quartermaster.kernel.clock import Instant, month_named, month_of
+from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import Cut, HourlyUsage, SegmentShipped
 from quartermaster.kernel.money import EXACT
 from quartermaster.usage.cut import current_cut
+from quartermaster.usage.orphans import ORPHANED_AFTER_S, recover_orphan, untouched_logs
 from quartermaster.usage.query import hourly, recent_events
 from quartermaster.usage.rollup import write_rollup
 from quartermaster.usage.ship import ship_sealed
+
+log = logging.getLogger(__name__)
 
 _ContractMonth = tuple[str, str]
 
@@ -55,6 +60,8 @@ def run(rooms: Rooms) -> int:
 def _work(rooms: Rooms, stopping: threading.Event) -> None:
     settings = rooms.settings.clerk
     publish_at = rollup_at = 0.0
+    # Not at once: after a crash of the whole machine the workers are starting with us.
+    orphans_at = time.monotonic() + ORPHANED_AFTER_S
     record_missing(rooms)
     ship(rooms)
     recompute(rooms)
@@ -62,6 +69,9 @@ def _work(rooms: Rooms, stopping: threading.Event) -> None:
         if time.monotonic() >= publish_at:
             refresh(rooms.book, snapshot_path(rooms.var), rooms.now())
             publish_at = time.monotonic() + settings.publish_seconds
+        if time.monotonic() >= orphans_at:
+            recover_orphans(rooms)
+            orphans_at = time.monotonic() + ORPHANED_AFTER_S
         if ship(rooms):
             recompute(rooms)
         if time.monotonic() >= rollup_at:
@@ -77,6 +87,20 @@ def ship(rooms: Rooms) -> int:
     for fact in shipped:
         _record(rooms, fact)
     return len(shipped)
+
+
+def recover_orphans(rooms: Rooms) -> int:
+    """Seal what workers left behind that do not come back; returns how many logs.
+
+    A damaged log is said, and keeps the others waiting no longer than this look at it.
+    """
+    recovered = 0
+    for directory in untouched_logs(rooms.var / "wal", rooms.now()):
+        try:
+            recovered += recover_orphan(directory, rooms.now())
+        except IntegrityError as error:
+            log.warning("the log %s cannot be recovered: %s (%s)", directory, error, error.hint)
+    return recovered
 
 
 def record_missing(rooms: Rooms) -> int:

@@ -1,5 +1,6 @@
 """The clerk: what it ships is rated, shown and recorded, also after it died half-way."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,25 @@ def test_a_segment_shipped_before_a_crash_is_recorded_at_the_next_start(rooms: R
     assert recorded == lost
     assert clerk.record_missing(rooms) == 0
     rooms.book.verify()
+
+
+def test_a_log_left_behind_is_recovered_and_a_damaged_one_is_said(
+    rooms: Rooms, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write(rooms, 1)
+    damaged = rooms.var / "wal" / "gateway-5"
+    sealed_logs.write_segment(damaged, sealed_logs.requests(2))
+    (sealed,) = damaged.glob("*.sealed")
+    sealed.write_bytes(sealed.read_bytes()[:-1])
+    left = rooms.var / "wal" / "gateway-6"
+    left.mkdir()
+    for directory in (damaged, left):
+        (directory / "0000000002.open").touch()
+        os.utime(directory / "0000000002.open", (1, 1))
+    assert clerk.recover_orphans(rooms) == 1
+    assert list(left.glob("*.open")) == []
+    assert "gateway-5 cannot be recovered" in caplog.text
+    assert clerk.recover_orphans(rooms) == 0
 
 
 def test_the_first_start_is_idempotent_and_publishes_a_snapshot(rooms: Rooms) -> None:
