@@ -56,16 +56,19 @@ def book_of(rows: Sequence[RevenueRow], *, name: str, steps: int, as_of: str | N
     first = min(month_number(row.month) for row in kept)
     last = min(last, max(month_number(row.month) for row in kept))
     series: dict[str, list[int]] = defaultdict(lambda: [0] * (last - first + 1))
+    seen = {row.month for row in kept}
+    months = tuple(month_text(number) for number in range(first, last + 1))
     for row in kept:
         series[row.group][month_number(row.month) - first] += row.minor
     return Book(
         series=dict(series),
-        months=tuple(month_text(number) for number in range(first, last + 1)),
+        months=months,
         ahead=tuple(month_text(last + step) for step in range(1, steps + 1)),
         currency=kept[0].currency,
         name=name,
         sha256=data_sha256(kept),
         sample=any(row.sample for row in kept),
+        missing=tuple(month for month in months if month not in seen),
     )
 
 

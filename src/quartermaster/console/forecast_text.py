@@ -31,6 +31,8 @@ def text(book: Book, found: Forecast, lang: Lang) -> str:
     head = [words("title", span=span(book, words, lang))]
     if book.sample:
         head.append(words("sample"))
+    if book.missing:
+        head.append(words("missing", months=", ".join(month(m, lang) for m in book.missing)))
     blocks = [
         head,
         _findings(book, found, words, lang),

@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from quartermaster.console.forecast_text import span
-from quartermaster.console.format import Lang, money_compact, money_range, number, percent
+from quartermaster.console.format import Lang, money_compact, money_range, month, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.text_columns import columns
@@ -35,6 +35,8 @@ def suggestion_text(book: Book, found: Suggestion, lang: Lang) -> str:
     words = catalogue("guidance", lang)
     low, high = Money(found.low, book.currency), Money(found.high, book.currency)
     lines = [words("sample")] if book.sample else []
+    if book.missing:
+        lines.append(words("missing", months=", ".join(month(m, lang) for m in book.missing)))
     lines += [
         words(
             "range",

@@ -26,6 +26,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     """Of the rows, so that the same data in another file is the same."""
     sample: bool
+    missing: tuple[str, ...] = ()
+    """Months without a single row: counted as zero, and said."""
 
     @property
     def totals(self) -> list[int]:
@@ -93,6 +95,7 @@ def _origin(book: Book) -> dict[str, object]:
         "currency": book.currency,
         "first": book.months[0],
         "last": book.months[-1],
+        "missing_months": list(book.missing),
     }
 
 

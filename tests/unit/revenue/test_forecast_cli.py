@@ -102,6 +102,19 @@ def test_what_cannot_be_done_is_said(
     assert says in err
 
 
+def test_months_without_a_row_are_said(revenue: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = revenue.read_text("utf-8").splitlines(keepends=True)
+    revenue.write_text("".join(line for line in text if ",2023-05," not in line), "utf-8")
+    for command, lang, says in (
+        (["forecast"], "en", "No row at all, counted as zero: May 2023"),
+        (["guidance", "suggest"], "de", "Keine einzige Zeile, als null gezählt: Mai 2023"),
+    ):
+        assert run([*command, str(revenue), "--lang", lang]) == 0
+        assert says in capsys.readouterr().out
+        assert run([*command, str(revenue), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["missing_months"] == ["2023-05"]
+
+
 def test_a_scenario_without_a_history_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
