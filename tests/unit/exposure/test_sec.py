@@ -127,6 +127,8 @@ def test_the_fate_of_a_customer_of_30_percent(
     before = fact("1/2021", 2021, "Acme", 0.30)
     found = counted(made(tmp_path, [filing(1, 2021), filing(1, 2022)], [before, *facts]))
     assert found.fates == fates
+    clear = sum(count for fate, count in fates.items() if fate != "unclear")
+    assert (found.at_most.customer_years if found.at_most else 0) == clear
 
 
 def test_below_20_percent_absence_says_gone_or_under_10(tmp_path: Path) -> None:
@@ -267,7 +269,7 @@ def test_the_notes_format_with_dimensions_by_hash(tmp_path: Path) -> None:
     )
     rows = [
         (adsh("1/2021"), TAG, "us-gaap/2022", "20211231", "4", "pure", h, i, v, "")
-        for h, i, v in (("0xaa", "0", "0.3"), ("0xaa", "1", "0.31"), ("0xbb", "0", "0.9"))
+        for h, i, v in (("0xaa", "1", "0.2"), ("0xaa", "0", "0.3"), ("0xbb", "0", "0.9"))
     ]
     write(tmp_path / "2022_01", "num.tsv", header, rows)
     made(tmp_path / "2023q1", [filing(1, 2022)], [fact("1/2022", 2022, "Acme", 0.12)])
