@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.contract.gateway_process import ModelServer, running_gateway
 
+from quartermaster.app import own_gateway
+from quartermaster.app.up import answers
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.worker import run
 from quartermaster.kernel.errors import ConfigError
@@ -43,8 +45,25 @@ def test_clients_are_served_over_tls(certificate: tuple[Path, Path], tmp_path: P
         )
         with urllib.request.urlopen(request, context=trust) as response:
             assert b"The quick fox" in response.read()
+        settings = GatewaySettings(port=gateway.port, tls_certificate=str(chain))
+        assert own_gateway.base_url(settings) == f"https://127.0.0.1:{gateway.port}/v1"
+        connection = own_gateway.connect(settings, timeout_s=5.0)
+        assert answers(connection, "/readyz")
+        assert not answers(connection, "/nowhere")
+        other = own_gateway.connect(
+            GatewaySettings(port=gateway.port, tls_certificate=ssl_default()), timeout_s=5.0
+        )
+        assert not answers(other, "/readyz")
         (row,) = gateway.stop()
         assert row.status == "closed"
+
+
+def ssl_default() -> str:
+    """Certificates that are not the gateway's."""
+    found = ssl.get_default_verify_paths().cafile
+    if found is None:
+        pytest.skip("needs the system's certificates")
+    return found
 
 
 def test_a_missing_certificate_is_a_configuration_error(tmp_path: Path) -> None:

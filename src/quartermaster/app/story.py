@@ -7,7 +7,7 @@ from functools import reduce
 
 import msgspec
 
-from quartermaster.app import live
+from quartermaster.app import live, own_gateway
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import Supervisor
 from quartermaster.billing.document import plain
@@ -142,8 +142,7 @@ def _embedded(rooms: Rooms, names: list[str]) -> str:
 def _call(
     rooms: Rooms, secret: str, method: str, path: str, body: object = None
 ) -> tuple[bytes, str]:
-    gateway = rooms.settings.gateway
-    connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=ANSWER_TIMEOUT_S)
+    connection = own_gateway.connect(rooms.settings.gateway, timeout_s=ANSWER_TIMEOUT_S)
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
     try:
         data = None if body is None else msgspec.json.encode(body)

@@ -21,8 +21,8 @@ RESTART_DELAYS_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 """A single crash is invisible to customers; a crash loop must not eat the machine."""
 CRASH_WINDOW_S = 60.0
 """A child that lived this long starts again with the shortest delay."""
-STOP_GRACE_S = 20.0
-"""Open streams may finish for this long before a child is killed."""
+STOP_GRACE_S = 5.0
+"""How much longer than a child wants for its own clean end it has before it is killed."""
 POLL_S = 0.05
 LOG_BYTES_MAX = 10_000_000
 """A log over this size is moved aside at the next start; one old log is kept."""
@@ -47,7 +47,17 @@ class Child:
 class Supervisor:
     """Owns the children; every method is called from the main thread."""
 
-    def __init__(self, log_folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, log_folder: Path, say: Callable[[str], None], *, drain_s: float = 0.0
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            log_folder: where each child's output goes.
+            say: one line of talk.
+            drain_s: how long the slowest child may take to end cleanly after it was asked to.
+        """
+        self._stop_s = drain_s + STOP_GRACE_S
         self._log_folder = log_folder
         self._say = say
         self._children: list[Child] = []
@@ -108,13 +118,13 @@ class Supervisor:
         for child in alive:
             assert child.process is not None, "filtered above"
             child.process.terminate()
-        end = time.monotonic() + STOP_GRACE_S
+        end = time.monotonic() + self._stop_s
         for child in alive:
             assert child.process is not None, "filtered above"
             try:
                 child.process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self._say(f"{child.name} did not stop in {STOP_GRACE_S:g} s and was killed")
+                self._say(f"{child.name} did not stop in {self._stop_s:g} s and was killed")
                 child.process.kill()
                 child.process.wait()
         os.close(self._lifeline_write)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-from quartermaster.app import live, story
+from quartermaster.app import live, own_gateway, story
 from quartermaster.app.first_start import prepare
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import Supervisor
@@ -50,8 +51,9 @@ def up(
     with _only_one(rooms.var):
         _require_free_ports(rooms)
         secret = prepare(rooms)
-        live.forget(rooms.var)
-        supervisor = Supervisor(rooms.var / "log", say)
+        _forget_the_last_run(rooms.var)
+        drain_s = float(rooms.settings.gateway.drain_timeout_s)
+        supervisor = Supervisor(rooms.var / "log", say, drain_s=drain_s)
         supervisor.install_signals()
         try:
             _start(supervisor, rooms, sample, options)
@@ -64,6 +66,13 @@ def up(
             say("stopping")
             supervisor.stop()
     return 0
+
+
+def _forget_the_last_run(var: Path) -> None:
+    """Remove what processes of an earlier run, or version, said; those of this run say it anew."""
+    live.forget(var)
+    for status in (var / "status").glob("*.json"):
+        status.unlink()
 
 
 def _start(
@@ -80,19 +89,31 @@ def _start(
 
 def _wait(supervisor: Supervisor, rooms: Rooms, say: Say) -> None:
     settings = rooms.settings
-    parts = [
-        ("the embedded model", "127.0.0.1", settings.model.port, "/healthz"),
-        ("the gateway", settings.gateway.host, settings.gateway.port, "/readyz"),
-        ("the console", settings.console.host, settings.console.port, "/healthz"),
+    model, console = settings.model, settings.console
+    parts: list[tuple[str, Connect, str]] = [
+        ("the embedded model", partial(_plain, "127.0.0.1", model.port), "/healthz"),
+        ("the gateway", partial(own_gateway.connect, settings.gateway), "/readyz"),
+        ("the console", partial(_plain, console.host, console.port), "/healthz"),
     ]
-    for what, host, port, path in parts:
-        say(f"waiting for {what} on {host}:{port}")
-        supervisor.wait_until(partial(answers, host, port, path), what, READY_TIMEOUT_S)
+    for what, connect, path in parts:
+        connection = connect(timeout_s=PROBE_TIMEOUT_S)
+        say(f"waiting for {what} on {connection.host}:{connection.port}")
+        supervisor.wait_until(partial(answers, connection, path), what, READY_TIMEOUT_S)
 
 
-def answers(host: str, port: int, path: str) -> bool:
-    """Whether a GET is answered with 200."""
-    connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+class Connect(Protocol):
+    """Makes a connection that is opened by its first request."""
+
+    def __call__(self, *, timeout_s: float) -> http.client.HTTPConnection:
+        """The connection, with the time that an answer may take."""
+
+
+def _plain(host: str, port: int, *, timeout_s: float) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+
+def answers(connection: http.client.HTTPConnection, path: str) -> bool:
+    """Whether a GET is answered with 200; the connection is closed, to be opened again."""
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK
@@ -105,8 +126,8 @@ def answers(host: str, port: int, path: str) -> bool:
 
 def _invite(rooms: Rooms, secret: str, model: str, say: Say, show: Say) -> None:
     settings = rooms.settings
-    console = f"http://{settings.console.host}:{settings.console.port}"
-    gateway = f"http://{settings.gateway.host}:{settings.gateway.port}/v1"
+    console = settings.console.url
+    gateway = own_gateway.base_url(settings.gateway)
     show("")
     for line in story.snippets(gateway, secret, model):
         show(line)

@@ -56,6 +56,24 @@ def test_a_killed_child_is_restarted_and_said(
     assert (tmp_path / "log" / "model.log").is_file()
 
 
+def test_a_child_has_its_own_time_to_drain_before_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUARTERMASTER_MODEL__ENGINE", "toy")
+    monkeypatch.setattr("quartermaster.app.supervisor.STOP_GRACE_S", 0.25)
+    said: list[str] = []
+    supervisor = Supervisor(tmp_path / "log", said.append, drain_s=0.5)
+    supervisor.add("model", _model_arguments(tmp_path))
+    child = _until(supervisor, "model")
+    os.kill(child, signal.SIGSTOP)
+    while _state(child) != "T":
+        time.sleep(0.001)
+    asked = time.monotonic()
+    supervisor.stop()
+    assert time.monotonic() - asked >= 0.75
+    assert said == ["model did not stop in 0.75 s and was killed"]
+
+
 def test_what_never_becomes_ready_is_an_error_that_names_the_log(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path / "log", lambda _: None)
     try:
@@ -97,6 +115,10 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path) -> None:
 
 def _alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
+        return _state(pid) != "Z"
     except FileNotFoundError:
         return False
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0]
