@@ -1,5 +1,6 @@
 """Indices against published vectors: R's `ineq` and the worked 24 % case."""
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -13,6 +14,7 @@ from quartermaster.exposure.concentration import (
     hhi_normalised,
     is_reportable,
     lorenz,
+    theil,
 )
 from quartermaster.kernel.errors import UsageError
 
@@ -26,6 +28,7 @@ def test_vector_of_r_ineq() -> None:
     assert found.effective_number == pytest.approx(5.432384, abs=1e-6)
     assert found.cr1 == pytest.approx(0.3343195266, abs=1e-9)
     assert found.gini == pytest.approx(0.4620911303, abs=1e-9)
+    assert found.theil == pytest.approx(0.3623412423, abs=1e-9)
 
 
 def test_a_quarter_and_seventy_six_small_ones() -> None:
@@ -36,6 +39,18 @@ def test_a_quarter_and_seventy_six_small_ones() -> None:
     assert round(normalised * 10_000) == 529
     assert found.hhi_normalised == pytest.approx(float(normalised))
     assert found.effective_number == pytest.approx(15.337423, abs=1e-6)
+
+
+def test_ratios_stop_where_everybody_is_in() -> None:
+    assert concentration(QUARTER).ratios == ((1, 0.24), (2, 0.25), (4, 0.27), (8, 0.31), (20, 0.43))
+    assert concentration([3, 1]).ratios == ((1, 0.75),)
+    assert concentration([3]).ratios == ()
+
+
+def test_theil_between_its_ends() -> None:
+    assert theil([7] * 5) == 0
+    assert theil([1, 0, 0, 0]) == pytest.approx(math.log(4))
+    assert theil([10**30, 10**30 * 3]) == pytest.approx(theil([1, 3]), abs=1e-15)
 
 
 def test_one_customer_has_no_normalised_index() -> None:

@@ -170,3 +170,18 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.csv", tmp_path):
         with pytest.raises(DataError, match="cannot be read"):
             read_bytes(path, 10)
+
+
+def test_region_and_contract_end_are_read_and_tell_rows_apart() -> None:
+    rows = read(
+        "customer,month,revenue,currency,region,contract_end\n"
+        "a,2024-01,1,USD,eu,2025-03-31\na,2024-01,2,USD,us,2025-03\nb,2024-01,3,USD,,\n"
+    )
+    assert [(row.region, row.contract_end) for row in rows] == [
+        ("eu", "2025-03"),
+        ("us", "2025-03"),
+        ("", ""),
+    ]
+    head = "customer,month,revenue,currency,contract_end\n"
+    assert "'2025-13' is not a month" in refusal(head + "a,2024-01,1,USD,2025-13-01\n")
+    assert "'2025-02-32' is not a month" in refusal(head + "a,2024-01,1,USD,2025-02-32\n")

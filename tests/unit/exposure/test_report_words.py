@@ -15,7 +15,7 @@ def places(words: Words, keys: list[str]) -> dict[str, set[str]]:
     return {key: set(PLACE.findall(words._messages[key])) for key in keys}
 
 
-@pytest.mark.parametrize("name", ["claims", "report"])
+@pytest.mark.parametrize("name", ["claims", "disclosure", "report"])
 def test_catalogues_have_the_same_keys_and_places(name: Catalogue) -> None:
     first, *others = [catalogue(name, lang) for lang in LANGS]
     for other in others:

@@ -1,10 +1,12 @@
 """Windows, groups and ranks."""
 
+import msgspec
 import pytest
 
 from quartermaster.exposure.report import denominator_words
 from quartermaster.exposure.rollup import Exposure, measure, monthly_totals
 from quartermaster.exposure.rows import RevenueRow, data_sha256
+from quartermaster.exposure.rows_by import Dimension
 from quartermaster.kernel.errors import DataError
 
 
@@ -103,3 +105,34 @@ def test_monthly_totals_have_no_gap() -> None:
     rows = [row("a", "2023-12", 1), row("b", "2023-12", 2), row("a", "2024-02", 5)]
     assert monthly_totals(rows) == {"2023-12": 3, "2024-01": 0, "2024-02": 5}
     assert monthly_totals([]) == {}
+
+
+def test_the_hash_ignores_where_a_row_stood_and_what_it_does_not_say() -> None:
+    plain = RevenueRow("a", "a", "2024-01", 1, "USD")
+    assert data_sha256([plain]) == data_sha256([msgspec.structs.replace(plain, line=7)])
+    assert data_sha256([plain]) != data_sha256([msgspec.structs.replace(plain, region="eu")])
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        ("group", {"G": 60, "c": 40}),
+        ("entity", {"a": 30, "b": 30, "c": 40}),
+        ("product", {"chat": 70, "": 30}),
+        ("region", {"eu": 100}),
+        ("contract_end", {"2025-06": 30, "": 30, "2025-12": 40}),
+    ],
+)
+def test_revenue_can_be_divided_by(by: Dimension, expected: dict[str, int]) -> None:
+    rows = [
+        RevenueRow("a", "G", "2024-01", 10, "USD", "chat", region="eu", contract_end="2024-06"),
+        RevenueRow("a", "G", "2024-02", 20, "USD", "chat", region="eu", contract_end="2025-06"),
+        RevenueRow("b", "G", "2024-02", 30, "USD", region="eu"),
+        RevenueRow("c", "c", "2024-02", 40, "USD", "chat", region="eu", contract_end="2025-12"),
+    ]
+    found = measure(rows, scope="us", by=by)
+    assert found.by == by
+    assert {group.group: group.minor for group in found.groups} == expected
+    assert found.data_sha256 == data_sha256(rows)
+    if by == "product":
+        assert [member.customer for member in found.groups[0].members] == ["c", "G"]
