@@ -89,10 +89,16 @@ def test_one_request_becomes_money_and_risk_and_is_kept(environ: dict[str, str])
     assert "First customer 100.0%" in first.stdout
     assert "ByteDance is 24.0% of the revenue of Azure OpenAI, sample book" in first.stdout
 
+    # What another version left, or a torn write, does not stop the next start.
+    var = Path(environ["QUARTERMASTER_VAR"])
+    live.live_path(var).write_text("{")
+    left = var / "status" / "gateway-9.json"
+    left.write_text("{}")
     second = _up(environ, "--once", "--empty")
     assert second.returncode == 0, second.stderr
     assert "sample" not in second.stdout.lower()
-    book = live.read(Path(environ["QUARTERMASTER_VAR"]))
+    assert not left.exists()
+    book = live.read(var)
     assert book is not None
     assert [(row.customer, row.requests) for row in book.revenue] == [("first-customer", 2)]
     assert len({event.opened.request_id for event in book.recent}) == 2

@@ -13,6 +13,7 @@ from quartermaster.kernel.errors import QuartermasterError
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "Start gateway, clerk, console and model under one supervisor."),
     "customer": ("customer", "Groups, customers and their contracts."),
+    "user": ("user", "Who may sign in to the console."),
     "key": ("key", "Issue and revoke customer keys."),
     "deployment": ("deployment", "Where models are served."),
     "usage": ("usage", "Metered usage: facts, cuts and the hourly rollup."),
@@ -104,5 +105,10 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        click.echo("hint: is the path right, and may you read and write there?", err=True)
         return 1
     return result if isinstance(result, int) else 0

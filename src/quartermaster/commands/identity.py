@@ -207,5 +207,6 @@ def remaining_wait_s(attempts: Attempts, now: int) -> int:
 
 def _no_link() -> NotFoundError:
     return NotFoundError(
-        "this link is unknown, already used or expired", hint="ask an admin for a new one"
+        "this link is unknown, already used or expired",
+        hint="an admin makes a new one with: quartermaster user invite",
     )

@@ -37,6 +37,12 @@ class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
             )
 
     @property
+    def url(self) -> str:
+        """The address for a browser on this machine."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
     def hosts(self) -> frozenset[str]:
         """Every host name a request may name, in lower case."""
         return frozenset(

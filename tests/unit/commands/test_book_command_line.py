@@ -13,6 +13,7 @@ from quartermaster.book.pepper import load_pepper
 from quartermaster.book.store import open_book
 from quartermaster.cli.main import run
 from quartermaster.commands.actor import CLERK
+from quartermaster.commands.identity import Identity
 from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.events import SegmentShipped
 from quartermaster.kernel.ids import key_hash
@@ -239,3 +240,30 @@ def test_a_lost_usage_table_is_no_empty_proof_and_no_invoice(
         assert ran.code == 5
         assert "ends at segment 0 of gateway-0" in ran.err
     assert signed("usage", "check", "--at", "gateway-1=0").code == 0
+
+
+def test_an_invitation_makes_one_user_with_its_roles(
+    quartermaster: Quartermaster, tmp_path: Path
+) -> None:
+    ran = quartermaster("user", "invite", "--role", "finance", "--role", "viewer")
+    assert ran.code == 0
+    address, _, token = ran.out.strip().rpartition("/")
+    assert address == "http://127.0.0.1:8470/join"
+    identity = Identity(open_book(f"sqlite:///{tmp_path / 'var' / 'book.sqlite'}"))
+    identity.redeem_link(token, "ada", "a long enough password", system_clock())
+    (user,) = quartermaster("user", "list", "--json").json
+    assert (user["name"], user["roles"]) == ("ada", ["finance", "viewer"])
+    assert token not in quartermaster("journal", "export").out
+    assert quartermaster("user", "invite", "--role", "customer").code == 2
+
+
+def test_what_the_system_refuses_is_one_line(
+    quartermaster: Quartermaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    ran = quartermaster("bill", "prices", "publish", str(STARTER))
+    assert ran.code == 1
+    assert ran.err.startswith(f"error: {STARTER}: Permission denied\nhint: ")
