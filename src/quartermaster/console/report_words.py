@@ -12,7 +12,7 @@ from typing import Literal
 from quartermaster.console.format import Lang, percent
 from quartermaster.console.language import Words, flattened
 
-Catalogue = Literal["claims", "disclosure", "forecast", "guidance", "report"]
+Catalogue = Literal["claims", "departure", "disclosure", "forecast", "guidance", "report"]
 
 
 @lru_cache

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from quartermaster.exposure.csv_rows import decode_text, read_bytes
-from quartermaster.exposure.departure_prior import Prior, believe
+from quartermaster.exposure.departure_prior import Believed, Prior, believe
 from quartermaster.exposure.evidence import Evidence, day_of, months_later, weigh
 from quartermaster.exposure.evidence_ledger import Ledger, Rule, ledger
 from quartermaster.exposure.report import InputFile, input_file
@@ -84,7 +84,7 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 
     case: Case
     input: InputFile
-    prior_words: str
+    believed: Believed
     on: str
     ledger: Ledger
     sensitivity: tuple[Sensitivity, ...]
@@ -155,7 +155,7 @@ def opinion(case: Case, source: InputFile, as_of: str | None = None) -> Opinion:
     return Opinion(
         case=case,
         input=source,
-        prior_words=believed.words,
+        believed=believed,
         on=day.isoformat(),
         ledger=last,
         sensitivity=_sensitivity(nodes, last),

@@ -53,10 +53,11 @@ class Prior(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Believed(msgspec.Struct, frozen=True):
-    """The belief and how it came about, in words."""
+    """The belief and the figures that it came from; faces put them into words by `by`."""
 
     belief: Belief
-    words: str
+    by: str
+    figures: dict[str, float | str]
 
 
 def believe(prior: Prior) -> Believed:
@@ -67,11 +68,8 @@ def believe(prior: Prior) -> Believed:
     """
     if prior.by == "expert":
         beta = from_quantiles((0.5, prior.median), (0.9, prior.p90))
-        return Believed(
-            Belief((beta,)),
-            f"expert: median {_pct(prior.median)}, nine of ten below {_pct(prior.p90)} a year;"
-            f" Beta({beta.a:.2f}, {beta.b:.2f})",
-        )
+        figures = {"median": prior.median, "p90": prior.p90, "a": beta.a, "b": beta.b}
+        return Believed(Belief((beta,)), prior.by, {**figures})
     if prior.by == "losses":
         return _counted(prior)
     if prior.by == "pooled":
@@ -80,7 +78,8 @@ def believe(prior: Prior) -> Believed:
         raise UsageError("a prior by beta needs a and b")
     if not (SHAPE_MIN <= prior.a <= SHAPE_MAX and SHAPE_MIN <= prior.b <= SHAPE_MAX):
         raise UsageError(f"a and b lie between {SHAPE_MIN:g} and {SHAPE_MAX:g}")
-    return Believed(Belief((Beta(prior.a, prior.b),)), f"Beta({prior.a:g}, {prior.b:g}) a year")
+    belief = Belief((Beta(prior.a, prior.b),))
+    return Believed(belief, prior.by, {"a": prior.a, "b": prior.b})
 
 
 def _counted(prior: Prior) -> Believed:
@@ -88,11 +87,14 @@ def _counted(prior: Prior) -> Believed:
         raise UsageError("a prior by losses needs losses and customer_years")
     beta = from_losses(prior.losses, prior.customer_years, prior.rule)
     bound = upper_bound(prior.losses, prior.customer_years, BOUND_CONFIDENCE, prior.correlation)
-    return Believed(
-        Belief((beta,)),
-        f"{prior.losses:g} losses in {prior.customer_years:g} customer-years ({prior.rule});"
-        f" most prudent bound at {_pct(BOUND_CONFIDENCE)}: {_pct(bound)} a year",
-    )
+    figures: dict[str, float | str] = {
+        "losses": prior.losses,
+        "customer_years": prior.customer_years,
+        "rule": prior.rule,
+        "confidence": BOUND_CONFIDENCE,
+        "bound": bound,
+    }
+    return Believed(Belief((beta,)), prior.by, figures)
 
 
 def _pooled(prior: Prior) -> Believed:
@@ -101,12 +103,9 @@ def _pooled(prior: Prior) -> Believed:
         raise UsageError(f"segment {prior.segment!r} is not there once", hint=", ".join(names))
     found = pooled([Segment(one.customer_years, one.losses) for one in prior.segments])
     belief = found.segments[names.index(prior.segment)] if prior.segment else found.new
-    return Believed(
-        belief,
-        f"pooled over {len(names)} segments, {prior.segment or 'a new one'}; a segment with"
-        f" {found.concentration:.0f} customer-years relies half on itself",
-    )
-
-
-def _pct(share: float) -> str:
-    return f"{share * 100:.3g} %"
+    figures: dict[str, float | str] = {
+        "segments": len(names),
+        "segment": prior.segment,
+        "concentration": found.concentration,
+    }
+    return Believed(belief, prior.by, figures)

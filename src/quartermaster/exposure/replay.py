@@ -5,7 +5,7 @@ configuration handles them, and what it would have said on which day.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,6 +14,9 @@ from quartermaster.exposure.departure_statements import Record, Statement, of_op
 from quartermaster.exposure.evidence import day_of
 from quartermaster.exposure.evidence_ledger import Line
 from quartermaster.stats.likelihood import Ratio
+
+Finding = Literal["prior_only", "not_enough", "likelier_than_not", "up", "down"]
+"""`not_enough`: not enough evidence to move from the prior. `up` and `down` stay under even."""
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -65,7 +68,11 @@ def _opinion(found: Opinion) -> dict[str, Any]:
         "high": stated.posterior.high,
         "moved": stated.moved,
         "finding": finding(found),
-        "prior": {**stated.prior._asdict(), "words": found.prior_words},
+        "prior": {
+            **stated.prior._asdict(),
+            "by": found.believed.by,
+            **found.believed.figures,
+        },
         "ledger": [_line(line) for line in stated.lines],
         "stale": msgspec.to_builtins(stated.stale),
         "rule": msgspec.to_builtins(case.rule),
@@ -80,16 +87,15 @@ def _opinion(found: Opinion) -> dict[str, Any]:
     }
 
 
-def finding(found: Opinion) -> str:
-    """The finding in a few words, said before any figure is."""
+def finding(found: Opinion) -> Finding:
+    """The finding in one word, for faces to say before any figure."""
     if not found.ledger.lines:
-        return "no evidence: this is the prior"
+        return "prior_only"
     if not found.ledger.moved:
-        return "not enough evidence to move from the prior"
+        return "not_enough"
     if found.ledger.posterior.probability >= ALARM_PROBABILITY:
-        return "leaving is likelier than staying"
-    way = "up" if found.ledger.joint.central > 1 else "down"
-    return f"the evidence moves the probability {way}, and it stays under an even chance"
+        return "likelier_than_not"
+    return "up" if found.ledger.joint.central > 1 else "down"
 
 
 def _line(line: Line) -> dict[str, Any]:

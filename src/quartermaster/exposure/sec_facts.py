@@ -197,9 +197,9 @@ def _facts(
         member, reason = _customer(segments)
         share = _number(row, "value", float)
         if member and not 0 < share <= 1:
-            member, reason = "", "share outside 0 to 1"
+            member, reason = "", "not_a_share"
         if member and row.columns.get("coreg") is not None and row["coreg"].strip():
-            member, reason = "", "of a co-registrant"
+            member, reason = "", "co_registrant"
         if member:
             yield adsh, _month(row, "ddate"), member, share
         elif reason:
@@ -221,15 +221,15 @@ def _customer(segments: str) -> tuple[str, str]:
         return "", ""
     benchmark, kind = pairs.pop(BENCHMARK_AXIS, ""), pairs.pop(TYPE_AXIS, CUSTOMER_RISK)
     if pairs:
-        return "", "of a part of the filer"
+        return "", "part_of_filer"
     if kind != CUSTOMER_RISK:
-        return "", "another kind of risk"
+        return "", "other_risk"
     if not benchmark:
-        return "", "share of nothing stated"
+        return "", "no_benchmark"
     if benchmark not in WHOLE_REVENUE:
-        return "", "not a share of all revenue"
+        return "", "not_revenue"
     if _COLLECTIVE.search(member.casefold()):
-        return "", "several customers together"
+        return "", "collective"
     return member, ""
 
 

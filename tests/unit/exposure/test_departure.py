@@ -1,14 +1,22 @@
 """A departure case from its file to its probability, as a user meets it."""
 
 import json
+import tomllib
+from importlib import resources
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from quartermaster.cli.main import run
+from quartermaster.console.format import LANGS
+from quartermaster.console.language import flattened
 from quartermaster.exposure.departure import Case, Opinion, opinion, parse_case
 from quartermaster.exposure.departure_prior import PooledSegment, Prior, believe
+from quartermaster.exposure.evidence_kinds import BLOCKS, KINDS
+from quartermaster.exposure.replay import Finding
 from quartermaster.exposure.report import input_file
+from quartermaster.exposure.sec_losses import Fate
 from quartermaster.kernel.errors import DataError, UsageError
 
 HEAD = """\
@@ -33,6 +41,7 @@ fact = "The 28/84 ratio fell under its threshold."
 source = "our meters"
 alarm = { found = 33, tried = 33, false_alarms = 66, series_years = 132 }
 """
+POOLED = 'by = "pooled"\nsegments = [{ name = "a", customer_years = 9, losses = 1 }]\n'
 GONE = """
 [outcome]
 happened = true
@@ -105,7 +114,7 @@ def test_priors() -> None:
     assert believe(Prior()).belief.mean == pytest.approx(0.133, abs=1e-3)
     counted = believe(Prior(by="losses", losses=0, customer_years=20))
     assert counted.belief.mean == pytest.approx(1 / 22)
-    assert "13.9 %" in counted.words
+    assert counted.figures["bound"] == pytest.approx(0.139, abs=1e-3)
     assert believe(Prior(by="beta", a=1, b=9)).belief.mean == pytest.approx(0.1)
     segments = tuple(
         PooledSegment(name=name, customer_years=100, losses=lost)
@@ -201,7 +210,7 @@ def test_the_command_in_words(acme: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "counts 1" in said
     assert "had every piece counted in full" in said
     assert run(["departure", str(acme), "--as-of", "2024-01-01"]) == 0
-    assert "no evidence: this is the prior" in capsys.readouterr().out
+    assert "no evidence, this is the prior" in capsys.readouterr().out
 
 
 def test_weak_evidence_is_said_to_be_too_weak(
@@ -215,7 +224,10 @@ def test_weak_evidence_is_said_to_be_too_weak(
 
 def test_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["departure", "--kinds"]) == 0
-    assert "cheapest_model x1.2 to x3, judgement" in capsys.readouterr().out
+    assert (
+        "cheapest_model x1.2 to x3 (judgement, usage and conduct, 6 months)"
+        in capsys.readouterr().out
+    )
     assert run(["departure", "--kinds", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) > 10
 
@@ -234,3 +246,50 @@ def test_the_same_file_gives_the_same_bytes(acme: Path, capsys: pytest.CaptureFi
         run(["departure", str(acme), "--json"])
         outputs.append(capsys.readouterr().out)
     assert outputs[0] == outputs[1]
+
+
+def test_the_same_in_german(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["departure", str(acme), "--lang", "de"]) == 0
+    said = capsys.readouterr().out
+    assert "Gehen ist wahrscheinlicher als Bleiben" in said.splitlines()[0]
+    assert "binnen 12 Monaten ab 02.05.2024" in said
+    assert "hätte jeder Hinweis voll gezählt" in said
+    assert run(["departure", "--kinds", "--lang", "de"]) == 0
+    assert "Einschätzung" in capsys.readouterr().out
+
+
+def test_both_languages_know_every_word() -> None:
+    tables = {lang: set(flattened(_catalogue(lang))) for lang in LANGS}
+    assert tables["de"] == tables["en"]
+    wanted = {f"origin.{kind.origin}" for kind in KINDS} | {f"block.{block}" for block in BLOCKS}
+    wanted |= {"origin.override", "origin.default"}
+    wanted |= {f"finding.{name}" for name in get_args(Finding)}
+    wanted |= {f"sec.fates.{name}" for name in get_args(Fate)}
+    assert wanted <= tables["en"]
+    for lang in LANGS:
+        for kind in KINDS:
+            assert all(kind.said(lang))
+    assert all(kind.said("de") != kind.said("en") for kind in KINDS)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        'by = "losses"\nlosses = 1\ncustomer_years = 30\n',
+        'by = "beta"\na = 2\nb = 9\n',
+        POOLED,
+        POOLED + 'segment = "a"\n',
+    ],
+)
+@pytest.mark.parametrize("lang", LANGS)
+def test_every_prior_has_its_words(
+    acme: Path, prior: str, lang: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme.write_text(HEAD + EMPTIED + "[prior]\n" + prior, "utf-8")
+    assert run(["departure", str(acme), "--lang", lang]) == 0
+    assert "{" not in capsys.readouterr().out
+
+
+def _catalogue(lang: str) -> dict[str, Any]:
+    folder = resources.files("quartermaster.console") / "locale"
+    return tomllib.loads((folder / f"departure.{lang}.toml").read_text("utf-8"))

@@ -176,6 +176,8 @@ def test_record_then_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr().out
     assert "too few statements to say anything about calibration" in said
     assert "statements" in said.splitlines()[-2]
+    assert run(["statements", str(file), "--lang", "de"]) == 0
+    assert "zu wenige Aussagen" in capsys.readouterr().out
 
 
 def test_a_file_that_is_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def test_the_command_prints_the_score(capsys: pytest.CaptureFixture[str]) -> Non
     files = [str(path) for path in (FASTLY, AKAMAI, AZURE)]
     assert run(["departure", *files]) == 0
     said = capsys.readouterr().out
-    assert "3 resolved statements about 3 customers (0 open): Brier 0.13" in said
+    assert "3 resolved statements, 0 open, customers: 3. Brier 0.1349" in said
     assert "too few statements" in said
     assert run(["departure", *files, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

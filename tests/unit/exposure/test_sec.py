@@ -184,21 +184,21 @@ ALONE = [filing(1, 2021)]
     [
         (
             fact("1/2021", 2021, "A", 0.3, segments=REVENUE + "BusinessSegments=Cloud;"),
-            "of a part of the filer",
+            "part_of_filer",
         ),
         (
             fact("1/2021", 2021, "A", 0.3, segments=RECEIVABLES),
-            "not a share of all revenue",
+            "not_revenue",
         ),
-        (fact("1/2021", 2021, "A", 0.3, segments=""), "share of nothing stated"),
+        (fact("1/2021", 2021, "A", 0.3, segments=""), "no_benchmark"),
         (
             fact("1/2021", 2021, "A", 0.3, segments=REVENUE.replace("CustomerConc", "CreditConc")),
-            "another kind of risk",
+            "other_risk",
         ),
-        (fact("1/2021", 2021, "TwoCustomers", 0.3), "several customers together"),
-        (fact("1/2021", 2021, "A", 30), "share outside 0 to 1"),
-        (fact("1/2021", 2021, "A", "nan"), "share outside 0 to 1"),
-        (fact("1/2021", 2021, "A", 0.3, coreg="Sub1"), "of a co-registrant"),
+        (fact("1/2021", 2021, "TwoCustomers", 0.3), "collective"),
+        (fact("1/2021", 2021, "A", 30), "not_a_share"),
+        (fact("1/2021", 2021, "A", "nan"), "not_a_share"),
+        (fact("1/2021", 2021, "A", 0.3, coreg="Sub1"), "co_registrant"),
     ],
 )  # fmt: skip
 def test_facts_that_do_not_count_are_counted(
@@ -369,5 +369,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert document["anonymous"] == 1
     assert run(["sec-losses", str(folder)]) == 0
     assert "at least: 100.0%" in capsys.readouterr().out
+    assert run(["sec-losses", str(folder), "--lang", "de"]) == 0
+    assert "mindestens: 100,0" in capsys.readouterr().out
     assert run(["sec-losses", str(tmp_path / "absent")]) == 1
     assert "not a folder" in capsys.readouterr().err
