@@ -23,8 +23,16 @@ from statistics import median
 SECONDS_MAX = 5.0
 SEED = 20240801
 HEADER = ("customer", "month", "revenue", "currency", "product", "region", "contract_end")
-CONTROL = "entity,group,from,to\nCustomer 0,Group,,\nCustomer 1,Customer 1,,2023-12\nCustomer 1,Group,2024-01,\n"
-BANDS = '[bands]\n[bands.absorbing]\nwhat = "contribution margin"\namount = "1000000"\ncurrency = "USD"\n'
+CONTROL = """entity,group,from,to
+Customer 0,Group,,
+Customer 1,Customer 1,,2023-12
+Customer 1,Group,2024-01,
+"""
+BANDS = """[bands.absorbing]
+what = "contribution margin"
+amount = "1000000"
+currency = "USD"
+"""
 
 
 def write_book(folder: Path, customers: int, months: int) -> Path:

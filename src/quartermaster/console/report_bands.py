@@ -1,16 +1,22 @@
 """Bands of the exposure report in words: who is in which, against what, and what was decided."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
 
-from quartermaster.console.format import Lang, day, money_short, percent
+from quartermaster.console.format import Lang, day, money_short, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import percent_words, statistic
 from quartermaster.exposure.bands import BandLine, Bands, Edges, Ratio
 from quartermaster.exposure.report import Report
 from quartermaster.kernel.money import EXACT, Money
+
+ROWS_MAX = 12
+"""Rows of the table: with little that bears a loss every customer is in a band. All in the JSON."""
+NAMES_MAX = 5
+"""Names in a sentence; the table has more."""
 
 
 class BandRow(msgspec.Struct, frozen=True):
@@ -29,7 +35,8 @@ class BandsView(msgspec.Struct, frozen=True, kw_only=True):
     """What the edges are, and of what."""
     heads: tuple[str, ...]
     rows: tuple[BandRow, ...]
-    none: str
+    rest: str
+    """How many more are in a band, or that nobody is; empty where all are shown."""
 
 
 def bands_view(report: Report, denominator: str, words: Words) -> BandsView | None:
@@ -59,8 +66,8 @@ def bands_view(report: Report, denominator: str, words: Words) -> BandsView | No
     return BandsView(
         lines=tuple(lines),
         heads=tuple(heads),
-        rows=tuple(_row(line, words) for line in bands.lines),
-        none="" if bands.lines else words("bands.none"),
+        rows=tuple(_row(line, words) for line in bands.lines[:ROWS_MAX]),
+        rest=_rest(bands, words),
     )
 
 
@@ -69,12 +76,27 @@ def band_findings(report: Report, words: Words) -> list[str]:
     bands = report.bands
     if bands is None or not bands.breaches:
         return []
-    named = ", ".join(_named(line, bands, words) for line in bands.breaches)
-    found = [words("bands.finding", groups=named)]
+    named = [_named(line, bands, words) for line in bands.breaches]
+    found = [words("bands.finding", groups=_listed(named, words))]
     if bands.unplanned:
-        groups = ", ".join(line.group for line in bands.unplanned)
-        found.append(words("bands.finding_open", groups=groups))
+        groups = [line.group for line in bands.unplanned]
+        found.append(words("bands.finding_open", groups=_listed(groups, words)))
     return found
+
+
+def _listed(names: Sequence[str], words: Words) -> str:
+    shown = ", ".join(names[:NAMES_MAX])
+    if len(names) <= NAMES_MAX:
+        return shown
+    more = number(len(names) - NAMES_MAX, words.lang)
+    return words("shares.members_more", members=shown, count=more)
+
+
+def _rest(bands: Bands, words: Words) -> str:
+    if not bands.lines:
+        return words("bands.none")
+    more = len(bands.lines) - ROWS_MAX
+    return words("bands.more", count=number(more, words.lang)) if more > 0 else ""
 
 
 def edge_words(edges: Edges, lang: Lang) -> tuple[str, str]:

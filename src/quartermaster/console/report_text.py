@@ -49,12 +49,13 @@ def _bands(view: ReportView, words: Words) -> list[str]:
     if view.bands is None:
         return []
     lines = [words("bands.title"), *(f"  {line}" for line in view.bands.lines)]
-    if view.bands.none:
-        return [*lines, f"  {view.bands.none}"]
+    if not view.bands.rows:
+        return [*lines, f"  {view.bands.rest}"]
     head = ("", *view.bands.heads, words("bands.decided"))
     rows = [(row.group, *row.ratios, row.decided) for row in view.bands.rows]
     table = columns([head, *rows], right=(False, *(True for _ in view.bands.heads), False))
-    return [*lines, *(f"  {line}" for line in table)]
+    rest = [f"  {view.bands.rest}"] if view.bands.rest else []
+    return [*lines, *(f"  {line}" for line in table), *rest]
 
 
 def _name(group: str, members: str, mark: str) -> str:

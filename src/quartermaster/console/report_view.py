@@ -70,6 +70,11 @@ class ReportView(msgspec.Struct, frozen=True, kw_only=True):
         """Whether any share has a range."""
         return any(row.range for row in self.rows)
 
+    @property
+    def membered(self) -> bool:
+        """Whether any line is a sum of others with names."""
+        return any(row.members for row in self.rows)
+
 
 def view_of(report: Report, lang: Lang, rows_max: int = ROWS_MAX) -> ReportView:
     """Put the report into words of one language."""

@@ -172,3 +172,17 @@ def test_the_report_prints_on_two_to_four_pages(folder: Path, source: str, lang:
     data = printed.read_bytes()
     assert data.startswith(b"%PDF-")
     assert 2 <= data.count(b"/Type /Page\n") <= 4
+
+
+def test_many_in_a_band_are_counted_not_listed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"C{n:02},2024-01,{n + 1}.00,USD" for n in range(20)]
+    file = folder / "many.csv"
+    file.write_text("customer,month,revenue,currency\n" + "\n".join(lines) + "\n", "utf-8")
+    flags = ["--absorbing", "1.00", "--absorbing-name", "cash", "--html", str(folder / "r.html")]
+    assert run(["exposure", str(file), *flags]) == 0
+    shown = capsys.readouterr().out
+    assert "In a band besides these: 8." in shown
+    assert "and 15 more" in shown
+    assert "In a band besides these: 8." in (folder / "r.html").read_text("utf-8")
