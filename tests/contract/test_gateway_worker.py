@@ -410,6 +410,51 @@ def test_a_log_that_cannot_be_synced_releases_nothing_and_refuses_from_then_on(
     assert len(upstream.asked) == 1
 
 
+MENDED = """
+import sys
+from pathlib import Path
+from quartermaster.gateway import worker
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.kernel.errors import NotDurableError
+from quartermaster.usage.files import OsFiles
+class Full(OsFiles):
+    def write(self, descriptor, data):
+        if (Path(sys.argv[1]) / "full").exists():
+            raise OSError(28, "No space left on device")
+        return super().write(descriptor, data)
+worker.LOG_RETRY_S = 0.1
+try:
+    worker.run(GatewaySettings(port=0), var=Path(sys.argv[1]), worker=0, files=Full())
+except NotDurableError as error:
+    sys.exit(str(error.message))
+"""
+
+
+def test_a_worker_whose_disk_was_full_ends_when_it_has_room_and_its_successor_recovers(
+    gateway: Gateway,
+) -> None:
+    gateway.stop()
+    gateway.start({}, MENDED)
+    with raw(gateway) as client:
+        client.send(client.chat(TALK))
+        assert client.response()[0] == 200
+        (gateway.var / "full").touch()
+        client.send(client.chat(TALK))
+        status, body = client.response()
+        assert (status, code(body)) == (503, "meter_unavailable")
+    with raw(gateway) as other:
+        time.sleep(0.5)  # several looks at a disk that is still full
+        other.send(other.chat(TALK))
+        assert other.response()[0] == 503
+        (gateway.var / "full").unlink()
+        gateway.process.communicate(timeout=DEADLINE_S)
+    assert gateway.process.returncode == 1
+    gateway.start({})
+    (row, *more) = gateway.stop()
+    assert (row.opened.model, row.closed.counts.tokens) == ("talk", 14)
+    assert all(extra.status != "closed" for extra in more)
+
+
 def test_who_connects_at_the_very_start_is_not_taken_for_idle(gateway: Gateway) -> None:
     gateway.stop()
     gateway.start({})

@@ -20,7 +20,7 @@ from quartermaster.gateway.snapshots import SnapshotFollower
 from quartermaster.gateway.status import Tallies, WorkerState, WorkerStatus, write_status
 from quartermaster.gateway.upstream import UpstreamPool
 from quartermaster.kernel.clock import system_clock
-from quartermaster.kernel.errors import ConfigError, UnavailableError
+from quartermaster.kernel.errors import ConfigError, NotDurableError, UnavailableError
 from quartermaster.kernel.ids import PEPPER_BYTES
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, SNAPSHOT_POLL_S
 from quartermaster.usage.files import OS_FILES, FileLayer
@@ -29,6 +29,8 @@ from quartermaster.usage.wal import Wal
 
 # Status, time-outs and the Date header need no finer grain.
 TICK_S: Final = 1.0
+# How often a worker whose log has failed asks whether the disk takes writes again.
+LOG_RETRY_S: Final = 5.0
 # How often a draining worker looks whether its last exchange has ended.
 DRAIN_POLL_S: Final = 0.02
 # Connections waiting in accept(): a burst of reconnecting clients after a restart.
@@ -107,6 +109,7 @@ class Worker:
             self._state = "serving"
             timers.append(self._loop.create_task(self._each(SNAPSHOT_POLL_S, self._poll_snapshot)))
             timers.append(self._loop.create_task(self._each(TICK_S, self._tick)))
+            timers.append(self._loop.create_task(self._end_when_log_can_be_recovered()))
             self._write_status()
             _settle()
             await self._until_stopped(timers)
@@ -154,6 +157,18 @@ class Worker:
         while True:
             do()
             await asyncio.sleep(seconds)
+
+    async def _end_when_log_can_be_recovered(self) -> None:
+        """A failed log stays failed in this process; free space helps only its successor."""
+        while True:
+            await asyncio.sleep(LOG_RETRY_S)
+            if self._wal.writable or not self._relay.idle:
+                continue
+            if await asyncio.to_thread(self._wal.disk_takes_writes):
+                raise NotDurableError(
+                    f"the write-ahead log of {self.app_id} had failed; its disk takes writes again",
+                    hint="start the worker again, as `quartermaster up` does: it recovers the log",
+                )
 
     def _poll_snapshot(self) -> None:
         index = self._follower.poll()
@@ -299,7 +314,7 @@ def run(
     Raises:
         UnavailableError: the port, the pepper or the log is not to be had.
         ConfigError: a setting or the pepper cannot be used.
-        NotDurableError: the log cannot be written.
+        NotDurableError: the log cannot be written, or could not and could be recovered now.
     """
 
     async def serve() -> None:

@@ -27,7 +27,7 @@ from quartermaster.kernel.clock import Clock
 from quartermaster.kernel.errors import IntegrityError, NotDurableError, UnavailableError
 from quartermaster.kernel.events import Closed, Opened, Progress
 from quartermaster.usage import frames, policy, segment
-from quartermaster.usage.files import OS_FILES, FileLayer
+from quartermaster.usage.files import OS_FILES, FileLayer, write_all
 from quartermaster.usage.frames import close_frame, open_frame, progress_frame
 from quartermaster.usage.offload import Loop, Offload, ThreadOffload
 from quartermaster.usage.recover import recover
@@ -38,6 +38,11 @@ from quartermaster.usage.settings import UsageSettings
 WhenDurable = Callable[[Exception | None], None]
 
 LOCK_NAME = "lock"
+
+PROBE_NAME = "probe"
+
+ROOM_TO_GO_ON_BYTES = 1024 * 1024
+"""Free space beyond what recovery copies; with less the log would fail again within seconds."""
 
 LAST_DRAIN_S = 0.5
 """When the log closes, the connections have: only callbacks of the last sync may still deliver."""
@@ -227,6 +232,27 @@ class Wal:
         new.unsynced = True
         self._drain(old, self._settings.drain_seconds)
         self._request_sync()
+        return True
+
+    def disk_takes_writes(self) -> bool:
+        """Whether a failed log could be recovered now; blocks, so ask from a thread.
+
+        A failed log stays failed. This is for its worker, which ends when the answer is yes: its
+        successor recovers the log before it serves.
+        """
+        size = sum(each.written for each in self._files_in_use()) + ROOM_TO_GO_ON_BYTES
+        path = self._directory / PROBE_NAME
+        try:
+            self._files.unlink(path)
+            descriptor = self._files.create(path)
+            try:
+                write_all(self._files, descriptor, bytes(size))
+                self._files.fdatasync(descriptor)
+            finally:
+                self._files.close(descriptor)
+                self._files.unlink(path)
+        except OSError:
+            return False
         return True
 
     async def aclose(self) -> None:
@@ -428,5 +454,5 @@ def _nobody_waits(error: Exception | None) -> None:
 def _not_durable(directory: Path, error: Exception) -> NotDurableError:
     return NotDurableError(
         f"the write-ahead log {directory} cannot be written: {error}",
-        hint="free space or replace the disk, then restart the gateway worker",
+        hint="free space or replace the disk; the gateway worker then starts again by itself",
     )
