@@ -94,12 +94,15 @@ class Supervisor:
         """Poll `ready` while watching the children.
 
         Raises:
-            UnavailableError: not ready in time, or asked to stop; the log is named.
+            UnavailableError: not ready in time; the log is named.
+            KeyboardInterrupt: asked to stop before it was ready.
         """
         end = time.monotonic() + timeout_s
         while not ready():
             self.watch_once()
-            if self.stopping.is_set() or time.monotonic() > end:
+            if self.stopping.is_set():
+                raise KeyboardInterrupt
+            if time.monotonic() > end:
                 raise UnavailableError(
                     f"{what} did not become ready in {timeout_s:g} s",
                     hint=f"its log is in {self._log_folder}",

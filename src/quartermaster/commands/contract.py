@@ -19,11 +19,12 @@ def sign(book: Book, actor: Actor, contract: Contract, now: Instant) -> Contract
     Raises:
         NotAllowedError: the actor may not.
         NotFoundError: the customer or the price book is unknown.
-        UsageError: the version does not follow the one before it.
+        UsageError: the version does not follow the one before it, or has terms that are not billed.
         ConflictError: the version exists with other terms.
     """
     require(actor, "admin", "finance")
     require_id(contract.id, "contract")
+    _require_billable(contract)
     _require_full_hours(contract)
     with book.writing() as unit:
         view = unit.view()
@@ -38,6 +39,22 @@ def sign(book: Book, actor: Actor, contract: Contract, now: Instant) -> Contract
             key=f"contract:{contract.id}:{contract.version}",
         )
     return contract
+
+
+def _require_billable(contract: Contract) -> None:
+    """What is agreed and not billed would be a zero that nobody sees."""
+    terms = {
+        "commitments": bool(contract.commitments),
+        "ptu_lines": bool(contract.ptu_lines),
+        "payment": contract.payment != "postpaid",
+    }
+    for field, unbilled in terms.items():
+        if unbilled:
+            raise UsageError(
+                f"contract {contract.id}: {field} cannot be billed yet",
+                field=field,
+                hint="this version bills metered usage in arrears and nothing else",
+            )
 
 
 def _require_full_hours(contract: Contract) -> None:

@@ -113,11 +113,6 @@ def money_exact(amount: Decimal, currency: str, lang: Lang) -> str:
     return _with_symbol(number(stripped, lang, decimals=digits), currency, lang)
 
 
-def number_compact(value: int | Decimal, lang: Lang, *, decimals: int = 1) -> str:
-    """A count in the largest unit that fits: `12,4 Mio.`, `12.4M`; zeros at the end drop."""
-    return _compact(Decimal(value), lang, decimals)
-
-
 def day(value: date, lang: Lang) -> str:
     """A calendar day: `31.03.2024`, `31 Mar 2024`."""
     if lang == "de":

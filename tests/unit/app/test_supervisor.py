@@ -122,3 +122,13 @@ def _alive(pid: int) -> bool:
 
 def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0]
+
+
+def test_a_stop_while_waiting_is_an_interruption_and_no_failure(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path / "log", lambda _: None)
+    supervisor.stopping.set()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            supervisor.wait_until(lambda: False, "the gateway", 60)
+    finally:
+        supervisor.stop()

@@ -15,7 +15,7 @@ from quartermaster.commands.actor import OPERATOR, Actor, require, require_known
 from quartermaster.commands.customer import add_customer, add_group
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
-from quartermaster.kernel.contract import Contract, Customer, Group
+from quartermaster.kernel.contract import Commitment, Contract, Customer, Group, PtuLine
 from quartermaster.kernel.errors import (
     ConflictError,
     NotAllowedError,
@@ -227,3 +227,19 @@ def test_setting_a_deployment_again_writes_only_what_is_new(book: Book) -> None:
     for deployment in (DEPLOYMENT, DEPLOYMENT, moved, DEPLOYMENT):
         set_deployment(book, OPERATOR, deployment, NOW)
     assert [fact.fact for fact in book.facts()] == [DEPLOYMENT, moved, DEPLOYMENT]
+
+
+@pytest.mark.parametrize(
+    ("field", "terms"),
+    [
+        ("commitments", {"commitments": (Commitment(1_000, 0, 10),)}),
+        ("ptu_lines", {"ptu_lines": (PtuLine("m", "eu", 1, 0, 10, "2.00"),)}),
+        ("payment", {"payment": "prepaid"}),
+    ],
+)
+def test_what_cannot_be_billed_cannot_be_agreed(
+    agreed: Book, field: str, terms: dict[str, Any]
+) -> None:
+    with pytest.raises(UsageError, match=f"{field} cannot be billed yet") as caught:
+        contracts.sign(agreed, OPERATOR, changed(CONTRACT, id="acme-2", **terms), NOW)
+    assert caught.value.field == field
