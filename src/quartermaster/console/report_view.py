@@ -220,7 +220,7 @@ def _indices(report: Report, denominator: str, words: Words) -> list[Entry]:
         ),
         *_hhi_entries(report, words),
         Entry(
-            words("index.effective"),
+            words("index.effective" if of_customers else "index.effective_other"),
             number(statistic(indices.effective_number), lang, decimals=1),
             words("index.effective_definition"),
         ),
