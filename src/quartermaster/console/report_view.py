@@ -3,7 +3,6 @@
 Content comes computed from `exposure.report`; terminal and page show the same strings.
 """
 
-import math
 from decimal import Decimal
 
 import msgspec
@@ -12,8 +11,8 @@ from quartermaster.console.format import Lang, money, money_short, month, number
 from quartermaster.console.language import Words
 from quartermaster.console.report_bands import BandsView, band_findings, bands_view
 from quartermaster.console.report_history import HistoryView, history_view
+from quartermaster.console.report_indices import Entry, indices
 from quartermaster.console.report_words import catalogue, percent_words, statistic
-from quartermaster.exposure.concentration import HHI_POINTS
 from quartermaster.exposure.report import ControlFacts, Report, RunRateLine
 from quartermaster.exposure.rollup import Denominator, GroupShare
 from quartermaster.kernel.money import EXACT, Money
@@ -22,8 +21,6 @@ ROWS_MAX = 12
 """A table that fits on a page beside its figure; the rest is one row, and all are in the JSON."""
 MEMBERS_MAX = 4
 """A cell of a table; all members are in the JSON."""
-# HHI points are read as whole numbers; among thousands of small customers only the decimal is left.
-_WHOLE_POINTS = 100
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -36,14 +33,6 @@ class Row(msgspec.Struct, frozen=True):
     share: str
     range: str = ""
     mark: str = ""
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A name, its value, and what it means."""
-
-    label: str
-    value: str
-    definition: str = ""
 
 
 class ReportView(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +79,7 @@ def view_of(report: Report, lang: Lang, rows_max: int = ROWS_MAX) -> ReportView:
         shares_title=words(f"by_title.{report.exposure.by}"),
         rows=tuple(_rows(report, words, rows_max)),
         total=_total_row(report, words),
-        indices=tuple(_indices(report, denominator, words)),
+        indices=tuple(indices(report, denominator, words)),
         run_rates=tuple(_run_rate(line, words) for line in report.run_rates),
         bands=bands_view(report, denominator, words),
         history=history_view(report, words),
@@ -206,95 +195,6 @@ def _total_row(report: Report, words: Words) -> Row:
         amount=_amount(minor, report, words),
         share=percent_words(Decimal(1), words.lang),
     )
-
-
-def _indices(report: Report, denominator: str, words: Words) -> list[Entry]:
-    exposure, lang = report.exposure, words.lang
-    indices = exposure.concentration
-    of_customers = exposure.by == "group"
-    entries = [
-        Entry(
-            words(f"by_many.{exposure.by}"),
-            number(indices.count, lang),
-            words("index.customers_definition") if of_customers else "",
-        ),
-        *_hhi_entries(report, words),
-        Entry(
-            words("index.effective" if of_customers else "index.effective_other"),
-            number(statistic(indices.effective_number), lang, decimals=1),
-            words("index.effective_definition"),
-        ),
-        Entry(
-            words("index.ratios"),
-            " · ".join(
-                words(
-                    "index.ratio",
-                    count=number(count, lang),
-                    share=percent_words(statistic(ratio), lang),
-                )
-                for count, ratio in indices.ratios or ((1, 1.0),)
-            ),
-            words("index.ratios_definition", denominator=denominator),
-        ),
-        Entry(
-            words("index.gini"),
-            number(statistic(indices.gini), lang, decimals=2),
-            words("index.gini_definition"),
-        ),
-        Entry(
-            words("index.theil"),
-            number(statistic(indices.theil), lang, decimals=2),
-            words(
-                "index.theil_definition",
-                most=number(statistic(math.log(indices.count)), lang, decimals=2),
-            ),
-        ),
-    ]
-    if of_customers:
-        names = [group.group for group in report.reportable]
-        reached = Entry(
-            words("index.reportable", denominator=denominator),
-            ", ".join(names) or words("index.reportable_none"),
-            words("index.reportable_definition"),
-        )
-        entries.insert(0, reached)
-    return entries
-
-
-def _hhi_entries(report: Report, words: Words) -> list[Entry]:
-    indices, bounds, lang = (
-        report.exposure.concentration,
-        report.exposure.hhi_bounds,
-        words.lang,
-    )
-
-    def value(key: str, fraction: float) -> str:
-        points = statistic(fraction * HHI_POINTS)
-        shown = number(points, lang, decimals=0 if points >= _WHOLE_POINTS else 1)
-        return words(key, points=shown, fraction=number(statistic(fraction), lang, decimals=4))
-
-    normalised = indices.hhi_normalised
-    entries = [
-        Entry(
-            words("index.hhi"), value("index.hhi_value", indices.hhi), words("index.hhi_definition")
-        ),
-        Entry(
-            words("index.normalised"),
-            words("index.undefined")
-            if normalised is None
-            else value("index.normalised_value", normalised),
-            words("index.normalised_definition"),
-        ),
-    ]
-    if bounds is not None:
-        low, high = (number(statistic(end * HHI_POINTS), lang, decimals=0) for end in bounds)
-        fill = Entry(
-            words("index.bounds"),
-            words("index.bounds_value", low=low, high=high),
-            words("index.bounds_definition"),
-        )
-        entries.insert(1, fill)
-    return entries
 
 
 def _run_rate(line: RunRateLine, words: Words) -> Entry:

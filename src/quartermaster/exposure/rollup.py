@@ -153,10 +153,7 @@ def measure(
     first, last = month_text(span.first), month_text(span.last)
     inside = by_dimension([row for row in rows if first <= row.month <= last], by)
     sums = _by_group(inside)
-    ranked = sorted(
-        ((group, minor) for group, minor in sums.items() if minor > 0),
-        key=lambda item: (-item[1], item[0]),
-    )
+    ranked = _ranked(sums)
     if not ranked:
         raise DataError(f"there is no positive revenue in {span.text}")
     total = sum(minor for _, minor in ranked)
@@ -191,6 +188,14 @@ def _by_group(rows: Iterable[RevenueRow]) -> dict[str, int]:
     for row in rows:
         sums[row.group] += row.minor
     return dict(sums)
+
+
+def _ranked(sums: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Who has positive net revenue, largest first, then by name."""
+    return sorted(
+        ((group, minor) for group, minor in sums.items() if minor > 0),
+        key=lambda item: (-item[1], item[0]),
+    )
 
 
 def _shares(
