@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
+from quartermaster.console.figures_reliability import StatedBin, reliability_diagram
 from quartermaster.console.format import Lang, day, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import catalogue, statistic
@@ -103,6 +104,41 @@ def record_text(found: Record, lang: Lang) -> str:
     head = tuple(words(f"statements.{key}") for key in ("stated", "came", "interval", "number"))
     rows = [(*head, ""), *(_bin(group, lang) for group in score.bins)]
     return "\n".join([*lines, *columns(rows, right=[True, True, True, True, False])])
+
+
+def record_figure(found: Record, lang: Lang) -> str:
+    """The reliability diagram of resolved statements, as one SVG.
+
+    Raises:
+        UsageError: no statement is resolved.
+    """
+    words = catalogue("departure", lang)
+    bins = [
+        StatedBin(
+            stated=group.stated,
+            came=group.came.share,
+            low=group.came.low,
+            high=group.came.high,
+            count=number(group.statements, lang),
+            hint=words(
+                "statements.hint",
+                stated=_pct(group.stated, lang),
+                came=_pct(group.came.share, lang),
+                low=_pct(group.came.low, lang),
+                high=_pct(group.came.high, lang),
+                number=number(group.statements, lang),
+            ),
+        )
+        for group in (found.scores.bins if found.scores is not None else ())
+    ]
+    return reliability_diagram(
+        bins,
+        title=words("statements.figure"),
+        desc=record_text(found, lang).partition("\n")[0],
+        x_label=words("statements.x"),
+        y_label=words("statements.y"),
+        diagonal=words("statements.diagonal"),
+    )
 
 
 def losses_text(found: Losses, lang: Lang) -> str:

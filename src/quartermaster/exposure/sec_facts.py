@@ -27,6 +27,7 @@ LINE_BYTES_MAX = 1_000_000
 
 TAGS = frozenset({b"ConcentrationRiskPercentage1", b"ConcentrationRiskPercentage"})
 _TAG_START = b"ConcentrationRiskPercentage"
+_STANDARD = b"us-gaap"
 ANNUAL_FORMS = frozenset({b"10-K", b"10-K/A", b"10-KT", b"10-KT/A", b"20-F", b"20-F/A", b"40-F"})
 QUARTERS_OF_A_YEAR = b"4"
 CUSTOMER_AXIS, BENCHMARK_AXIS, TYPE_AXIS = (
@@ -185,6 +186,8 @@ def _facts(
     for row in _rows(path, columns, hint, only=_TAG_START):
         if row["tag"] not in TAGS or row["qtrs"].strip() != QUARTERS_OF_A_YEAR:
             continue
+        if not row["version"].startswith(_STANDARD):
+            continue  # a tag of the filer's own, whatever it means
         if "iprx" in row.columns and row["iprx"].strip() not in (b"", b"0"):
             continue  # the same fact once more, with other decimals
         adsh = row.text("adsh")

@@ -1,6 +1,7 @@
 """Past statements: their file, their scores, and the command that shows them."""
 
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,36 @@ def test_record_then_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "statements" in said.splitlines()[-2]
     assert run(["statements", str(file), "--lang", "de"]) == 0
     assert "zu wenige Aussagen" in capsys.readouterr().out
+
+
+def test_the_reliability_diagram_as_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """120 statements: every bin is drawn with its number, its interval and a hint."""
+    file, picture = tmp_path / "s.jsonl", tmp_path / "r.svg"
+    entries = []
+    for at in range(120):
+        p = (at % 10 + 0.5) / 10
+        base = CAME if at % 3 == 0 else STAYED
+        entries.append(
+            {**base, "subject": f"C{at}", "probability": p, "low": p, "high": p},
+        )
+    file.write_bytes(lines(*entries))
+    assert run(["statements", str(file), "--svg", str(picture), "--lang", "de"]) == 0
+    assert "wrote" in capsys.readouterr().err
+    root = ET.fromstring(picture.read_text("utf-8"))
+    space = "{http://www.w3.org/2000/svg}"
+    groups = list(root.iter(f"{space}g"))
+    numbers = [int(group.findtext(f"{space}text", "")) for group in groups]
+    assert numbers == [12] * 10
+    assert "genannt 5,0" in groups[0].findtext(f"{space}title", "")
+    assert run(["statements", str(file), "--svg", str(tmp_path)]) == 2
+
+
+def test_no_diagram_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "s.jsonl"
+    file.write_bytes(lines(OPEN))
+    assert run(["statements", str(file), "--svg", str(tmp_path / "r.svg")]) == 2
+    assert run(["statements", str(file)]) == 0
+    assert "none resolved" in capsys.readouterr().out
 
 
 def test_a_file_that_is_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -215,6 +215,7 @@ def test_facts_that_do_not_count_are_counted(
     [
         fact("1/2021", 2021, "A", 0.3, tag="Revenues"),
         fact("1/2021", 2021, "A", 0.3, qtrs=1),
+        (*fact("1/2021", 2021, "A", 0.3)[:2], adsh("1/2021"), *fact("1/2021", 2021, "A", 0.3)[3:]),
         fact("1/2021", 2021, "A", ""),
         fact("9/2021", 2021, "A", 0.3),
     ],

@@ -1,0 +1,93 @@
+"""The reliability diagram: what was stated against what came, with intervals and counts."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from quartermaster.console import svg
+from quartermaster.console.svg import SMALL_PX, TEXT_PX
+from quartermaster.kernel.errors import UsageError
+
+BINS_MAX = 20
+"""More intervals beside each other cannot be told apart."""
+_LEFT, _TOP, _BELOW = 46.0, 12.0, 46.0
+_DOT_PX, _CAP_PX = 5.0, 5.0
+
+
+class StatedBin(msgspec.Struct, frozen=True):
+    """Statements of about one probability: stated and observed shares of one, and their number."""
+
+    stated: float
+    came: float
+    low: float
+    high: float
+    count: str
+    hint: str
+
+
+def reliability_diagram(
+    bins: Sequence[StatedBin],
+    *,
+    title: str,
+    desc: str,
+    x_label: str,
+    y_label: str,
+    diagonal: str,
+    width: int = 420,
+    name: str = "reliability",
+) -> str:
+    """Observed over stated, on a square; whoever is calibrated stays near the diagonal.
+
+    Args:
+        bins: what is drawn, each with its interval and the number of its statements.
+        title: what it shows, for assistive technology.
+        desc: the finding in a sentence, for assistive technology.
+        x_label: words under the axis of what was stated.
+        y_label: words above the axis of what came.
+        diagonal: name of the diagonal.
+        width: px; the figure is nearly square.
+        name: prefix of element ids; unique on a page.
+
+    Raises:
+        UsageError: no bins, too many, or shares outside 0 to 1.
+    """
+    if not 0 < len(bins) <= BINS_MAX:
+        raise UsageError(f"a reliability diagram has 1 to {BINS_MAX} bins")
+    if not all(0 <= one.low <= one.came <= one.high <= 1 and 0 <= one.stated <= 1 for one in bins):
+        raise UsageError("shares lie from 0 to 1, each inside its interval")
+    side = width - _LEFT - 22
+    bottom = _TOP + 18 + side
+
+    def place(stated: float, came: float) -> tuple[float, float]:
+        return _LEFT + stated * side, bottom - came * side
+
+    parts = [svg.label(0, _TOP, y_label, "muted", size_px=SMALL_PX)]
+    for quarter in range(5):
+        x, y = place(quarter / 4, quarter / 4)
+        words = f"{quarter * 25}"
+        parts += [
+            svg.line(_LEFT, y, _LEFT + side, y, "grid"),
+            svg.label(_LEFT - 6, y + 4, words, "muted", size_px=SMALL_PX, anchor="end"),
+            svg.label(x, bottom + 18, words, "muted", size_px=SMALL_PX, anchor="middle"),
+        ]
+    parts.append(svg.line(*place(0, 0), *place(1, 1), "tick", dashed=True))
+    x, y = place(1.0, 0.79)
+    parts.append(svg.label(x, y, diagonal, "muted", size_px=TEXT_PX, anchor="end"))
+    for one in bins:
+        x, high = place(one.stated, one.high)
+        _, low = place(one.stated, one.low)
+        _, came = place(one.stated, one.came)
+        whisker = [
+            svg.line(x, low, x, high, "band-edge"),
+            svg.line(x - _CAP_PX, low, x + _CAP_PX, low, "band-edge"),
+            svg.line(x - _CAP_PX, high, x + _CAP_PX, high, "band-edge"),
+            svg.dot(x, came, _DOT_PX),
+            svg.label(x, high - 5, one.count, "ink", size_px=SMALL_PX, anchor="middle"),
+        ]
+        parts.append(svg.group(whisker, one.hint))
+    middle = _LEFT + side / 2
+    parts.append(
+        svg.label(middle, bottom + 38, x_label, "muted", size_px=SMALL_PX, anchor="middle")
+    )
+    height = int(bottom + _BELOW)
+    return svg.figure(parts, width=width, height=height, name=name, title=title, desc=desc)
