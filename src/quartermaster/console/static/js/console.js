@@ -24,7 +24,8 @@
     var button = document.querySelector("[data-pause]");
     if (!button) return;
     paused = value;
-    button.setAttribute("aria-pressed", String(paused));
+    // The label says what pressing does next; a pressed state beside it would say it twice.
+    button.toggleAttribute("data-paused", paused);
     button.textContent = paused ? button.dataset.pausedLabel : button.dataset.runningLabel;
   }
 
