@@ -1,7 +1,7 @@
 """The console's ports, answered from the sample book, the clerk's views and the workers' status."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -10,21 +10,17 @@ from pathlib import Path
 import msgspec
 
 from quartermaster.app import live as views
+from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.rooms import Rooms
 from quartermaster.commands.identity import Identity
 from quartermaster.console import ports
 from quartermaster.console.server import run as serve
-from quartermaster.exposure.book import recipe
 from quartermaster.exposure.rollup import Exposure, measure, monthly_totals
-from quartermaster.exposure.rows import RevenueRow
 from quartermaster.gateway.status import read_status
 from quartermaster.kernel.clock import Instant, month_of
 from quartermaster.kernel.money import EXACT, exponent
 from quartermaster.revenue.run_rate import MONTHS_A_YEAR
-from quartermaster.sim.book import reference_scenario, sample_book, sample_guidance
-
-SAMPLE_ZONE = "UTC"
-"""The sample book knows months only; its zone is a formality."""
+from quartermaster.sim.book import sample_guidance
 
 
 def run(rooms: Rooms, *, sample: bool) -> int:
@@ -50,33 +46,11 @@ class LiveOverview:
     def overview(self, now: Instant) -> ports.OverviewFacts | None:
         """The newest month that comes to a minor unit, or None while there is none."""
         del now  # the facts are as of the clerk's last look
-        book = views.read(self._var)
-        owed = _of_one_currency(book) if book is not None else ()
-        if book is None or not owed:
+        book = live_shown(self._var)
+        if book is None:
             return None
-        last, currency = max(row.month for row in owed), owed[0].currency
-        zones = ", ".join(sorted({row.time_zone for row in owed}))
-        cut = ", ".join(f"{app_id}:{segment}" for app_id, segment in sorted(book.cut.items()))
-        return _facts(
-            [_row(row) for row in owed],
-            names={row.group: row.group_name for row in owed}
-            | {_member(row): row.customer_name for row in owed},
-            now=Instant(book.computed_at),
-            sample=False,
-            time_zone=zones,
-            still_open=any(
-                month_of(Instant(book.computed_at), row.time_zone).label <= last for row in owed
-            ),
-            denominator=ports.Bilingual(
-                de=f"Umsatz aus gezählter Nutzung aller in {currency} abgerechneten Kunden, "
-                "ohne Steuern",
-                en=f"metered revenue of all customers billed in {currency}, excl. tax",
-            ),
-            origin=ports.Bilingual(
-                de=f"Schnitt {cut}, Monate in {zones}", en=f"cut {cut}, months in {zones}"
-            ),
-            guidance=None,
-        )
+        last = max(row.month for row in book.rows)
+        return _facts(book, now=book.computed_at, still_open=book.open_from <= last, guidance=None)
 
 
 class Gateways:
@@ -108,54 +82,15 @@ class Gateways:
         )
 
 
-def _of_one_currency(book: views.LiveBook) -> tuple[views.MonthRevenue, ...]:
-    """What is owed in the currency of most requests; amounts of several are never added."""
-    requests: Counter[str] = Counter()
-    for row in book.revenue:
-        if row.minor > 0:
-            requests[row.currency] += row.requests
-    shown = min(requests, key=lambda currency: (-requests[currency], currency), default="")
-    return tuple(row for row in book.revenue if row.minor > 0 and row.currency == shown)
-
-
-def _row(row: views.MonthRevenue) -> RevenueRow:
-    """By ids, because two customers may have one name."""
-    return RevenueRow(
-        customer=_member(row),
-        group=row.group,
-        month=row.month,
-        minor=row.minor,
-        currency=row.currency,
-    )
-
-
-def _member(row: views.MonthRevenue) -> str:
-    """A customer's id where a group may have the same one."""
-    return f"customer:{row.customer}"
-
-
 @cache
 def _sample_facts() -> ports.OverviewFacts:
-    scenario = reference_scenario()
     promise = sample_guidance()
     day = _day(promise.issued_on)
-    scope = scenario.scope_by_id[scenario.claim_by_id[recipe(scenario).total].scope]
     scale = exponent(promise.figure.unit)
     return _facts(
-        sample_book(),
-        names={},
+        sample_shown(),
         now=Instant(0),
-        sample=True,
-        time_zone=SAMPLE_ZONE,
         still_open=False,
-        denominator=ports.Bilingual(
-            de=f"Umsatz von {scope.said('de')}, ohne Steuern",
-            en=f"revenue of {scope.said('en')}, excl. tax",
-        ),
-        origin=ports.Bilingual(
-            de=f"erfundene Welt nach dem Szenario {scenario.id}, Startwert {scenario.seed}",
-            en=f"an invented world after the scenario {scenario.id}, seed {scenario.seed}",
-        ),
         guidance=ports.Guidance(
             first=promise.figure.period,
             last=promise.figure.period,
@@ -169,32 +104,23 @@ def _sample_facts() -> ports.OverviewFacts:
 
 
 def _facts(
-    rows: Sequence[RevenueRow],
-    *,
-    names: Mapping[str, str],
-    now: Instant,
-    sample: bool,
-    time_zone: str,
-    still_open: bool,
-    denominator: ports.Bilingual,
-    origin: ports.Bilingual,
-    guidance: ports.Guidance | None,
+    book: ShownBook, *, now: Instant, still_open: bool, guidance: ports.Guidance | None
 ) -> ports.OverviewFacts:
-    exposure = measure(rows, scope=denominator.en, months=1)
+    exposure = measure(book.rows, scope=book.denominator.en, months=1)
     return ports.OverviewFacts(
-        sample=sample,
+        sample=book.sample,
         currency=exposure.denominator.currency,
         as_of=now,
         period=exposure.denominator.last,
-        time_zone=time_zone,
+        time_zone=book.time_zone,
         still_open=still_open,
-        denominator=denominator,
+        denominator=book.denominator,
         total_minor=exposure.denominator.minor,
-        revenue=_groups(exposure, names),
+        revenue=_groups(exposure, book.names),
         effective_number=Decimal(str(exposure.concentration.effective_number)),
-        run_rate=_run_rate(monthly_totals(rows), exposure.denominator.last),
+        run_rate=_run_rate(monthly_totals(book.rows), exposure.denominator.last),
         guidance=guidance,
-        origin=origin,
+        origin=book.origin,
     )
 
 
