@@ -1,9 +1,14 @@
 """What an operator may set about the gateway; every default is a named limit with its reason."""
 
-from typing import Self
+import re
+from typing import Final, Self
 
 import msgspec
 
+from quartermaster.kernel.errors import ConfigError
+
+# More processes than cores of a large machine; a larger number is a typing error.
+WORKERS_MAX = 64
 # Ports 847x are unassigned by IANA; the console has 8470 and the embedded model 8472.
 PORT = 8471
 # Prompts of ten million characters fit; a larger body is a file and belongs to a file endpoint.
@@ -34,6 +39,16 @@ FILES_RESERVED = 64
 DRAIN_TIMEOUT_S = 25
 
 
+# It names a folder, which must be one of those that the clerk looks into.
+_APP_PREFIX: Final = re.compile(r"[a-z][a-z0-9._-]{0,47}")
+# What is not named here is a size, a number or a time that must be at least one.
+_RANGES: Final[dict[str, tuple[int, int | None]]] = {
+    "port": (0, 65_535),
+    "workers": (1, WORKERS_MAX),
+    "drain_timeout_s": (0, None),
+}
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Settings of every gateway worker on this machine."""
 
@@ -60,6 +75,17 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     upstream_connections_max: int = UPSTREAM_CONNECTIONS_MAX
     drain_timeout_s: int = DRAIN_TIMEOUT_S
 
+    def __post_init__(self) -> None:
+        for name, value in msgspec.structs.asdict(self).items():
+            if isinstance(value, int):
+                low, high = _RANGES.get(name, (1, None))
+                if value < low or (high is not None and value > high):
+                    span = f"at least {low}" if high is None else f"from {low} to {high}"
+                    raise _unusable(name, value, f"use a whole number {span}")
+        if not _APP_PREFIX.fullmatch(self.app_prefix):
+            hint = "use a small letter, then at most 47 more, digits, '.', '_' or '-'"
+            raise _unusable("app_prefix", self.app_prefix, hint)
+
     def within(self, open_files_max: int) -> Self:
         """The same settings with connection limits for which there are file descriptors."""
         room = max(open_files_max - FILES_RESERVED, 2)
@@ -70,3 +96,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         return msgspec.structs.replace(
             self, client_connections_max=share, upstream_connections_max=room - share
         )
+
+
+def _unusable(name: str, value: object, hint: str) -> ConfigError:
+    field = f"gateway.{name}"
+    return ConfigError(f"{field} = {value!r} cannot be used", hint=hint, field=field)

@@ -183,3 +183,23 @@ def test_connection_limits_fit_the_limit_of_open_files(files: int) -> None:
         assert limits == (6_000, 2_000)
     else:
         assert sum(limits) == max(files - FILES_RESERVED, 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("port", 70_000),
+        ("port", -1),
+        ("workers", 0),
+        ("workers", 65),
+        ("body_bytes_max", -5),
+        ("idle_timeout_s", 0),
+        ("app_prefix", "../elsewhere"),
+        ("app_prefix", ""),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(setting: str, value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        msgspec.convert({setting: value}, GatewaySettings)
+    assert caught.value.field == f"gateway.{setting}"
+    assert caught.value.hint
