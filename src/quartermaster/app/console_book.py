@@ -1,0 +1,110 @@
+"""The book that console pages show: the sample, or what the clerk last rated. Never both."""
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from quartermaster.app import live as views
+from quartermaster.console.ports import Bilingual
+from quartermaster.exposure.book import recipe
+from quartermaster.exposure.rows import RevenueRow
+from quartermaster.kernel.clock import Instant, month_of
+from quartermaster.sim.book import reference_scenario, sample_book
+
+SAMPLE_ZONE = "UTC"
+"""The sample book knows months only; its zone is a formality."""
+
+
+class ShownBook(msgspec.Struct, frozen=True, kw_only=True):
+    """Revenue by customer and month in one currency, at least one row, and where it comes from."""
+
+    rows: tuple[RevenueRow, ...]
+    names: Mapping[str, str]
+    """Of groups and customers by id; an id that is missing is the name."""
+    sample: bool
+    time_zone: str
+    open_from: str
+    """The first month `YYYY-MM` that is not over everywhere; empty where all are."""
+    computed_at: Instant
+    denominator: Bilingual
+    origin: Bilingual
+
+
+@cache
+def sample_shown() -> ShownBook:
+    """The sample book, computed once: it has no clock."""
+    scenario = reference_scenario()
+    scope = scenario.scope_by_id[scenario.claim_by_id[recipe(scenario).total].scope]
+    return ShownBook(
+        rows=sample_book(),
+        names={},
+        sample=True,
+        time_zone=SAMPLE_ZONE,
+        open_from="",
+        computed_at=Instant(0),
+        denominator=Bilingual(
+            de=f"Umsatz von {scope.said('de')}, ohne Steuern",
+            en=f"revenue of {scope.said('en')}, excl. tax",
+        ),
+        origin=Bilingual(
+            de=f"erfundene Welt nach dem Szenario {scenario.id}, Startwert {scenario.seed}",
+            en=f"an invented world after the scenario {scenario.id}, seed {scenario.seed}",
+        ),
+    )
+
+
+def live_shown(var: Path) -> ShownBook | None:
+    """The real book as the clerk last rated it, or None while nothing comes to a minor unit."""
+    book = views.read(var)
+    owed = _of_one_currency(book) if book is not None else ()
+    if book is None or not owed:
+        return None
+    currency, computed_at = owed[0].currency, Instant(book.computed_at)
+    zones = ", ".join(sorted({row.time_zone for row in owed}))
+    cut = ", ".join(f"{app_id}:{segment}" for app_id, segment in sorted(book.cut.items()))
+    return ShownBook(
+        rows=tuple(_row(row) for row in owed),
+        names={row.group: row.group_name for row in owed}
+        | {_member(row): row.customer_name for row in owed},
+        sample=False,
+        time_zone=zones,
+        open_from=min(month_of(computed_at, row.time_zone).label for row in owed),
+        computed_at=computed_at,
+        denominator=Bilingual(
+            de=f"Umsatz aus gezählter Nutzung aller in {currency} abgerechneten Kunden, "
+            "ohne Steuern",
+            en=f"metered revenue of all customers billed in {currency}, excl. tax",
+        ),
+        origin=Bilingual(
+            de=f"Stand {cut}, Monate in {zones}", en=f"cut {cut}, months in {zones}"
+        ),
+    )
+
+
+def _of_one_currency(book: views.LiveBook) -> tuple[views.MonthRevenue, ...]:
+    """What is owed in the currency of most requests; amounts of several are never added."""
+    requests: Counter[str] = Counter()
+    for row in book.revenue:
+        if row.minor > 0:
+            requests[row.currency] += row.requests
+    shown = min(requests, key=lambda currency: (-requests[currency], currency), default="")
+    return tuple(row for row in book.revenue if row.minor > 0 and row.currency == shown)
+
+
+def _row(row: views.MonthRevenue) -> RevenueRow:
+    """By ids, because two customers may have one name."""
+    return RevenueRow(
+        customer=_member(row),
+        group=row.group,
+        month=row.month,
+        minor=row.minor,
+        currency=row.currency,
+    )
+
+
+def _member(row: views.MonthRevenue) -> str:
+    """A customer's id where a group may have the same one."""
+    return f"customer:{row.customer}"
