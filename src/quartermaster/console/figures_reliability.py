@@ -74,20 +74,26 @@ def reliability_diagram(
     x, y = place(1.0, 0.79)
     parts.append(svg.label(x, y, diagonal, "muted", size_px=TEXT_PX, anchor="end"))
     for one in bins:
-        x, high = place(one.stated, one.high)
-        _, low = place(one.stated, one.low)
-        _, came = place(one.stated, one.came)
-        whisker = [
-            svg.line(x, low, x, high, "band-edge"),
-            svg.line(x - _CAP_PX, low, x + _CAP_PX, low, "band-edge"),
-            svg.line(x - _CAP_PX, high, x + _CAP_PX, high, "band-edge"),
-            svg.dot(x, came, _DOT_PX),
-            svg.label(x, high - 5, one.count, "ink", size_px=SMALL_PX, anchor="middle"),
-        ]
-        parts.append(svg.group(whisker, one.hint))
+        foot, point, head = (place(one.stated, share) for share in (one.low, one.came, one.high))
+        parts.append(_whisker(foot, point, head, one))
     middle = _LEFT + side / 2
     parts.append(
         svg.label(middle, bottom + 38, x_label, "muted", size_px=SMALL_PX, anchor="middle")
     )
     height = int(bottom + _BELOW)
     return svg.figure(parts, width=width, height=height, name=name, title=title, desc=desc)
+
+
+def _whisker(
+    foot: tuple[float, float], point: tuple[float, float], head: tuple[float, float], one: StatedBin
+) -> str:
+    x, low = foot
+    high = head[1]
+    parts = [
+        svg.line(x, low, x, high, "band-edge"),
+        svg.line(x - _CAP_PX, low, x + _CAP_PX, low, "band-edge"),
+        svg.line(x - _CAP_PX, high, x + _CAP_PX, high, "band-edge"),
+        svg.dot(*point, _DOT_PX),
+        svg.label(x, high - 5, one.count, "ink", size_px=SMALL_PX, anchor="middle"),
+    ]
+    return svg.group(parts, one.hint)
