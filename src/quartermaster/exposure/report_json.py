@@ -59,10 +59,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "control": _control(report.control),
         "bands": None if report.bands is None else _bands(report.bands, report, words),
         "top_share_over_time": None if report.history is None else _history(report.history),
-        "ten_percent_customers": {
-            "name": f">= 10 % of {words}",
-            "groups": [group.group for group in report.reportable],
-        },
+        "ten_percent_customers": _ten_percent(report, words),
         "run_rates": [_run_rate(line) for line in report.run_rates],
         "peak": msgspec.to_builtins(report.peak),
         "excluded": [
@@ -93,6 +90,14 @@ def _group(group: GroupShare, words: str, denominator: Denominator) -> dict[str,
             for member in group.members
         ],
     }
+
+
+def _ten_percent(report: Report, words: str) -> dict[str, Any] | None:
+    """Who reaches the line of the disclosure rules, which are about customers only."""
+    if report.exposure.by != "group":
+        return None
+    groups = [group.group for group in report.reportable]
+    return {"name": f">= 10 % of {words}", "groups": groups}
 
 
 def _control(control: ControlFacts | None) -> dict[str, Any] | None:

@@ -106,6 +106,8 @@ def test_by_another_dimension(
 
 def test_a_band_is_about_customers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(folder / "r.csv")
+    products = as_json(capsys, "exposure", file, "--by", "product")
+    assert (products["bands"], products["ten_percent_customers"]) == (None, None)
     assert run(["exposure", file, "--by", "product", "--fail-on", "breach"]) == 2
     assert run(["exposure", file, "--absorbing", "1"]) == 2
     assert run(["exposure", file, "--report-at", "0.1"]) == 2
