@@ -43,7 +43,7 @@ def simulated(scenarios: int, quantile: float) -> tuple[Tail, float]:
 
 
 def test_mean_and_shortfall_agree_within_their_errors() -> None:
-    tail, scale = simulated(40_000, 0.99)
+    tail, scale = simulated(20_000, 0.99)
     _, closed = special_case()
     expected, shortfall = tail.expected, tail.expected_shortfall
     assert abs(expected.value * scale - closed.mean()) < (
@@ -57,13 +57,14 @@ def test_mean_and_shortfall_agree_within_their_errors() -> None:
 
 @pytest.mark.long
 def test_value_at_risk_and_shortfall_at_99_percent_within_half_a_percent() -> None:
-    tail, scale = simulated(4_000_000, 0.99)
+    tail, scale = simulated(1_500_000, 0.99)
     _, closed = special_case()
     level, shortfall, _ = closed.tail(0.99)
     assert abs(tail.value_at_risk * scale / level - 1) < 0.005
     assert abs(tail.expected_shortfall.value * scale / shortfall - 1) < 0.005
 
 
+@pytest.mark.long
 def test_standard_errors_of_the_engine_hold() -> None:
     """Thirty seeds: the spread of the shortfall is what its standard error says."""
     book, closed = special_case()

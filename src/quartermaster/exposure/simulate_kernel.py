@@ -42,6 +42,8 @@ _USAGE, _LEAVING, _MARKET, _SECTOR, _FX, _FRAILTY, _REST = range(7)
 _PROPOSALS_MAX = 16
 # A frailty of zero becomes one at which nobody leaves within any horizon.
 _TINY = np.float32(1e-12)
+# Departures that are that rare within the horizon are linear in their hazard.
+_RARE = 1e-6
 # A line that far below zero stays there: nobody leaves.
 _NEVER = np.float32(-1e12)
 
@@ -320,15 +322,14 @@ def _customers(
                 by_customer[i, 1] += weights[lane] * loss * loss
 
 
-@compiled
-def _line(hazard: Compiled, at: Compiled) -> Compiled:
-    """Integral from 0 to `at` of the chance to have left: x - (1 - exp(-h x)) / h, 0 before 0."""
-    if at <= 0:
-        return 0.0
-    y = hazard * at
-    if y < 1e-4:
-        return 0.5 * y * at
-    return at + np.expm1(-y) / hazard
+@inlined
+def _leave_alike(rest: Compiled, c: Compiled) -> Compiled:
+    """Whether a class leaves as the one before it does."""
+    return (
+        rest.hazard[c] == rest.hazard[c - 1]
+        and rest.notice[c] == rest.notice[c - 1]
+        and rest.ramp[c] == rest.ramp[c - 1]
+    )
 
 
 @compiled
@@ -350,7 +351,8 @@ def _rest(
     for c in range(rest.usage.shape[0]):
         beta, s, currency = rest.market_volatility[c], rest.sector[c], rest.currency[c]
         leaves, cost = np.float32(1.0) - rest.kept[c], rest.serving_cost[c]
-        _lost_shares(rest, c, frailty, lines)
+        if c == 0 or not _leave_alike(rest, c):
+            _lost_shares(rest, c, frailty, lines)
         value[:] = 0
         unaffected[:] = 0
         for t in range(months):
@@ -375,13 +377,34 @@ def _rest(
 
 @compiled
 def _lost_shares(rest: Compiled, c: Compiled, frailty: Compiled, out: Compiled) -> None:
-    """Expected share of usage gone in each month given frailty, for departures at random times."""
+    """Expected share of usage gone in each month given frailty, for departures at random times.
+
+    The chance to have left, averaged over a ramp: (A(t) - A(t - ramp)) / ramp, where A(x) is the
+    integral of 1 - exp(-h u) from 0 to x, that is x - (1 - exp(-h x)) / h, and 0 before 0.
+    """
     ramp, notice = np.float64(rest.ramp[c]), np.float64(rest.notice[c])
     for lane in range(LANES):
         hazard = np.float64(rest.hazard[c]) * np.float64(frailty[lane])
+        if hazard * out.shape[0] < _RARE:
+            # Second order: below it the difference loses its digits.
+            for t in range(out.shape[0]):
+                late = max(t + 0.5 - notice, 0.0)
+                later = max(t + 0.5 - notice - ramp, 0.0)
+                out[t, lane] = np.float32(0.5 * hazard * (late * late - later * later) / ramp)
+            continue
+        # exp(-h x) is computed in the first month after 0 and goes on by one factor a month.
+        step, scale = np.exp(-hazard), 1.0 / hazard
+        stays = later_stays = 1.0
         for t in range(out.shape[0]):
-            at = t + 0.5 - notice
-            out[t, lane] = np.float32((_line(hazard, at) - _line(hazard, at - ramp)) / ramp)
+            late, later = t + 0.5 - notice, t + 0.5 - notice - ramp
+            line = before = 0.0
+            if late > 0:
+                stays = np.exp(-hazard * late) if late <= 1 else stays * step
+                line = late - (1.0 - stays) * scale
+            if later > 0:
+                later_stays = np.exp(-hazard * later) if later <= 1 else later_stays * step
+                before = later - (1.0 - later_stays) * scale
+            out[t, lane] = np.float32((line - before) / ramp)
 
 
 @cached

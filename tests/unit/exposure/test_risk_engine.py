@@ -269,6 +269,32 @@ def test_the_reduced_engine_agrees_with_the_full_one() -> None:
         assert reduced.parts[0] == pytest.approx(full.parts[0], rel=1e-2)
 
 
+@pytest.mark.parametrize(
+    "departure",
+    [
+        Departure(notice_months=2.5, ramp_months=9.3, kept_share=0.3),
+        Departure(ramp_months=0, frailty_variance=0),
+        Departure(notice_months=0, ramp_months=60, frailty_variance=2),
+    ],
+)
+@pytest.mark.parametrize("rate", [1e-7, 0.1, 15.0])
+def test_the_closed_form_of_the_rest_is_the_mean(departure: Departure, rate: float) -> None:
+    """All customers pooled, no growth: the mean loss is that of the full engine."""
+    assumed = Assumptions(
+        growth=STILL, departure=departure, hazard_per_year=Hazards(top=rate, rest=rate)
+    )
+    book = build(payers([1.0] * 200), assumed)
+    run = Run(scenarios=3_000, seed=6)
+    full, _ = losses(book, run)
+    small = reduce(book, 0)
+    quick, _ = losses(small.book, run, small.rest, float(book.reference.sum()))
+    error = np.hypot(full.std(), quick.std()) / np.sqrt(3_000)
+    assert np.isfinite(quick).all()
+    assert abs(full.mean() - quick.mean()) < 4 * error + 1e-4 * abs(full.mean())
+    if rate > 1e-3:
+        assert quick.std() == pytest.approx(full.std(), rel=0.08)
+
+
 def test_customers_with_floors_are_never_pooled() -> None:
     terms = CustomerTerms(group="c90", commitment_per_month="1000", commitment_months=24)
     book = build(zipf(100), Assumptions(customer=(terms,)))
@@ -317,7 +343,9 @@ def test_a_single_customer_is_all_of_it() -> None:
                         0.95).expected.value > 0  # fmt: skip
 
 
-@pytest.mark.parametrize(("field", "value"), [("scenarios", 0), ("threads", -1), ("seed", -1)])
-def test_a_run_that_cannot_be_is_refused(field: str, value: int) -> None:
+@pytest.mark.parametrize(
+    ("scenarios", "seed", "threads"), [(0, 1, 0), (10, -1, 0), (10, 1, -1), (10, 1, 10_000)]
+)
+def test_a_run_that_cannot_be_is_refused(scenarios: int, seed: int, threads: int) -> None:
     with pytest.raises(UsageError):
-        Run(**{"scenarios": 10, "seed": 1, field: value})
+        Run(scenarios=scenarios, seed=seed, threads=threads)
