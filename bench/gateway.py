@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.gateway_parts import load, processes
 from bench.gateway_parts.load import Run
-from bench.gateway_upstream import ANSWER
+from bench.gateway_parts.upstream import ANSWER
 
 EXIT_MISSING = 2
 CHUNKS = 100

@@ -144,7 +144,7 @@ def nginx(folder: Path, body: str, port: int, cpu: int) -> Iterator[Pinned]:
 def stream_mock(chunks: int, pause_ms: float = 0.0) -> Iterator[Pinned]:
     """The streaming mock model server."""
     port = free_port()
-    script = ROOT / "bench" / "gateway_upstream.py"
+    script = ROOT / "bench" / "gateway_parts" / "upstream.py"
     options = ["--port", str(port), "--chunks", str(chunks), "--pause-ms", str(pause_ms)]
     with started([sys.executable, str(script), *options], port, LOAD_CPU) as process:
         yield Pinned(process.pid, port)
