@@ -75,6 +75,8 @@ def _split(deployment: Deployment) -> tuple[SplitResult, int | None]:
     try:
         parts = urlsplit(url)
         port = parts.port
+        # A label that is empty or over 63 characters is found here, not at the first request.
+        (parts.hostname or "").encode("idna")
     except ValueError:
         plain = False
     if not plain or parts.scheme not in _PORTS or not parts.hostname:

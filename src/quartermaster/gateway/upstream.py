@@ -186,13 +186,16 @@ class UpstreamPool:
                 _, connection = await self._loop.create_connection(
                     factory, origin.host, origin.port, ssl=self._context(origin)
                 )
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, ValueError):
+            # ValueError: a name or an address that the resolver does not take.
             exchange.fail("upstream_unreachable", "The model server cannot be reached.")
             return
-        if exchange.awaits_upstream:
-            connection.start(exchange)
-        else:
+        if not exchange.awaits_upstream:
             self.put_back(connection)
+        elif connection.is_closing:
+            exchange.fail("upstream_unreachable", "The model server closed the connection at once.")
+        else:
+            connection.start(exchange)
 
     def _context(self, origin: Origin) -> ssl.SSLContext | None:
         if not origin.tls:

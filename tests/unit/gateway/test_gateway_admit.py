@@ -146,6 +146,8 @@ def test_the_request_head_is_encoded_once() -> None:
         ("http://h:port/v1", "", "url"),
         ("http://h/v1\r\nx: y", "", "url"),
         ("http://h/v1 /x", "", "url"),
+        ("http://a..b/v1", "", "url"),
+        (f"http://{'a' * 64}.example/v1", "", "url"),
         ("http://h/v1", "a\r\nx: y", "secret_file"),
         ("http://h/v1", "é", "secret_file"),
     ],

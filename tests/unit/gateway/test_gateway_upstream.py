@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
+import pytest
 from tests.unit.gateway.gateway_fakes import (
     DONE,
     HELLO,
@@ -18,7 +20,7 @@ from tests.unit.gateway.gateway_fakes import (
 
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.settings import GatewaySettings
-from quartermaster.gateway.upstream import DETACHED_S, UpstreamPool
+from quartermaster.gateway.upstream import DETACHED_S, UpstreamConnection, UpstreamPool
 from quartermaster.kernel.snapshot import Deployment
 
 Answers = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -135,6 +137,49 @@ def test_a_stale_connection_is_replaced_without_the_client_noticing() -> None:
 
     seen: list[asyncio.StreamWriter] = []
     run(first_then_hang_up, play)
+
+
+class OddLoop:
+    """A loop whose connections go wrong in ways that sockets show too rarely to test."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.create_task = asyncio.get_running_loop().create_task
+        self._error = error
+
+    async def create_connection(
+        self, factory: Callable[[], UpstreamConnection], *_: object, **__: object
+    ) -> tuple[asyncio.Transport, UpstreamConnection]:
+        """Raises, or makes a connection that is lost before anybody can use it."""
+        if self._error is not None:
+            raise self._error
+        connection, transport = factory(), ClosedTransport()
+        connection.connection_made(transport)
+        connection.connection_lost(None)
+        return transport, connection
+
+
+class ClosedTransport(asyncio.Transport):
+    """Nothing can be written to it."""
+
+    def is_closing(self) -> bool:
+        """It is closed."""
+        return True
+
+
+@pytest.mark.parametrize("error", [None, UnicodeError("label too long"), OSError(), TimeoutError()])
+def test_a_connection_that_cannot_be_used_ends_the_request_at_once(
+    error: Exception | None,
+) -> None:
+    async def play() -> None:
+        scene = Scene(plainly)
+        scene.pool = UpstreamPool(cast(asyncio.AbstractEventLoop, OddLoop(error)), SETTINGS)
+        scene.bench.dial = scene.pool.send
+        scene.exchange()
+        await scene.closes(1)
+        assert failures(scene) == ["upstream_unreachable"]
+        assert not scene.pool.connections
+
+    asyncio.run(play())
 
 
 def test_what_comes_after_done_is_read_unseen_and_the_connection_kept() -> None:
