@@ -142,16 +142,29 @@ def _look(status_dir: Path, version: int, now: Instant) -> Acknowledgement:
     return Acknowledgement(tuple(done), tuple(late), tuple(silent))
 
 
+class _Numbered(msgspec.Struct):
+    """The one field that a snapshot of any version of the program has."""
+
+    version: int
+
+
 def _published(path: Path) -> Snapshot | None:
     try:
         return decode(path.read_bytes())
     except FileNotFoundError:
         return None
+    except IntegrityError:
+        # It is made from the book: damaged, or of another version, it is replaced, because a
+        # revocation must not wait for somebody to mend a file.
+        return None
 
 
 def _published_version(path: Path) -> int:
-    published = _published(path)
-    return 0 if published is None else published.version
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Numbered).version
+    except (FileNotFoundError, msgspec.DecodeError):
+        # Nothing to be above; the book's own count still grows.
+        return 0
 
 
 def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:

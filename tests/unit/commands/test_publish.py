@@ -159,6 +159,19 @@ def test_published_versions_grow_also_after_the_book_was_restored(
     assert decode(path.read_bytes()).version == 41
 
 
+@pytest.mark.parametrize("damage", ['{"version": 90, "keys": 7}', '{"bad', "[]", ""])
+def test_a_snapshot_that_nobody_can_read_is_replaced(
+    book: Book, tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "snapshot.json"
+    first = publish(book, path, NOW)
+    path.write_text(damage)
+    second = refresh(book, path, NOW)
+    assert second is not None
+    assert second.version > (90 if "90" in damage else first.version)
+    assert decode(path.read_bytes()) == second
+
+
 def test_competing_publishers_leave_the_newest_knowledge_in_place(
     book: Book, tmp_path: Path
 ) -> None:
