@@ -274,7 +274,14 @@ class Exchange:
         self.drop_upstream()
         refusal = refused(code, message, hint=hint)
         self.final = self.refusal_bytes(refusal)
-        self.close(refusal.http_status, self.delivered_so_far(), failure=code)
+        usage, upstream_id = self.told_so_far()
+        self.close(
+            refusal.http_status,
+            self.delivered_so_far(),
+            usage=usage,
+            upstream_id=upstream_id,
+            failure=code,
+        )
 
     def refusal_bytes(self, refusal: RefusedError) -> bytes:
         """The bytes that tell the client why there is no (complete) answer."""
@@ -290,6 +297,10 @@ class Exchange:
         """Counts of what the client has received without the last byte: a plain answer, nothing."""
         return meter.NOTHING
 
+    def told_so_far(self) -> tuple[bytes, str]:
+        """The upstream's usage object and id, where they came before the end."""
+        return b"", ""
+
     def delivered_chunks(self) -> int:
         """Content deltas handed to the client."""
         return 0
@@ -300,7 +311,14 @@ class Exchange:
         if self.life not in meter.RUNNING:
             return
         self.drop_upstream()
-        self.close(self.status_if_gone(), self.counts_if_gone(), failure=CLIENT_GONE)
+        usage, upstream_id = self.told_so_far()
+        self.close(
+            self.status_if_gone(),
+            self.counts_if_gone(),
+            usage=usage,
+            upstream_id=upstream_id,
+            failure=CLIENT_GONE,
+        )
 
     def status_if_gone(self) -> int:
         """The status of a request whose client left."""

@@ -145,6 +145,10 @@ class StreamExchange(Exchange):
         """The frames that were forwarded."""
         return self._metered() if self._streaming else super().delivered_so_far()
 
+    def told_so_far(self) -> tuple[bytes, str]:
+        """What the frames said; with it the row can be found again at the vendor."""
+        return self.scanner.usage, self.scanner.upstream_id
+
     def delivered_chunks(self) -> int:
         """Content deltas handed to the client's transport."""
         return self.scanner.deltas

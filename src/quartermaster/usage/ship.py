@@ -42,20 +42,27 @@ def ship_sealed(
         run had committed is among them, so that its fact is not lost.
 
     Raises:
-        IntegrityError: a segment is damaged, or contradicts what the table holds.
+        IntegrityError: a segment is damaged, or contradicts what the table holds; raised when the
+            other logs have been shipped.
         UnavailableError: the disk refuses.
     """
     shipped: list[SegmentShipped] = []
+    damaged: list[IntegrityError] = []
     if not wal_root.is_dir():
         return shipped
     for directory in sorted(path for path in wal_root.iterdir() if path.is_dir()):
         try:
             shipped += _ship_log(directory, table, files)
+        except IntegrityError as error:
+            # The other logs do not wait for it; their facts follow from the table.
+            damaged.append(error)
         except OSError as error:
             raise UnavailableError(
                 f"segments of {directory} cannot be shipped: {error}",
                 hint="free space or replace the disk; nothing is lost, shipping is repeated",
             ) from error
+    if damaged:
+        raise damaged[0]
     return shipped
 
 

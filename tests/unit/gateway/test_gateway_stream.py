@@ -109,6 +109,7 @@ def test_a_dropped_stream_ends_with_an_error_frame_and_no_end(how: str) -> None:
     assert client.done is False
     closed = bench.wal.only_close
     assert (closed.failure, closed.counts) == ("upstream_dropped", Counts(input=INPUT, output=2))
+    assert (closed.upstream_id, closed.upstream_usage) == ("chatcmpl-1", b"")
 
 
 def test_running_usage_does_not_make_a_dropped_stream_look_whole() -> None:
@@ -154,6 +155,8 @@ def test_a_client_that_leaves_after_the_usage_frame_is_metered_by_it() -> None:
     bench.dialled[0][0].client_gone()
     closed = bench.wal.only_close
     assert (closed.counts, closed.count_source) == (Counts(input=50, output=7), "upstream")
+    assert closed.upstream_id == "chatcmpl-1"
+    assert json.loads(closed.upstream_usage) == {"prompt_tokens": 50, "completion_tokens": 7}
 
 
 def test_a_lost_record_ends_the_stream_with_an_error_frame() -> None:

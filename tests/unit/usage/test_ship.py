@@ -230,8 +230,11 @@ def test_a_damaged_segment_is_refused(tmp_path: Path, table: UsageTable) -> None
     data = bytearray(path.read_bytes())
     data[40] ^= 1
     path.write_bytes(data)
+    write_segment(tmp_path / "wal" / "gateway-1", requests(2, 3))
     with pytest.raises(IntegrityError, match="damaged at offset 0"):
         ship(tmp_path / "wal", table)
+    assert current_cut(table) == {"gateway-1": 1}, "the other log did not wait"
+    assert path.exists()
 
 
 class LossyFacts(DeltaFacts):
