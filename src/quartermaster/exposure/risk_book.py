@@ -61,6 +61,7 @@ class Book(msgspec.Struct, frozen=True):
     world: World
     plan: Doubles
     """(N,) value of each customer over the horizon at expected usage, nobody leaving."""
+    planned_by_month: Doubles
     against: Against
     scale: float
     months: int
@@ -156,10 +157,9 @@ def _plain(
     variance = own**2 + market**2 + growth.sector_volatility_per_year**2
     passed = (np.arange(padded) + 1) / MONTHS_A_YEAR
     usage = raw * np.exp(-0.5 * variance[:, None] * passed)
-    floors = np.zeros_like(raw)
-    for at, one in enumerate(terms):
-        months = min(one.commitment_months, horizon)
-        floors[at, :months] = float(exact_decimal(one.commitment_per_month)) / scale
+    floors = _floors(terms, horizon, padded) / scale
+    departure = assumptions.departure
+    ramps = np.array([_or(one.ramp_months, departure.ramp_months) for one in terms])
     world = World(
         stream=np.arange(len(names), dtype=np.uint32),
         usage=_f32(usage),
@@ -172,25 +172,31 @@ def _plain(
         sector=np.array([sectors.index(one.sector) for one in terms], np.int32),
         currency=np.array([currencies.index(one.currency) for one in terms], np.int32),
         hazard=_f32(yearly / MONTHS_A_YEAR),
-        notice=_f32([_or(t.notice_months, assumptions.departure.notice_months) for t in terms]),
-        ramp=_f32(
-            [
-                max(RAMP_MONTHS_LEAST, _or(t.ramp_months, assumptions.departure.ramp_months))
-                for t in terms
-            ]
-        ),
-        kept=_f32([_or(t.kept_share, assumptions.departure.kept_share) for t in terms]),
+        notice=_f32([_or(one.notice_months, departure.notice_months) for one in terms]),
+        ramp=_f32(np.maximum(ramps, RAMP_MONTHS_LEAST)),
+        kept=_f32([_or(one.kept_share, departure.kept_share) for one in terms]),
         sector_volatility=_f32(
             _monthly_log2(np.full(len(sectors), growth.sector_volatility_per_year))
         ),
         fx_volatility=_f32(
             _monthly_log2(np.array([0.0, *(assumptions.fx[c] for c in currencies[1:])]))
         ),
-        frailty_shape=_shape(assumptions.departure.frailty_variance),
+        frailty_shape=_shape(departure.frailty_variance),
         against_path=np.float32(1.0 if against == "path" else 0.0),
     )
     planned = np.maximum(raw * price, floors) - cost * raw
-    return Book(names, world, planned.sum(axis=1), against, scale, horizon, yearly)
+    return Book(
+        names, world, planned.sum(axis=1), planned.sum(axis=0), against, scale, horizon, yearly
+    )
+
+
+def _floors(terms: Sequence[CustomerTerms], horizon: int, padded: int) -> Doubles:
+    """Commitments by month, in major units."""
+    floors = np.zeros((len(terms), padded))
+    for at, one in enumerate(terms):
+        months = min(one.commitment_months, horizon)
+        floors[at, :months] = float(exact_decimal(one.commitment_per_month))
+    return floors
 
 
 def _pulled(book: Book, lever: Lever) -> Book:

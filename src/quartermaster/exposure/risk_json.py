@@ -6,7 +6,7 @@ import msgspec
 
 from quartermaster.exposure.risk_assumptions import Assumptions
 from quartermaster.exposure.risk_levers import Effect, WhatIf
-from quartermaster.exposure.risk_measure import Part, Risk
+from quartermaster.exposure.risk_measure import FAN_QUANTILES, Part, Risk
 from quartermaster.stats.tail import Estimate, Tail
 
 SCHEMA = "quartermaster.risk/1"
@@ -92,6 +92,17 @@ def risk_json(risk: Risk, currency: str) -> dict[str, Any]:
         },
         "customers": [_part(part, shares) for part in risk.parts],
         "pooled": {"customers": risk.pooled, "expected_shortfall_share": risk.pooled_share},
+        "months": [
+            {
+                "month": one.month,
+                "planned": one.planned,
+                "quantiles": {
+                    str(level): value
+                    for level, value in zip(FAN_QUANTILES, one.quantiles, strict=True)
+                },
+            }
+            for one in risk.months
+        ],
         "checks": {
             "what": "closed forms of a simpler world: each customer leaves once at its mean loss",
             **{

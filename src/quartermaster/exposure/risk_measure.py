@@ -20,12 +20,17 @@ from quartermaster.exposure.risk_book import (
     equal_hazards,
 )
 from quartermaster.exposure.risk_checks import Checks, closed_forms
-from quartermaster.exposure.simulate import Run, contributions, losses
+from quartermaster.exposure.simulate import Run, contributions, losses, monthly_values
 from quartermaster.exposure.simulate_rest import reduce
 from quartermaster.kernel.errors import UsageError
 from quartermaster.stats.tail import Estimate, Tail, checked_quantile, measure_tail, tail_weights
 
 Engine = Literal["full", "reduced"]
+
+FAN_SCENARIOS = 4_000
+"""Scenarios of the fan by month: its outer quantiles have 200 of them beyond."""
+
+FAN_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 Doubles = npt.NDArray[np.float64]
 
 
@@ -54,6 +59,15 @@ class Measured(msgspec.Struct, frozen=True):
     tail_scenarios: int
 
 
+class MonthFan(msgspec.Struct, frozen=True):
+    """Quantiles of one month's value at `FAN_QUANTILES`, and the value planned, major units."""
+
+    month: int
+    """Counted from 1."""
+    planned: float
+    quantiles: tuple[float, ...]
+
+
 class Risk(msgspec.Struct, frozen=True, kw_only=True):
     """What is at risk and on whom it hangs; amounts in major units."""
 
@@ -73,6 +87,8 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True):
     pooled_share: float
     """Their part of the shortfall."""
     checks: Checks
+    months: tuple[MonthFan, ...]
+    """Value of each month, departures included; of the first scenarios of the full engine."""
 
     @property
     def top(self) -> Part:
@@ -117,6 +133,19 @@ def measure_risk(
         pooled=pooled,
         pooled_share=1 - sum(part.shortfall_share for part in parts) if pooled else 0.0,
         checks=closed_forms(book, assumptions.departure.frailty_variance, assumptions.quantile),
+        months=_fan(payers, assumptions, run),
+    )
+
+
+def _fan(payers: Sequence[Payer], assumptions: Assumptions, run: Run) -> tuple[MonthFan, ...]:
+    book = build(payers, assumptions, against="plan")
+    first = msgspec.structs.replace(run, scenarios=min(run.scenarios, FAN_SCENARIOS), progress=None)
+    values = monthly_values(book, first).astype(np.float64) * book.scale
+    found = np.quantile(values, FAN_QUANTILES, axis=1)
+    planned = book.planned_by_month * book.scale
+    return tuple(
+        MonthFan(at + 1, float(planned[at]), tuple(float(x) for x in found[:, at]))
+        for at in range(book.months)
     )
 
 

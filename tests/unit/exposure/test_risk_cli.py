@@ -63,6 +63,12 @@ def test_the_reference_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert "hazard_per_year.top" not in found["assumptions_left_at_default"]
     assert "departure.ramp_months" in found["assumptions_left_at_default"]
+    planned = [one["planned"] for one in found["months"]]
+    assert len(planned) == 24
+    assert sum(planned) == pytest.approx(found["plan_over_horizon"])
+    last = found["months"][-1]["quantiles"]
+    assert last["0.05"] < last["0.5"] < last["0.95"]
+    assert last["0.5"] < planned[-1]
     assert (found["filled"], len(found["data_sha256"]), found["seed"]) == (True, 64, 20240801)
 
 

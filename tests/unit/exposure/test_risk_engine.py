@@ -169,7 +169,7 @@ def test_frailty_makes_departures_come_together(variance: float) -> None:
     usage = book.world.usage.copy()
     usage[:, 3] = 1.0
     world = book.world._replace(usage=usage)
-    book = Book(book.names, world, book.plan, "path", 1.0, 4, book.hazards)
+    book = Book(book.names, world, book.plan, book.plan, "path", 1.0, 4, book.hazards)
     found, _ = losses(book, Run(scenarios=count, seed=seed))
     hazard = rate * 3.5 / 12
     once = (1 + variance * hazard) ** (-1 / variance)
