@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quartermaster.exposure.panel import Panel
+from quartermaster.kernel.errors import DataError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -91,7 +92,13 @@ class Weeks(NamedTuple):
 
 
 def weeks_of(panel: Panel) -> Weeks:
-    """The panel by week."""
+    """The panel by week.
+
+    Raises:
+        DataError: not one whole week.
+    """
+    if not panel.weeks:
+        raise DataError("the usage covers less than one whole week")
     days = panel.by_week()
     totals = days.sum(axis=2)
     begun = np.where((totals > 0).any(axis=1), np.argmax(totals > 0, axis=1), totals.shape[1])

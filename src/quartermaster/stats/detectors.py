@@ -113,14 +113,15 @@ def calibrate(daily: FloatArray, rate: float = RATE) -> Bank:
     ramps = [(s, bare.scores(inject(daily, s, RAMP_DAYS))) for s in _ramp_starts(daily)]
     best: tuple[float, FloatArray] | None = None
     for budget in BUDGETS:
-        thresholds = _thresholds(scores, np.array(budget, dtype=float), rate * years)
+        thresholds = thresholds_for(scores, np.array(budget, dtype=float), rate * years)
         delays = [_delays(ramp, thresholds, start) for start, ramp in ramps]
         # Without room for a ramp no budget is known to be better: the first, all alike, stays.
-        worst = float(np.mean(np.concatenate(delays))) if delays else 0.0
+        tried = np.concatenate(delays) if delays else np.zeros(0)
+        worst = float(tried.mean()) if len(tried) else 0.0
         if best is None or worst < best[0]:
             best = (worst, thresholds)
     assert best is not None, "there are budgets"
-    count = episodes(_any(over(scores, best[1])))
+    count = episodes(any_of(over(scores, best[1])))
     return Bank(centres, spreads, best[1], count / years if years else 0.0)
 
 
@@ -128,6 +129,11 @@ def over(scores: FloatArray, thresholds: FloatArray) -> BoolArray:
     """Where scores exceed their detector's threshold; NaN never does."""
     with np.errstate(invalid="ignore"):
         return np.asarray(scores > thresholds[:, None, None])
+
+
+def any_of(alarms: BoolArray) -> BoolArray:
+    """Series x days in which any detector is in alarm."""
+    return np.asarray(alarms.any(axis=0), dtype=np.bool_)
 
 
 def episodes(alarms: BoolArray) -> int:
@@ -185,7 +191,7 @@ def _scales(raw: FloatArray) -> tuple[FloatArray, FloatArray]:
     return centres, spreads
 
 
-def _thresholds(scores: FloatArray, budget: FloatArray, alarms_max: float) -> FloatArray:
+def thresholds_for(scores: FloatArray, budget: FloatArray, alarms_max: float) -> FloatArray:
     """Thresholds such that the bank as a whole raises at most so many alarms."""
     share = budget / budget.sum()
 
@@ -198,7 +204,7 @@ def _thresholds(scores: FloatArray, budget: FloatArray, alarms_max: float) -> Fl
     low, high = alarms_max, alarms_max * len(NAMES)
     for _ in range(SEARCH_STEPS // 2):
         middle = (low + high) / 2
-        fits = episodes(_any(over(scores, at(middle)))) <= alarms_max
+        fits = episodes(any_of(over(scores, at(middle)))) <= alarms_max
         low, high = (middle, high) if fits else (low, middle)
     return at(low)
 
@@ -215,11 +221,6 @@ def _threshold(scores: FloatArray, alarms_max: float) -> float:
     return high
 
 
-def _any(alarms: BoolArray) -> BoolArray:
-    """Series x days in which any detector is in alarm."""
-    return np.asarray(alarms.any(axis=0), dtype=np.bool_)
-
-
 def _ramp_starts(daily: FloatArray) -> list[int]:
     """Days at which ramps are tried: spread over the warm half of the history."""
     days = daily.shape[1]
@@ -231,7 +232,7 @@ def _ramp_starts(daily: FloatArray) -> list[int]:
 
 def _delays(scores: FloatArray, thresholds: FloatArray, start: int) -> FloatArray:
     """Days from the start of a ramp to the first alarm; those not found count twice the ramp."""
-    window = _any(over(scores, thresholds))[:, start : start + 2 * RAMP_DAYS]
+    window = any_of(over(scores, thresholds))[:, start : start + 2 * RAMP_DAYS]
     warm = np.isfinite(scores[0, :, start])
     found = window.any(axis=1)
     delays = np.where(found, np.argmax(window, axis=1) + 1, 2 * RAMP_DAYS)

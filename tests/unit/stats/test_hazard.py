@@ -1,0 +1,70 @@
+"""The pooled hazard: an optimum by its equations, calibrated on new subjects, humble in noise."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from quartermaster.stats.calibration import expit
+from quartermaster.stats.hazard import fit, fit_plain, logistic
+from quartermaster.stats.scoring import ece, log_loss
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def world(
+    seed: int, subjects: int, strength: float
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64], FloatArray]:
+    """Features, events, whose rows they are, and the true chances; five rows a subject."""
+    draw = np.random.default_rng(seed)
+    who = np.repeat(np.arange(subjects), 5)
+    features = draw.normal(0, 1, (len(who), 8)) + draw.normal(0, 1, (subjects, 8))[who]
+    chances = expit(strength * (features[:, 0] - 0.7 * features[:, 1]) - 0.5)
+    events = (draw.random(len(who)) < chances).astype(np.float64)
+    return features, events, who.astype(np.int64), chances
+
+
+def test_the_optimum_solves_its_equations() -> None:
+    features, events, _, _ = world(1, 60, 1.0)
+    design = np.column_stack([np.ones(len(features)), features])
+    penalty = np.array([0.0, *[4.0] * 8])
+    beta = logistic(design, events, penalty)
+    assert np.abs(design.T @ (events - expit(design @ beta)) - penalty * beta).max() < 1e-6
+
+
+def test_probabilities_of_new_subjects_are_calibrated() -> None:
+    errors = []
+    for seed in range(5):  # seeds 0-4 and 100-104
+        features, events, who, _ = world(seed, 200, 0.8)
+        hazard = fit(features, events, who)
+        fresh, came, _, chances = world(seed + 100, 2000, 0.8)
+        said = hazard.probability(fresh)
+        errors.append(ece(came, said))
+        assert log_loss(came, said) - log_loss(came, chances) < 0.02
+    assert np.mean(errors) < 0.03, errors
+
+
+def test_noise_returns_to_the_share_of_events() -> None:
+    features, events, who, _ = world(3, 40, 0.0)
+    said = fit(features, events, who).probability(features)
+    assert said.std() < 0.06
+    assert said.mean() == pytest.approx(events.mean(), abs=0.03)
+    # A plain fit of the same data believes its noise.
+    assert fit_plain(features, events, 1.0).probability(features).std() > said.std()
+
+
+def test_a_constant_feature_does_nothing() -> None:
+    features, events, who, _ = world(4, 50, 1.0)
+    constant = np.column_stack([features, np.full(len(features), 7.0)])
+    hazard = fit(constant, events, who)
+    moved = constant.copy()
+    moved[:, -1] = 1e9
+    assert np.allclose(hazard.probability(moved), hazard.probability(constant))
+
+
+def test_contributions_add_up_to_the_score() -> None:
+    features, events, who, _ = world(5, 80, 1.0)
+    hazard = fit(features, events, who)
+    score = hazard.line.level + hazard.line.slope * hazard.coefficients[0]
+    score = score + hazard.contributions(features).sum(axis=1)
+    inside = (hazard.probability(features) > 0.01) & (hazard.probability(features) < 0.99)
+    assert np.allclose(expit(score)[inside], hazard.probability(features)[inside])
