@@ -23,12 +23,22 @@ from quartermaster.exposure.risk_checks import Checks, closed_forms
 from quartermaster.exposure.simulate import Run, contributions, losses, monthly_values
 from quartermaster.exposure.simulate_rest import reduce
 from quartermaster.kernel.errors import UsageError
-from quartermaster.stats.tail import Estimate, Tail, checked_quantile, measure_tail, tail_weights
+from quartermaster.stats.tail import (
+    TAIL_SCENARIOS_MIN,
+    Estimate,
+    Tail,
+    checked_quantile,
+    measure_tail,
+    tail_weights,
+)
 
 Engine = Literal["full", "reduced"]
 
 FAN_SCENARIOS = 4_000
 """Scenarios of the fan by month: its outer quantiles have 200 of them beyond."""
+
+FAN_CELLS_MAX = 1_000_000_000
+"""Customers times months times scenarios of the fan: about a second."""
 
 FAN_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 Doubles = npt.NDArray[np.float64]
@@ -139,7 +149,9 @@ def measure_risk(
 
 def _fan(payers: Sequence[Payer], assumptions: Assumptions, run: Run) -> tuple[MonthFan, ...]:
     book = build(payers, assumptions, against="plan")
-    first = msgspec.structs.replace(run, scenarios=min(run.scenarios, FAN_SCENARIOS), progress=None)
+    affordable = max(TAIL_SCENARIOS_MIN, FAN_CELLS_MAX // book.world.usage.size)
+    few = min(run.scenarios, FAN_SCENARIOS, affordable)
+    first = msgspec.structs.replace(run, scenarios=few, progress=None)
     values = monthly_values(book, first).astype(np.float64) * book.scale
     found = np.quantile(values, FAN_QUANTILES, axis=1)
     planned = book.planned_by_month * book.scale
