@@ -18,6 +18,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "invalid_json": (400, INVALID),
     "missing_required_parameter": (400, INVALID),
     "invalid_type": (400, INVALID),
+    "unsupported_value": (400, INVALID),
     "invalid_api_key": (401, INVALID),
     "account_suspended": (403, "permission_error"),
     "model_not_allowed": (403, "permission_error"),

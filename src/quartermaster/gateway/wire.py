@@ -19,6 +19,8 @@ _LIST: Final = ord("[")
 _EMPTY_LIST_BYTES_MAX: Final = 64
 # What says nothing: absent, null, an empty string, list or object.
 _EMPTY: Final = frozenset((b"", b"null", b'""', b"[]", b"{}"))
+# Every request is metered as `standard`; another tier would cost what no row says.
+_STANDARD_TIERS: Final = frozenset((_NULL, b'"auto"', b'"default"'))
 _TRUE: Final = msgspec.Raw(b"true")
 
 
@@ -104,6 +106,13 @@ def read_call(body: bytes) -> ChatCall:
         raise _wrong("model", "a string") from error
     if not model:
         raise _missing("model")
+    if "service_tier" in fields and bytes(fields["service_tier"]) not in _STANDARD_TIERS:
+        raise refused(
+            "unsupported_value",
+            "Only the service tiers 'auto' and 'default' are served.",
+            param="service_tier",
+            hint="Leave service_tier out.",
+        )
     stream = False
     asks_usage = False
     if "stream" in fields:

@@ -75,6 +75,11 @@ def test_a_repeated_key_cannot_smuggle_a_model() -> None:
         (b'{"model":"toy","messages":{}}', "invalid_type", "messages"),
         (b'{"model":"toy","messages":[1],"stream":"yes"}', "invalid_type", "stream"),
         (
+            b'{"model":"toy","messages":[1],"service_tier":"priority"}',
+            "unsupported_value",
+            "service_tier",
+        ),
+        (
             b'{"model":"toy","messages":[1],"stream":true,"stream_options":[]}',
             "invalid_type",
             "stream_options",
@@ -97,6 +102,12 @@ def test_what_the_meter_reads_of_an_answer() -> None:
     assert bytes(answer.usage) == b'{"prompt_tokens":1}'
     assert finish_reason(answer) == "length"
     assert message_bytes(answer) == len(b'{"a":1}{}')
+
+
+@pytest.mark.parametrize("tier", [b"null", b'"auto"', b'"default"'])
+def test_the_standard_tier_may_be_named(tier: bytes) -> None:
+    body = b'{"model":"toy","messages":[1],"service_tier":%b}' % tier
+    assert bytes(read_call(body).fields["service_tier"]) == tier
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"oops", b'"text"'])
