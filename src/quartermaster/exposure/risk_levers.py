@@ -185,7 +185,9 @@ def _top_share(book: Book, nobody: Book, loss: Doubles, quantile: float, run: Ru
     here, _ = contributions(book, quiet, scenarios, weights)
     there, _ = contributions(nobody, quiet, scenarios, weights)
     parts = here - there
-    return float(parts[0] / parts.sum())
+    whole = float(parts.sum())
+    # Where nothing is lost there is nothing to have a share of.
+    return float(parts[0]) / whole if whole else 0.0
 
 
 def _effect(change: Change, world: _World, base: _World, quantile: float, scale: float) -> Effect:

@@ -193,6 +193,19 @@ def test_what_if_a_customer_leaves_or_is_suspended(
     assert suspended["expected_loss"]["amount"] > 30 * 23
 
 
+def test_a_given_departure_from_a_book_that_nobody_leaves(
+    revenue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = ["--hazard", "top=0", "--hazard", "rest=0", "--ramp", "0", *FEW]
+    found = document(capsys, "what-if", "leave", str(revenue), "--month", "12", *nobody)
+    assert found["base"]["expected_shortfall"]["amount"] == 0
+    assert found["base"]["largest_customer_shortfall_share"] == 0
+    gone = found["changes"][0]
+    error = gone["expected_loss"]["standard_error"]
+    assert gone["expected_loss"]["amount"] == pytest.approx(30 * 12, abs=4 * error)
+    assert gone["largest_customer_shortfall_share"] == pytest.approx(1)
+
+
 def test_what_if_levers_move_the_right_way(
     revenue: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
