@@ -78,9 +78,7 @@ def live_shown(var: Path) -> ShownBook | None:
             "ohne Steuern",
             en=f"metered revenue of all customers billed in {currency}, excl. tax",
         ),
-        origin=Bilingual(
-            de=f"Stand {cut}, Monate in {zones}", en=f"cut {cut}, months in {zones}"
-        ),
+        origin=Bilingual(de=f"Stand {cut}, Monate in {zones}", en=f"cut {cut}, months in {zones}"),
     )
 
 
