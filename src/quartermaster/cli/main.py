@@ -1,6 +1,8 @@
 """The command line: parse, call, show. Commands load lazily, so `--help` imports no numpy."""
 
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -111,4 +113,21 @@ def run(arguments: Sequence[str]) -> int:
         click.echo(f"error: {where}{error.strerror or error}", err=True)
         click.echo("hint: is the path right, and may you read and write there?", err=True)
         return 1
+    except Exception as error:  # noqa: BLE001 - the last resort: words here, details in a file
+        click.echo(f"error: unexpected {type(error).__name__}: {_first_line(error)}", err=True)
+        click.echo(f"hint: this is a defect; report it with {_details_of(error)}", err=True)
+        return 1
     return result if isinstance(result, int) else 0
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["without a message"])[0]
+
+
+def _details_of(error: Exception) -> str:
+    """Write the traceback to a private file and return its path."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="quartermaster-defect-", suffix=".txt", delete=False
+    ) as file:
+        file.write("".join(traceback.format_exception(error)))
+    return file.name
