@@ -40,7 +40,7 @@ PANELS = {
     "CDNOW": "panels/CDNOW_master.txt.gz",
 }
 BRIER_MAX, GAP_MIN, RATE_MAX, DELAY_MAX = 0.200, 0.35, 0.5, 30
-SEEDS = (3, 4, 5, 6, 7, 8)
+SEEDS = tuple(range(40, 50))
 STARTS = (60, 200, 400)
 
 

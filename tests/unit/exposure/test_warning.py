@@ -16,7 +16,7 @@ from quartermaster.kernel.errors import DataError
 def fading_panel() -> Panel:
     """Sixty tenants for two years; t000 falls to zero over the last seven weeks."""
     draw = np.random.default_rng(31)
-    days = 104 * 7
+    days = 84 * 7
     week = np.where(np.arange(days) % 7 < 5, 1.0, 0.4)
     daily = draw.lognormal(2, 1, (60, 1)) * week * draw.lognormal(0, 0.2, (60, days))
     for tenant in range(1, 60):
