@@ -7,7 +7,6 @@ run time times processors in hours, the day that of submission in UTC.
 import csv
 import gzip
 import io
-import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -22,6 +21,8 @@ PANEL_BYTES_MAX = 128 * 1024 * 1024
 """Three million rows of 40 bytes: 4,000 tenants for two years of days."""
 UNPACKED_BYTES_MAX = 512 * 1024 * 1024
 """Logs compress five to eight times; more than this is not a log but a bomb."""
+AMOUNT_MAX = 1e18
+"""More than any meter counts in a day; sums of such amounts still fit a double."""
 BAD_ROWS_SHOWN_MAX = 10
 """Enough to see what is wrong with a file; the rest is counted."""
 COLUMNS = ("tenant", "date", "amount")
@@ -124,8 +125,8 @@ def _use(record: list[str], at: list[int], width: int) -> Use:
         value = float(amount)
     except ValueError as error:
         raise ValueError(f"amount {amount[:40]!r} is not a number") from error
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"amount {amount[:40]!r} is not a finite number from zero up")
+    if not 0 <= value <= AMOUNT_MAX:
+        raise ValueError(f"amount {amount[:40]!r} is not a number from zero to {AMOUNT_MAX:.0e}")
     return Use(tenant, date.fromisoformat(when[1]), value)
 
 

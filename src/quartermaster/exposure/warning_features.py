@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from quartermaster.exposure.panel import Panel
+from quartermaster.exposure.panel import DAYS_A_WEEK, Panel
 from quartermaster.kernel.errors import DataError
 
 FloatArray = npt.NDArray[np.float64]
@@ -136,7 +136,7 @@ def features(weeks: Weeks, origin: int, rows: IntArray) -> FloatArray:
     mean = trailing.mean(axis=1)
     shares = trailing / trailing.sum(axis=1, keepdims=True)
     tenure = np.minimum(origin - weeks.begun[rows], origin)
-    days = weeks.days[rows, origin - WINDOW : origin].reshape(len(rows), -1)
+    days = weeks.days[rows, origin - WINDOW : origin].reshape(len(rows), WINDOW * DAYS_A_WEEK)
     idle = np.argmax((days > 0)[:, ::-1], axis=1)
     year = known[:, -52:]
 

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from quartermaster.cli.main import run
@@ -92,3 +93,20 @@ def test_backtest_as_json_and_table(panel_csv: Path, capsys: pytest.CaptureFixtu
 def test_a_missing_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["warn", "nowhere.csv"]) == 1
     assert capsys.readouterr().err.startswith("error: nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        np.zeros((3, 700)),
+        np.ones((4, 700)),
+        np.pad(np.ones((5, 400)), ((0, 0), (0, 200))),
+        np.pad(np.ones((5, 100)), ((0, 0), (500, 0))),
+        np.random.default_rng(8).random((50, 700)) < 0.01,
+    ],
+    ids=["silent", "constant", "all left", "all new", "sparse"],
+)
+def test_degenerate_panels_are_answered(use: npt.NDArray[np.float64]) -> None:
+    tenants = tuple(f"t{n}" for n in range(len(use)))
+    found = warn(Panel(tenants, date(2022, 1, 3), use.astype(np.float64)))
+    assert all(w.probability is None or 0 < w.probability < 1 for w in found.tenants)
