@@ -59,7 +59,8 @@ def run(rooms: Rooms) -> int:
 
 def _work(rooms: Rooms, stopping: threading.Event) -> None:
     settings = rooms.settings.clerk
-    publish_at = rollup_at = 0.0
+    publish_at = rollup_at = recompute_at = 0.0
+    stale = False
     # Not at once: after a crash of the whole machine the workers are starting with us.
     orphans_at = time.monotonic() + ORPHANED_AFTER_S
     record_missing(rooms)
@@ -72,8 +73,13 @@ def _work(rooms: Rooms, stopping: threading.Event) -> None:
         if time.monotonic() >= orphans_at:
             recover_orphans(rooms)
             orphans_at = time.monotonic() + ORPHANED_AFTER_S
-        if ship(rooms):
+        stale |= ship(rooms) > 0
+        began = time.monotonic()
+        if stale and began >= recompute_at:
             recompute(rooms)
+            stale = False
+            # It reads the whole table: at most half of our time, so that shipping keeps up.
+            recompute_at = 2 * time.monotonic() - began
         if time.monotonic() >= rollup_at:
             write_rollup(rooms.usage, current_cut(rooms.usage), rooms.var / "usage_hourly")
             rollup_at = time.monotonic() + settings.rollup_seconds
