@@ -51,10 +51,6 @@ class Panel(NamedTuple):
         whole = self.daily[:, days % DAYS_A_WEEK :]
         return whole.reshape(tenants, days // DAYS_A_WEEK, DAYS_A_WEEK)
 
-    def week_ends(self, week: int) -> date:
-        """The last day before week number `week` begins."""
-        return self.last_day - timedelta(days=DAYS_A_WEEK * (self.weeks - week))
-
 
 def make_panel(uses: Iterable[Use], name: str) -> Panel:
     """A panel of single uses.

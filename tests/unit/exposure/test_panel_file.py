@@ -81,4 +81,3 @@ def test_weeks_end_on_the_last_day() -> None:
     assert panel.weeks == 2
     assert weeks.shape == (1, 2, 7)
     assert np.array_equal(weeks[0, 1], np.arange(10.0, 17.0))
-    assert panel.week_ends(2) == panel.last_day
