@@ -22,6 +22,7 @@ import uvicorn
 from playwright.sync_api import Page, sync_playwright
 
 from quartermaster.app.console import SampleOverview
+from quartermaster.app.console_exposure import sample_exposure
 from quartermaster.book.store import open_book
 from quartermaster.commands.identity import Identity
 from quartermaster.console import server
@@ -52,7 +53,7 @@ def sample_console(folder: Path) -> Iterator[tuple[str, str]]:
     """A running console's URL and the one-time link into it."""
     identity = Identity(open_book(f"sqlite:///{folder / 'book.sqlite'}"))
     settings = ConsoleSettings(port=0)
-    app = server.build(settings, identity, SampleOverview(), NoGateways())
+    app = server.build(settings, identity, SampleOverview(), NoGateways(), sample_exposure())
     running = uvicorn.Server(server.config(app, settings))
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()

@@ -18,6 +18,7 @@ from tests.unit.console.console_fakes import (
     live_facts,
     overview_facts,
 )
+from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
 
 from quartermaster.console import server
 from quartermaster.console.settings import ConsoleSettings
@@ -39,14 +40,16 @@ class Console:
     identity: FakeIdentity
     overview: FakeOverview
     live: FakeLive
+    exposure: FakeExposure
 
 
 @pytest.fixture(scope="module")
 def console() -> Iterator[Console]:
     identity = FakeIdentity()
     overview, live = FakeOverview(overview_facts()), FakeLive(live_facts())
+    exposure = FakeExposure(exposure_facts())
     settings = ConsoleSettings(port=0)
-    app = server.build(settings, identity, overview, live, lambda: NOW)
+    app = server.build(settings, identity, overview, live, exposure, lambda: NOW)
     running = uvicorn.Server(server.config(app, settings))
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
@@ -55,7 +58,7 @@ def console() -> Iterator[Console]:
         assert time.monotonic() < until, "the console does not start"
         time.sleep(0.01)
     port = running.servers[0].sockets[0].getsockname()[1]
-    yield Console(f"http://127.0.0.1:{port}", identity, overview, live)
+    yield Console(f"http://127.0.0.1:{port}", identity, overview, live, exposure)
     running.should_exit = True
     thread.join(START_S)
 

@@ -11,6 +11,7 @@ import msgspec
 
 from quartermaster.app import live as views
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
+from quartermaster.app.console_exposure import live_exposure, sample_exposure
 from quartermaster.app.rooms import Rooms
 from quartermaster.commands.identity import Identity
 from quartermaster.console import ports
@@ -26,7 +27,9 @@ from quartermaster.sim.book import sample_guidance
 def run(rooms: Rooms, *, sample: bool) -> int:
     """Serve the console until SIGTERM."""
     overview: ports.Overview = SampleOverview() if sample else LiveOverview(rooms.var)
-    return serve(rooms.settings.console, Identity(rooms.book), overview, Gateways(rooms.var))
+    exposure = sample_exposure() if sample else live_exposure(rooms.var)
+    identity, gateways = Identity(rooms.book), Gateways(rooms.var)
+    return serve(rooms.settings.console, identity, overview, gateways, exposure)
 
 
 class SampleOverview:

@@ -12,7 +12,9 @@ from typing import Literal
 from quartermaster.console.format import Lang, percent
 from quartermaster.console.language import Words, flattened
 
-Catalogue = Literal["claims", "departure", "disclosure", "forecast", "guidance", "report"]
+Catalogue = Literal[
+    "claims", "departure", "disclosure", "exposure", "forecast", "guidance", "report"
+]
 
 
 @lru_cache

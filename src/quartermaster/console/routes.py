@@ -3,7 +3,7 @@
 from starlette.responses import PlainTextResponse, Response
 
 from quartermaster.console.gate import PUBLIC, SIGNED_IN, STAFF, Page
-from quartermaster.console.pages import definitions, door, overview, preferences
+from quartermaster.console.pages import definitions, door, exposure, overview, preferences
 from quartermaster.console.visit import Visit
 
 STATIC_CACHE = "public, max-age=31536000, immutable"
@@ -28,6 +28,7 @@ async def healthz(visit: Visit) -> Response:
 PAGES: tuple[Page, ...] = (
     Page("/", overview.overview, STAFF),
     Page("/live", overview.live_panel, STAFF, by_itself=True),
+    Page("/exposure", exposure.exposure, STAFF),
     Page("/help", definitions.help_page, SIGNED_IN),
     Page("/preferences", preferences.set_preferences, PUBLIC, ("POST",)),
     Page("/sign-in", door.sign_in_form, PUBLIC),

@@ -16,6 +16,7 @@ from quartermaster.console import assets
 from quartermaster.console.gate import problem, route
 from quartermaster.console.guard import Guard, dress
 from quartermaster.console.ports import Identity, Live, Overview
+from quartermaster.console.ports_exposure import ExposureBook
 from quartermaster.console.routes import PAGES
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.console.visit import Desk, Visit, environment
@@ -35,6 +36,7 @@ def build(
     identity: Identity,
     overview: Overview,
     live: Live,
+    exposure: ExposureBook,
     clock: Clock = system_clock,
 ) -> Starlette:
     """The application over its ports."""
@@ -43,6 +45,7 @@ def build(
         identity=identity,
         overview=overview,
         live=live,
+        exposure=exposure,
         clock=clock,
         assets=assets.packaged(),
         templates=environment(),
@@ -80,6 +83,7 @@ def run(
     identity: Identity,
     overview: Overview,
     live: Live,
+    exposure: ExposureBook,
     clock: Clock = system_clock,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
@@ -91,7 +95,9 @@ def run(
     for stop in (signal.SIGTERM, signal.SIGINT):
         # The server raises the signal again when it has stopped; that must not end us twice.
         signal.signal(stop, lambda *_: None)
-    server = uvicorn.Server(config(build(settings, identity, overview, live, clock), settings))
+    server = uvicorn.Server(
+        config(build(settings, identity, overview, live, exposure, clock), settings)
+    )
     server.run(sockets=[listening])
     return 0 if server.started else 1
 

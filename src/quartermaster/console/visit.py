@@ -17,6 +17,7 @@ from quartermaster.console import language
 from quartermaster.console.assets import Assets
 from quartermaster.console.language import Words
 from quartermaster.console.ports import Identity, Live, Overview, SignedIn
+from quartermaster.console.ports_exposure import ExposureBook
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.kernel.clock import Clock
 
@@ -37,6 +38,7 @@ class Desk:
     identity: Identity
     overview: Overview
     live: Live
+    exposure: ExposureBook
     clock: Clock
     assets: Assets
     templates: Environment

@@ -14,6 +14,7 @@ from tests.unit.console.console_fakes import (
     live_facts,
     overview_facts,
 )
+from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
 
 from quartermaster.console.server import build
 from quartermaster.console.settings import ConsoleSettings
@@ -37,8 +38,15 @@ def live() -> FakeLive:
 
 
 @pytest.fixture
-def console(identity: FakeIdentity, overview: FakeOverview, live: FakeLive) -> Starlette:
-    return build(ConsoleSettings(), identity, overview, live, lambda: NOW)
+def exposure() -> FakeExposure:
+    return FakeExposure(exposure_facts())
+
+
+@pytest.fixture
+def console(
+    identity: FakeIdentity, overview: FakeOverview, live: FakeLive, exposure: FakeExposure
+) -> Starlette:
+    return build(ConsoleSettings(), identity, overview, live, exposure, lambda: NOW)
 
 
 @pytest.fixture

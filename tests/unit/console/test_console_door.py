@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tests.unit.console.conftest import SESSION
 from tests.unit.console.console_fakes import NOW, FakeIdentity, FakeLive, FakeOverview
+from tests.unit.console.exposure_fakes import FakeExposure
 
 from quartermaster.commands.passwords import PASSWORD_CHARS_MIN
 from quartermaster.console.server import build
@@ -102,7 +103,7 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(
         (ConsoleSettings(behind_tls=True), "http", True),
     ]:
         identity.users["ada"] = (PASSWORD, ("viewer",))
-        console = build(settings, identity, overview, live, lambda: NOW)
+        console = build(settings, identity, overview, live, FakeExposure(None), lambda: NOW)
         client = TestClient(console, base_url=f"{scheme}://localhost", follow_redirects=False)
         page = client.get("/sign-in")
         door = SimpleCookie(page.headers["set-cookie"])[f"{SESSION}_door"]
@@ -146,6 +147,6 @@ def test_a_door_that_asks_to_wait_is_obeyed(
         def sign_in(self, name: str, password: str, now: Instant) -> str | None:
             raise RefusedError("wait 4 s", code="too_many_attempts", http_status=429)
 
-    console = build(ConsoleSettings(), Slow(), overview, live, lambda: NOW)
+    console = build(ConsoleSettings(), Slow(), overview, live, FakeExposure(None), lambda: NOW)
     client = TestClient(console, base_url="http://localhost", follow_redirects=False)
     assert sign_in(client) == (429, "")

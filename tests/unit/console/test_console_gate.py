@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 from tests.unit.console.console_fakes import NOW, FakeIdentity, FakeLive, FakeOverview, live_facts
+from tests.unit.console.exposure_fakes import FakeExposure
 
 from quartermaster.console.gate import PUBLIC, Page
 from quartermaster.console.guard import BODY_BYTES_MAX, CONTENT_SECURITY_POLICY
@@ -118,7 +119,14 @@ def test_our_failure_is_words_and_carries_the_headers(
             raise RuntimeError("secret detail")
 
     client = TestClient(
-        build(ConsoleSettings(), identity, Broken(), FakeLive(live_facts()), lambda: NOW),
+        build(
+            ConsoleSettings(),
+            identity,
+            Broken(),
+            FakeLive(live_facts()),
+            FakeExposure(None),
+            lambda: NOW,
+        ),
         base_url="http://localhost:8470",
         cookies=viewer.cookies,
         raise_server_exceptions=False,
@@ -152,7 +160,9 @@ def test_an_allowed_host_name_is_served(
     identity: FakeIdentity, overview: FakeOverview, live: FakeLive
 ) -> None:
     settings = ConsoleSettings(allowed_hosts=("Console.Example.com",))
-    client = TestClient(build(settings, identity, overview, live), base_url="http://x")
+    client = TestClient(
+        build(settings, identity, overview, live, FakeExposure(None)), base_url="http://x"
+    )
     assert client.get("/healthz", headers={"host": "console.example.com:443"}).status_code == 200
 
 

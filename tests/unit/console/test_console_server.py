@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.console.console_fakes import FakeIdentity, FakeLive, FakeOverview, live_facts
+from tests.unit.console.exposure_fakes import FakeExposure
 
 from quartermaster.console import server
 from quartermaster.console.settings import ConsoleSettings
@@ -24,8 +25,10 @@ import sys
 from quartermaster.console import server
 from quartermaster.console.settings import ConsoleSettings
 from tests.unit.console.console_fakes import FakeIdentity, FakeLive, FakeOverview, live_facts
+from tests.unit.console.exposure_fakes import FakeExposure
 settings = ConsoleSettings(port=int(sys.argv[1]))
-sys.exit(server.run(settings, FakeIdentity(), FakeOverview(None), FakeLive(live_facts())))
+ports = FakeIdentity(), FakeOverview(None), FakeLive(live_facts()), FakeExposure(None)
+sys.exit(server.run(settings, *ports))
 """
 
 
@@ -71,5 +74,6 @@ def test_a_port_in_use_is_said_with_the_remedy() -> None:
                 FakeIdentity(),
                 FakeOverview(None),
                 FakeLive(live_facts()),
+                FakeExposure(None),
             )
     assert "console.port" in caught.value.hint

@@ -52,7 +52,7 @@
     }
   });
 
-  var PLACES = { o: "/", h: "/help" };
+  var PLACES = { o: "/", e: "/exposure", h: "/help" };
   var goUntil = 0;
 
   function typing(element) {
