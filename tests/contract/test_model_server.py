@@ -246,6 +246,23 @@ class Held:
             deliver(Failed("closed"))
 
 
+def test_a_failed_engine_ends_the_server_so_that_it_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, port = Held(), free_port()
+    monkeypatch.setattr(
+        "quartermaster.model.server.start_engines", lambda *_: Engines({"held": engine}, "held")
+    )
+
+    def fail() -> None:
+        until(lambda: answers(port))
+        engine.failure = "the runtime broke"
+
+    threading.Thread(target=fail, daemon=True).start()
+    with pytest.raises(UnavailableError, match="the runtime broke"):
+        run(ModelSettings(port=port), var=tmp_path)
+
+
 class HeldTicket:
     """One held answer."""
 

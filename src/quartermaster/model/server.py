@@ -254,7 +254,18 @@ async def _on_unknown_path(request: Request, error: Exception) -> Response:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Uvicorn that ends with our exit code: its own version raises the signal again at the end."""
+    """Uvicorn that ends with our exit code, and when an engine has failed.
+
+    Its own version raises the signal again at the end.
+    """
+
+    def __init__(self, config: uvicorn.Config, engines: Engines) -> None:
+        super().__init__(config)
+        self._engines = engines
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end: a failed engine answers nothing more until a new process starts it."""
+        return await super().on_tick(counter) or bool(self._engines.failure)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -274,7 +285,7 @@ def run(settings: ModelSettings, *, var: Path) -> int:
     """Serve until SIGTERM or SIGINT; open answers get `GRACE_S` seconds to finish.
 
     Raises:
-        UnavailableError: the port is taken, or a demanded engine cannot start.
+        UnavailableError: the port is taken, a demanded engine cannot start, or one has failed.
     """
     listener = _listen(settings.port)
     engines = start_engines(settings, var)
@@ -287,7 +298,12 @@ def run(settings: ModelSettings, *, var: Path) -> int:
     )
     log.info("model server on port %s: %s", listener.getsockname()[1], ", ".join(engines.by_model))
     try:
-        _Uvicorn(config).run(sockets=[listener])
+        _Uvicorn(config, engines).run(sockets=[listener])
+        if engines.failure:
+            raise UnavailableError(
+                f"an engine has failed: {engines.failure}",
+                hint="start the model server again, as `quartermaster up` does",
+            )
     finally:
         engines.close()
         listener.close()

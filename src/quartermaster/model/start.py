@@ -27,6 +27,11 @@ class Engines(msgspec.Struct):
     preferred: str
     fallback_reason: str = ""
 
+    @property
+    def failure(self) -> str:
+        """Why an engine stopped answering; empty while all run."""
+        return next((e.failure for e in self.by_model.values() if e.failure), "")
+
     def close(self) -> None:
         """Stop all."""
         for engine in self.by_model.values():
