@@ -3,7 +3,7 @@
 Assumption: rows of one block (a tenant) may depend on each other, blocks do not. Cross-fitted
 scores come from fits that never saw the block, so slope and level learnt on them hold for new
 blocks; drift over time is not corrected here, because corrections learnt from past origins made
-every panel worse when they were measured.
+both panels that they were measured on (HPC2N, CDNOW) worse.
 """
 
 from typing import NamedTuple
