@@ -22,7 +22,7 @@ FULL_STEPS_MAX = 150_000_000
 million a second, and every book is simulated twice. Larger books take the reduced engine."""
 SEED = 20240801
 """As on the command line; the same page shows the same figures."""
-PARTS_SHOWN = 8
+PARTS_SHOWN = 6
 """Customers named beside the bars; the others are one line."""
 ENGINE_PACKAGES = ("numpy", "scipy", "numba")
 

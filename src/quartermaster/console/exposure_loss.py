@@ -33,6 +33,8 @@ class LossView(msgspec.Struct, frozen=True):
     """The section: either a picture with its table, or why there is none."""
 
     conditions: str
+    caption: str = ""
+    """Of the table, with the conditions again: a table is copied without what stands above it."""
     missing: str = ""
     command: str = ""
     """What to type, where something is to be installed."""
@@ -72,7 +74,7 @@ def tiles(facts: ExposureFacts, loss: Loss, words: Words) -> list[Tile]:
     return [
         Tile(
             "loss",
-            words("tile.loss"),
+            words("tile.loss", name=facts.asked.name),
             percent(loss.asked.loss_share, lang, decimals=0),
             words("tile.loss_note", conditions=short, equal=equal),
             risk=True,
@@ -102,7 +104,7 @@ def view_of(facts: ExposureFacts, words: Words, labelled: Callable[[str], str]) 
     if loss is None:
         missing = words(f"loss.{facts.loss_missing}", reason=facts.loss_reason)
         command = facts.loss_reason if facts.loss_missing == "not_installed" else ""
-        return LossView(conditions, missing, command)
+        return LossView(conditions, missing=missing, command=command)
     caption = labelled(f"{finding(facts, loss, words)} {words('loss.caption')}")
     whole = Decimal(1)
     total = LossPart(
@@ -116,6 +118,7 @@ def view_of(facts: ExposureFacts, words: Words, labelled: Callable[[str], str]) 
     )
     return LossView(
         conditions,
+        caption=words("loss.table", conditions=_short(facts.asked, words)),
         picture=_picture(facts, loss, words, caption),
         rows=tuple(_row(part, facts, words) for part in _all(loss, words)),
         total=_row(total, facts, words),

@@ -304,12 +304,10 @@ class _Layout:
             name=now.name,
         )
         if now.low is not None and now.high is not None:
-            caption += " " + words(
-                "history.interval",
-                level=percent(facts.history.level, self._lang, decimals=0),
-                low=self.share(statistic(now.low)),
-                high=self.share(statistic(now.high)),
-            )
+            low, high = self.share(statistic(now.low)), self.share(statistic(now.high))
+            level = percent(facts.history.level, self._lang, decimals=0)
+            key = "history.still" if low == high else "history.interval"
+            caption += " " + words(key, level=level, low=low, high=high)
         edges = [
             ShareEdge(float(facts.report_at), words("history.report", edge=self.report_at)),
             ShareEdge(float(facts.breach_at), words("history.breach", edge=self.breach_at)),
