@@ -343,6 +343,7 @@ class _Layout:
             whole=self.short(fan.whole[-1].minor),
             month=month_long(fan.months[-1], self._lang),
         )
+        caption = f"{caption} {self._held(fan)}"
         drawn = [
             fan_chart(
                 [Known(*row) for row in fan.known],
@@ -368,15 +369,20 @@ class _Layout:
         shown = picture(drawn, self.labelled(caption))
         return FanView(shown, heads, tuple(rows), total, self._fan_notes(fan))
 
+    def _held(self, fan: Fan) -> str:
+        """What intervals of the past were worth: beside the picture, because it may be little."""
+        if fan.held is None:
+            return self._words("fan.unchecked")
+        return self._words(
+            "fan.held",
+            level=percent(fan.level, self._lang, decimals=0),
+            held=number(fan.held, self._lang),
+            checked=number(fan.checked, self._lang),
+        )
+
     def _fan_notes(self, fan: Fan) -> tuple[str, ...]:
-        words, level = self._words, percent(fan.level, self._lang, decimals=0)
-        held, checked = fan.held, number(fan.checked, self._lang)
+        words = self._words
         notes = [words("fan.gone", name=self._facts.asked.name)]
-        if held is None:
-            notes.append(words("fan.unchecked"))
-        else:
-            shown = number(held, self._lang)
-            notes.append(words("fan.held", level=level, held=shown, checked=checked))
         points = (*fan.whole, *fan.without, fan.whole_total, fan.without_total)
         if any(point.low is not None and not point.measured for point in points):
             notes.append(words("fan.stretched"))

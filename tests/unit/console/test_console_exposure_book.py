@@ -1,4 +1,4 @@
-"""The book behind the exposure page: what it answers, from which months, and how often it counts."""
+"""The book behind the exposure page: what it answers, from which months, how often it counts."""
 
 import threading
 from decimal import Decimal
