@@ -53,7 +53,7 @@ def loss_of(exposure: Exposure, asked: ports.Asked, names: Mapping[str, str]) ->
     steps = len(payers) * asked.horizon_months * SCENARIOS
     engine: Literal["full", "reduced"] = "full" if steps <= FULL_STEPS_MAX else "reduced"
     run = Run(scenarios=SCENARIOS, seed=SEED, threads=1)
-    risk = measure_risk(payers, _assumptions(asked, exposure), run, engine=engine)
+    risk = measure_risk(payers, _assumptions(asked, exposure), run, engine=engine, fan=False)
     return _loss(risk, asked, names, currency)
 
 

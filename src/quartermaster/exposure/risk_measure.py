@@ -98,7 +98,8 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True):
     """Their part of the shortfall."""
     checks: Checks
     months: tuple[MonthFan, ...]
-    """Value of each month, departures included; of the first scenarios of the full engine."""
+    """Value of each month, departures included; of the first scenarios of the full engine. Empty
+    where nobody asked for them."""
 
     @property
     def top(self) -> Part:
@@ -113,8 +114,11 @@ def measure_risk(
     *,
     engine: Engine = "full",
     against: Against = "path",
+    fan: bool = True,
 ) -> Risk:
     """Simulate a book under its assumptions, and once more at one hazard for all.
+
+    Without `fan` the values of the months are left out: half of the work in the reduced engine.
 
     Raises:
         UsageError: too few scenarios for the quantile, or nothing at risk.
@@ -143,7 +147,7 @@ def measure_risk(
         pooled=pooled,
         pooled_share=1 - sum(part.shortfall_share for part in parts) if pooled else 0.0,
         checks=closed_forms(book, assumptions.departure.frailty_variance, assumptions.quantile),
-        months=_fan(payers, assumptions, run),
+        months=_fan(payers, assumptions, run) if fan else (),
     )
 
 
