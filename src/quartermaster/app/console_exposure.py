@@ -19,6 +19,7 @@ from quartermaster.console import ports_exposure as ports
 from quartermaster.exposure.bands import BandRules, assess
 from quartermaster.exposure.concentration import lorenz
 from quartermaster.exposure.history import share_history
+from quartermaster.exposure.months import month_number, month_text
 from quartermaster.exposure.risk_assumptions import Hazards
 from quartermaster.exposure.rollup import Exposure, measure
 from quartermaster.exposure.rows import RevenueRow, data_sha256
@@ -31,6 +32,9 @@ ANSWERS_MAX = 64
 CHOICES_MAX = 30
 """Customers that can be asked about: a list that is still read, and fewer than the reduced engine
 simulates one by one, so that each of them has a part of its own."""
+HISTORY_WINDOWS_MAX = 37
+"""Three years of months on the page, each with an interval that is drawn again for it; the report
+of the command line has ten."""
 SAMPLE_HAZARD = Decimal("0.35")
 """What the sample supposes of its largest customer: an illustration of a customer who may leave,
 measured by nobody. A real book starts from one rate for all."""
@@ -213,7 +217,9 @@ def _history(
     rows: tuple[RevenueRow, ...], months: int, book: ShownBook
 ) -> ports.ShareHistory | None:
     last = max(row.month for row in rows)
-    found = share_history(rows, months=months, last=last)
+    first = month_text(month_number(last) - months - HISTORY_WINDOWS_MAX + 2)
+    near = tuple(row for row in rows if row.month >= first)
+    found = share_history(near, months=months, last=last)
     if found is None:
         return None
     return ports.ShareHistory(

@@ -2,17 +2,21 @@
 
 import threading
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from quartermaster.app import console_loss
+from quartermaster.app import live as views
 from quartermaster.app.console_book import ShownBook, sample_shown
 from quartermaster.app.console_exposure import (
     CHOICES_MAX,
+    HISTORY_WINDOWS_MAX,
     SAMPLE_HAZARD,
     ShownExposure,
     answer,
+    live_exposure,
     sample_exposure,
 )
 from quartermaster.app.console_loss import PARTS_SHOWN, SCENARIOS
@@ -152,6 +156,13 @@ def test_a_month_that_is_not_over_counts_only_where_there_is_no_other() -> None:
     assert (begun.last, begun.still_open, begun.fan) == ("2023-09", True, None)
 
 
+def test_a_long_book_shows_its_last_three_years() -> None:
+    facts = asked(book({"a": 100_000, "b": 50_000}, months=60, first_year=2018))
+    assert facts.history is not None
+    assert len(facts.history.windows) == HISTORY_WINDOWS_MAX
+    assert facts.history.windows[-1].last == facts.last == "2022-12"
+
+
 def test_a_short_book_has_no_forecast_and_says_what_it_needs() -> None:
     facts = asked(book({"a": 100_000, "b": 50_000}, months=3))
     assert (facts.fan, facts.history) == (None, None)
@@ -219,6 +230,50 @@ def test_without_the_engine_everything_else_is_there(monkeypatch: pytest.MonkeyP
 
 def test_an_empty_book_has_no_facts() -> None:
     assert ShownExposure(lambda: None).exposure(Question(), NOW, wait=True) is None
+
+
+def test_the_real_book_is_what_the_clerk_rated(tmp_path: Path) -> None:
+    """By ids: two customers of one name stay two; a group is named, and its entities are."""
+
+    def paid(customer: str, group: str, minor: int, month: str) -> views.MonthRevenue:
+        return views.MonthRevenue(
+            contract=f"contract of {customer}",
+            customer=customer,
+            customer_name="Acme",
+            group=group,
+            group_name="Holding" if group == "grp_h" else "Acme",
+            month=month,
+            time_zone="UTC",
+            currency="EUR",
+            amount=Decimal(minor).scaleb(-2),
+            minor=minor,
+            requests=1,
+            tokens=1,
+            unpriced=0,
+        )
+
+    port = live_exposure(tmp_path)
+    assert port.exposure(Question(), NOW) is None  # the clerk has said nothing yet
+    rows = [
+        paid(customer, group, minor, month)
+        for month in ("2024-01", "2024-02", "2024-03")
+        for customer, group, minor in (("c1", "c1", 30), ("c2", "c2", 20), ("c3", "grp_h", 50))
+    ]
+    views.write(tmp_path, views.LiveBook(cut={"gw-0": 7}, computed_at=NOW, revenue=tuple(rows)))
+    facts = port.exposure(Question(customer="c1"), NOW, wait=True)
+    assert facts is not None
+    assert not facts.sample
+    assert (facts.first, facts.last) == ("2024-01", "2024-02")  # March is not over
+    assert [(group.group, group.name, group.minor) for group in facts.groups] == [
+        ("grp_h", "Holding", 100),
+        ("c1", "Acme", 60),
+        ("c2", "Acme", 40),
+    ]
+    assert facts.groups[0].entities == ("Acme",)
+    assert facts.asked.name == "Acme"
+    assert "gw-0:7" in facts.origin.en
+    assert facts.loss is not None
+    assert facts.loss.asked.revenue_share == Decimal("0.3")
 
 
 def test_the_packaged_port_is_of_the_sample() -> None:
