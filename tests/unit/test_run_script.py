@@ -201,11 +201,14 @@ def test_no_browser_is_installed_outside_ci(
     assert called == []
 
 
+SPREAD = ("-n", "2", "--dist", "loadfile")
+
+
 @pytest.mark.parametrize(
     ("arguments", "passed"),
     [
-        ([], ["-m", "not long and not wheel"]),
-        (["--long"], ["-m", "not wheel"]),
+        ([], [*SPREAD, "-m", "not long and not wheel"]),
+        (["--long"], [*SPREAD, "-m", "not wheel"]),
         (["tests/test_tidy.py"], ["-m", "not long", "tests/test_tidy.py"]),
         (["--long", "tests/a.py"], ["tests/a.py"]),
         (["-m", "browser"], ["-m", "browser"]),
