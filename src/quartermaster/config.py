@@ -7,7 +7,6 @@ held here, so `config show` can print everything.
 
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ import msgspec
 
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.gateway.settings import GatewaySettings
-from quartermaster.kernel.errors import ConfigError
+from quartermaster.kernel.errors import ConfigError, DataError
+from quartermaster.kernel.toml import parse_toml
 from quartermaster.model.settings import ModelSettings
 from quartermaster.usage.settings import UsageSettings
 
@@ -132,9 +132,9 @@ def _read_file(path: Path) -> dict[str, Any]:
     if len(data) > FILE_BYTES_MAX:
         raise ConfigError(f"{path} is over {FILE_BYTES_MAX} bytes", hint="check --config")
     try:
-        return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}", hint="mend the line it names") from error
+        return parse_toml(data, str(path))
+    except DataError as error:
+        raise ConfigError(error.message, hint=error.hint) from error
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:

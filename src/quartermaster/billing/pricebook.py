@@ -3,7 +3,6 @@
 Amounts are quoted strings, because TOML reads a bare 0.15 as a binary float that is not 0.15.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from importlib.resources import files
@@ -13,6 +12,7 @@ from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_instant
 from quartermaster.kernel.errors import CallerError, DataError, UsageError
 from quartermaster.kernel.money import exact_decimal
 from quartermaster.kernel.price import Price, PriceBook, PriceUnit
+from quartermaster.kernel.toml import parse_toml
 from quartermaster.kernel.units import AXES, SERVICE_CLASSES, Axis, ServiceClass
 
 _HEADER = ("id", "version", "currency", "valid_from", "source", "sample")
@@ -36,10 +36,7 @@ def load(data: bytes, name: str) -> PriceBook:
     Raises:
         DataError: names the entry and the field that cannot be used.
     """
-    try:
-        document = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{name} is not TOML: {error}") from error
+    document = parse_toml(data, name)
     _only(document, ("price_book", "price"), name)
     header, entries = document.get("price_book"), document.get("price")
     if not isinstance(header, dict):

@@ -4,15 +4,15 @@ Described with an example in docs/reference/exposure-input.md.
 """
 
 import re
-import tomllib
 from datetime import date
 from fractions import Fraction
 
 import msgspec
 
 from quartermaster.exposure.bands import BREACH_AT, REPORT_AT, Absorbing, BandRules, Edges, Plan
-from quartermaster.exposure.csv_rows import decode_text, minor_units, party_name
+from quartermaster.exposure.csv_rows import minor_units, party_name
 from quartermaster.kernel.errors import DataError, UsageError
+from quartermaster.kernel.toml import parse_toml
 
 BANDS_BYTES_MAX = 256 * 1024
 """A thousand plans of a paragraph; a person writes and reviews the file."""
@@ -88,10 +88,8 @@ def read_bands(data: bytes, name: str) -> BandRules:
         DataError: names the file and what cannot be read.
     """
     try:
-        file = msgspec.convert(tomllib.loads(decode_text(data, name)), _File)
+        file = msgspec.convert(parse_toml(data, name), _File)
         return _rules(file.bands)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{name} is not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise DataError(f"{name}: {error}") from error
     except UsageError as error:

@@ -3,7 +3,6 @@
 Months are `YYYY-MM`, both included; an empty `from` or `to` leaves that end open.
 """
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import PurePath
 
@@ -18,6 +17,7 @@ from quartermaster.exposure.csv_rows import (
 )
 from quartermaster.exposure.months import month_number
 from quartermaster.kernel.errors import DataError, UsageError
+from quartermaster.kernel.toml import parse_toml
 
 COLUMNS = ("entity", "group", "from", "to")
 CONTROL_BYTES_MAX = 4 * 1024 * 1024
@@ -74,10 +74,7 @@ def _csv(text: str, name: str) -> Iterator[tuple[int, str, Fields]]:
 
 
 def _toml(text: str, name: str) -> Iterator[tuple[int, str, Fields]]:
-    try:
-        entries = tomllib.loads(text).get("control", [])
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{name} is not TOML: {error}") from error
+    entries = parse_toml(text.encode(), name).get("control", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{name}: control is not a list", hint="write [[control]] above each entry")
     headers = [

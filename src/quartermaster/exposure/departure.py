@@ -4,7 +4,6 @@ Every date on which something became known gives one statement, made only from w
 not yet stale on that day. The outcome is read for scoring and never by the ledger.
 """
 
-import tomllib
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
@@ -13,12 +12,13 @@ from typing import Literal
 
 import msgspec
 
-from quartermaster.exposure.csv_rows import decode_text, read_bytes
+from quartermaster.exposure.csv_rows import read_bytes
 from quartermaster.exposure.departure_prior import Believed, Prior, believe
 from quartermaster.exposure.evidence import Evidence, day_of, months_later, weigh
 from quartermaster.exposure.evidence_ledger import Ledger, Rule, ledger
 from quartermaster.exposure.report import InputFile, input_file
 from quartermaster.kernel.errors import DataError, UsageError
+from quartermaster.kernel.toml import parse_toml
 from quartermaster.stats.beta_prior import MONTHS_A_YEAR, Nodes
 from quartermaster.stats.likelihood import shift
 
@@ -118,13 +118,9 @@ def parse_case(data: bytes, name: str) -> Case:
         DataError: not TOML, an unknown or missing field, or figures that do not fit.
     """
     try:
-        case = msgspec.convert(tomllib.loads(decode_text(data, name)), Case)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{name}: not TOML: {error}") from error
+        case = msgspec.convert(parse_toml(data, name), Case)
     except msgspec.ValidationError as error:
         raise DataError(f"{name}: {error}") from error
-    except (RecursionError, ValueError) as error:
-        raise DataError(f"{name}: not readable as TOML ({type(error).__name__})") from error
     problems = list(_problems(case))
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)

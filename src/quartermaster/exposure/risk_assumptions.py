@@ -5,7 +5,6 @@ hazard nobody chose must not look like one that somebody measured.
 """
 
 import math
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import msgspec
 
 from quartermaster.kernel.errors import DataError, UsageError
 from quartermaster.kernel.money import exact_decimal
+from quartermaster.kernel.toml import parse_toml
 
 HORIZON_MONTHS_MAX = 120
 """Ten years: a longer guess about language models is no figure."""
@@ -219,8 +219,8 @@ def read_assumptions(path: Path) -> Assumptions:
     if len(data) > ASSUMPTIONS_BYTES_MAX:
         raise DataError(f"{path.name} is larger than {ASSUMPTIONS_BYTES_MAX} bytes")
     try:
-        return msgspec.convert(tomllib.loads(data.decode("utf-8")), Assumptions)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        return msgspec.convert(parse_toml(data, path.name), Assumptions)
+    except msgspec.ValidationError as error:
         raise DataError(f"{path.name}: {error}") from error
     except UsageError as error:
         raise DataError(f"{path.name}: {error.message}", hint=error.hint) from error

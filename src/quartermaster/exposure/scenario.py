@@ -1,7 +1,6 @@
 """Read a scenario: claims with their sources, parties and denominators, and a recipe for a book."""
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
@@ -24,10 +23,11 @@ from quartermaster.exposure.claims import (
     parse_unit,
     stated,
 )
-from quartermaster.exposure.csv_rows import decode_text, read_bytes
+from quartermaster.exposure.csv_rows import read_bytes
 from quartermaster.exposure.hedges import HEDGES, Hedge
 from quartermaster.exposure.months import month_number, span
 from quartermaster.kernel.errors import DataError, UsageError
+from quartermaster.kernel.toml import parse_toml
 from quartermaster.stats.interval import Interval
 
 SCENARIO_BYTES_MAX = 1024 * 1024
@@ -164,16 +164,10 @@ def parse_scenario(data: bytes, name: str) -> Scenario:
     Raises:
         DataError: not TOML, an unknown or missing field, or ids and figures that do not fit.
     """
-    text = decode_text(data, name)
     try:
-        tree = tomllib.loads(text)
-        scenario = msgspec.convert(tree, Scenario)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{name}: not TOML: {error}") from error
+        scenario = msgspec.convert(parse_toml(data, name), Scenario)
     except msgspec.ValidationError as error:
         raise DataError(f"{name}: {error}") from error
-    except (RecursionError, ValueError) as error:
-        raise DataError(f"{name}: not readable as TOML ({type(error).__name__})") from error
     problems = list(_problems(scenario))
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)

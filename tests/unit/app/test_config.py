@@ -35,7 +35,7 @@ def test_environment_beats_file_and_flag_beats_both(tmp_path: Path) -> None:
         ('[console]\nport = "many"\n', "console.port", "it comes from"),
         ("[clerk]\nship_seconds = -1\n", "clerk.ship_seconds = -1.0", "0.01 to 86400 seconds"),
         ("[clerk]\nrollup_seconds = nan\n", "clerk.rollup_seconds = nan", "seconds"),
-        ("[console\n", "is not TOML", "line"),
+        ("[console\n", "not TOML", "line"),
     ],
 )
 def test_a_bad_file_names_key_and_remedy(

@@ -43,7 +43,7 @@ def test_a_book_is_read_as_written() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "field"),
     [
-        ("[price_book", "p.toml is not TOML", None),
+        ("[price_book", "p.toml: not TOML", None),
         (ENTRY, "has no [price_book]", "price_book"),
         (HEADER, "has no [[price]] entry", "price"),
         (HEADER.replace("version = 1", "") + ENTRY, "has no version", "version"),
