@@ -200,7 +200,11 @@ def _create_first(connection: Connection) -> None:
         connection.execute(text(trigger))
 
 
-_STEPS: tuple[Callable[[Connection], None], ...] = (_create_first,)
+def _add_answers(connection: Connection) -> None:
+    tables.answers.create(connection, checkfirst=True)
+
+
+_STEPS: tuple[Callable[[Connection], None], ...] = (_create_first, _add_answers)
 """Step n makes a book of version n out of one of version n - 1."""
 
 SCHEMA_VERSION = len(_STEPS)

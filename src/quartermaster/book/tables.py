@@ -106,6 +106,19 @@ sign_in_attempts = Table(
     Column("last_at", BigInteger, nullable=False, index=True),
 )
 
+answers = Table(
+    "answers",
+    metadata,
+    # Who asked, under which key: the same key of another token is another request.
+    Column("token", String, primary_key=True),
+    Column("key_hash", String, primary_key=True),
+    Column("request_sha256", String, nullable=False),
+    Column("begun_at", BigInteger, nullable=False, index=True),
+    # Both empty while the request is under way.
+    Column("status", Integer),
+    Column("sealed", LargeBinary),
+)
+
 SQLITE_TRIGGERS = (
     """CREATE TRIGGER journal_keeps BEFORE UPDATE ON journal BEGIN
          SELECT RAISE(ABORT, 'the journal is append-only'); END""",

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, insert, select, update
 
 from quartermaster.book import tables
+from quartermaster.book.answers import Answers
 from quartermaster.book.chain import Head
 from quartermaster.book.journal import Journal
 from quartermaster.book.postings import Ledger
@@ -22,6 +23,7 @@ class Unit:
         self.journal = Journal(connection)
         self.ledger = Ledger(connection)
         self.users = Users(connection)
+        self.answers = Answers(connection)
 
     def view(self) -> View:
         """The view including what this unit has written."""

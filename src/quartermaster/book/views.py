@@ -39,6 +39,19 @@ class User(msgspec.Struct, frozen=True):
     roles: tuple[str, ...]
 
 
+class ApiToken(msgspec.Struct, frozen=True):
+    """A token for the JSON API and its life so far."""
+
+    made: events.ApiTokenMade
+    made_at: int
+    made_by: str
+    revoked_at: int | None = None
+
+    def live(self, now: int) -> bool:
+        """Neither revoked nor expired."""
+        return self.revoked_at is None and now < self.made.expires_at
+
+
 class View(msgspec.Struct, frozen=True):
     """Everything agreed and everything that happened, up to entry `seq`."""
 
@@ -59,6 +72,7 @@ class View(msgspec.Struct, frozen=True):
     drafts: dict[tuple[str, str], events.InvoiceDrafted] = {}
     """By contract and period, the newest draft."""
     users: dict[str, User] = {}
+    api_tokens: dict[str, ApiToken] = {}
 
     def contract_at(self, contract: str, at: int) -> Contract | None:
         """The version in force at an instant, or None before the first and after the end."""
@@ -122,5 +136,10 @@ def _apply(view: View, recorded: Recorded) -> None:
         case events.RolesChanged():
             user = view.users[fact.user]
             view.users[fact.user] = msgspec.structs.replace(user, roles=fact.roles)
+        case events.ApiTokenMade():
+            view.api_tokens[fact.token] = ApiToken(fact, recorded.at, recorded.actor)
+        case events.ApiTokenRevoked():
+            token = view.api_tokens[fact.token]
+            view.api_tokens[fact.token] = msgspec.structs.replace(token, revoked_at=recorded.at)
         case _:
             assert_never(fact)

@@ -215,6 +215,27 @@ class RolesChanged(Fact, frozen=True, tag=True):
     roles: tuple[str, ...]
 
 
+class ApiTokenMade(Fact, frozen=True, tag=True):
+    """A token for the JSON API, by its keyed hash only: of a user, or of a customer."""
+
+    token: str
+    token_hash: str
+    name: str
+    roles: tuple[str, ...]
+    expires_at: int
+    user: str = ""
+    """Whose actions it writes; empty for a customer's token."""
+    customer: str = ""
+    """Whose account it sees, and no other; empty for a user's token."""
+
+
+class ApiTokenRevoked(Fact, frozen=True, tag=True):
+    """A token stops working at once."""
+
+    token: str
+    reason: str
+
+
 JournalFact = (
     GroupAdded
     | CustomerAdded
@@ -228,4 +249,6 @@ JournalFact = (
     | InvoiceDrafted
     | UserAdded
     | RolesChanged
+    | ApiTokenMade
+    | ApiTokenRevoked
 )
