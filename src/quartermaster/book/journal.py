@@ -12,6 +12,8 @@ from quartermaster.kernel.events import JournalFact
 
 # Entries read at a time while the chain is checked; bounds memory, not the journal.
 VERIFY_BATCH_ENTRIES = 5_000
+# Behind every key with the same beginning, in the order of bytes that SQLite compares text by.
+_LAST_CHARACTER = "\U0010ffff"
 
 
 class Acting(Protocol):
@@ -98,6 +100,16 @@ class Journal:
     def facts(self, after: int = 0) -> list[Recorded]:
         """Facts with a higher `seq`, oldest first."""
         return [chain.recorded(entry) for entry in self.entries(after)]
+
+    def keyed(self, prefix: str) -> list[Recorded]:
+        """Facts whose key begins so, oldest first, without reading the others."""
+        keys = tables.journal.c.key
+        found = self._connection.execute(
+            select(tables.journal)
+            .where(keys >= prefix, keys < prefix + _LAST_CHARACTER)
+            .order_by(tables.journal.c.seq)
+        )
+        return [chain.recorded(_entry(row)) for row in found]
 
     def verify(self, *, expected: Head | None = None) -> Head:
         """Check the whole chain and return its head.

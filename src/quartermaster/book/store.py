@@ -71,6 +71,11 @@ class Book:
         with self.reading() as unit:
             return unit.journal.facts(after)
 
+    def keyed(self, prefix: str) -> list[Recorded]:
+        """Facts whose key begins so; see `Journal.keyed`."""
+        with self.reading() as unit:
+            return unit.journal.keyed(prefix)
+
     def view(self) -> View:
         """What the journal says now; only new facts are read and folded."""
         with self.reading() as unit:

@@ -141,5 +141,7 @@ def _apply(view: View, recorded: Recorded) -> None:
         case events.ApiTokenRevoked():
             token = view.api_tokens[fact.token]
             view.api_tokens[fact.token] = msgspec.structs.replace(token, revoked_at=recorded.at)
+        case events.ProbabilitiesStated() | events.StatementsResolved():
+            pass  # a line a customer and day: read by key, not kept in memory
         case _:
             assert_never(fact)

@@ -81,8 +81,13 @@ class Warnings(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def warn(panel: Panel) -> Warnings:
-    """Look at every tenant at the end of the panel."""
+def warn(panel: Panel, bank: detectors.Bank | None = None) -> Warnings:
+    """Look at every tenant at the end of the panel.
+
+    Args:
+        panel: what everybody used.
+        bank: set on this panel's history; it is set here where none is given.
+    """
     weeks = weeks_of(panel)
     notes: list[str] = []
     past = observe(weeks, list(range(WINDOW, panel.weeks - WINDOW + 1))) if _long(panel) else None
@@ -97,7 +102,7 @@ def warn(panel: Panel) -> Warnings:
     if panel.daily.shape[1] < BANK_DAYS_MIN:
         notes.append(f"no alarms: they need {BANK_DAYS_MIN} days of history")
     else:
-        rate, alarms = _alarms(panel)
+        rate, alarms = _alarms(panel, bank or detectors.calibrate(panel.daily))
     return Warnings(
         as_of=panel.last_day,
         tenants=_tenants(panel, weeks, model, alarms),
@@ -152,9 +157,8 @@ def _said(model: Hazard, rows: Observations) -> dict[int, tuple[float, tuple[Rea
     }
 
 
-def _alarms(panel: Panel) -> tuple[float, dict[int, tuple[Alarm, ...]]]:
+def _alarms(panel: Panel, bank: detectors.Bank) -> tuple[float, dict[int, tuple[Alarm, ...]]]:
     """The bank's rate, and by tenant the alarms that were up in the last four weeks."""
-    bank = detectors.calibrate(panel.daily)
     scores = bank.scores(panel.daily)
     up = detectors.over(scores, bank.thresholds)
     found: dict[int, tuple[Alarm, ...]] = {}

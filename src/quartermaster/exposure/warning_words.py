@@ -20,6 +20,8 @@ class Reason(msgspec.Struct, frozen=True):
     effect: float
     """Added on the logit scale, against the mean row of the panel; positive raises the risk."""
     words: str
+    value: float = 0.0
+    """Of the feature, for faces with words of their own."""
 
 
 def _level(value: float) -> str:
@@ -47,7 +49,12 @@ def reasons(features: FloatArray, effects: FloatArray) -> tuple[Reason, ...]:
     """The facts that moved the probability most, largest first."""
     ranked = sorted(range(len(NAMES)), key=lambda at: -abs(float(effects[at])))
     return tuple(
-        Reason(NAMES[at], float(effects[at]), _sentence(NAMES[at], features[at], effects[at]))
+        Reason(
+            NAMES[at],
+            float(effects[at]),
+            _sentence(NAMES[at], features[at], effects[at]),
+            float(features[at]),
+        )
         for at in ranked[:REASONS_MAX]
         if abs(effects[at]) >= EFFECT_MIN
     )

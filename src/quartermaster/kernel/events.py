@@ -236,6 +236,42 @@ class ApiTokenRevoked(Fact, frozen=True, tag=True):
     reason: str
 
 
+StatedEvent = Literal["halved_in_a_year", "halved_in_a_quarter"]
+"""What daily probabilities are of: that the last 13 weeks of so long a time hold less than half of
+the daily use that was known when it was stated."""
+
+
+class CustomerStated(msgspec.Struct, frozen=True):
+    """What was said of one customer group."""
+
+    customer: str
+    probability: float
+    usage_a_day: float
+    """The yardstick of the event: tokens a day, as known on the day."""
+    low: float | None = None
+    high: float | None = None
+
+
+class ProbabilitiesStated(Fact, frozen=True, tag=True):
+    """What was said of every customer on a day, before anybody knew: to be scored later."""
+
+    event: StatedEvent
+    on: str
+    """The last day that was known, `2026-11-22` in UTC; the time of the event begins after it."""
+    customers: tuple[CustomerStated, ...]
+    cut: Cut
+
+
+class StatementsResolved(Fact, frozen=True, tag=True):
+    """What came of the statements of a day, when their whole time had passed."""
+
+    event: StatedEvent
+    on: str
+    resolved_on: str
+    came: tuple[str, ...]
+    stayed: tuple[str, ...]
+
+
 JournalFact = (
     GroupAdded
     | CustomerAdded
@@ -251,4 +287,6 @@ JournalFact = (
     | RolesChanged
     | ApiTokenMade
     | ApiTokenRevoked
+    | ProbabilitiesStated
+    | StatementsResolved
 )

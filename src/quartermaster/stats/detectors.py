@@ -111,7 +111,7 @@ def calibrate(daily: FloatArray, rate: float = RATE) -> Bank:
     scores = (centres[:, :, None] - raw) / spreads[:, :, None]
     years = float(np.isfinite(raw[0]).sum()) / 365.25
     bare = Bank(centres, spreads, np.full(len(NAMES), np.inf), 0.0)
-    ramps = [(s, bare.scores(inject(daily, s, RAMP_DAYS))) for s in _ramp_starts(daily)]
+    ramps = [(s, bare.scores(inject(daily, s, RAMP_DAYS))) for s in ramp_starts(daily)]
     best: tuple[float, FloatArray] | None = None
     for budget in BUDGETS:
         thresholds = thresholds_for(scores, np.array(budget, dtype=float), rate * years)
@@ -222,7 +222,7 @@ def _threshold(scores: FloatArray, alarms_max: float) -> float:
     return high
 
 
-def _ramp_starts(daily: FloatArray) -> list[int]:
+def ramp_starts(daily: FloatArray) -> list[int]:
     """Days at which ramps are tried: spread over the warm half of the history."""
     days = daily.shape[1]
     room = days - 2 * RAMP_DAYS - WARM_DAYS
