@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "usage": ("usage", "Metered usage: facts, cuts and the hourly rollup."),
     "bill": ("bill", "Rate a cut and draft an invoice."),
     "exposure": ("exposure", "How much hangs on one customer."),
+    "report": ("report", "The board report: HTML and PDF, German and English."),
     "warn": ("warn", "Who is leaving, by what usage says."),
     "backtest": ("backtest", "How good those probabilities would have been."),
     "forecast": ("forecast", "Revenue ahead, with and without one customer."),

@@ -1,65 +1,20 @@
-"""A page as PDF, printed by a Chromium that is found on this machine."""
+"""A page as a PDF file."""
 
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
-from quartermaster.kernel.errors import UnavailableError, UsageError
-
-BROWSERS = (
-    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-    *("chrome", "microsoft-edge", "headless_shell"),
-)
-"""Names under which a browser that prints without a window is installed."""
-PRINT_SECONDS_MAX = 120
-"""A page of ours prints in a few seconds; a browser's first start on a slow disk takes longer."""
+from quartermaster.app.pdf import printed
+from quartermaster.kernel.errors import UsageError
 
 
 def write_pdf(page: str, path: Path) -> None:
-    """Print one page of ours, which has no script and loads nothing, to a PDF.
-
-    The browser's sandbox is off: it cannot start in many containers, and what it reads is ours,
-    with every name escaped.
+    """Print one page of ours to a PDF file.
 
     Raises:
         UnavailableError: no browser is there, or it does not print.
         UsageError: the file cannot be written.
     """
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        raise UnavailableError(
-            "a PDF is printed by Chromium, and none was found",
-            hint="install it (Debian: apt-get install chromium), or print the --html page yourself",
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        source, printed = Path(folder) / "report.html", Path(folder) / "report.pdf"
-        source.write_text(page, "utf-8")
-        command = [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-extensions",
-            "--disable-background-networking",
-            "--no-pdf-header-footer",
-            f"--user-data-dir={folder}/profile",
-            f"--print-to-pdf={printed}",
-            source.as_uri(),
-        ]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, check=False, timeout=PRINT_SECONDS_MAX
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise UnavailableError(f"{browser} did not print: {error}") from error
-        if done.returncode or not printed.is_file():
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise UnavailableError(
-                f"{browser} did not print (exit {done.returncode}): {said[-1] if said else ''}",
-                hint="print the --html page yourself",
-            )
-        try:
-            path.write_bytes(printed.read_bytes())
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    data = printed(page)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error

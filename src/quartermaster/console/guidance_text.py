@@ -30,6 +30,17 @@ def score_text(card: Scorecard, lang: Lang) -> str:
     return "\n".join([*lines, "", *_record(card, words, lang)])
 
 
+def verdict_rows(card: Scorecard, lang: Lang) -> tuple[tuple[str, ...], ...]:
+    """Every verdict as cells: period, metric, what was guided, what came, verdict."""
+    words = catalogue("guidance", lang)
+    return tuple(_row(entry, words, lang) for entry in card.entries)
+
+
+def record_lines(card: Scorecard, lang: Lang) -> list[str]:
+    """How many of each verdict, and the track record, in sentences."""
+    return _record(card, catalogue("guidance", lang), lang)
+
+
 def suggestion_text(book: Book, found: Suggestion, lang: Lang) -> str:
     """The range, its chances, and how such ranges would have done."""
     words = catalogue("guidance", lang)

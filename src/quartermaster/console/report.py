@@ -97,7 +97,7 @@ def page(report: Report, lang: Lang, claim_findings: Sequence[tuple[str, str]] =
     view = view_of(report, lang)
     titles = {source.id: source for source in report.sources}
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             view=view,
@@ -126,7 +126,8 @@ def page(report: Report, lang: Lang, claim_findings: Sequence[tuple[str, str]] =
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of pages that stand alone."""
     return Environment(
         loader=PackageLoader("quartermaster.console"),
         autoescape=True,

@@ -13,7 +13,7 @@ from quartermaster.console.format import Lang, percent
 from quartermaster.console.language import Words, flattened
 
 Catalogue = Literal[
-    "claims", "departure", "disclosure", "exposure", "forecast", "guidance", "report"
+    "board", "claims", "departure", "disclosure", "exposure", "forecast", "guidance", "report"
 ]
 
 

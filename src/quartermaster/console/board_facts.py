@@ -1,0 +1,139 @@
+"""What a board report is made from: every part computed, none of it in words yet.
+
+`app` fills it from a CSV, a scenario, the sample or the live book; a part that is None was not
+given, and the report says how to give it.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
+
+from quartermaster.capacity.statement import Statement
+from quartermaster.console.ports import Bilingual
+from quartermaster.console.ports_exposure import Fan
+from quartermaster.exposure.report import InputFile, Report
+from quartermaster.exposure.scenario import Scenario
+from quartermaster.revenue.scorecard import Scorecard
+
+if TYPE_CHECKING:
+    # They import numpy, which a machine without the simulation does not have.
+    from quartermaster.exposure.departure_statements import Record
+    from quartermaster.exposure.risk_levers import WhatIf
+    from quartermaster.exposure.risk_measure import Risk
+    from quartermaster.exposure.warning import Warnings
+
+Origin = Literal["csv", "scenario", "sample", "live"]
+Rates = Literal["chosen", "default", "sample"]
+
+
+class Leaving(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the plan when the largest customer gives notice today, in minor units.
+
+    Expected usage, no chance: `planned - customer + leaving + owed + resold = left`.
+    """
+
+    planned: int
+    """Of everybody over the horizon."""
+    customer: int
+    """Of the customer over the horizon."""
+    leaving: int
+    """Paid during notice and while usage falls, and by what it keeps."""
+    owed: int
+    """Under a commitment, above that."""
+    resold: int
+    """Freed usage that others buy."""
+
+    @property
+    def left(self) -> int:
+        """Of the plan."""
+        return self.planned - self.customer + self.leaving + self.owed + self.resold
+
+
+class Payback(msgspec.Struct, frozen=True, kw_only=True):
+    """When an investment is back; months, None for never."""
+
+    capex_minor: int
+    contribution: Decimal
+    with_everybody: Decimal
+    without: Decimal | None
+    stretch: Decimal | None
+    within: Decimal
+    """Months over which the fleet is written off."""
+    break_even: Decimal | None
+    """Part of the customer's revenue that others must replace so that it is back in time."""
+
+
+class CapacityFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was built, who keeps it busy, and when the money is back."""
+
+    fleet: str
+    currency: str
+    inputs: tuple[InputFile, ...]
+    before: Statement | None = None
+    """None where no demand was given."""
+    after: Statement | None = None
+    """Without the largest customer; None where the demand does not name it."""
+    payback: Payback | None = None
+    missing: tuple[Literal["demand", "named", "contribution", "leased"], ...] = ()
+    """Why there is no more of it."""
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """Parts that come from files of their own."""
+
+    guidance: Scorecard | None = None
+    warnings: "Warnings | None" = None
+    statements: "Record | None" = None
+    capacity: CapacityFacts | None = None
+    inputs: tuple[tuple[str, InputFile], ...] = ()
+    """What each file is (a key of the catalogue), and its name and hash."""
+
+
+class BoardFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a board report says."""
+
+    origin: Origin
+    made_on: date
+    report: Report
+    rates: Rates
+    """Who set the rates of departure."""
+    source: Bilingual | None = None
+    """Where the data come from, when that is no file."""
+    still_open: bool = False
+    """No month is over: every amount is what came so far."""
+    scenario: Scenario | None = None
+    risk: "Risk | None" = None
+    risk_missing: Literal["", "not_installed", "refused"] = ""
+    risk_reason: str = ""
+    leaving: Leaving | None = None
+    levers: "WhatIf | None" = None
+    fan: Fan | None = None
+    months_known: int = 0
+    months_needed: int = 0
+    given: Given = Given()
+
+    @property
+    def sample(self) -> bool:
+        """Whether any figure is of an invented world."""
+        return self.report.exposure.sample
+
+    @property
+    def currency(self) -> str:
+        """Of every amount but the fleet's."""
+        return self.report.exposure.denominator.currency
+
+
+class BoardBook(Protocol):
+    """The book behind the board report of the console. Calls compute for seconds."""
+
+    def board(self, made_on: date) -> BoardFacts | None:
+        """The facts, or None while there is no revenue."""
+
+    def printed(self, page: str) -> bytes:
+        """A page as PDF.
+
+        Raises:
+            UnavailableError: nothing on this machine prints.
+        """
