@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from quartermaster.api.settings import ApiSettings
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import ConfigError, DataError
@@ -63,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     usage: UsageSettings = msgspec.field(default_factory=UsageSettings)
     model: ModelSettings = msgspec.field(default_factory=ModelSettings)
     console: ConsoleSettings = msgspec.field(default_factory=ConsoleSettings)
+    api: ApiSettings = msgspec.field(default_factory=ApiSettings)
     clerk: ClerkSettings = msgspec.field(default_factory=ClerkSettings)
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from quartermaster.app import live as views
+from quartermaster.app.api import with_api
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
 from quartermaster.app.rooms import Rooms
@@ -29,7 +30,8 @@ def run(rooms: Rooms, *, sample: bool) -> int:
     overview: ports.Overview = SampleOverview() if sample else LiveOverview(rooms.var)
     exposure = sample_exposure() if sample else live_exposure(rooms.var)
     identity, gateways = Identity(rooms.book), Gateways(rooms.var)
-    return serve(rooms.settings.console, identity, overview, gateways, exposure)
+    api = with_api(rooms)
+    return serve(rooms.settings.console, identity, overview, gateways, exposure, around=api)
 
 
 class SampleOverview:

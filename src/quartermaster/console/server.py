@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
@@ -11,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from quartermaster.console import assets
 from quartermaster.console.gate import problem, route
@@ -85,8 +87,12 @@ def run(
     live: Live,
     exposure: ExposureBook,
     clock: Clock = system_clock,
+    *,
+    around: Callable[[ASGIApp], ASGIApp] = lambda pages: pages,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
+
+    `around` may put another application beside the pages, such as the JSON API.
 
     Raises:
         UnavailableError: the address cannot be listened on.
@@ -96,7 +102,7 @@ def run(
         # The server raises the signal again when it has stopped; that must not end us twice.
         signal.signal(stop, lambda *_: None)
     server = uvicorn.Server(
-        config(build(settings, identity, overview, live, exposure, clock), settings)
+        config(around(build(settings, identity, overview, live, exposure, clock)), settings)
     )
     server.run(sockets=[listening])
     return 0 if server.started else 1
@@ -114,7 +120,7 @@ def _listen(settings: ConsoleSettings) -> socket.socket:
         ) from error
 
 
-def config(app: Starlette, settings: ConsoleSettings) -> uvicorn.Config:
+def config(app: ASGIApp, settings: ConsoleSettings) -> uvicorn.Config:
     """How the server runs: it names itself nowhere, logs no reader, trusts no forwarded address."""
     return uvicorn.Config(
         app,

@@ -1,0 +1,169 @@
+"""Deployments and the gateways that use them."""
+
+import msgspec
+
+from quartermaster.api.operation import STAFF, Body, Call, Operation
+from quartermaster.api.paging import Page, Paged, page
+from quartermaster.api.ports import Published
+from quartermaster.book.chain import Head
+from quartermaster.commands.deployment import set_deployment
+from quartermaster.gateway.status import WorkerStatus
+from quartermaster.kernel.errors import NotFoundError, UsageError
+from quartermaster.kernel.events import DeploymentSet
+from quartermaster.kernel.price import TEXT_AXES
+
+TAG = "serving"
+# 18 digits hold the entries of a million a second for thirty thousand years.
+SEQ_DIGITS_MAX = 18
+
+
+class DeploymentShown(msgspec.Struct, frozen=True):
+    """Where a model is served; the secret is named, never held."""
+
+    name: str
+    model: str
+    url: str
+    upstream_model: str
+    secret_file: str
+    axes: tuple[str, ...]
+
+
+class NewDeployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a model is served."""
+
+    model: str
+    url: str
+    upstream_model: str = ""
+    """The server's own name for the model; the same by default."""
+    secret_file: str = ""
+    axes: tuple[str, ...] = TEXT_AXES
+
+
+class DeploymentPut(msgspec.Struct, frozen=True):
+    """The deployment as it is set, and which gateways know it."""
+
+    deployment: DeploymentShown
+    published: Published
+
+
+class HeadAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A head noted earlier."""
+
+    expect: str = ""
+    """`SEQ:SHA256`, as it was answered then: it must still be there."""
+
+
+def list_deployments(call: Call) -> Page[DeploymentShown]:
+    """Every deployment."""
+    found = [_shown(one.fact) for one in call.ports.book.view().deployments.values()]
+    return page(found, call.asked(Paged), lambda one: one.name)
+
+
+def show_deployment(call: Call) -> DeploymentShown:
+    """One deployment."""
+    wanted = call.path["deployment"]
+    found = call.ports.book.view().deployments.get(wanted)
+    if found is None:
+        raise NotFoundError(f"there is no deployment {wanted!r}", field="deployment")
+    return _shown(found.fact)
+
+
+def put_deployment(call: Call) -> DeploymentPut:
+    """Add a deployment, or change where it is."""
+    new = call.given(NewDeployment)
+    fact = DeploymentSet(
+        name=call.path["deployment"],
+        model=new.model,
+        url=new.url,
+        upstream_model=new.upstream_model or new.model,
+        secret_file=new.secret_file,
+        axes=new.axes,
+    )
+    set_deployment(call.ports.book, call.actor, fact, call.now)
+    return DeploymentPut(_shown(fact), call.ports.gateways.publish(call.now))
+
+
+def list_gateways(call: Call) -> tuple[WorkerStatus, ...]:
+    """What each gateway worker last said of itself."""
+    return tuple(call.ports.gateways.statuses())
+
+
+def journal_head(call: Call) -> Head:
+    """Check every hash of the journal and every balance of the ledger."""
+    text, noted = call.asked(HeadAsked).expect, None
+    if text:
+        seq, _, sha256 = text.partition(":")
+        if not (seq.isascii() and seq.isdecimal() and len(seq) <= SEQ_DIGITS_MAX and sha256):
+            raise UsageError(f"{text!r} is not SEQ:SHA256", field="expect")
+        noted = Head(int(seq), sha256)
+    with call.ports.book.reading() as unit:
+        return unit.verify(expected=noted)
+
+
+def _shown(fact: DeploymentSet) -> DeploymentShown:
+    return DeploymentShown(
+        name=fact.name,
+        model=fact.model,
+        url=fact.url,
+        upstream_model=fact.upstream_model,
+        secret_file=fact.secret_file,
+        axes=fact.axes,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/deployments",
+        name="listDeployments",
+        summary="Where models are served.",
+        tag=TAG,
+        roles=STAFF,
+        handler=list_deployments,
+        answer=Page[DeploymentShown],
+        query=Paged,
+    ),
+    Operation(
+        method="GET",
+        path="/deployments/{deployment}",
+        name="showDeployment",
+        summary="One deployment.",
+        tag=TAG,
+        roles=STAFF,
+        handler=show_deployment,
+        answer=DeploymentShown,
+    ),
+    Operation(
+        method="PUT",
+        path="/deployments/{deployment}",
+        name="setDeployment",
+        summary="Add a deployment, or change where it is; the same again changes nothing.",
+        tag=TAG,
+        roles=frozenset({"admin"}),
+        handler=put_deployment,
+        answer=DeploymentPut,
+        body=Body(kind=NewDeployment),
+    ),
+    Operation(
+        method="GET",
+        path="/gateways",
+        name="listGateways",
+        summary="What each gateway worker last said of itself.",
+        tag=TAG,
+        roles=STAFF,
+        handler=list_gateways,
+        answer=tuple[WorkerStatus, ...],
+    ),
+    Operation(
+        method="GET",
+        path="/journal/head",
+        name="verifyJournal",
+        summary="Check every hash of the journal and every balance of the ledger; its head.",
+        tag="journal",
+        roles=STAFF,
+        handler=journal_head,
+        answer=Head,
+        query=HeadAsked,
+        heavy=True,
+    ),
+)

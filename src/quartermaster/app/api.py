@@ -1,0 +1,115 @@
+"""The JSON API's ports, answered from the book, the usage table and the gateways' status files."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from quartermaster.api import ports
+from quartermaster.api.routes import OPERATIONS
+from quartermaster.api.server import beside, build
+from quartermaster.app.rooms import Rooms
+from quartermaster.billing.invoice import Invoice
+from quartermaster.book.pepper import load_pepper
+from quartermaster.commands import invoice as invoices
+from quartermaster.commands.ports import Book
+from quartermaster.commands.publish import acknowledged, publish
+from quartermaster.gateway.status import WorkerStatus, read_status
+from quartermaster.kernel.clock import Instant, Period
+from quartermaster.kernel.errors import UnavailableError
+from quartermaster.kernel.events import Cut, HourlyUsage, UsageEvent
+
+ACKNOWLEDGE_TIMEOUT_S = 2.0
+"""Workers look five times a second; two seconds is ten looks."""
+
+
+def api_application(rooms: Rooms) -> ASGIApp:
+    """The API over this data folder."""
+    return build(
+        ports.Ports(
+            book=rooms.book,
+            pepper=load_pepper(rooms.var / "secrets" / "key_pepper"),
+            usage=MeteredUsage(rooms),
+            gateways=OwnGateways(rooms.book, rooms.var),
+            clock=rooms.now,
+            hosts=rooms.settings.console.hosts,
+        ),
+        OPERATIONS,
+    )
+
+
+def with_api(rooms: Rooms) -> Callable[[ASGIApp], ASGIApp]:
+    """Puts the API beside the console's pages, where the settings want it."""
+    if not rooms.settings.api.enabled:
+        return lambda pages: pages
+    return partial(beside, api_application(rooms))
+
+
+class MeteredUsage:
+    """The usage table; its engine is loaded by the first question, and may not be installed."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def cut(self) -> Cut:
+        """Everything shipped so far."""
+        _need_engine()
+        from quartermaster.usage.cut import current_cut
+
+        return current_cut(self._rooms.usage)
+
+    def hourly(self, cut: Cut, *, customer: str | None, period: Period) -> list[HourlyUsage]:
+        """The rollup that rating reads."""
+        _need_engine()
+        from quartermaster.usage.query import hourly
+
+        return hourly(self._rooms.usage, cut, customer=customer, period=period)
+
+    def request(self, request_id: str) -> list[UsageEvent]:
+        """Every attempt of one request."""
+        _need_engine()
+        from quartermaster.usage.query import usage_rows
+
+        return usage_rows(self._rooms.usage, request_id=request_id)
+
+    def invoice(self, contract: str, period: str) -> Invoice:
+        """The month's draft at the current cut."""
+        view, cut = self._rooms.book.view(), self.cut()
+        agreed, months = invoices.contract_of(view, contract, period)
+        invoices.require_shipped(view, cut)
+        rows = self.hourly(cut, customer=agreed.customer, period=months)
+        return invoices.compute(view, agreed, months, cut, rows)
+
+
+class OwnGateways:
+    """The gateway workers of this data folder."""
+
+    def __init__(self, book: Book, var: Path) -> None:
+        self._book, self._var = book, var
+
+    def statuses(self) -> Sequence[WorkerStatus]:
+        """What each last said of itself."""
+        return [read_status(path) for path in sorted((self._var / "status").glob("*.json"))]
+
+    def publish(self, now: Instant) -> ports.Published:
+        """Write a snapshot and wait shortly for the workers to serve it."""
+        snapshot = publish(self._book, self._var / "snapshot.json", now)
+        seen = acknowledged(self._var / "status", snapshot.version, ACKNOWLEDGE_TIMEOUT_S)
+        return ports.Published(snapshot.version, seen)
+
+
+def _need_engine() -> None:
+    """Refuse in words where the usage table cannot be read.
+
+    Raises:
+        UnavailableError: the extra `usage` is not installed.
+    """
+    try:
+        import deltalake  # noqa: F401
+        import ibis  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UnavailableError(
+            f"usage needs {error.name}, which is not installed here",
+            hint="pip install 'quartermaster-ai[usage]'",
+        ) from error
