@@ -7,59 +7,31 @@ from typing import Literal
 import click
 import msgspec
 
+from quartermaster.app.revenue_report import revenue_report
 from quartermaster.cli.pdf import write_pdf
-from quartermaster.cli.revenue_file import (
-    Reading,
-    RevenueFile,
-    picked,
-    read_revenue,
-    revenue_options,
-)
+from quartermaster.cli.revenue_file import Reading, picked, read_revenue, revenue_options
 from quartermaster.console.claim_words import sentence, verdict_word
 from quartermaster.console.figures import standalone
 from quartermaster.console.format import LANGS, Lang
 from quartermaster.console.report import page, share_figure
 from quartermaster.console.report_text import text
 from quartermaster.console.report_view import ROWS_MAX
-from quartermaster.exposure.bands import BandRules, Bands, assess
-from quartermaster.exposure.bands_file import (
-    BANDS_BYTES_MAX,
-    absorbing_of,
-    edges_of,
-    read_bands,
-)
+from quartermaster.exposure.bands import BandRules, Bands
+from quartermaster.exposure.bands_asked import BandsAsked, banded
+from quartermaster.exposure.bands_file import BANDS_BYTES_MAX, read_bands
 from quartermaster.exposure.book import scenario_exposure
 from quartermaster.exposure.check import check
 from quartermaster.exposure.csv_rows import read_bytes
-from quartermaster.exposure.history import share_history
-from quartermaster.exposure.report import (
-    InputFile,
-    Peak,
-    Report,
-    RunRateLine,
-    input_file,
-    scenario_report,
-)
+from quartermaster.exposure.report import InputFile, Report, input_file, scenario_report
 from quartermaster.exposure.report_json import as_json
-from quartermaster.exposure.rollup import Exposure, monthly_totals
+from quartermaster.exposure.rollup import Exposure
 from quartermaster.exposure.rows_by import DIMENSIONS, Dimension
 from quartermaster.exposure.scenario import read_scenario
 from quartermaster.kernel.errors import FindingError, UsageError
-from quartermaster.revenue.run_rate import PEAK_RATIO_MAX, run_rates
 
 SCENARIO_SUFFIX = ".toml"
 FailOn = Literal["report", "breach", "unplanned"]
 FAIL_ON: tuple[FailOn, ...] = ("report", "breach", "unplanned")
-
-
-class BandOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What was said about bands on the command line."""
-
-    bands: Path | None = None
-    report_at: str = ""
-    breach_at: str = ""
-    absorbing: str = ""
-    absorbing_name: str = ""
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,33 +61,9 @@ def read_scenario_report(path: Path, lang: Lang) -> tuple[Report, tuple[tuple[st
     return report, findings
 
 
-def revenue_report(found: RevenueFile) -> Report:
-    """The report of monthly rows: exposure of the window, run-rates of the months up to it."""
-    exposure = found.exposure
-    last, months = exposure.denominator.last, exposure.denominator.months
-    totals = monthly_totals(row for row in found.rows if row.month <= last)
-    rates = run_rates(totals, exposure.denominator.currency)
-    lines = [] if rates is None else [rates.last_month, rates.trailing]
-    return Report(
-        title=found.source.name,
-        exposure=exposure,
-        run_rates=tuple(
-            RunRateLine(
-                method=line.method, minor=line.minor, currency=line.currency, months=line.months
-            )
-            for line in lines
-            if line is not None
-        ),
-        peak=None
-        if rates is None
-        else Peak(rates.peak_ratio, float(PEAK_RATIO_MAX), rates.is_peak),
-        input=found.source,
-        history=share_history(found.rows, months=months, last=last, by=exposure.by),
-        control=found.control,
-    )
-
-
-def banded(exposure: Exposure, options: BandOptions) -> tuple[Bands, InputFile | None]:
+def bands_of(
+    exposure: Exposure, file: Path | None, asked: BandsAsked
+) -> tuple[Bands, InputFile | None]:
     """The bands that groups reach, by a file, by flags over it, or by the defaults.
 
     Raises:
@@ -123,22 +71,10 @@ def banded(exposure: Exposure, options: BandOptions) -> tuple[Bands, InputFile |
         UsageError: a flag is not what it should be.
     """
     rules, source = BandRules(), None
-    if options.bands is not None:
-        data = read_bytes(options.bands, BANDS_BYTES_MAX)
-        rules, source = read_bands(data, options.bands.name), input_file(options.bands.name, data)
-    edges = edges_of(options.report_at, options.breach_at, rules.edges)
-    absorbing = rules.absorbing
-    if bool(options.absorbing) != bool(options.absorbing_name):
-        raise UsageError(
-            "--absorbing and --absorbing-name belong together",
-            hint='for example --absorbing 300000000 --absorbing-name "contribution margin of 2024"',
-        )
-    if options.absorbing:
-        currency = exposure.denominator.currency
-        absorbing = absorbing_of(options.absorbing_name, options.absorbing, currency, edges)
-    elif absorbing is not None and (options.report_at or options.breach_at):
-        absorbing = msgspec.structs.replace(absorbing, edges=edges)
-    return assess(exposure, BandRules(edges, absorbing, rules.plans)), source
+    if file is not None:
+        data = read_bytes(file, BANDS_BYTES_MAX)
+        rules, source = read_bands(data, file.name), input_file(file.name, data)
+    return banded(exposure, asked, rules), source
 
 
 @click.command("exposure")
@@ -167,7 +103,9 @@ def command(file: Path, *, by: Dimension, **given: object) -> None:
     FILE is a scenario (.toml) or a CSV with the columns customer, month, revenue, currency and,
     where there are any, group, product, region and contract_end.
     """
-    output, options = picked(Output, given), picked(BandOptions, given)
+    output, asked = picked(Output, given), picked(BandsAsked, given)
+    bands_file = given["bands"]
+    assert bands_file is None or isinstance(bands_file, Path), "click made it one"
     reading = msgspec.structs.replace(picked(Reading, given), by=by)
     findings: tuple[tuple[str, str], ...] = ()
     if file.suffix.casefold() == SCENARIO_SUFFIX:
@@ -175,11 +113,18 @@ def command(file: Path, *, by: Dimension, **given: object) -> None:
             raise UsageError("options marked CSV do not apply to a scenario")
         report, findings = read_scenario_report(file, output.lang)
     else:
-        report = revenue_report(read_revenue(file, reading))
+        found = read_revenue(file, reading)
+        report = revenue_report(
+            found.rows,
+            found.exposure,
+            title=found.source.name,
+            source=found.source,
+            control=found.control,
+        )
     if by == "group":
-        bands, source = banded(report.exposure, options)
+        bands, source = bands_of(report.exposure, bands_file, asked)
         report = msgspec.structs.replace(report, bands=bands, bands_file=source)
-    elif output.fail_on or options != BandOptions():
+    elif output.fail_on or bands_file is not None or asked != BandsAsked():
         raise UsageError("bands are about customers, not about each " + by.replace("_", " "))
     _show(report, findings, output)
 
