@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from quartermaster.app import live
+from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.invoice import draft
@@ -59,7 +60,8 @@ def run(rooms: Rooms) -> int:
 
 def _work(rooms: Rooms, stopping: threading.Event) -> None:
     settings = rooms.settings.clerk
-    publish_at = rollup_at = recompute_at = 0.0
+    publish_at = rollup_at = recompute_at = look_at = 0.0
+    daily = DailyLook(rooms)
     stale = False
     # Not at once: after a crash of the whole machine the workers are starting with us.
     orphans_at = time.monotonic() + ORPHANED_AFTER_S
@@ -83,6 +85,9 @@ def _work(rooms: Rooms, stopping: threading.Event) -> None:
         if time.monotonic() >= rollup_at:
             write_rollup(rooms.usage, current_cut(rooms.usage), rooms.var / "usage_hourly")
             rollup_at = time.monotonic() + settings.rollup_seconds
+        if time.monotonic() >= look_at:
+            daily.poll()
+            look_at = time.monotonic() + LOOK_EVERY_S
         stopping.wait(settings.ship_seconds)
     ship(rooms)
 

@@ -19,7 +19,14 @@ from quartermaster.exposure.departure_prior import Believed, PooledSegment, Prio
 from quartermaster.exposure.evidence import ALARM_WINDOW_DAYS, AlarmCounts, Evidence
 from quartermaster.exposure.evidence_ledger import Ledger, Rule, ledger
 from quartermaster.exposure.panel import Panel
-from quartermaster.exposure.warning import BANK_DAYS_MIN, TenantWarning, Warnings, warn
+from quartermaster.exposure.warning import (
+    BANK_DAYS_MIN,
+    Change,
+    TenantWarning,
+    Warnings,
+    changes_of,
+    warn,
+)
 from quartermaster.exposure.warning_features import DROP, WINDOW, Weeks, eligible, weeks_of
 from quartermaster.stats import detectors
 from quartermaster.stats.beta_prior import MONTHS_A_YEAR, Nodes
@@ -68,6 +75,8 @@ class Timeline(NamedTuple):
     scores: FloatArray
     """Detectors x days; NaN before a detector is warm."""
     alarms: BoolArray
+    changes: tuple[Change, ...]
+    """Of the level, within these days."""
 
 
 class Outlook(NamedTuple):
@@ -79,6 +88,7 @@ class Outlook(NamedTuple):
     bank: detectors.Bank | None
     counts: AlarmCounts | None
     daily: Panel
+    weeks: Weeks | None
 
     def timeline(self, customer: str) -> Timeline:
         """The newest year of one customer."""
@@ -94,7 +104,9 @@ class Outlook(NamedTuple):
             scores = whole[:, 0, -TIMELINE_DAYS:]
             alarms = np.asarray(detectors.over(whole, one.thresholds)[:, 0, -TIMELINE_DAYS:])
         first = self.on - timedelta(days=len(usage) - 1)
-        return Timeline(first, usage, scores, alarms)
+        changes = () if self.weeks is None else changes_of(self.daily, self.weeks, place)
+        recent = tuple(change for change in changes if change.week_from >= first)
+        return Timeline(first, usage, scores, alarms, recent)
 
 
 def look(panel: Panel, signals: Mapping[str, Sequence[Signal]]) -> Outlook:
@@ -123,7 +135,7 @@ def look(panel: Panel, signals: Mapping[str, Sequence[Signal]]) -> Outlook:
         believed, steps = priors.ledger(place, [piece for piece, _ in pieces], on)
         told = tuple(signal for piece, signal in pieces if piece.counts_on(on))
         found.append(CustomerOutlook(customer, usage_a_day, known, steps, believed, told, usage))
-    return Outlook(on, tuple(found), warnings, bank, counts, panel)
+    return Outlook(on, tuple(found), warnings, bank, counts, panel, weeks)
 
 
 def alarm_counts(bank: detectors.Bank, daily: FloatArray) -> AlarmCounts | None:

@@ -138,7 +138,7 @@ def _tenants(
                 share=float(trailing[place] / whole),
                 probability=probability,
                 alarms=alarms.get(int(place), ()),
-                change=_change(panel, weeks, int(place)),
+                change=next(iter(changes_of(panel, weeks, int(place))[::-1]), None),
                 reasons=why,
                 note="active in one week of thirteen: no trend to judge" if no_trend else "",
             )
@@ -182,17 +182,19 @@ def _episode_start(days: npt.NDArray[np.int64]) -> int:
     return int(days[breaks[-1] + 1] if len(breaks) else days[0])
 
 
-def _change(panel: Panel, weeks: Weeks, place: int) -> Change | None:
-    """The newest change of the weekly level on a log scale."""
+def changes_of(panel: Panel, weeks: Weeks, place: int) -> tuple[Change, ...]:
+    """Changes of the weekly level on a log scale in the last `DATED_WEEKS`, oldest first."""
     totals = weeks.totals[place, weeks.begun[place] :][-DATED_WEEKS:]
     if not totals.any():
-        return None
-    found = changepoints(np.log(totals + CUSHION * totals.mean()))
-    if not found:
-        return None
-    before = totals[found[-2] if len(found) > 1 else 0 : found[-1]].mean()
-    back = len(totals) - found[-1]
-    return Change(
-        week_from=panel.last_day - timedelta(days=DAYS_A_WEEK * back - 1),
-        ratio=float(totals[found[-1] :].mean() / before) if before > 0 else float("inf"),
-    )
+        return ()
+    found = [0, *changepoints(np.log(totals + CUSHION * totals.mean())), len(totals)]
+    changes = []
+    for start, at, end in zip(found, found[1:], found[2:], strict=False):
+        before = totals[start:at].mean()
+        changes.append(
+            Change(
+                week_from=panel.last_day - timedelta(days=DAYS_A_WEEK * (len(totals) - at) - 1),
+                ratio=float(totals[at:end].mean() / before) if before > 0 else float("inf"),
+            )
+        )
+    return tuple(changes)

@@ -1,0 +1,190 @@
+"""The clerk's daily look at all customers: stated in the journal once a day, settled when due.
+
+The journal holds what was stated and what came; the file beside the views holds what the console
+shows until the next look. Each step can be interrupted and repeated: facts have a key a day.
+"""
+
+import logging
+import os
+import threading
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+
+from quartermaster.app import live
+from quartermaster.app.rooms import Rooms, open_usage
+from quartermaster.commands.actor import CLERK
+from quartermaster.console.ports_warning import WarningLook
+from quartermaster.kernel.clock import US_PER_S, Instant, as_datetime
+from quartermaster.kernel.errors import IntegrityError, QuartermasterError
+from quartermaster.kernel.events import ProbabilitiesStated, StatedEvent, StatementsResolved
+
+log = logging.getLogger(__name__)
+
+SETTLES_S = 15 * 60
+"""A day is looked at a quarter of an hour after it is over: requests that ran over midnight have
+closed and their segments are shipped by then."""
+LOOK_EVERY_S = 60.0
+"""How often the clerk asks whether a day is due."""
+STATED, RESOLVED = "stated:", "resolved:"
+"""Beginnings of the keys of the journal's facts; event and day follow."""
+
+
+def view_path(var: Path) -> Path:
+    """Where the newest look is kept."""
+    return var / "views" / "warning.msgpack"
+
+
+def read(var: Path) -> WarningLook | None:
+    """The newest look, or None before the first.
+
+    Raises:
+        IntegrityError: the file is not what the clerk writes.
+    """
+    try:
+        return msgspec.msgpack.decode(view_path(var).read_bytes(), type=WarningLook)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise IntegrityError(
+            f"{view_path(var)} cannot be read: {error}",
+            hint="remove it: the clerk makes it again from the usage table",
+        ) from error
+
+
+def due_day(now: Instant) -> date:
+    """The last UTC day that is over and counted."""
+    return as_datetime(Instant(now - SETTLES_S * US_PER_S)).date() - timedelta(days=1)
+
+
+def look(rooms: Rooms) -> WarningLook | None:
+    """Look at the last day, settle what is due, state it once, and write the view.
+
+    Returns:
+        What was seen, or None where it was seen before or where nobody has used anything yet.
+
+    Raises:
+        DataError: more customers and days than can be looked at.
+    """
+    day = due_day(rooms.now())
+    seen = _kept(rooms.var)
+    if seen is not None and seen.on >= day:
+        return None
+    # numpy and scipy come with these: a clerk without the extra does everything else.
+    from quartermaster.app import warning_look, warning_use
+    from quartermaster.usage.cut import current_cut
+    from quartermaster.usage.daily import daily
+
+    table = open_usage(rooms.var)
+    cut = current_cut(table)
+    first = day - timedelta(days=warning_use.HISTORY_DAYS - 1)
+    rows = daily(table, cut, first=first, last=day)
+    rated = live.read(rooms.var)
+    known = warning_use.real_use(
+        rows,
+        rooms.book.view(),
+        () if rated is None else rated.revenue,
+        last_day=day,
+        now=rooms.now(),
+    )
+    if known is None:
+        return None
+    _settle(rooms, warning_use.usage_by_day(known), day)
+    found = warning_look.outlook_of(known.groups, known.first_day, known.last_day)
+    for fact in warning_look.stated(found, cut):
+        _record(rooms, f"{STATED}{fact.event}:{fact.on}", fact)
+    result = warning_look.shown(found, known.groups)
+    _write(rooms.var, result)
+    return result
+
+
+class DailyLook:
+    """The look beside the clerk's other work: it computes for seconds, and shipping goes on."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._thread: threading.Thread | None = None
+        self._failed: list[BaseException] = []
+        self._done: date | None = None
+        self._said: date | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a look is under way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def poll(self) -> None:
+        """Begin a look where a day is due and none runs; a defect in the last one is raised here.
+
+        What cannot be looked at is said once a day and tried again at every call.
+        """
+        if self._failed:
+            raise self._failed.pop()
+        day = due_day(self._rooms.now())
+        if day != self._done and not self.running:
+            # A clerk that is asked to stop does not wait: the next one begins again.
+            self._thread = threading.Thread(target=self._look, args=(day,), daemon=True)
+            self._thread.start()
+
+    def _look(self, day: date) -> None:
+        try:
+            look(self._rooms)
+        except ModuleNotFoundError as error:
+            self._say(day, f"{error.name} is not installed: pip install 'quartermaster-ai[risk]'")
+        except QuartermasterError as error:
+            self._say(day, f"{error.message} ({error.hint})")
+        except BaseException as error:  # noqa: BLE001 - raised again in the clerk's own thread
+            self._failed.append(error)
+        else:
+            self._done = day
+
+    def _say(self, day: date, reason: str) -> None:
+        if self._said != day:
+            log.warning("no early warning for %s: %s", day, reason)
+            self._said = day
+
+
+def _kept(var: Path) -> WarningLook | None:
+    """The newest look; one that cannot be read is made again."""
+    try:
+        return read(var)
+    except IntegrityError:
+        return None
+
+
+def _settle(rooms: Rooms, usage: dict[str, dict[date, float]], day: date) -> None:
+    """Record what came of every day of statements whose time has passed."""
+    from quartermaster.exposure.daily_statements import settle
+
+    settled = _settled(rooms)
+    for entry in rooms.book.keyed(STATED):
+        fact = entry.fact
+        if not isinstance(fact, ProbabilitiesStated) or (fact.event, fact.on) in settled:
+            continue
+        outcome = settle(fact, usage, day)
+        if outcome is not None:
+            _record(rooms, f"{RESOLVED}{fact.event}:{fact.on}", outcome)
+
+
+def _settled(rooms: Rooms) -> set[tuple[StatedEvent, str]]:
+    return {
+        (entry.fact.event, entry.fact.on)
+        for entry in rooms.book.keyed(RESOLVED)
+        if isinstance(entry.fact, StatementsResolved)
+    }
+
+
+def _record(rooms: Rooms, key: str, fact: ProbabilitiesStated | StatementsResolved) -> None:
+    """Write the fact where the day has none: what was stated stays, whatever came in later."""
+    with rooms.book.writing() as unit:
+        if not unit.journal.keyed(key):
+            unit.journal.append(fact, actor=CLERK, now=rooms.now(), key=key)
+
+
+def _write(var: Path, found: WarningLook) -> None:
+    path = view_path(var)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(f".{os.getpid()}")
+    beside.write_bytes(msgspec.msgpack.encode(found))
+    beside.replace(path)

@@ -1,0 +1,155 @@
+"""Use, contracts and names of every customer group, as a look wants them: real or sample."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from quartermaster.app.live import MonthRevenue
+from quartermaster.app.warning_look import GroupUse
+from quartermaster.book.views import View
+from quartermaster.console.ports import Bilingual
+from quartermaster.exposure.access_signals import Signal
+from quartermaster.kernel.clock import Instant, month_of
+from quartermaster.kernel.contract import Contract
+from quartermaster.sim.usage import MODELS, sample_usage
+from quartermaster.usage.daily import DailyUse
+
+FloatArray = npt.NDArray[np.float64]
+
+HISTORY_DAYS = 3 * 366
+"""Three years: as much as seasons and thresholds gain from, and a panel of bounded size."""
+
+
+class Known(NamedTuple):
+    """Everybody's use over the same days."""
+
+    groups: tuple[GroupUse, ...]
+    first_day: date
+    last_day: date
+
+
+def real_use(
+    rows: Sequence[DailyUse],
+    view: View,
+    revenue: Iterable[MonthRevenue],
+    *,
+    last_day: date,
+    now: Instant,
+) -> Known | None:
+    """What real customers used up to the last day, or None before the first day of use.
+
+    Usage of unknown and of sample customers stays out.
+    """
+    real = {one.id: one for one in view.customers.values() if not one.sample}
+    mine = [row for row in rows if row.customer in real]
+    if not mine:
+        return None
+    first = min(row.day for row in mine)
+    models: dict[str, dict[str, FloatArray]] = defaultdict(dict)
+    workloads: dict[str, dict[str, FloatArray]] = defaultdict(dict)
+    count = (last_day - first).days + 1
+    for row in mine:
+        group, at = real[row.customer].group, (row.day - first).days
+        for series, name in (
+            (models, row.model),
+            (workloads, f"{row.customer}/{row.project}"),
+        ):
+            days = series[group].setdefault(name, np.zeros(count))
+            days[at] += row.tokens
+    owed = _owed(revenue, now)
+    return Known(
+        tuple(
+            GroupUse(
+                group=group,
+                name=view.groups[group].name if group in view.groups else group,
+                by_model=models[group],
+                by_workload=workloads[group],
+                prices=_prices(view, contracts, now),
+                contracts=contracts,
+                months=owed,
+            )
+            for group in sorted(models)
+            for contracts in [_contracts(view, group)]
+        ),
+        first,
+        last_day,
+    )
+
+
+def sample_use(up_to: date | None = None) -> Known:
+    """What the sample's customers used; up to a day, as it would have been known then."""
+    usage = sample_usage()
+    last = usage.last_day if up_to is None else up_to
+    count = (last - usage.first_day).days + 1
+    facts: dict[str, list[tuple[Signal, Bilingual]]] = defaultdict(list)
+    for fact in usage.facts:
+        signal = Signal(kind=fact.kind, on=fact.on, source=fact.source)
+        facts[fact.customer].append((signal, Bilingual(de=fact.de, en=fact.en)))
+    return Known(
+        tuple(
+            GroupUse(
+                group=customer,
+                name=customer,
+                by_model=_cut(models, count),
+                by_workload=_cut(usage.by_workload[customer], count),
+                prices=MODELS,
+                contracts=[usage.contracts[customer]],
+                months={},
+                facts=tuple(facts[customer]),
+            )
+            for customer, models in sorted(usage.by_model.items())
+        ),
+        usage.first_day,
+        last,
+    )
+
+
+def usage_by_day(known: Known) -> dict[str, dict[date, float]]:
+    """Tokens of every group by day, for settling what was stated."""
+    found: dict[str, dict[date, float]] = {}
+    for group in known.groups:
+        total = sum(group.by_model.values(), np.zeros((known.last_day - known.first_day).days + 1))
+        found[group.group] = {
+            known.first_day + timedelta(days=int(at)): float(total[at])
+            for at in np.flatnonzero(total)
+        }
+    return found
+
+
+def _cut(series: Mapping[str, Sequence[float]], count: int) -> dict[str, FloatArray]:
+    return {name: np.array(days[:count], dtype=np.float64) for name, days in series.items()}
+
+
+def _contracts(view: View, group: str) -> list[Sequence[Contract]]:
+    """Real contracts of a group's customers, by id."""
+    return [
+        versions
+        for _, versions in sorted(view.contracts.items())
+        if not versions[-1].sample
+        and versions[-1].customer in view.customers
+        and view.customers[versions[-1].customer].group == group
+    ]
+
+
+def _prices(view: View, contracts: Iterable[Sequence[Contract]], now: Instant) -> dict[str, float]:
+    """What a million output tokens of each model cost this group; only their order is used."""
+    found: dict[str, float] = {}
+    for versions in contracts:
+        book = view.price_book_at(versions[-1].price_book, now)
+        for price in () if book is None else book.prices:
+            if (price.axis, price.service_class) == ("output", "standard"):
+                found.setdefault(price.model, float(price.amount))
+    return found
+
+
+def _owed(revenue: Iterable[MonthRevenue], now: Instant) -> dict[str, dict[str, int]]:
+    """Minor units by contract and month, of months that are over."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in revenue:
+        if row.month < month_of(now, row.time_zone).label:
+            found[row.contract][row.month] = row.minor
+    return found
