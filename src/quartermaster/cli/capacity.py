@@ -1,26 +1,32 @@
 """`quartermaster capacity FLEET`: what was built, who keeps it busy, what is stranded."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 
 from quartermaster.capacity import document
+from quartermaster.capacity.answer import (
+    File,
+    Given,
+    departed,
+    fleet_of,
+    read,
+    span_of,
+    stated,
+    tree,
+    with_points,
+)
 from quartermaster.capacity.csv_lines import CSV_BYTES_MAX
-from quartermaster.capacity.demand import HourTokens, from_usage, read_demand, without
-from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet, parse_fleet, pool_models
-from quartermaster.capacity.points_csv import read_points
-from quartermaster.capacity.revenue_csv import read_revenue
+from quartermaster.capacity.demand import HourTokens, from_usage
+from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet
 from quartermaster.capacity.series import stack
-from quartermaster.capacity.statement import Statement, state, window, without_reservations
+from quartermaster.capacity.statement import Statement
 from quartermaster.console.figures import standalone
 from quartermaster.console.figures_capacity import CapacityWords, capacity_stack, from_series
 from quartermaster.kernel.clock import Period, month_named
-from quartermaster.kernel.errors import DataError, NotFoundError, UsageError
+from quartermaster.kernel.errors import DataError, UsageError
 from quartermaster.kernel.money import round_line
 
 Options = dict[str, str | None]
@@ -32,16 +38,6 @@ WORDS = CapacityWords(
     provisioned="provisioned",
     axis="GPUs, mean of each step",
 )
-
-
-class Given(msgspec.Struct, frozen=True):
-    """Everything that was read, and which bytes it was."""
-
-    fleet: Fleet
-    rows: tuple[HourTokens, ...]
-    revenue: dict[str, int] | None
-    span: tuple[int, int]
-    inputs: tuple[dict[str, str], ...]
 
 
 @click.command("capacity")
@@ -89,13 +85,15 @@ def command(
     if backfill and not leavers:
         raise UsageError("--backfill needs somebody to leave", hint="add --without CUSTOMER")
     month = None if period is None else month_named(period, "UTC")
-    given = _with_points(_read(fleet, demand, revenue, options, month), points)
-    before = state(given.fleet, given.rows, span=given.span, revenue=given.revenue)
-    after = _departed(given, leavers, backfill) if leavers else None
+    given = _read(fleet, demand, revenue, options, month)
+    if points is not None:
+        given = with_points(given, _file(points, CSV_BYTES_MAX))
+    before = stated(given)
+    after = departed(given, leavers, backfill) if leavers else None
     if svg is not None:
         _write(svg, standalone(figure(after or before, leavers)))
     if as_json:
-        click.echo(json.dumps(_tree(given, before, after, leavers, backfill), indent=2))
+        click.echo(json.dumps(tree(given, before, after, leavers, backfill), indent=2))
         return
     _show(before, after, leavers, backfill)
 
@@ -124,39 +122,13 @@ def _read(
     options: Options,
     month: Period | None,
 ) -> Given:
-    data = _bytes(fleet, FLEET_BYTES_MAX)
-    found = parse_fleet(data, fleet.name)
-    inputs = [_input(fleet, data)]
+    file = _file(fleet, FLEET_BYTES_MAX)
     if demand is None:
+        found = fleet_of(file)
         rows, paid = _metered(options, found, month)
-        return Given(found, rows, paid, _span(rows, month), tuple(inputs))
-    tokens = _bytes(demand, CSV_BYTES_MAX)
-    inputs.append(_input(demand, tokens))
-    models = pool_models(found.pools)
-    rows = read_demand(tokens, demand.name, model=models[0] if len(models) == 1 else "")
-    rows = tuple(row for row in rows if month is None or row.hour in month)
-    takings = None
-    if revenue is not None:
-        data = _bytes(revenue, CSV_BYTES_MAX)
-        inputs.append(_input(revenue, data))
-        takings = read_revenue(data, revenue.name, found.currency)
-    return Given(found, rows, takings, _span(rows, month), tuple(inputs))
-
-
-def _span(rows: Sequence[HourTokens], month: Period | None) -> tuple[int, int]:
-    return window(rows) if month is None else (month.start, month.hours)
-
-
-def _with_points(given: Given, path: Path | None) -> Given:
-    if path is None:
-        return given
-    data = _bytes(path, CSV_BYTES_MAX)
-    measured = (*given.fleet.points, *read_points(data, path.name))
-    return msgspec.structs.replace(
-        given,
-        fleet=msgspec.structs.replace(given.fleet, points=measured),
-        inputs=(*given.inputs, _input(path, data)),
-    )
+        return Given(found, rows, paid, span_of(rows, month), (file.stamp,))
+    takings = None if revenue is None else _file(revenue, CSV_BYTES_MAX)
+    return read(file, _file(demand, CSV_BYTES_MAX), takings, month)
 
 
 def _metered(
@@ -194,46 +166,6 @@ def _metered(
     return from_usage(usage), paid
 
 
-def _departed(given: Given, leavers: tuple[str, ...], backfill: int) -> Statement:
-    known = {row.customer for row in given.rows} | {
-        reservation.customer for pool in given.fleet.pools for reservation in pool.reservations
-    }
-    for who in leavers:
-        if who not in known:
-            raise NotFoundError(f"{who!r} is neither in the demand nor in a reservation")
-    revenue = given.revenue
-    return state(
-        without_reservations(given.fleet, leavers),
-        without(given.rows, leavers, backfill),
-        span=given.span,
-        revenue=None
-        if revenue is None
-        else {who: minor for who, minor in revenue.items() if who not in leavers},
-    )
-
-
-def _tree(
-    given: Given,
-    before: Statement,
-    after: Statement | None,
-    leavers: Sequence[str],
-    backfill: int,
-) -> dict[str, Any]:
-    tree: dict[str, Any] = {
-        "schema": document.SCHEMA,
-        "inputs": list(given.inputs),
-        **document.as_tree(before),
-    }
-    if after is not None:
-        tree["without"] = {
-            "left": list(leavers),
-            "backfill_percent": backfill,
-            "change": document.change(before, after),
-            **document.as_tree(after),
-        }
-    return tree
-
-
 def _show(
     before: Statement, after: Statement | None, leavers: Sequence[str], backfill: int
 ) -> None:
@@ -246,7 +178,7 @@ def _show(
         click.echo(f"warning: {warning}", err=True)
 
 
-def _bytes(path: Path, limit: int) -> bytes:
+def _file(path: Path, limit: int) -> File:
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
@@ -254,11 +186,7 @@ def _bytes(path: Path, limit: int) -> bytes:
         raise DataError(f"{path.name} cannot be read: {error.strerror}") from error
     if len(data) > limit:
         raise DataError(f"{path.name} is larger than {limit // 1024 // 1024} MiB")
-    return data
-
-
-def _input(path: Path, data: bytes) -> dict[str, str]:
-    return {"name": path.name, "sha256": hashlib.sha256(data).hexdigest()}
+    return File(path.name, data)
 
 
 def _write(path: Path, content: str) -> None:
