@@ -13,6 +13,7 @@ import numpy as np
 from quartermaster.exposure.backtest_baselines import BASELINES
 from quartermaster.exposure.panel import Panel
 from quartermaster.exposure.warning_features import (
+    PAIRED,
     WINDOW,
     FloatArray,
     Observations,
@@ -77,7 +78,7 @@ Predict = Callable[[Observations, Observations], FloatArray]
 
 def learn(rows: Observations) -> Hazard:
     """The committed model, fitted to rows with outcomes."""
-    return fit(rows.features, rows.events, rows.tenants, weight=ROW_WEIGHT)
+    return fit(rows.features, rows.events, rows.tenants, weight=ROW_WEIGHT, paired=PAIRED)
 
 
 def predict(train: Observations, test: Observations) -> FloatArray:

@@ -45,6 +45,12 @@ NAMES = (
 BASELINE = (0, 2, 3, 6, 7, 8, 9, 10, 11)
 """Columns of the plain logistic baseline; the tenth, the size, is added by it."""
 
+PAIRED = tuple(
+    NAMES.index(name) for name in NAMES if name not in ("before_13", "year", "always", "tenure")
+)
+"""Columns that may act in pairs: what the trailing weeks look like. The four that reach further
+back move with the age of a young panel, and products of them were miscalibrated on CDNOW."""
+
 
 class Observations(NamedTuple):
     """Rows of eligible tenants at origins; outcomes are NaN where the future is not there."""
