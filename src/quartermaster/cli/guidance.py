@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from quartermaster.cli.forecast import book_of, read_rows
+from quartermaster.app.forecast_book import book_of
+from quartermaster.cli.forecast import read_rows
 from quartermaster.console.format import LANGS, Lang
 from quartermaster.console.guidance_text import score_text, suggestion_text
 from quartermaster.exposure.csv_rows import read_bytes
