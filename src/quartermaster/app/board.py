@@ -6,13 +6,12 @@ simulation is bounded so that a report of a thousand customers is a matter of se
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from quartermaster.app.board_loss import Loss, loss_of
+from quartermaster.app.board_loss import loss_of
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_exposure import SAMPLE_HAZARD
 from quartermaster.app.console_fan import MONTHS_MIN, closed_rows, fan_of
@@ -25,10 +24,13 @@ from quartermaster.exposure.book import recipe, scenario_exposure
 from quartermaster.exposure.history import ShareHistory, share_history
 from quartermaster.exposure.report import ControlFacts, InputFile, Report, scenario_report
 from quartermaster.exposure.risk_assumptions import Assumptions, Hazards
-from quartermaster.exposure.rollup import Exposure, GroupShare, Member, measure
+from quartermaster.exposure.rollup import Exposure, Member, measure
 from quartermaster.exposure.rows import RevenueRow
 from quartermaster.exposure.scenario import Scenario
 from quartermaster.sim.book import reference_scenario
+
+BY_DEFAULT = BandRules()
+"""Edges at 10 % and 25 % of revenue, and no plans."""
 
 
 class Revenue(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,23 +54,24 @@ class Assumed(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
 
 
-class Effort(msgspec.Struct, frozen=True, kw_only=True):
-    """How much may be computed."""
-
-    threads: int = 0
-    """0: all of the machine."""
-
-
 def facts_of(
     revenue: Revenue,
     assumed: Assumed,
     *,
     made_on: date,
     given: Given | None = None,
-    effort: Effort = Effort(),
+    threads: int = 0,
 ) -> BoardFacts:
-    """Everything the report says of this revenue under these assumptions."""
-    loss = loss_of(revenue.report.exposure, assumed.assumptions, threads=effort.threads)
+    """Everything the report says of this revenue under these assumptions.
+
+    Args:
+        revenue: see there.
+        assumed: of the loss.
+        made_on: stands in the report.
+        given: parts that come from files of their own.
+        threads: that simulate; 0: all of the machine.
+    """
+    loss = loss_of(revenue.report.exposure, assumed.assumptions, threads=threads)
     return BoardFacts(
         origin=revenue.origin,
         made_on=made_on,
@@ -109,7 +112,7 @@ def rows_revenue(
     title: str,
     source: InputFile | None = None,
     control: ControlFacts | None = None,
-    rules: BandRules = BandRules(),
+    rules: BandRules = BY_DEFAULT,
     rules_file: InputFile | None = None,
 ) -> Revenue:
     """The revenue of monthly rows, such as a CSV's.
@@ -146,7 +149,7 @@ def scenario_revenue(
     scenario: Scenario,
     source: InputFile | None,
     *,
-    rules: BandRules = BandRules(),
+    rules: BandRules = BY_DEFAULT,
     rules_file: InputFile | None = None,
 ) -> Revenue:
     """The revenue that a scenario's claims come to; it has no months.
@@ -164,7 +167,7 @@ def scenario_revenue(
 
 
 def shown_revenue(
-    book: ShownBook, *, rules: BandRules = BandRules(), rules_file: InputFile | None = None
+    book: ShownBook, *, rules: BandRules = BY_DEFAULT, rules_file: InputFile | None = None
 ) -> Revenue:
     """The revenue of the sample or of the live book, with names in the place of ids.
 
@@ -211,8 +214,7 @@ class ShownBoard:
             return None
         assumed = assumed_of(Assumptions(), chosen=False, sample=book.sample)
         # The gateways have the other processors.
-        effort = Effort(threads=1)
-        return facts_of(shown_revenue(book), assumed, made_on=made_on, effort=effort)
+        return facts_of(shown_revenue(book), assumed, made_on=made_on, threads=1)
 
     def printed(self, page: str) -> bytes:
         """A page as PDF.

@@ -31,7 +31,8 @@ class FleetGiven(msgspec.Struct, frozen=True, kw_only=True):
     """A fleet and what was given with it."""
 
     fleet: Fleet
-    inputs: tuple[InputFile, ...]
+    inputs: tuple[tuple[str, InputFile], ...]
+    """What each file is (a key of the catalogue), and its name and hash."""
     demand: tuple[HourTokens, ...] = ()
     contribution: Decimal | None = None
     """Margin on revenue, of one."""

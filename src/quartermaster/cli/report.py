@@ -125,7 +125,7 @@ def command(
     """
     if sum((source is not None, live, sample)) != 1:
         raise UsageError("report of what?", hint="give a FILE, or --live, or --sample")
-    from quartermaster.app.board import Effort, facts_of
+    from quartermaster.app.board import facts_of
 
     revenue = _revenue(source, given, options, sample=sample)
     assumed, assumptions_file = _assumed(revenue, given)
@@ -134,7 +134,7 @@ def command(
         assumed,
         made_on=made_on or as_datetime(system_clock()).date(),
         given=_given(revenue, given, assumptions_file),
-        effort=Effort(threads=given["threads"]),
+        threads=given["threads"],
     )
     _show(facts, picked(Output, given))
 
@@ -282,15 +282,15 @@ def _capacity(revenue: "Revenue", given: dict[str, Any]) -> "CapacityFacts | Non
         return None
     from quartermaster.app.board_capacity import FleetGiven, capacity_of
     from quartermaster.capacity.csv_lines import CSV_BYTES_MAX
-    from quartermaster.capacity.demand import read_demand
+    from quartermaster.capacity.demand import HourTokens, read_demand
     from quartermaster.capacity.fleet import FLEET_BYTES_MAX, parse_fleet, pool_models
 
     data = read_bytes(path, FLEET_BYTES_MAX)
-    fleet, inputs = parse_fleet(data, path.name), [input_file(path.name, data)]
-    rows = ()
+    fleet, inputs = parse_fleet(data, path.name), [("fleet", input_file(path.name, data))]
+    rows: tuple[HourTokens, ...] = ()
     if demand is not None:
         tokens = read_bytes(demand, CSV_BYTES_MAX)
-        inputs.append(input_file(demand.name, tokens))
+        inputs.append(("demand", input_file(demand.name, tokens)))
         models = pool_models(fleet.pools)
         rows = read_demand(tokens, demand.name, model=models[0] if len(models) == 1 else "")
     read = FleetGiven(fleet=fleet, inputs=tuple(inputs), demand=rows, contribution=contribution)

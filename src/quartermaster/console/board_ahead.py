@@ -1,5 +1,4 @@
-"""What is ahead on the board report: the forecast with and without the largest customer, and what
-becomes of the plan when it gives notice."""
+"""What is ahead on the board report: the forecast, and the plan after the largest gives notice."""
 
 from decimal import Decimal
 
@@ -143,8 +142,14 @@ def _ahead(at: str, point: FanMonth) -> Ahead:
 def _range(point: FanMonth, on: Desk) -> str:
     if point.low is None or point.high is None:
         return EM_DASH
-    low, high = (Money(end, on.facts.currency) for end in (point.low, point.high))
+    low, high = (Money(_three_digits(end), on.facts.currency) for end in (point.low, point.high))
     return ("" if point.measured else "~") + money_range(low, high, on.words.lang)
+
+
+def _three_digits(minor: int) -> int:
+    """Rounded to three significant digits: an interval is not known better."""
+    unit = 10 ** max(0, len(str(abs(minor))) - 3)
+    return (minor + unit // 2) // unit * unit
 
 
 def _signed(minor: int, on: Desk, *, first: bool) -> str:

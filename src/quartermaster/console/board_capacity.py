@@ -1,4 +1,4 @@
-"""Capacity on the board report: what stays when the largest customer goes, and the money's return."""
+"""Capacity on the board report: what stays when the largest customer goes, and payback."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -148,7 +148,11 @@ def _payback(found: Payback, currency: str, on: Desk) -> str:
     }
     if found.without is None or found.stretch is None:
         return words("capacity.payback_never", **places)
-    key = "capacity.payback_late" if found.break_even is None else "capacity.payback"
+    key = "capacity.payback"
+    if found.break_even is None:
+        key = "capacity.payback_late"
+    elif not found.break_even:
+        key = "capacity.payback_safe"
     part = "" if found.break_even is None else percent(found.break_even, lang)
     return words(
         key,

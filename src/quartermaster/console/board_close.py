@@ -1,14 +1,18 @@
 """The end of the board report: definitions, claims and sources, what is missing, and the hashes."""
 
+from datetime import date
+
 from quartermaster.console.board_parts import Desk, Line, Missing, Section, Table
 from quartermaster.console.claim_words import sentence, verdict_word
-from quartermaster.console.format import number
+from quartermaster.console.format import NBSP, Lang, day, month, number
 from quartermaster.console.report_view import banners_of
 from quartermaster.exposure.check import check
 
 DEFINED = ("share", "loss", "shortfall", "hazard", "equal", "bands")
 """What a reader must know to contradict the first page."""
 DEFINED_WITHOUT_LOSS = ("share", "bands")
+RATE_OPTIONS = ("--hazard top=35%", "--hazard rest=10%", "--assumptions FILE")
+CAPACITY_OPTIONS = ("--capacity FILE", "--demand FILE", "--contribution 30%")
 
 
 def definitions(on: Desk) -> Section:
@@ -30,7 +34,7 @@ def banners(on: Desk) -> tuple[str, ...]:
 
 def claims(on: Desk) -> list[Section]:
     """What was said, by whom, and what the claims say about each other."""
-    report, words, shared = on.facts.report, on.words, on.report_words
+    report, shared, lang = on.facts.report, on.report_words, on.words.lang
     found = []
     if report.claims:
         sources = {source.id: source for source in report.sources}
@@ -48,7 +52,7 @@ def claims(on: Desk) -> list[Section]:
                             (
                                 claim.statement,
                                 claim.said_by,
-                                claim.as_of,
+                                said_on(claim.as_of, lang),
                                 shared(f"claims.{claim.confidence}"),
                                 sources[claim.source].publisher,
                             )
@@ -59,7 +63,7 @@ def claims(on: Desk) -> list[Section]:
                 ),
             )
         )
-    scenario, lang = on.facts.scenario, words.lang
+    scenario = on.facts.scenario
     if scenario is not None:
         items = tuple(
             f"{verdict_word(finding, lang)}: {sentence(finding, scenario, lang)}"
@@ -75,21 +79,33 @@ def sources(on: Desk) -> Section | None:
     if not report.sources:
         return None
     items = tuple(
-        f"{source.publisher}: {source.title}, {source.date}." for source in report.sources
+        f"{source.publisher}: {source.title}, {said_on(source.date, on.words.lang)}."
+        for source in report.sources
     )
     return Section(id="sources", title=on.report_words("sources.title"), items=items)
+
+
+def said_on(text: str, lang: Lang) -> str:
+    """A day, a month or a year as it was stated, in the reader's language and on one line."""
+    parts = len(text.split("-"))
+    shown = text
+    if parts == 3:
+        shown = day(date.fromisoformat(text), lang)
+    elif parts == 2:
+        shown = month(text, lang)
+    return shown.replace(" ", NBSP)
 
 
 def provenance(on: Desk) -> Section:
     """Files and hashes: with them the same report can be made again."""
     report, words = on.facts.report, on.words
-    entries = []
+    entries: list[tuple[str, str]] = []
     files = [("revenue", report.input)]
     files.append(("control", None if report.control is None else report.control.file))
     files.append(("bands", report.bands_file))
     files += list(on.facts.given.inputs)
     capacity = on.facts.given.capacity
-    files += [("capacity", one) for one in (() if capacity is None else capacity.inputs)]
+    files += [] if capacity is None else list(capacity.inputs)
     for key, file in files:
         if file is not None:
             entries.append((words(f"file.{key}"), f"{file.name}, SHA-256 {file.sha256}"))
@@ -106,33 +122,46 @@ def provenance(on: Desk) -> Section:
 
 def missing(on: Desk) -> tuple[Missing, ...]:
     """Every part that is not here, why, and what to give."""
+    facts, words, given = on.facts, on.words, on.facts.given
+    found = [*_missing_of_loss(on), *_missing_months(on)]
+    bands = facts.report.bands
+    if bands is not None and (bands.rules.absorbing is None or bands.unplanned):
+        key = "bands" if bands.rules.absorbing is None else "plans"
+        found.append(_missing(key, on, "--bands FILE"))
+    for key, part, options in (
+        ("guidance", given.guidance, ("--guidance FILE",)),
+        ("warning", given.warnings, ("--usage FILE",)),
+        ("statements", given.statements, ("--statements FILE",)),
+        ("capacity", given.capacity, CAPACITY_OPTIONS),
+    ):
+        if part is None:
+            found.append(
+                Missing(key, words(f"missing.{key}"), words(f"missing.{key}_how"), options)
+            )
+    return tuple(found)
+
+
+def _missing(key: str, on: Desk, *options: str) -> Missing:
+    return Missing(key, on.words(f"missing.{key}"), on.words(f"missing.{key}_how"), options)
+
+
+def _missing_of_loss(on: Desk) -> list[Missing]:
     facts, words = on.facts, on.words
-    found = []
-    if facts.risk is None:
-        reason = facts.risk_reason if facts.risk_missing == "refused" else ""
-        how = words(f"missing.loss_{facts.risk_missing}", reason=reason)
-        command = facts.risk_reason if facts.risk_missing == "not_installed" else ""
-        found.append(Missing("loss", words("missing.loss"), how, command))
-    if facts.report.history is None:
-        found.append(Missing("history", words("missing.history"), words("missing.history_how")))
+    if facts.risk is not None:
+        return [] if facts.rates == "chosen" else [_missing("rates", on, *RATE_OPTIONS)]
+    how = words(f"missing.loss_{facts.risk_missing}", reason=facts.risk_reason)
+    install = (facts.risk_reason,) if facts.risk_missing == "not_installed" else ()
+    return [Missing("loss", words("missing.loss"), how, install)]
+
+
+def _missing_months(on: Desk) -> list[Missing]:
+    facts, words = on.facts, on.words
+    found = [] if facts.report.history is not None else [_missing("history", on)]
     if facts.fan is None:
         key = "missing.fan_scenario" if facts.origin == "scenario" else "missing.fan_how"
         needed, known = (
             number(count, words.lang) for count in (facts.months_needed, facts.months_known)
         )
-        found.append(Missing("fan", words("missing.fan"), words(key, needed=needed, known=known)))
-    bands, given = facts.report.bands, facts.given
-    if bands is not None and (bands.rules.absorbing is None or bands.unplanned):
-        key = "bands" if bands.rules.absorbing is None else "plans"
-        found.append(
-            Missing(key, words(f"missing.{key}"), words(f"missing.{key}_how"), "--bands FILE")
-        )
-    for key, part, option in (
-        ("guidance", given.guidance, "--guidance FILE"),
-        ("warning", given.warnings, "--usage FILE"),
-        ("statements", given.statements, "--statements FILE"),
-        ("capacity", given.capacity, "--capacity FILE"),
-    ):
-        if part is None:
-            found.append(Missing(key, words(f"missing.{key}"), words(f"missing.{key}_how"), option))
-    return tuple(found)
+        how = words(key, needed=needed, known=known)
+        found.append(Missing("fan", words("missing.fan"), how))
+    return found

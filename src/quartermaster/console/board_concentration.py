@@ -1,4 +1,4 @@
-"""Concentration on the board report: bands with owner, date and plan, the indices, and over time."""
+"""Concentration on the board report: bands with owner, date and plan, indices, and over time."""
 
 from quartermaster.console.board_parts import (
     DESK_PX,

@@ -70,7 +70,7 @@ class CapacityFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     fleet: str
     currency: str
-    inputs: tuple[InputFile, ...]
+    inputs: tuple[tuple[str, InputFile], ...]
     before: Statement | None = None
     """None where no demand was given."""
     after: Statement | None = None

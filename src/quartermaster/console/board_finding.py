@@ -16,7 +16,7 @@ from quartermaster.console.board_parts import (
 from quartermaster.console.figures_loss import LossBar, loss_bars
 from quartermaster.console.format import EM_DASH, number
 from quartermaster.console.report import share_figure
-from quartermaster.console.report_bands import edge_words
+from quartermaster.console.report_bands import band_findings
 from quartermaster.console.report_view import denominator_words, share_words
 from quartermaster.console.report_words import statistic
 from quartermaster.exposure.risk_assumptions import Assumptions
@@ -26,9 +26,9 @@ from quartermaster.kernel.money import exponent
 if TYPE_CHECKING:
     from quartermaster.exposure.risk_measure import Part, Risk
 
-BARS_NAMED = 4
+BARS_NAMED = 3
 """Customers with bars of their own: the page holds its finding, picture, table and definitions."""
-ROWS_NAMED = 8
+ROWS_NAMED = 6
 """Rows of the table on the first page; the exposure report has more, and its JSON all."""
 
 
@@ -50,7 +50,7 @@ def findings(on: Desk) -> tuple[str, ...]:
     if largest.share_low is not None and largest.share_high is not None:
         low, high = on.part(largest.share_low, 1), on.part(largest.share_high, 1)
         found.append(words("finding.range", low=low, high=high))
-    found += _what_is_open(on)
+    found += band_findings(report, on.report_words)
     if facts.risk is not None:
         found.append(words(f"rates.{facts.rates}"))
     if facts.still_open:
@@ -91,26 +91,12 @@ def _loss(risk: "Risk", on: Desk) -> dict[str, str]:
         "equal_share": on.part(risk.top.shortfall_share_at_equal_hazard),
         "hazard": rate(risk.top.hazard_per_year, words),
         "others": rate(assumptions.hazard_per_year.rest, words),
-        "equal": rate(risk.equal_hazard_per_year, words),
+        # A mean, of which the third digit means nothing.
+        "equal": rate(round(risk.equal_hazard_per_year, 3), words),
         "months": number(assumptions.horizon_months, words.lang),
         "quantile": rate(assumptions.quantile, words),
         "worst": rate(1 - assumptions.quantile, words),
     }
-
-
-def _what_is_open(on: Desk) -> list[str]:
-    """Breaches, and those for which nobody has said who does what until when."""
-    bands, words = on.facts.report.bands, on.words
-    if bands is None or not bands.breaches:
-        return []
-    _, breach_at = edge_words(bands.rules.edges, words.lang)
-    names = ", ".join(line.group for line in bands.breaches)
-    found = [words("finding.breach", names=names, edge=breach_at)]
-    if bands.unplanned:
-        found.append(
-            words("finding.unplanned", names=", ".join(line.group for line in bands.unplanned))
-        )
-    return found
 
 
 def _picture(risk: "Risk", on: Desk) -> Picture:
@@ -140,13 +126,14 @@ def _picture(risk: "Risk", on: Desk) -> Picture:
         words("loss.legend_loss", **places),
         words("loss.legend_equal", **places),
     )
-    caption = words("loss.caption", name=risk.top.name, **places)
+    desc = words("loss.desc", name=risk.top.name, **places)
+    caption = words("loss.caption", **places)
     drawn = [
         loss_bars(
             bars,
             legend=legend,
             title=words("loss.title"),
-            desc=on.labelled(caption),
+            desc=on.labelled(desc),
             width=width,
             name=f"loss-{width}",
         )

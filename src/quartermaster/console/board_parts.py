@@ -67,7 +67,8 @@ class Missing(msgspec.Struct, frozen=True):
     key: str
     what: str
     how: str
-    command: str = ""
+    options: tuple[str, ...] = ()
+    """What to add to the command, or to type where something is to be installed."""
 
 
 class Desk(msgspec.Struct, frozen=True):

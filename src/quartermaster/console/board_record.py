@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from quartermaster.console.board_parts import Desk, Line, Section, Table, rate
+from quartermaster.console.board_parts import Desk, Line, Section, Table
 from quartermaster.console.format import EM_DASH, day, number
 from quartermaster.console.guidance_text import record_lines, verdict_rows
-from quartermaster.console.report_words import catalogue, statistic
+from quartermaster.console.report_words import catalogue, percent_words, statistic
 from quartermaster.revenue.scorecard import Scorecard
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ PROMISES_MAX = 12
 """Three years of quarters; older ones count in the track record and are in `guidance score`."""
 TENANTS_MAX = 6
 """Those with most to lose; a board does not look into more, and `warn` lists all."""
+RATIO_MAX = 100.0
+"""A level a hundred times the one before is a customer that began."""
 _SCORE_DECIMALS = 3
 
 
@@ -134,12 +136,14 @@ def _tenant(tenant: "TenantWarning", on: Desk) -> Line:
         level = words(
             "warning.changed",
             day=day(tenant.change.week_from, lang),
-            ratio=rate(min(tenant.change.ratio, 100.0), words),
+            ratio=on.part(min(tenant.change.ratio, RATIO_MAX)),
         )
     cells = (
         tenant.tenant,
         on.part(tenant.share, 1),
-        EM_DASH if tenant.probability is None else on.part(tenant.probability),
+        EM_DASH
+        if tenant.probability is None
+        else percent_words(statistic(tenant.probability), lang),
         "" if since is None else words("warning.since", day=day(since, lang)),
         level,
     )
