@@ -15,15 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from quartermaster.exposure.risk_book import Book
-from quartermaster.exposure.simulate_kernel import LANES, Rest, simulate_passes
+from quartermaster.exposure.simulate_kernel import simulate_passes
 from quartermaster.exposure.simulate_rest import no_rest
+from quartermaster.exposure.simulate_world import LANES, Rest, kinds_of
 from quartermaster.kernel.errors import UsageError
 from quartermaster.stats.random_stream import key_of
 
 SCENARIOS_MAX = 2**31
 """A scenario's number is one word of the random counter; half of it is beyond any need."""
 
-BATCH_SCENARIOS = 16 * LANES
+BATCH_SCENARIOS = 4 * LANES
 """Scenarios a call of the compiled loop: a thousand customers take a tenth of a second, so that
 progress moves and an interrupt is heard."""
 
@@ -144,6 +145,7 @@ def _run(
 ) -> Iterator[tuple[int, _Batch]]:
     """Simulate batches on threads; yield them in order with the place of their first scenario."""
     others = no_rest(book) if rest is None else rest
+    kinds = kinds_of(book.world, others)
     key = key_of(run.seed)
     reference = book.reference
 
@@ -153,6 +155,7 @@ def _run(
             batch.weights,
             book.world,
             others,
+            kinds,
             reference,
             key,
             batch.total,
