@@ -11,7 +11,7 @@ of another dialect is asked from one; where both speak the same, the bytes pass 
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -30,6 +30,7 @@ from quartermaster.gateway.dialects.anthropic_native import NativeMessages
 from quartermaster.gateway.dialects.anthropic_stream import ChatFromMessages
 from quartermaster.gateway.dialects.body import unsupported
 from quartermaster.gateway.dialects.completions import NativeCompletions
+from quartermaster.gateway.dialects.form import FormCall, read_form, upstream_form
 from quartermaster.gateway.dialects.frames import Frames, payload_of
 from quartermaster.gateway.dialects.messages_stream import MessagesFromChat
 from quartermaster.gateway.dialects.responses_native import NativeResponses
@@ -46,6 +47,11 @@ Api = Literal["openai", "openai-responses", "anthropic"]
 """What an upstream speaks: any OpenAI-compatible server, one that has the Responses API too, or
 Anthropic's Messages API."""
 
+FORMS: Final[frozenset[Operation]] = frozenset(
+    ("images.edits", "audio.transcriptions", "audio.translations")
+)
+"""Operations whose body is multipart."""
+
 Render = Callable[[bytes, Counts], bytes]
 
 
@@ -56,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True):
     """What the upstream is asked for."""
     body: bytes
     render: Render | None = None
+    content_type: str = "application/json"
     translator: Callable[[], Translator] | None = None
 
     def reading(self, told: bytes) -> Reading:
@@ -82,6 +89,8 @@ def read_call(operation: Operation, body: bytes) -> ChatCall:
         return messages_request.read_call(body)
     if operation == "responses":
         return responses_request.read_call(body)
+    if operation in FORMS:
+        return read_form(body)
     return completions.read_call(operation, body)
 
 
@@ -108,6 +117,8 @@ def plan(
         return _responses(call, api, upstream_model, identity)
     if api == "anthropic":
         raise unsupported("model", f"The model '{call.model}' does not support this operation.")
+    if isinstance(call, FormCall):
+        return Plan(operation, upstream_form(call, upstream_model), None, call.content_type)
     body = completions.upstream_body(call, upstream_model)
     return Plan(operation, body, translator=lambda: NativeCompletions(asks_usage=call.asks_usage))
 
@@ -123,7 +134,7 @@ def _chat(call: ChatCall, api: Api, upstream_model: bytes, identity: Identity) -
         "messages",
         body,
         lambda answer, counts: anthropic_response.completion(answer, asked, counts),
-        lambda: ChatFromMessages(asked),
+        translator=lambda: ChatFromMessages(asked),
     )
 
 
@@ -142,7 +153,7 @@ def _messages(call: ChatCall, api: Api, upstream_model: bytes, identity: Identit
         "chat.completions",
         wire.upstream_body(chat, upstream_model),
         lambda answer, counts: messages_response.message(answer, asked, counts),
-        lambda: MessagesFromChat(asked),
+        translator=lambda: MessagesFromChat(asked),
     )
 
 
@@ -159,7 +170,7 @@ def _responses(call: ChatCall, api: Api, upstream_model: bytes, identity: Identi
             "chat.completions",
             wire.upstream_body(chat, upstream_model),
             lambda answer, counts: responses_object.plain(answer, asked, counts),
-            lambda: ResponsesFromChat(asked),
+            translator=lambda: ResponsesFromChat(asked),
         )
     inner = anthropic_response.Asked(
         f"chatcmpl-{identity.request_id}", call.model, identity.created_s
@@ -170,7 +181,7 @@ def _responses(call: ChatCall, api: Api, upstream_model: bytes, identity: Identi
         lambda answer, counts: responses_object.plain(
             anthropic_response.completion(answer, inner, counts), asked, counts
         ),
-        lambda: Chained(ChatFromMessages(inner), ResponsesFromChat(asked)),
+        translator=lambda: Chained(ChatFromMessages(inner), ResponsesFromChat(asked)),
     )
 
 
