@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from quartermaster.api.settings import ApiSettings
+from quartermaster.capacity.settings import CapacitySettings
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import ConfigError, DataError
@@ -65,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     model: ModelSettings = msgspec.field(default_factory=ModelSettings)
     console: ConsoleSettings = msgspec.field(default_factory=ConsoleSettings)
     api: ApiSettings = msgspec.field(default_factory=ApiSettings)
+    capacity: CapacitySettings = msgspec.field(default_factory=CapacitySettings)
     clerk: ClerkSettings = msgspec.field(default_factory=ClerkSettings)
 
     @property

@@ -12,7 +12,9 @@ import msgspec
 from quartermaster.app import live as views
 from quartermaster.app.api import with_api
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
+from quartermaster.app.console_capacity import capacity_of
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
+from quartermaster.app.console_what_if import what_if_of
 from quartermaster.app.rooms import Rooms
 from quartermaster.commands.identity import Identity
 from quartermaster.console import ports
@@ -31,7 +33,17 @@ def run(rooms: Rooms, *, sample: bool) -> int:
     exposure = sample_exposure() if sample else live_exposure(rooms.var)
     identity, gateways = Identity(rooms.book), Gateways(rooms.var)
     api = with_api(rooms)
-    return serve(rooms.settings.console, identity, overview, gateways, exposure, around=api)
+    capacity = capacity_of(rooms, sample=sample)
+    return serve(
+        rooms.settings.console,
+        identity,
+        overview,
+        gateways,
+        exposure,
+        what_if=what_if_of(rooms.var, capacity, rooms.now, sample=sample),
+        capacity=capacity,
+        around=api,
+    )
 
 
 class SampleOverview:

@@ -9,7 +9,7 @@ from quartermaster.console import ports_exposure as ports
 from quartermaster.exposure.risk_assumptions import Assumptions, CustomerTerms, Hazards
 from quartermaster.exposure.rollup import Exposure
 from quartermaster.kernel.errors import UnavailableError
-from quartermaster.kernel.money import Money, exponent
+from quartermaster.kernel.money import exponent
 
 if TYPE_CHECKING:
     from quartermaster.exposure.risk_measure import Part, Risk
@@ -41,15 +41,11 @@ def loss_of(exposure: Exposure, asked: ports.Asked, names: Mapping[str, str]) ->
             hint="pip install 'quartermaster-ai[risk]'",
         )
     # Only here: loading the compiled loops takes seconds, and they may not be installed.
-    from quartermaster.exposure.risk_book import Payer
+    from quartermaster.exposure.risk_book import payers_of
     from quartermaster.exposure.risk_measure import measure_risk
     from quartermaster.exposure.simulate import Run
 
-    currency, months = exposure.denominator.currency, Decimal(exposure.denominator.months)
-    payers = [
-        Payer(group.group, Money(group.minor, currency).decimal / months)
-        for group in exposure.groups
-    ]
+    currency, payers = exposure.denominator.currency, payers_of(exposure)
     steps = len(payers) * asked.horizon_months * SCENARIOS
     engine: Literal["full", "reduced"] = "full" if steps <= FULL_STEPS_MAX else "reduced"
     run = Run(scenarios=SCENARIOS, seed=SEED, threads=1)

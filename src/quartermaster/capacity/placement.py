@@ -38,8 +38,8 @@ class Rated(msgspec.Struct, frozen=True):
         )
 
     @property
-    def left_out(self) -> tuple[str, ...]:
-        """Points that contradict the others, in words."""
+    def left_out(self) -> tuple[int, ...]:
+        """Prompt tokens of points that contradict the others."""
         return self.speed.left_out if isinstance(self.speed, Table) else ()
 
     @property

@@ -74,6 +74,14 @@ class CustomerLine(msgspec.Struct, frozen=True):
         return self.revenue_minor - self.cost_minor - self.reserved_idle_minor
 
 
+class Remark(msgspec.Struct, frozen=True):
+    """Something to know about a statement: in words, and for a face with words of its own."""
+
+    words: str
+    key: str
+    places: dict[str, str]
+
+
 class Statement(msgspec.Struct, frozen=True):
     """A window of a fleet."""
 
@@ -85,7 +93,12 @@ class Statement(msgspec.Struct, frozen=True):
     """The most costly first."""
     time: Totals
     money: Totals
-    warnings: tuple[str, ...]
+    remarks: tuple[Remark, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is to be known about it, in words."""
+        return tuple(remark.words for remark in self.remarks)
 
     @property
     def cost_minor(self) -> int:
@@ -155,13 +168,13 @@ def state(
         customers=(),
         time=summed(line.hours for line in lines),
         money=summed(line.money for line in lines),
-        warnings=tuple(_warnings(lines, pools)),
+        remarks=tuple(_remarks(lines, pools)),
     )
     if found.money.whole != found.cost_minor or found.time.whole != found.gpu_us:
         raise IntegrityError("customers + idle + stranded is not the cost of the capacity")
     customers = _customers(found, rows, revenue)
     unmatched = tuple(_unmatched(customers))
-    return msgspec.structs.replace(found, customers=customers, warnings=found.warnings + unmatched)
+    return msgspec.structs.replace(found, customers=customers, remarks=found.remarks + unmatched)
 
 
 def without_reservations(fleet: Fleet, customers: Sequence[str]) -> Fleet:
@@ -253,31 +266,39 @@ def _customers(
     return tuple(sorted(lines, key=lambda c: (-c.cost_minor - c.reserved_idle_minor, c.customer)))
 
 
-def _unmatched(customers: Sequence[CustomerLine]) -> Iterator[str]:
+def _unmatched(customers: Sequence[CustomerLine]) -> Iterator[Remark]:
     """Revenue and demand under different names make one customer look free and one worthless."""
     for line in customers:
+        places = {"customer": line.customer}
         if line.revenue_minor and not (line.busy_us or line.reserved_idle_us):
-            yield f"{line.customer}: revenue, but neither demand nor a reservation"
+            words = f"{line.customer}: revenue, but neither demand nor a reservation"
+            yield Remark(words, "no_demand", places)
         elif line.revenue_minor == 0 and line.busy_us:
-            yield f"{line.customer}: demand, but no revenue"
+            yield Remark(f"{line.customer}: demand, but no revenue", "no_revenue", places)
 
 
-def _warnings(lines: Sequence[PoolLine], pools: Sequence[Rated]) -> list[str]:
-    found = []
+def _remarks(lines: Sequence[PoolLine], pools: Sequence[Rated]) -> Iterator[Remark]:
     for line, rated in zip(lines, pools, strict=True):
         pool: Pool = rated.pool
-        found += [f"pool {pool.id}: {words}; left out" for words in rated.left_out]
+        named = {"pool": pool.id}
+        for tokens in rated.left_out:
+            words = (
+                f"pool {pool.id}: prefill of {tokens:,} tokens on {pool.gpu} x"
+                f" {pool.tensor_parallel} contradicts smaller or larger ones; left out"
+            )
+            replica = f"{pool.gpu} x {pool.tensor_parallel}"
+            yield Remark(words, "left_out", named | {"tokens": str(tokens), "replica": replica})
         context = pool.prompt_tokens + pool.output_tokens / 2
         if rated.speed.basis != "measured":
-            found.append(f"pool {pool.id}: {rated.error}")
+            yield Remark(f"pool {pool.id}: {rated.error}", "cold_start", named)
         elif rated.speed.extrapolated(pool.prompt_tokens, pool.batch, context):
-            found.append(
-                f"pool {pool.id}: its typical request or batch lies outside the measured points"
-            )
+            words = f"pool {pool.id}: its typical request or batch lies outside the measured points"
+            yield Remark(words, "outside", named)
         if line.hours.beyond * BEYOND_MAX > line.account.gpu_us:
             part = decimal(Fraction(line.hours.beyond * 100, line.account.gpu_us))
-            found.append(
-                f"pool {pool.id}: by its points {part.quantize(Decimal('0.1'))} % more work was"
+            percent = str(part.quantize(Decimal("0.1")))
+            words = (
+                f"pool {pool.id}: by its points {percent} % more work was"
                 " served than it has hours; the points are too slow, or the batch too small"
             )
-    return found
+            yield Remark(words, "beyond", named | {"percent": percent})

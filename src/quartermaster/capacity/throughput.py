@@ -57,8 +57,8 @@ class Table(msgspec.Struct, frozen=True):
     by_batch: Curve
     by_context: Curve
     points: int
-    left_out: tuple[str, ...]
-    """Measurements that contradict the others, in words."""
+    left_out: tuple[int, ...]
+    """Prompt tokens of measurements that contradict the others."""
 
     @property
     def basis(self) -> str:
@@ -100,11 +100,7 @@ def _table(key: Key, points: Sequence[Point]) -> Table:
         by_batch=by_batch,
         by_context=by_context,
         points=len(points),
-        left_out=tuple(
-            f"prefill of {round(exp(x)):,} tokens on {key.gpu} x {key.tensor_parallel}"
-            f" contradicts smaller or larger ones"
-            for x in sorted(wrong_prefill)
-        ),
+        left_out=tuple(round(exp(x)) for x in sorted(wrong_prefill)),
     )
 
 

@@ -13,7 +13,17 @@ from quartermaster.console.format import Lang, percent
 from quartermaster.console.language import Words, flattened
 
 Catalogue = Literal[
-    "board", "claims", "departure", "disclosure", "exposure", "forecast", "guidance", "report"
+    "board",
+    "capacity",
+    "claims",
+    "departure",
+    "disclosure",
+    "exposure",
+    "forecast",
+    "guidance",
+    "report",
+    "risk",
+    "what_if",
 ]
 
 

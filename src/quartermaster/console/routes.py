@@ -3,7 +3,15 @@
 from starlette.responses import PlainTextResponse, Response
 
 from quartermaster.console.gate import PUBLIC, SIGNED_IN, STAFF, Page
-from quartermaster.console.pages import definitions, door, exposure, overview, preferences
+from quartermaster.console.pages import (
+    capacity,
+    definitions,
+    door,
+    exposure,
+    overview,
+    preferences,
+    what_if,
+)
 from quartermaster.console.visit import Visit
 
 STATIC_CACHE = "public, max-age=31536000, immutable"
@@ -29,6 +37,8 @@ PAGES: tuple[Page, ...] = (
     Page("/", overview.overview, STAFF),
     Page("/live", overview.live_panel, STAFF, by_itself=True),
     Page("/exposure", exposure.exposure, STAFF),
+    Page("/what-if", what_if.what_if, STAFF),
+    Page("/capacity", capacity.capacity, STAFF),
     Page("/help", definitions.help_page, SIGNED_IN),
     Page("/preferences", preferences.set_preferences, PUBLIC, ("POST",)),
     Page("/sign-in", door.sign_in_form, PUBLIC),

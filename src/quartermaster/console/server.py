@@ -18,13 +18,16 @@ from quartermaster.console import assets
 from quartermaster.console.gate import problem, route
 from quartermaster.console.guard import Guard, dress
 from quartermaster.console.ports import Identity, Live, Overview
+from quartermaster.console.ports_capacity import CapacityBook, NoCapacity
 from quartermaster.console.ports_exposure import ExposureBook
+from quartermaster.console.ports_what_if import NoWhatIf, WhatIfBook
 from quartermaster.console.routes import PAGES
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.console.visit import Desk, Visit, environment
 from quartermaster.kernel.clock import Clock, system_clock
 from quartermaster.kernel.errors import NotFoundError, OurError, UnavailableError
 
+NO_WHAT_IF, NO_CAPACITY = NoWhatIf(), NoCapacity()
 GRACEFUL_STOP_S = 5
 """No page takes longer; a browser that hangs must not hold up a restart."""
 CONNECTIONS_MAX = 1_000
@@ -40,6 +43,9 @@ def build(
     live: Live,
     exposure: ExposureBook,
     clock: Clock = system_clock,
+    *,
+    what_if: WhatIfBook = NO_WHAT_IF,
+    capacity: CapacityBook = NO_CAPACITY,
 ) -> Starlette:
     """The application over its ports."""
     desk = Desk(
@@ -48,6 +54,8 @@ def build(
         overview=overview,
         live=live,
         exposure=exposure,
+        what_if=what_if,
+        capacity=capacity,
         clock=clock,
         assets=assets.packaged(),
         templates=environment(),
@@ -88,6 +96,8 @@ def run(
     exposure: ExposureBook,
     clock: Clock = system_clock,
     *,
+    what_if: WhatIfBook = NO_WHAT_IF,
+    capacity: CapacityBook = NO_CAPACITY,
     around: Callable[[ASGIApp], ASGIApp] = lambda pages: pages,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
@@ -101,9 +111,10 @@ def run(
     for stop in (signal.SIGTERM, signal.SIGINT):
         # The server raises the signal again when it has stopped; that must not end us twice.
         signal.signal(stop, lambda *_: None)
-    server = uvicorn.Server(
-        config(around(build(settings, identity, overview, live, exposure, clock)), settings)
+    pages = build(
+        settings, identity, overview, live, exposure, clock, what_if=what_if, capacity=capacity
     )
+    server = uvicorn.Server(config(around(pages), settings))
     server.run(sockets=[listening])
     return 0 if server.started else 1
 

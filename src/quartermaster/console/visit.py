@@ -17,7 +17,9 @@ from quartermaster.console import language
 from quartermaster.console.assets import Assets
 from quartermaster.console.language import Words
 from quartermaster.console.ports import Identity, Live, Overview, SignedIn
+from quartermaster.console.ports_capacity import CapacityBook
 from quartermaster.console.ports_exposure import ExposureBook
+from quartermaster.console.ports_what_if import WhatIfBook
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.kernel.clock import Clock
 
@@ -39,6 +41,8 @@ class Desk:
     overview: Overview
     live: Live
     exposure: ExposureBook
+    what_if: WhatIfBook
+    capacity: CapacityBook
     clock: Clock
     assets: Assets
     templates: Environment

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from quartermaster.exposure.months import MONTHS_A_YEAR
 from quartermaster.exposure.risk_assumptions import Assumptions, CustomerTerms
+from quartermaster.exposure.rollup import Exposure
 from quartermaster.exposure.simulate_kernel import QUAD, World
 from quartermaster.kernel.errors import UsageError
-from quartermaster.kernel.money import exact_decimal
+from quartermaster.kernel.money import Money, exact_decimal
 
 CUSTOMERS_MAX = 100_000
 """Arrays of a hundred thousand customers and 120 months take 150 MB each; beyond that, pool."""
@@ -30,6 +31,16 @@ class Payer(msgspec.Struct, frozen=True):
 
     name: str
     per_month: Decimal
+
+
+def payers_of(exposure: Exposure) -> list[Payer]:
+    """Each group of a book with its mean month, in major units."""
+    denominator = exposure.denominator
+    months = MONTHS_A_YEAR if denominator.measure == "annual_rate" else denominator.months
+    return [
+        Payer(group.group, Money(group.minor, denominator.currency).decimal / Decimal(months))
+        for group in exposure.groups
+    ]
 
 
 class Lever(msgspec.Struct, frozen=True, kw_only=True):

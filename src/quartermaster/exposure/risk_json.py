@@ -147,6 +147,8 @@ def what_if_json(found: WhatIf, currency: str) -> dict[str, Any]:
         "assumptions": msgspec.to_builtins(found.assumptions),
         "assumptions_left_at_default": left_at_default(found.assumptions),
         "largest_customer": found.top,
+        "engine": found.engine,
+        "customers_pooled": found.pooled,
         "seed": found.seed,
         "scenarios": found.scenarios,
         "plan_over_horizon": found.plan,

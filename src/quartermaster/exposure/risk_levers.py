@@ -16,7 +16,10 @@ import numpy.typing as npt
 
 from quartermaster.exposure.risk_assumptions import Assumptions, CustomerTerms
 from quartermaster.exposure.risk_book import Book, Lever, Payer, build, equal_hazards
+from quartermaster.exposure.risk_measure import Engine
 from quartermaster.exposure.simulate import Run, contributions, losses
+from quartermaster.exposure.simulate_rest import reduce
+from quartermaster.exposure.simulate_kernel import Rest
 from quartermaster.kernel.errors import UsageError
 from quartermaster.stats.tail import (
     Estimate,
@@ -28,6 +31,10 @@ from quartermaster.stats.tail import (
 )
 
 Doubles = npt.NDArray[np.float64]
+
+LOSS_LEVELS = (*(at / 100 for at in range(100)), 0.995)
+"""Where the distribution of losses is reported: a curve from them has a point every per cent, and
+100 of 20,000 scenarios lie beyond the last."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +49,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """The largest customer's share of revenue, the others growing in proportion."""
     cost: float | None = None
     """What pulling it costs, as the user says, in major units over the horizon."""
+    key: str = ""
+    """What it is, for a face that has words of its own in other languages than `words`."""
+    who: str = ""
+    """Whose; empty: everybody's."""
+    figures: dict[str, float] = msgspec.field(default_factory=dict)
+    """The numbers in `words`, by name."""
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +69,17 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     top_shortfall_share: float
     top_shortfall_share_at_equal_hazard: float
     shortfall_cut_per_cost: float | None
+    loss_quantiles: tuple[float, ...]
+    """The loss at each of `LOSS_LEVELS`."""
 
 
 class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
     """The book as it stands and what each change would do to it."""
 
     assumptions: Assumptions
+    engine: Engine
+    pooled: int
+    """Customers in closed form; 0 in the full engine."""
     top: str
     top_hazard_per_year: float
     equal_hazard_per_year: float
@@ -78,29 +96,68 @@ class _World(msgspec.Struct, frozen=True):
     equal_share: float
 
 
+class _Bench(msgspec.Struct, frozen=True):
+    """What every world of a what-if has in common."""
+
+    payers: tuple[Payer, ...]
+    assumptions: Assumptions
+    run: Run
+    engine: Engine
+    keep: frozenset[str]
+    """Customers that are different in some world: simulated one by one in all of them."""
+    rests: dict[bytes, Rest] = msgspec.field(default_factory=dict)
+
+    def split(self, book: Book) -> tuple[Book, Rest | None]:
+        """Who is simulated one by one, and the others in closed form."""
+        if self.engine == "full":
+            return book, None
+        small = reduce(book, keep=self.keep, known=self.rests)
+        return small.book, small.rest
+
+    def losses(self, book: Book, *, quiet: bool = False) -> Doubles:
+        """Of every scenario, against the book's own plan."""
+        part, rest = self.split(book)
+        run = msgspec.structs.replace(self.run, progress=None) if quiet else self.run
+        return losses(part, run, rest, float(book.reference.sum()))[0]
+
+
 def what_if(
-    payers: Sequence[Payer], assumptions: Assumptions, run: Run, changes: Sequence[Change]
+    payers: Sequence[Payer],
+    assumptions: Assumptions,
+    run: Run,
+    changes: Sequence[Change],
+    *,
+    engine: Engine = "full",
 ) -> WhatIf:
     """Simulate the book as it stands and under each change, with common random numbers.
+
+    Args:
+        payers: see `build`.
+        assumptions: of the book as it stands.
+        run: how many scenarios, of which seed.
+        changes: one at a time.
+        engine: `reduced` pools the small customers, the same ones in every world.
 
     Raises:
         UsageError: too few scenarios for the quantile, or a customer that is not there.
     """
     checked_quantile(assumptions.quantile, run.scenarios)
+    touched = [one.lever.group for one in changes if one.lever is not None]
+    touched += [one.terms.group for one in changes if one.terms is not None]
+    bench = _Bench(tuple(payers), assumptions, run, engine, frozenset(touched))
     base_book = build(payers, assumptions, against="plan")
     nobody = build(payers, assumptions, hazards=np.zeros(len(payers)), against="plan")
-    reference, _ = losses(nobody, run)
-    base = _world(base_book, payers, assumptions, Change(name="", words=""), run, nobody, reference)
-    nothing = Change(name="base", words="as it stands")
-    worlds = [
-        (change, _world(None, payers, assumptions, change, run, nobody, reference))
-        for change in changes
-    ]
+    reference = bench.losses(nobody)
+    base = _world(bench, base_book, Change(name="", words=""), nobody, reference)
+    nothing = Change(name="base", words="as it stands", key="base")
+    worlds = [(change, _world(bench, None, change, nobody, reference)) for change in changes]
     amounts = np.array(sorted((float(payer.per_month) for payer in payers), reverse=True))
     quantile, scale = assumptions.quantile, base_book.scale
     effects = [_effect(change, world, base, quantile, scale) for change, world in worlds]
     return WhatIf(
         assumptions=assumptions,
+        engine=engine,
+        pooled=len(payers) - len(bench.split(base_book)[0].names),
         top=base_book.names[0],
         top_hazard_per_year=float(base_book.hazards[0]),
         equal_hazard_per_year=float(equal_hazards(amounts, base_book.hazards)[0]),
@@ -152,14 +209,9 @@ def _diversified(book: Book, share: float) -> Book:
 
 
 def _world(
-    book: Book | None,
-    payers: Sequence[Payer],
-    assumptions: Assumptions,
-    change: Change,
-    run: Run,
-    nobody: Book,
-    reference: Doubles,
+    bench: _Bench, book: Book | None, change: Change, nobody: Book, reference: Doubles
 ) -> _World:
+    payers, assumptions = bench.payers, bench.assumptions
     book = book or changed_book(payers, assumptions, change)
     amounts = book.world.usage[:, 0].astype(np.float64)
     equal = equal_hazards(amounts, book.hazards)
@@ -167,27 +219,25 @@ def _world(
     if change.diversified_share is not None:
         # Another business, not a loss of this one: it is measured against itself.
         nobody = _diversified(nobody, change.diversified_share)
-        reference, _ = losses(nobody, msgspec.structs.replace(run, progress=None))
-    found, _ = losses(book, run)
-    beside, _ = losses(level, run)
-    quantile = assumptions.quantile
+        reference = bench.losses(nobody, quiet=True)
+    found, beside = bench.losses(book) - reference, bench.losses(level) - reference
     return _World(
-        found - reference,
-        _top_share(book, nobody, found - reference, quantile, run),
-        _top_share(level, nobody, beside - reference, quantile, run),
+        found,
+        _top_share(bench, book, nobody, found),
+        _top_share(bench, level, nobody, beside),
     )
 
 
-def _top_share(book: Book, nobody: Book, loss: Doubles, quantile: float, run: Run) -> float:
+def _top_share(bench: _Bench, book: Book, nobody: Book, loss: Doubles) -> float:
     """The largest customer's Euler share of the shortfall against the common reference."""
-    scenarios, weights = tail_weights(loss, quantile)
-    quiet = msgspec.structs.replace(run, progress=None)
-    here, _ = contributions(book, quiet, scenarios, weights)
-    there, _ = contributions(nobody, quiet, scenarios, weights)
-    parts = here - there
-    whole = float(parts.sum())
+    scenarios, weights = tail_weights(loss, bench.assumptions.quantile)
+    quiet = msgspec.structs.replace(bench.run, progress=None)
+    # The largest comes first, and is never pooled.
+    here, _ = contributions(bench.split(book)[0], quiet, scenarios, weights)
+    there, _ = contributions(bench.split(nobody)[0], quiet, scenarios, weights)
+    whole = float(weights @ loss[scenarios])
     # Where nothing is lost there is nothing to have a share of.
-    return float(parts[0]) / whole if whole else 0.0
+    return float(here[0] - there[0]) / whole if whole else 0.0
 
 
 def _effect(change: Change, world: _World, base: _World, quantile: float, scale: float) -> Effect:
@@ -211,6 +261,9 @@ def _effect(change: Change, world: _World, base: _World, quantile: float, scale:
         top_shortfall_share=world.top_share,
         top_shortfall_share_at_equal_hazard=world.equal_share,
         shortfall_cut_per_cost=cut,
+        loss_quantiles=tuple(
+            float(loss) * scale for loss in np.quantile(world.losses, LOSS_LEVELS)
+        ),
     )
 
 

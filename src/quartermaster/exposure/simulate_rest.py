@@ -9,8 +9,10 @@ Assumptions: many in the rest, none of which dominates it; the noise's relative 
 factors' mean. The error in ES99 is measured in `bench/montecarlo.py`.
 """
 
+import hashlib
 import math
 from collections import defaultdict
+from collections.abc import Collection
 
 import msgspec
 import numpy as np
@@ -48,21 +50,27 @@ def no_rest(book: Book) -> Rest:
     return _rest_of(book, [])
 
 
-def reduce(book: Book, top: int = TOP_SIMULATED) -> Reduced:
-    """Pool all customers but the `top` largest and those that must be simulated."""
+def reduce(
+    book: Book,
+    top: int = TOP_SIMULATED,
+    keep: Collection[str] = (),
+    known: dict[bytes, Rest] | None = None,
+) -> Reduced:
+    """Pool all customers but the `top` largest, those in `keep`, and those that must be simulated.
+
+    Args:
+        book: everybody.
+        top: how many of the largest are simulated one by one.
+        keep: who else. Worlds that are compared with each other must pool the same customers, so
+            that the others' noise is the same in both: whoever is different in one of them.
+        known: closed forms found before, to which new ones are added; most worlds of a what-if
+            differ in one customer that is not pooled.
+    """
     world = book.world
     simulate = (world.floor > 0).any(axis=1) | (world.hazard < 0)
     simulate[:top] = True
-    rows = np.flatnonzero(simulate)
-    classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for i in np.flatnonzero(~simulate).tolist():
-        key = (
-            *(float(part[i]) for part in _alike(world)),
-            int(world.sector[i]),
-            int(world.currency[i]),
-            world.price[i].tobytes(),
-        )
-        classes[key].append(i)
+    simulate[[at for at, name in enumerate(book.names) if name in keep]] = True
+    rows, pooled = np.flatnonzero(simulate), np.flatnonzero(~simulate)
     part = msgspec.structs.replace(
         book,
         names=tuple(book.names[i] for i in rows.tolist()),
@@ -70,9 +78,40 @@ def reduce(book: Book, top: int = TOP_SIMULATED) -> Reduced:
         plan=book.plan[rows],
         hazards=book.hazards[rows],
     )
-    groups = [np.array(members) for members in classes.values()]
-    pooled = sum(members.size for members in groups)
-    return Reduced(part, _rest_of(book, groups), rows, pooled)
+    key = _digest(book, pooled)
+    rest = None if known is None else known.get(key)
+    if rest is None:
+        rest = _rest_of(book, _classes(world, pooled))
+        if known is not None:
+            known[key] = rest
+    return Reduced(part, rest, rows, pooled.size)
+
+
+def _classes(world: World, pooled: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """Pooled customers that are alike in everything but size."""
+    classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for i in pooled.tolist():
+        key = (
+            *(float(part[i]) for part in _alike(world)),
+            int(world.sector[i]),
+            int(world.currency[i]),
+            world.price[i].tobytes(),
+        )
+        classes[key].append(i)
+    return [np.array(members) for members in classes.values()]
+
+
+def _digest(book: Book, pooled: npt.NDArray[np.int64]) -> bytes:
+    """Of everything that the closed form of these customers hangs on."""
+    world = book.world
+    parts = [pooled, world.usage[pooled], world.price[pooled], world.refill]
+    parts += [world.sector[pooled], world.currency[pooled]]
+    parts += [part[pooled] for part in _alike(world)]
+    parts += [np.array([world.frailty_shape, world.against_path])]
+    digest = hashlib.blake2b()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.digest()
 
 
 def _alike(world: World) -> tuple[npt.NDArray[np.float32], ...]:
@@ -156,12 +195,11 @@ def _relative_noise(book: Book, i: int, usage: Doubles, own: float, grid: Double
     )
     leaves = (1 - float(world.kept[i])) * (1 - world.refill.astype(np.float64))
     stays = 1 - leaves * lost - float(world.against_path)
-    found = np.empty(grid.size)
-    for at, frailty in enumerate(grid):
-        survival = np.exp(-float(world.hazard[i]) * frailty * edges)
-        chances = np.append(survival[:-1] - survival[1:], survival[-1])
-        mean = float(margin @ (chances @ stays))
-        together = (stays * chances[:, None]).T @ stays
-        square = float(margin @ (walks * together) @ margin)
-        found[at] = math.sqrt(max(square - mean * mean, 0.0)) / float(margin.sum())
+    # Of each departure time: the value, and its square given the walk; frailty only weighs them.
+    values = stays @ margin
+    squares = ((stays @ (walks * margin[:, None] * margin[None, :])) * stays).sum(axis=1)
+    survival = np.exp(-float(world.hazard[i]) * np.outer(grid, edges))
+    chances = np.hstack([survival[:, :-1] - survival[:, 1:], survival[:, -1:]])
+    spread = np.maximum(chances @ squares - (chances @ values) ** 2, 0.0)
+    found: Doubles = np.sqrt(spread) / float(margin.sum())
     return found

@@ -1,0 +1,71 @@
+"""What would one change do? The page's state is its address."""
+
+from functools import partial
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from quartermaster.console import what_if_tables, what_if_view
+from quartermaster.console.pages.exposure import LOADING_S
+from quartermaster.console.ports_what_if import WhatIfFacts
+from quartermaster.console.report_words import catalogue
+from quartermaster.console.tables import as_csv
+from quartermaster.console.visit import Visit
+from quartermaster.console.what_if_state import question_of, refused_by_book
+from quartermaster.console.what_if_tables import COLUMNS, TABLES
+from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.errors import UsageError
+
+
+async def what_if(visit: Visit) -> Response:
+    """The page, or its tables as JSON or CSV.
+
+    Raises:
+        UsageError: a field of the address, the format or the table is wrong.
+    """
+    try:
+        return await _answered(visit)
+    except UsageError:
+        if not visit.wants_fragment:
+            raise
+        # A part of a page has no room for a refusal: the browser opens the address and reads it.
+        return Response(headers={"HX-Redirect": visit.here})
+
+
+async def _answered(visit: Visit) -> Response:
+    desk, now, query = visit.desk, visit.desk.clock(), visit.request.query_params
+    words = catalogue("what_if", visit.words.lang)
+    question = question_of(query, words)
+    wanted = query.get("format", "html")
+    if wanted not in {"html", "json", "csv"}:
+        raise UsageError(f"no format {wanted!r}", hint="one of html, json, csv", field="format")
+    try:
+        facts = await run_in_threadpool(
+            partial(desk.what_if.what_if, question, now, wait=wanted != "html")
+        )
+    except UsageError as error:
+        raise refused_by_book(error, question, words) from error
+    if wanted != "html":
+        return _table(facts, wanted, query.get("table", TABLES[0]), now)
+    page = visit.render(
+        "what_if.html",
+        e=words,
+        page=what_if_view.view_of(facts, words, visit.words) if facts else None,
+        loading_s=LOADING_S,
+    )
+    if facts is not None and facts.missing == "loading" and not visit.wants_fragment:
+        page.headers["refresh"] = str(LOADING_S)
+    return page
+
+
+def _table(facts: WhatIfFacts | None, wanted: str, name: str, now: Instant) -> Response:
+    tables = what_if_tables.rows_of(facts)
+    if wanted == "json":
+        body = what_if_tables.as_json(facts, tables, now)
+        return Response(body, media_type="application/json")
+    table = next((known for known in TABLES if known == name), None)
+    if table is None:
+        raise UsageError(f"no table {name!r}", hint=f"one of {', '.join(TABLES)}", field="table")
+    saved = {"content-disposition": f'attachment; filename="what-if-{table}.csv"'}
+    text = as_csv(COLUMNS[table], tables[table])
+    return Response(text, media_type="text/csv", headers=saved)

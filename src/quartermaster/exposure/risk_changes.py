@@ -1,0 +1,208 @@
+"""The changes that a what-if knows: leave, cut, price, commit, diversify, and the usual levers.
+
+The command line and the console both make their changes here, so that the same question has the
+same answer in both.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from quartermaster.exposure.risk_assumptions import Assumptions
+from quartermaster.exposure.risk_book import Lever, Payer
+from quartermaster.exposure.risk_levers import Change
+from quartermaster.kernel.errors import UsageError
+
+TORNADO_COMMITMENTS = ((0.5, 24), (0.8, 12))
+"""Half for two years and four fifths for one: what a customer of that size is asked for."""
+LONGER_MONTHS = 6
+"""Half a year more of notice, or of ramp: the usual ask of a negotiation."""
+
+
+def leaving(who: str, month: float, *, suspended: bool = False) -> Change:
+    """A customer gives notice in a month; suspended by us: at once, and nothing more is owed."""
+    lever = Lever(
+        group=who, leaves_in_month=month, voids_commitment=suspended, from_month=int(month)
+    )
+    verb = "is suspended" if suspended else "gives notice"
+    return Change(
+        name="leave",
+        words=f"{who} {verb} in month {month:g}",
+        lever=lever,
+        key="suspend" if suspended else "leave",
+        who=who,
+        figures={"month": month},
+    )
+
+
+def cutting(who: str, share: float, month: int) -> Change:
+    """A customer cuts its usage by a share from a month on.
+
+    Raises:
+        UsageError: no share of one.
+    """
+    lever = Lever(group=who, usage_factor=1 - _share(share), from_month=month)
+    return Change(
+        name="cut",
+        words=f"{who} cuts its usage by {share:.0%} from month {month}",
+        lever=lever,
+        key="cut",
+        who=who,
+        figures={"share": share, "month": month},
+    )
+
+
+def priced(who: str, change: float, month: int, elasticity: float = 0.0) -> Change:
+    """A price changes by a share from a month on; everybody's where `who` is empty.
+
+    Raises:
+        UsageError: no price would be left.
+    """
+    if change <= -1:
+        raise UsageError(f"a change of {change:+.0%} leaves no price", field="size")
+    lever = Lever(group=who, price_factor=1 + change, from_month=month, elasticity=elasticity)
+    whose = f"the price of {who}" if who else "all prices"
+    return Change(
+        name="price",
+        words=f"{whose} change by {change:+.0%} from month {month}, elasticity {elasticity:g}",
+        lever=lever,
+        key="price" if who else "price_all",
+        who=who,
+        figures={"change": change, "month": month, "elasticity": elasticity},
+    )
+
+
+def committing(
+    payers: Sequence[Payer],
+    horizon_months: int,
+    who: str,
+    share: float,
+    months: int,
+    discount: float = 0.0,
+) -> Change:
+    """A customer commits to a share of its planned revenue, for a discount or for nothing.
+
+    Raises:
+        UsageError: no shares of one.
+    """
+    lever = Lever(
+        group=who,
+        commitment_share=_share(share),
+        commitment_months=months,
+        price_factor=1 - _share(discount, "discount"),
+    )
+    words = f"{who} commits to {share:.0%} of plan for {months} months"
+    cost = None
+    if discount:
+        words += f" at a discount of {discount:.0%}"
+        monthly = next(float(one.per_month) for one in payers if one.name == who)
+        cost = discount * monthly * horizon_months
+    return Change(
+        name=f"commit-{share:.0%}-{months}",
+        words=words,
+        lever=lever,
+        cost=cost,
+        key="commit_discount" if discount else "commit",
+        who=who,
+        figures={"share": share, "months": months, "discount": discount},
+    )
+
+
+def diversified(payers: Sequence[Payer], who: str, share: float) -> Change:
+    """The same total revenue, of which the largest customer is a smaller share.
+
+    Raises:
+        UsageError: another customer than the largest, or no smaller share.
+    """
+    first = largest(payers)
+    if who != first.name:
+        raise UsageError("diversify is about the largest customer", hint="leave the others out")
+    today = float(first.per_month / sum(payer.per_month for payer in payers))
+    if not 0 <= share < today:
+        raise UsageError(
+            f"share {share:g} is not below today's {today:.3g} of {who}",
+            hint="write 12 % as 0.12",
+            field="size",
+        )
+    return Change(
+        name="diversify",
+        words=f"{who} is {share:.0%} of the same revenue",
+        diversified_share=share,
+        key="diversify",
+        who=who,
+        figures={"share": share},
+    )
+
+
+def usual(payers: Sequence[Payer], assumptions: Assumptions, who: str) -> list[Change]:
+    """Levers of the tornado: commitment, slower ramp, notice, hazard, backfill, smaller share."""
+    terms, departure = assumptions.terms(who), assumptions.departure
+    first = largest(payers)
+    rates = assumptions.hazard_per_year
+    hazard = terms.hazard_per_year
+    if hazard is None:
+        hazard = rates.top if who == first.name else rates.rest
+    ramp = departure.ramp_months if terms.ramp_months is None else terms.ramp_months
+    notice = departure.notice_months if terms.notice_months is None else terms.notice_months
+    longer, later = ramp + LONGER_MONTHS, notice + LONGER_MONTHS
+    found = [
+        *(
+            committing(payers, assumptions.horizon_months, who, share, months)
+            for share, months in TORNADO_COMMITMENTS
+        ),
+        Change(
+            name="ramp",
+            words=f"{who}: usage falls over {longer:g} months, not {ramp:g}",
+            terms=msgspec.structs.replace(terms, ramp_months=longer),
+            key="ramp",
+            who=who,
+            figures={"months": longer, "today": ramp},
+        ),
+        Change(
+            name="notice",
+            words=f"{who}: {later:g} months' notice",
+            terms=msgspec.structs.replace(terms, notice_months=later),
+            key="notice",
+            who=who,
+            figures={"months": later, "today": notice},
+        ),
+        Change(
+            name="hazard",
+            words=f"{who}: leaves at {hazard / 2:.3g} a year",
+            terms=msgspec.structs.replace(terms, hazard_per_year=hazard / 2),
+            key="hazard",
+            who=who,
+            figures={"hazard": hazard / 2, "today": hazard},
+        ),
+        Change(
+            name="backfill",
+            words="half of freed usage is sold again",
+            backfill_share=0.5,
+            key="backfill",
+            figures={"share": 0.5},
+        ),
+    ]
+    if who == first.name and len(payers) > 1:
+        half = float(first.per_month / sum(payer.per_month for payer in payers)) / 2
+        found.append(
+            Change(
+                name="diversify",
+                words=f"{who} is {half:.1%} of the same revenue",
+                diversified_share=half,
+                key="diversify",
+                who=who,
+                figures={"share": half},
+            )
+        )
+    return found
+
+
+def largest(payers: Sequence[Payer]) -> Payer:
+    """Whoever pays most, as books rank them."""
+    return min(payers, key=lambda payer: (-payer.per_month, payer.name))
+
+
+def _share(share: float, field: str = "size") -> float:
+    if not 0 <= share <= 1:
+        raise UsageError(f"{share:g} is not a share", hint="write 50 % as 0.5", field=field)
+    return share
