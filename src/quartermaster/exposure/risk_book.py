@@ -12,7 +12,7 @@ import numpy.typing as npt
 from quartermaster.exposure.months import MONTHS_A_YEAR
 from quartermaster.exposure.risk_assumptions import Assumptions, CustomerTerms
 from quartermaster.exposure.rollup import Exposure
-from quartermaster.exposure.simulate_kernel import QUAD, World
+from quartermaster.exposure.simulate_world import QUAD, World
 from quartermaster.kernel.errors import UsageError
 from quartermaster.kernel.money import Money, exact_decimal
 

@@ -19,7 +19,7 @@ from quartermaster.exposure.risk_book import Book, Lever, Payer, build, equal_ha
 from quartermaster.exposure.risk_measure import Engine
 from quartermaster.exposure.simulate import Run, contributions, losses
 from quartermaster.exposure.simulate_rest import reduce
-from quartermaster.exposure.simulate_kernel import Rest
+from quartermaster.exposure.simulate_world import Rest
 from quartermaster.kernel.errors import UsageError
 from quartermaster.stats.tail import (
     Estimate,

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from scipy.special import gammaincinv
 
 from quartermaster.exposure.risk_book import Book
-from quartermaster.exposure.simulate_kernel import Rest, World
+from quartermaster.exposure.simulate_world import Rest, World
 
 TOP_SIMULATED = 32
 """Customers simulated one by one in the reduced engine: 24 times as fast as all of 1,000."""
