@@ -438,10 +438,16 @@ class _Layout:
             ),
             basis=words("payback.derived" if found.derived else "payback.chosen"),
             rows=tuple(rows),
-            break_even=words("payback.break_even_none", months=months)
-            if needed is None
-            else words("payback.break_even", part=percent(decimal(needed), lang), months=months),
+            break_even=self._break_even(needed, months),
         )
+
+    def _break_even(self, needed: Fraction | None, months: str) -> str:
+        if needed is None:
+            return self._words("payback.break_even_none", months=months)
+        if not needed:
+            return self._words("payback.break_even_zero", months=months)
+        part = percent(decimal(needed), self._lang)
+        return self._words("payback.break_even", part=part, months=months)
 
 
 def _uses(found: Statement) -> dict[str, tuple[int, int]]:

@@ -178,7 +178,16 @@ class _Layout:
                 change=change_words(change.key, change.who, change.figures, words),
             ),
         ]
-        if facts.bridge is not None:
+        if change.key == "suspend":
+            found.append(
+                words(
+                    "finding.suspend",
+                    moved=self.short(change.expected_moved_minor),
+                    error=self.short(change.expected_moved_error_minor),
+                    months=places["months"],
+                )
+            )
+        elif facts.bridge is not None:
             found.append(
                 words(
                     "finding.bridge",
@@ -198,15 +207,6 @@ class _Layout:
                 **places,
             )
         )
-        if change.key == "suspend":
-            found.append(
-                words(
-                    "finding.suspend",
-                    moved=self.short(change.expected_moved_minor),
-                    error=self.short(change.expected_moved_error_minor),
-                    months=places["months"],
-                )
-            )
         return tuple(found)
 
     def tiles(self) -> tuple[Tile, ...]:
@@ -240,7 +240,7 @@ class _Layout:
         ]
         if facts.stranded is not None:
             months = number(facts.asked.question.horizon_months, self._lang)
-            note = words("tile.stranded_note", months=months, conditions=facts.stranded.fleet)
+            note = words("tile.stranded_note", months=months, fleet=facts.stranded.fleet)
             tiles.append(
                 Tile("stranded", words("tile.stranded"), self.short(facts.stranded.minor), note)
             )
