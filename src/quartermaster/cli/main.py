@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "departure": ("departure", "How likely a customer leaves, and every step to that figure."),
     "statements": ("statements", "How good our own past probabilities were."),
     "sec-losses": ("sec_losses", "How often filers lose a large customer, in the SEC's files."),
+    "conduct": ("conduct", "Who may be training a rival on the outputs, with reasons."),
     "model": ("model", "Fetch and check the embedded model."),
     "journal": ("journal", "Verify and export the hash-chained journal."),
     "config": ("config", "Show the settings and where each came from."),

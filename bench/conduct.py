@@ -1,0 +1,149 @@
+"""Conduct against its bars: account-days of families that no training saw, on either side.
+
+    python bench/conduct.py [--only PART ...] [--fit]
+
+Tenants are composed by a committed seed from real prompts (`conduct_parts/compose.py`). Every
+figure is of held-out families: a campaign's family and a quarter of the ordinary families are left
+out of training together, and whatever is chosen is chosen inside training. Intervals are 90 % over
+families and sources. `--fit` writes the weights that the package ships.
+
+What the seed of this file cannot undo: the features were thought of by people who had read these
+prompts. Families that nobody looked at are the better witness.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.conduct_parts import cold, cost, transfer
+from bench.conduct_parts.corpus import FILE, KEY, Source, sources
+from bench.conduct_parts.fit import nested
+from bench.conduct_parts.measures import (
+    auroc_of,
+    by_family,
+    calibration_error,
+    line_at,
+    tpr_of,
+)
+from quartermaster.conduct.observe import Observer
+
+ORDINARY_DAYS, CAMPAIGN_DAYS = 10_080, 12
+"""Ten thousand ordinary days allow a rate of 1 in 1,000; days a fold and fraction."""
+RIVALS = ("mmd_pooled", "prada", "template_repetition", "cot_keywords")
+SPLITS = 10
+PARAMETERS = Path(__file__).resolve().parent.parent / "src/quartermaster/conduct/parameters.json"
+
+
+def cold_start(found: Sequence[Source]) -> float:
+    """The cold-start table, worst families, calibration; returns the score at 1 %."""
+    judged = cold.judge(found, ORDINARY_DAYS, CAMPAIGN_DAYS)
+    ordinary = [one for one in judged if not one.day.harvest]
+    print(f"== cold start: {len(ordinary)} ordinary account-days, families unseen on both sides")
+    print(f"{'method':22}{'share':>6}  {'AUROC':24}{'TPR at 1 %':24}TPR at 0.1 %")
+    for method in ("ours", "whole", *RIVALS):
+        usable = [one for one in judged if method in ("ours", "whole") or one.baselines]
+        against = cold.scored([one for one in usable if not one.day.harvest], method)
+        for fraction in cold.FRACTIONS:
+            mine = [one for one in usable if one.day.harvest and one.day.fraction == fraction]
+            side = cold.scored(mine, method)
+            figures = auroc_of(side, against), tpr_of(side, against, 0.01)
+            print(
+                f"{method:22}{fraction:6.0%}  {figures[0]!s:24}{figures[1]!s:24}"
+                f"{tpr_of(side, against, 0.001)}"
+            )
+    pure = [one for one in judged if one.day.fraction == 1]
+    line = line_at(cold.scored(ordinary).scores, 0.01)
+    _families("ordinary families above the 1 % line", by_family(cold.scored(ordinary), line))
+    _families("pure campaigns above it", by_family(cold.scored(pure), line))
+    evaded = [one for one in pure if one.day.evasion]
+    print(f"of those with evasion: {float((cold.scored(evaded).scores > line).mean()):.2f}")
+    print(f"calibration error at even odds: {_calibration(judged):.3f}\n", flush=True)
+    return line
+
+
+def sizes(found: Sequence[Source]) -> None:
+    """How many requests it takes."""
+    print("== requests until detection: pure campaigns, cold start")
+    for size, (harvest, ordinary) in cold.by_size(found, 160).items():
+        print(f"{size:5} {auroc_of(harvest, ordinary)!s:24} {tpr_of(harvest, ordinary, 0.01)}")
+    print(flush=True)
+
+
+def lines(found: Sequence[Source]) -> None:
+    """Threshold transfer."""
+    seen = transfer.transfers(found, SPLITS)
+    rates = np.array([one.false_alarms for one in seen])
+    kept = float(((rates >= 0.005) & (rates <= 0.02)).mean())
+    print(f"== a 1 % line drawn on half of the families, on the other half ({len(seen)} times)")
+    quarters = ", ".join(f"{q:.2%}" for q in np.quantile(rates, [0, 0.25, 0.5, 0.75, 1]))
+    print(f"false alarms: {quarters} (least, quartiles, most); mean {rates.mean():.2%}")
+    print(f"between 0.5 % and 2 %: {kept:.0%}; at most 2 %: {float((rates <= 0.02).mean()):.0%}")
+    print(f"campaigns found: {np.mean([one.found for one in seen]):.2f}\n", flush=True)
+
+
+def costs(found: Sequence[Source]) -> None:
+    """Inline cost."""
+    del found
+    median, high = cost.microseconds()
+    print(f"== inline: {median:.0f} us p50, {high:.0f} us p95 on {cost.CHARS} characters;", end=" ")
+    print(f"{cost.bytes_a_day()} bytes an account-day\n", flush=True)
+
+
+def write_parameters(found: Sequence[Source], line: float) -> None:
+    """Fit on everything and write the weights."""
+    table = cold.training(found)
+    model = nested(table.rows, table.harvest, table.family)
+    model = msgspec.structs.replace(
+        model, line=line, made_by=f"python bench/conduct.py --fit, {model.made_by}"
+    )
+    PARAMETERS.write_bytes(msgspec.json.format(msgspec.json.encode(model), indent=1) + b"\n")
+    print(f"wrote {PARAMETERS.name}: {model.made_by}")
+
+
+def _families(title: str, shares: dict[str, float]) -> None:
+    worst = sorted(shares.items(), key=lambda item: -item[1])
+    print(f"{title}: " + ", ".join(f"{name.split(':')[1]} {share:.2f}" for name, share in worst))
+
+
+def _calibration(judged: Sequence[cold.Judged]) -> float:
+    usable = [one for one in judged if one.day.fraction in (0.0, 1.0)]
+    sides = [
+        cold.scored([o for o in usable if o.day.harvest == h], "chance") for h in (True, False)
+    ]
+    return calibration_error(sides[0], sides[1])
+
+
+PARTS = {"cold": cold_start, "sizes": sizes, "transfer": lines, "cost": costs}
+
+
+def main() -> int:
+    """Print what is asked for, everything by default."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", choices=sorted(PARTS), default=list(PARTS))
+    parser.add_argument("--fit", action="store_true", help="write the package's weights")
+    given = parser.parse_args()
+    if not FILE.exists():
+        print(f"{FILE.name} is not there: see docs/concepts/conduct.md", file=sys.stderr)
+        return 2
+    found = sources(Observer(KEY))
+    line = None
+    for part in given.only:
+        value = PARTS[part](found)
+        line = value if part == "cold" else line
+    if given.fit:
+        if line is None:
+            parser.error("--fit needs the cold part, which draws the line")
+        write_parameters(found, line)
+    print(f"{time.process_time():.0f} s of CPU")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,147 @@
+"""Public corpora as keyed hashes: which prompts come from a public training set or benchmark?
+
+A registry is built from files that the user has, holds no text, and belongs to one key. Corpora of
+two kinds are kept apart, because they mean opposite things: items that others trained on (`train`)
+speak for a harvest, items of a benchmark's test split (`test`) for an evaluation. Words that many
+items of a file share are its wrapper, not its content, and are left out.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from quartermaster.kernel.errors import ConflictError, DataError
+
+HashArray = npt.NDArray[np.uint64]
+Split = Literal["train", "test"]
+
+CORPUS_WORDS = 7
+"""Seven words in the same order are rarely chance; research measured 0.3 % at worst."""
+RUN_MIN = 4
+"""Four runs of seven that overlap are ten words: a sentence taken over, whatever wraps it."""
+SHORT_SHARE = 0.5
+"""Of a shorter prompt, half of its runs must be known."""
+WRAPPER_ITEMS_MIN = 5
+"""A run that stands in fewer items may be content that repeats."""
+WRAPPER_SHARE = 0.01
+"""A run in more than one item of a hundred is the file's own wrapper."""
+ITEMS_MAX = 5_000_000
+"""Five million items of a hundred words are 4 GB of hashes: beyond one machine's watch role."""
+FORMAT = "quartermaster-conduct-registry-1"
+
+
+class Registry(NamedTuple):
+    """Sorted keyed hashes of seven consecutive words, by kind of corpus."""
+
+    key_check: bytes
+    """Shows under which key it was built, without revealing the key."""
+    train: HashArray
+    test: HashArray
+    corpora: tuple[str, ...]
+
+    def hits(self, shingles: HashArray) -> tuple[float, float]:
+        """1.0 where a prompt is taken from a training corpus, and from a test split; else 0.0.
+
+        An item known as both is a benchmark item: contaminated training sets hold test splits.
+        """
+        if not len(shingles):
+            return 0.0, 0.0
+        test = _taken(shingles, self.test)
+        train = not test and _taken(shingles, self.train)
+        return float(train), float(test)
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    format: str
+    key_check: bytes
+    train: bytes
+    test: bytes
+    corpora: tuple[str, ...]
+
+
+def build(items: Iterable[tuple[str, Split, Iterable[HashArray]]], key_check: bytes) -> Registry:
+    """A registry of corpora.
+
+    Args:
+        items: for each corpus its name, its kind and the shingles of each of its items.
+        key_check: see `Registry`.
+
+    Raises:
+        DataError: a corpus holds more items than `ITEMS_MAX`, or none with seven words.
+    """
+    kept: dict[Split, list[HashArray]] = {"train": [], "test": []}
+    names = []
+    for name, split, shingles in items:
+        kept[split].append(_content(name, shingles))
+        names.append(f"{name} ({split})")
+    train, test = (
+        np.unique(np.concatenate(kept[split])) if kept[split] else np.empty(0, dtype=np.uint64)
+        for split in ("train", "test")
+    )
+    return Registry(key_check, train, test, tuple(names))
+
+
+def save(registry: Registry, path: Path) -> None:
+    """Write a registry. It holds no text, but who has it and the key can test sentences."""
+    stored = _Stored(
+        FORMAT,
+        registry.key_check,
+        registry.train.astype("<u8").tobytes(),
+        registry.test.astype("<u8").tobytes(),
+        registry.corpora,
+    )
+    path.write_bytes(msgspec.msgpack.encode(stored))
+
+
+def load(path: Path, key_check: bytes) -> Registry:
+    """A registry from its file.
+
+    Raises:
+        DataError: the file is no registry.
+        ConflictError: it was built under another key, so nothing in it could match.
+    """
+    try:
+        stored = msgspec.msgpack.decode(path.read_bytes(), type=_Stored)
+        train, test = (np.frombuffer(part, dtype="<u8") for part in (stored.train, stored.test))
+    except (msgspec.DecodeError, ValueError) as error:
+        raise DataError(f"{path.name} is not a registry: {error}") from error
+    if stored.format != FORMAT:
+        raise DataError(f"{path.name} is a registry of another version ({stored.format!r})")
+    if stored.key_check != key_check:
+        raise ConflictError(
+            f"{path.name} was built under another key",
+            hint="give the key file it was built with, or build it again",
+        )
+    return Registry(
+        stored.key_check, train.astype(np.uint64), test.astype(np.uint64), stored.corpora
+    )
+
+
+def _content(name: str, items: Iterable[HashArray]) -> HashArray:
+    runs = [np.unique(shingles) for _, shingles in zip(range(ITEMS_MAX + 1), items, strict=False)]
+    if len(runs) > ITEMS_MAX:
+        raise DataError(f"{name} holds more than {ITEMS_MAX} items", hint="split the file")
+    held = np.concatenate(runs) if runs else np.empty(0, dtype=np.uint64)
+    if not len(held):
+        raise DataError(f"{name} holds no text of {CORPUS_WORDS} words or more")
+    values, counts = np.unique(held, return_counts=True)
+    return values[counts < max(WRAPPER_ITEMS_MIN, WRAPPER_SHARE * len(runs))]
+
+
+def _taken(shingles: HashArray, known: HashArray) -> bool:
+    if not len(known):
+        return False
+    places = np.searchsorted(known, shingles)
+    places[places == len(known)] = 0
+    hit = known[places] == shingles
+    total = int(hit.sum())
+    if total < min(RUN_MIN, SHORT_SHARE * len(shingles)) or total == 0:
+        return False
+    if len(shingles) <= RUN_MIN:
+        return total >= SHORT_SHARE * len(shingles)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], hit.view(np.int8), [0]))))
+    return int((edges[1::2] - edges[::2]).max()) >= RUN_MIN
