@@ -1,6 +1,5 @@
-"""A statement for people (lines for a terminal) and for programs (one JSON object)."""
+"""A statement for programs: one JSON object. Its words are in `console/capacity_text.py`."""
 
-from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,11 +10,8 @@ from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime
 from quartermaster.kernel.money import Money
 
 SCHEMA = "quartermaster.capacity/1"
-CUSTOMERS_SHOWN = 20
-"""One screen; the JSON has all of them."""
 
 _HOURS = Decimal("0.001")
-_PERCENT = Decimal("0.1")
 
 
 def gpu_hours(us: int) -> Decimal:
@@ -121,117 +117,3 @@ def change(before: Statement, after: Statement) -> dict[str, Any]:
         "stranded": _amount(after.money.stranded - before.money.stranded, currency),
         "stranded_gpu_hours": str(gpu_hours(after.time.stranded - before.time.stranded)),
     }
-
-
-def as_lines(statement: Statement, *, pools: bool = True) -> list[str]:
-    """The statement for a terminal, with what each pool's tokens cost unless told otherwise."""
-    lines = [
-        f"{statement.fleet.name}: {_span(statement)}",
-        "",
-        *_uses(statement),
-    ]
-    for line in statement.pools if pools else ():
-        lines += ["", *_pool_lines(line, statement.fleet.currency)]
-    return [*lines, "", *_customer_lines(statement)]
-
-
-def _span(statement: Statement) -> str:
-    first = as_datetime(Instant(statement.first_hour))
-    end = as_datetime(Instant(statement.first_hour + statement.hours * US_PER_HOUR))
-    hours = _count(statement.hours, "hour")
-    return f"{first:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, {hours}"
-
-
-def finding(statement: Statement) -> str:
-    """The statement in one sentence: how much of the capacity nobody needed."""
-    whole = statement.gpu_us
-    return (
-        f"{_part(sum(statement.time.busy.values()), whole)} of the GPU-hours were busy,"
-        f" {_part(statement.time.stranded, whole)} stranded:"
-        f" {_money(statement.money.stranded, statement)} of"
-        f" {_money(statement.cost_minor, statement)} {statement.fleet.currency}"
-    )
-
-
-def _uses(statement: Statement) -> list[str]:
-    time, money = statement.time, statement.money
-    rows = [
-        ("busy for customers", sum(time.busy.values()), statement.customer_minor),
-        ("reserved and idle", sum(time.reserved_idle.values()), statement.reserved_idle_minor),
-        ("idle, needed at the peak", time.idle, money.idle),
-        ("stranded", time.stranded, money.stranded),
-        ("capacity", statement.gpu_us, statement.cost_minor),
-    ]
-    return table(
-        ("", "GPU-hours", "", statement.fleet.currency),
-        [
-            (words, _grouped(gpu_hours(us)), _part(us, statement.gpu_us), _money(minor, statement))
-            for words, us, minor in rows
-        ],
-    )
-
-
-def _pool_lines(line: PoolLine, currency: str) -> list[str]:
-    pool = line.account.pool
-    needed = f"{line.account.needed_gpus:,} needed in the busiest hour"
-    return [
-        f"{pool.id}: {pool.gpus:,} {pool.gpu} for {pool.model}, {needed}; {line.error}",
-        *table(
-            ("batch", "prefill", "decode", f"blended {currency} per million tokens"),
-            [
-                (
-                    f"{cell.batch}" + (" (the pool's)" if cell.batch == pool.batch else ""),
-                    cell.prefill_per_million,
-                    cell.decode_per_million,
-                    cell.blended_per_million + (" (not measured)" if cell.extrapolated else ""),
-                )
-                for cell in line.batches
-            ],
-        ),
-    ]
-
-
-def _customer_lines(statement: Statement) -> list[str]:
-    rows = [
-        (
-            line.customer,
-            _grouped(gpu_hours(line.busy_us)),
-            _money(line.cost_minor, statement),
-            _money(line.reserved_idle_minor, statement),
-            _money(line.revenue_minor, statement),
-            _money(line.margin_minor, statement),
-        )
-        for line in statement.customers[:CUSTOMERS_SHOWN]
-    ]
-    more = len(statement.customers) - len(rows)
-    head = ("customer", "busy GPU-hours", "cost", "reserved idle", "revenue", "margin")
-    return table(head, rows) + ([f"and {more} more; --json lists all"] if more else [])
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Columns of a terminal table: the first flush left, numbers flush right."""
-    cells = [head, *rows]
-    widths = [max(len(row[at]) for row in cells) for at in range(len(head))]
-    return [
-        "  ".join(
-            text.ljust(widths[at]) if at == 0 else text.rjust(widths[at])
-            for at, text in enumerate(row)
-        ).rstrip()
-        for row in cells
-    ]
-
-
-def _money(minor: int | None, statement: Statement) -> str:
-    return "-" if minor is None else f"{Money(minor, statement.fleet.currency).decimal:,f}"
-
-
-def _grouped(value: Decimal) -> str:
-    return f"{value:,f}"
-
-
-def _part(us: int, whole: int) -> str:
-    return f"{decimal(Fraction(us * 100, whole)).quantize(_PERCENT)}%"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

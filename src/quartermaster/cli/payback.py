@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from quartermaster.capacity.document import table
 from quartermaster.capacity.fleet import FLEET_BYTES_MAX
 from quartermaster.capacity.payback_answer import Question, answer, number, of_amount, of_fleet
+from quartermaster.console.format import LANGS, Lang
+from quartermaster.console.payback_text import text
 from quartermaster.kernel.errors import DataError, UsageError
 
 
@@ -53,6 +54,7 @@ AMOUNT = Number()
 )
 @click.option("--currency", default="USD", help="ISO 4217 code; a fleet has its own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--lang", type=click.Choice(LANGS), default="en", help="Language of the words.")
 def command(
     *,
     capex: Decimal | None,
@@ -65,6 +67,7 @@ def command(
     within: Decimal | None,
     currency: str,
     as_json: bool,
+    lang: Lang,
 ) -> None:
     """When an investment is paid back, with a customer and without it.
 
@@ -93,7 +96,7 @@ def command(
     if as_json:
         click.echo(json.dumps(tree, indent=2))
     else:
-        click.echo("\n".join(_lines(tree)))
+        click.echo(text(tree, lang))
 
 
 def _bytes(path: Path) -> bytes:
@@ -101,35 +104,3 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()[: FLEET_BYTES_MAX + 1]
     except OSError as error:
         raise DataError(f"{path.name} cannot be read: {error.strerror}") from error
-
-
-def _lines(tree: dict[str, Any]) -> list[str]:
-    left = "never" if tree["months_without"] is None else f"{_short(tree['months_without'])} months"
-    share = f"{Decimal(tree['share']).scaleb(2):f}".rstrip("0").rstrip(".")
-    stretched = "" if tree["stretch"] is None else f", stretched {Decimal(tree['stretch']):.3f}x"
-    with_it = f"payback {_short(tree['months_with'])} months with the customer"
-    lines = [
-        f"{with_it}, {left} without its {share}% of revenue{stretched}",
-        "",
-        *table(
-            ("backfill", "months without"),
-            [
-                (f"{Decimal(row['backfill']):.0%}", _short(row["months_without"]) or "never")
-                for row in tree["by_backfill"]
-            ],
-        ),
-    ]
-    if tree["within_months"] is not None:
-        limit = _short(tree["within_months"])
-        part = tree["break_even_backfill"]
-        lines += [
-            "",
-            f"break-even: {Decimal(part):.1%} of it backfilled pays back within {limit} months"
-            if part is not None
-            else f"break-even: no backfill pays back within {limit} months",
-        ]
-    return lines
-
-
-def _short(months: str | None) -> str:
-    return "" if months is None else f"{Decimal(months):.1f}"

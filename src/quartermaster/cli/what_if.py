@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quartermaster.cli.risk import assumed_lines
 from quartermaster.cli.risk_input import (
     Input,
     ProgressLine,
@@ -15,18 +14,14 @@ from quartermaster.cli.risk_input import (
     fraction,
     input_options,
     read_input,
-    short,
 )
-from quartermaster.exposure.risk_assumptions import CustomerTerms
+from quartermaster.console.format import LANGS
 from quartermaster.kernel.errors import UsageError
 
 if TYPE_CHECKING:
-    from quartermaster.exposure.risk_levers import Change, Effect, WhatIf
+    from quartermaster.exposure.risk_levers import Change
 
 Command = Callable[..., None]
-
-TORNADO_COMMITMENTS = ((0.5, 24), (0.8, 12))
-"""Half for two years and four fifths for one: what a customer of that size is asked for."""
 
 
 @click.group("what-if")
@@ -39,6 +34,10 @@ def command() -> None:
 
 def _lever_options(function: Command) -> Command:
     function = click.option("--group", default="", help="Whose; the largest customer's.")(function)
+    function = click.option("--lang", type=click.Choice(LANGS), default="en",
+                            help="Language of the words.")(function)  # fmt: skip
+    function = click.option("--engine", type=click.Choice(["full", "reduced"]), default="full",
+                            help="reduced: small customers in closed form.")(function)  # fmt: skip
     return input_options(click.argument("file", type=click.Path(path_type=Path))(function))
 
 
@@ -48,17 +47,10 @@ def _lever_options(function: Command) -> Command:
 @click.option("--suspend", is_flag=True, help="We end it: at once, and nothing more is owed.")
 def leave(file: Path, group: str, month: float, *, suspend: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """A customer leaves in a given month; with --suspend, because it is suspended."""
-    from quartermaster.exposure.risk_book import Lever
-    from quartermaster.exposure.risk_levers import Change
+    from quartermaster.exposure.risk_changes import leaving
 
     given, who = _read(file, group, options)
-    lever = Lever(group=who, leaves_in_month=month, voids_commitment=suspend, from_month=int(month))
-    verb = "is suspended" if suspend else "gives notice"
-    _show(
-        given,
-        [Change(name="leave", words=f"{who} {verb} in month {month:g}", lever=lever)],
-        options,
-    )
+    _show(given, [leaving(who, month, suspended=suspend)], options)
 
 
 @command.command("cut")
@@ -67,14 +59,10 @@ def leave(file: Path, group: str, month: float, *, suspend: bool, **options: Any
 @click.option("--month", type=click.IntRange(0, 120), default=0, help="Months from now; 0.")
 def cut(file: Path, group: str, by: str, month: int, **options: Any) -> None:  # noqa: ANN401 - click's
     """A customer cuts its usage from a given month on."""
-    from quartermaster.exposure.risk_book import Lever
-    from quartermaster.exposure.risk_levers import Change
+    from quartermaster.exposure.risk_changes import cutting
 
     given, who = _read(file, group, options)
-    share = _share(by, "--by")
-    lever = Lever(group=who, usage_factor=1 - share, from_month=month)
-    words = f"{who} cuts its usage by {share:.0%} from month {month}"
-    _show(given, [Change(name="cut", words=words, lever=lever)], options)
+    _show(given, [cutting(who, _share(by, "--by"), month)], options)
 
 
 @command.command("price")
@@ -95,22 +83,11 @@ def price(
     **options: Any,  # noqa: ANN401 - click's
 ) -> None:
     """A price changes from a given month on."""
-    from quartermaster.exposure.risk_book import Lever
-    from quartermaster.exposure.risk_levers import Change
+    from quartermaster.exposure.risk_changes import priced
 
     given, who = _read(file, group, options)
-    factor = 1 + fraction(change, "--change")
-    if factor <= 0:
-        raise UsageError(f"--change {change} leaves no price")
-    lever = Lever(
-        group="" if everybody else who,
-        price_factor=factor,
-        from_month=month,
-        elasticity=elasticity,
-    )
-    whose = "all prices" if everybody else f"the price of {who}"
-    words = f"{whose} change by {factor - 1:+.0%} from month {month}, elasticity {elasticity:g}"
-    _show(given, [Change(name="price", words=words, lever=lever)], options)
+    factor = fraction(change, "--change")
+    _show(given, [priced("" if everybody else who, factor, month, elasticity)], options)
 
 
 @command.command("commit")
@@ -127,11 +104,12 @@ def commit(
     **options: Any,  # noqa: ANN401 - click's
 ) -> None:
     """A customer commits to a share of its planned revenue."""
+    from quartermaster.exposure.risk_changes import committing
+
     given, who = _read(file, group, options)
-    change = _commitment(
-        given, who, _share(share, "--share"), until, _share(discount, "--discount")
-    )
-    _show(given, [change], options)
+    parts = _share(share, "--share"), until, _share(discount, "--discount")
+    horizon = given.assumptions.horizon_months
+    _show(given, [committing(given.payers, horizon, who, *parts)], options)
 
 
 @command.command("diversify")
@@ -139,14 +117,10 @@ def commit(
 @click.option("--share", required=True, help="Of revenue that the largest customer is to be.")
 def diversify(file: Path, group: str, share: str, **options: Any) -> None:  # noqa: ANN401 - click's
     """The same total revenue, of which the largest customer is a smaller share."""
-    from quartermaster.exposure.risk_levers import Change
+    from quartermaster.exposure.risk_changes import diversified
 
     given, who = _read(file, group, options)
-    if who != given.payers[0].name:
-        raise UsageError("diversify is about the largest customer", hint="leave --group out")
-    target = _share(share, "--share")
-    words = f"{who} is {target:.0%} of the same revenue"
-    _show(given, [Change(name="diversify", words=words, diversified_share=target)], options)
+    _show(given, [diversified(given.payers, who, _share(share, "--share"))], options)
 
 
 @command.command("tornado")
@@ -155,68 +129,15 @@ def diversify(file: Path, group: str, share: str, **options: Any) -> None:  # no
               help="What a lever costs over the horizon.")  # fmt: skip
 def tornado(file: Path, group: str, cost: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401 - click's
     """The usual levers on one customer beside each other, the strongest first."""
-    given, who = _read(file, group, options)
-    changes = _usual(given, who)
-    costs = dict(_cost(text, {change.name for change in changes}) for text in cost)
     import msgspec
 
+    from quartermaster.exposure.risk_changes import usual
+
+    given, who = _read(file, group, options)
+    changes = usual(given.payers, given.assumptions, who)
+    costs = dict(_cost(text, {change.name for change in changes}) for text in cost)
     priced = [msgspec.structs.replace(one, cost=costs.get(one.name, one.cost)) for one in changes]
     _show(given, priced, options)
-
-
-def _usual(given: Input, who: str) -> "list[Change]":
-    """Levers of the tornado: commitment, slower ramp, notice, hazard, share, backfill."""
-    import msgspec
-
-    from quartermaster.exposure.risk_levers import Change
-
-    terms, departure = given.assumptions.terms(who), given.assumptions.departure
-    first = who == given.payers[0].name
-    rates = given.assumptions.hazard_per_year
-    hazard = terms.hazard_per_year
-    if hazard is None:
-        hazard = rates.top if first else rates.rest
-    ramp = departure.ramp_months if terms.ramp_months is None else terms.ramp_months
-    notice = departure.notice_months if terms.notice_months is None else terms.notice_months
-
-    def changed(name: str, words: str, **fields: float) -> Change:
-        new: CustomerTerms = msgspec.structs.replace(terms, **fields)
-        return Change(name=name, words=f"{who}: {words}", terms=new)
-
-    commitments = [
-        _commitment(given, who, share, months, 0.0) for share, months in TORNADO_COMMITMENTS
-    ]
-    found = [
-        *commitments,
-        changed(
-            "ramp", f"usage falls over {ramp + 6:g} months, not {ramp:g}", ramp_months=ramp + 6
-        ),
-        changed("notice", f"{notice + 6:g} months' notice", notice_months=notice + 6),
-        changed("hazard", f"leaves at {hazard / 2:.3g} a year", hazard_per_year=hazard / 2),
-        Change(name="backfill", words="half of freed usage is sold again", backfill_share=0.5),
-    ]
-    if first:
-        payers = given.payers
-        half = float(payers[0].per_month / sum(payer.per_month for payer in payers)) / 2
-        words = f"{who} is {half:.1%} of the same revenue"
-        found.append(Change(name="diversify", words=words, diversified_share=half))
-    return found
-
-
-def _commitment(given: Input, who: str, share: float, months: int, discount: float) -> "Change":
-    from quartermaster.exposure.risk_book import Lever
-    from quartermaster.exposure.risk_levers import Change
-
-    lever = Lever(
-        group=who, commitment_share=share, commitment_months=months, price_factor=1 - discount
-    )
-    words = f"{who} commits to {share:.0%} of plan for {months} months"
-    cost = None
-    if discount:
-        words += f" at a discount of {discount:.0%}"
-        monthly = next(float(one.per_month) for one in given.payers if one.name == who)
-        cost = discount * monthly * given.assumptions.horizon_months
-    return Change(name=f"commit-{share:.0%}-{months}", words=words, lever=lever, cost=cost)
 
 
 def _read(file: Path, group: str, options: dict[str, Any]) -> tuple[Input, str]:
@@ -250,6 +171,7 @@ def _cost(text: str, names: set[str]) -> tuple[str, float]:
 
 
 def _show(given: Input, changes: "Sequence[Change]", options: dict[str, Any]) -> None:
+    from quartermaster.console.what_if_text import text
     from quartermaster.exposure.risk_json import what_if_json
     from quartermaster.exposure.risk_levers import what_if
     from quartermaster.exposure.simulate import Run
@@ -262,52 +184,9 @@ def _show(given: Input, changes: "Sequence[Change]", options: dict[str, Any]) ->
         # The book without departures once; each world as assumed and at equal hazards.
         progress=ProgressLine(scenarios * (1 + 2 * (1 + len(changes)))),
     )
-    found = what_if(given.payers, given.assumptions, run, changes)
+    found = what_if(given.payers, given.assumptions, run, changes, engine=options["engine"])
     if options["as_json"]:
         document = {**what_if_json(found, given.currency), **data_json(given)}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    lines = _lines(found, given.currency)
-    click.echo("\n".join([given.title, "", *lines, "", *assumed_lines(given.assumptions)]))
-
-
-def _lines(found: "WhatIf", currency: str) -> list[str]:
-    months, quantile = found.assumptions.horizon_months, found.assumptions.quantile
-    rest = found.assumptions.hazard_per_year.rest
-    hazard, equal = found.top_hazard_per_year, found.equal_hazard_per_year
-    lines = [
-        f"Loss over {months} months against what the book as it stands would bring if nobody left;",
-        f"shortfall beyond quantile {quantile:g}. {found.top} leaves at {hazard:.3g} a year,",
-        f"the others at {rest:.3g}; in brackets its share, and that at {equal:.3g} for everybody.",
-        "",
-        *_effect_lines(found.base, currency, base=True),
-    ]
-    for effect in found.effects:
-        lines += _effect_lines(effect, currency)
-    last = (
-        f"{found.scenarios} scenarios, seed {found.seed}, the same random numbers in every world."
-    )
-    return [*lines, "", last]
-
-
-def _effect_lines(effect: "Effect", currency: str, *, base: bool = False) -> list[str]:
-    def amount(value: float) -> str:
-        return short(value, currency)
-
-    shortfall, expected = effect.expected_shortfall.value, effect.expected_loss.value
-    share, equal = effect.top_shortfall_share, effect.top_shortfall_share_at_equal_hazard
-    shares = f"({share:.0%}; equal {equal:.0%})"
-    lines = [
-        effect.change.words,
-        f"  shortfall {amount(shortfall)} {shares}, expected loss {amount(expected)}",
-    ]
-    if base:
-        return lines
-    moved, mean = effect.shortfall_difference, effect.expected_loss_difference
-    tail = f"shortfall {amount(moved.value)} ± {amount(moved.standard_error)}"
-    middle = f"expected loss {amount(mean.value)} ± {amount(mean.standard_error)}"
-    lines.append(f"  change: {tail}, {middle}")
-    if effect.shortfall_cut_per_cost is not None:
-        cost = short(effect.change.cost or 0.0, currency)
-        lines.append(f"  costs {cost}: {effect.shortfall_cut_per_cost:.2f} of shortfall for each 1")
-    return lines
+    click.echo(text(found, given.title, given.currency, options["lang"]))
