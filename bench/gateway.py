@@ -144,13 +144,15 @@ def bench(options: argparse.Namespace, folder: Path) -> dict[str, object]:
             streams = measure(sides, options, folder, gateway.key, stream=True)
             report["stream_chunks"] = summary(streams, CHUNKS)
             report["first_byte"] = first_byte(stream.port, gateway)
-        report["wal_syncs"] = _syncs(gateway.stop(), folder / "var", plain["gateway"])
+        gateway.stop()
+        report["wal_syncs"] = _syncs(folder / "var", plain["gateway"])
         return report
 
 
-def _syncs(syncs: int, var: Path, runs: list[Figures]) -> dict[str, float]:
+def _syncs(var: Path, runs: list[Figures]) -> dict[str, float]:
     """Disk syncs over the life of the worker, and how many requests shared one."""
     status = json.loads(next((var / "status").glob("*.json")).read_text())
+    syncs = status["wal_syncs"]
     per_sync = status["requests"] / max(syncs, 1)
     rate = statistics.median(f.run.requests_per_s for f in runs) / per_sync
     return {"total": syncs, "requests_a_sync": per_sync, "per_s_plain_about": rate}

@@ -13,6 +13,9 @@ from tests.unit.usage.gateway_model import GatewayModel, Known, check, run_sched
 from tests.unit.usage.simulated_disk import Fault, PowerLoss, SimulatedDisk
 
 from quartermaster.kernel.errors import IntegrityError, NotDurableError
+from quartermaster.usage.disk_sync import WhenSynced
+from quartermaster.usage.group_sync import GroupSync
+from quartermaster.usage.segment_file import SegmentFile
 from quartermaster.usage.wal import Wal
 
 STEPS = 250
@@ -20,17 +23,32 @@ SEEDS = (1, 2, 3)
 RECOVERY_OPERATIONS_MAX = 24
 
 
-class WithoutSync(Wal):
+class NoSync(GroupSync):
     """PLANTED BUG: says durable without having synced."""
 
-    def _sync(self, covered, lengths, waiting):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-        self._loop.call_soon_threadsafe(self._synced, covered, lengths, waiting, None)
+    def start(self, covered: list[SegmentFile], when_synced: WhenSynced) -> None:
+        self._loop.call_soon(when_synced, None)
+
+
+class WithoutSync(Wal):
+    """A log that does not sync."""
+
+    make_group_sync = NoSync
 
 
 class ModelWithoutSync(GatewayModel):
     """A gateway on a log that does not sync."""
 
     wal_class = WithoutSync
+
+
+class KernelModel(GatewayModel):
+    """A gateway whose kernel syncs in the background."""
+
+    by_kernel = True
+
+
+MODELS = [(GatewayModel, 1), (GatewayModel, 2), (KernelModel, 1), (KernelModel, 3)]
 
 
 class HastyModel(GatewayModel):
@@ -69,12 +87,14 @@ def lose_power(model_class: type[GatewayModel], seed: int, at: int) -> None:
     check(known, sealed_rows(survivors))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_power_loss_at_every_operation_loses_nothing_acknowledged(seed: int) -> None:
-    count = operations_of(seed)
+@pytest.mark.parametrize(("model_class", "seed"), MODELS)
+def test_power_loss_at_every_operation_loses_nothing_acknowledged(
+    model_class: type[GatewayModel], seed: int
+) -> None:
+    count = operations_of(seed, model_class)
     assert count > 60, "the schedule exercises too little"
     for at in range(count):
-        lose_power(GatewayModel, seed, at)
+        lose_power(model_class, seed, at)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -107,12 +127,14 @@ def started(disk: SimulatedDisk, off_at: int) -> SimulatedDisk:
 
 
 @pytest.mark.parametrize("fault", ["EIO", "ENOSPC"])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_an_error_at_any_operation_stops_the_log_and_loses_nothing(seed: int, fault: Fault) -> None:
-    for at in range(operations_of(seed)):
+@pytest.mark.parametrize(("model_class", "seed"), MODELS)
+def test_an_error_at_any_operation_stops_the_log_and_loses_nothing(
+    model_class: type[GatewayModel], seed: int, fault: Fault
+) -> None:
+    for at in range(operations_of(seed, model_class)):
         disk = SimulatedDisk(seed, {at: fault})
         try:
-            model = GatewayModel(disk)
+            model = model_class(disk)
         except NotDurableError:
             continue
         run_schedule(model, seed, STEPS)

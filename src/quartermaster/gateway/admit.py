@@ -7,6 +7,7 @@ from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.ids import key_hash
 
 _BEARER = b"bearer "
+_USUAL = b"Bearer "
 _KEY_HINT = "Send it as 'Authorization: Bearer <key>'."
 
 
@@ -26,17 +27,26 @@ def authenticate(index: Index, authorization: bytes, pepper: bytes, now: int) ->
     """
     if not authorization:
         raise refused("invalid_api_key", "You did not provide an API key.", hint=_KEY_HINT)
-    if authorization[:7].lower() != _BEARER:
+    if not authorization.startswith(_USUAL) and authorization[:7].lower() != _BEARER:
         raise refused("invalid_api_key", "The API key is not a bearer token.", hint=_KEY_HINT)
     entry = index.keys.get(key_hash(authorization[7:].strip(), pepper))
     if entry is None:
         raise refused("invalid_api_key", "Incorrect API key provided.")
-    expires_at = entry.grant.expires_at
-    if expires_at is not None and now >= expires_at:
-        raise refused("invalid_api_key", "Incorrect API key provided.")
+    check_expiry(entry, now)
     if entry.barred:
         raise account_barred(entry.barred)
     return entry
+
+
+def check_expiry(entry: Entry, now: int) -> None:
+    """The one condition that can change while the snapshot stays the same.
+
+    Raises:
+        RefusedError: 401, as for a key that does not exist.
+    """
+    expires_at = entry.grant.expires_at
+    if expires_at is not None and now >= expires_at:
+        raise refused("invalid_api_key", "Incorrect API key provided.")
 
 
 def account_barred(standing: str) -> RefusedError:

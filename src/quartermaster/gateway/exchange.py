@@ -201,7 +201,7 @@ class Exchange:
         self.first_byte_at = self.home.clock()
         self.life = AFTER_HEAD[self.life]
         self.upstream_bytes = b""
-        self.extend_deadline()
+        self.deadline_s = self.home.now_s + self.home.settings.idle_timeout_s
 
     def extend_deadline(self) -> None:
         """Progress was made: the upstream has its idle time again."""
@@ -223,9 +223,10 @@ class Exchange:
         if answer is None:
             self.fail("upstream_malformed", "The model server's answer is not a JSON object.")
             return
-        if wire.says_error(answer):
+        if not answer.choices and wire.says_error(answer):
             self.fail("upstream_error", "The model server answered with an error.")
             return
+        finish_reason = answer.choices[0].finish_reason if answer.choices else ""
         usage = bytes(answer.usage)
         metered = meter.believed(usage)
         if metered is None:
@@ -245,7 +246,7 @@ class Exchange:
             status,
             metered,
             usage=usage,
-            finish_reason=wire.finish_reason(answer),
+            finish_reason=finish_reason or wire.finish_reason(answer),
             upstream_id=answer.id or "",
             failure=metered.note,
         )
@@ -301,10 +302,6 @@ class Exchange:
         """The upstream's usage object and id, where they came before the end."""
         return b"", ""
 
-    def delivered_chunks(self) -> int:
-        """Content deltas handed to the client."""
-        return 0
-
     def client_gone(self) -> None:
         """The client hung up."""
         self.gone = True
@@ -345,6 +342,7 @@ class Exchange:
         finish_reason: str = "",
         upstream_id: str = "",
         failure: str = "",
+        delivered_chunks: int = 0,
     ) -> None:
         """Write the close record; `durable` follows when it is on disk."""
         self.life = AFTER_END[self.life]
@@ -361,7 +359,7 @@ class Exchange:
                 finish_reason[:UPSTREAM_TEXT_CHARS_MAX],
                 upstream_id[:UPSTREAM_TEXT_CHARS_MAX],
                 usage[:UPSTREAM_USAGE_BYTES_MAX],
-                self.delivered_chunks(),
+                delivered_chunks,
                 failure,
             ),
             self.durable,

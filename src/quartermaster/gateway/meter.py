@@ -168,6 +168,10 @@ def split(usage: _Usage) -> Counts | None:
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if prompt is None or completion is None:
         return None
+    if not (0 <= prompt <= COUNT_MAX and 0 <= completion <= COUNT_MAX):
+        return None
+    if usage.prompt_tokens_details is None and usage.completion_tokens_details is None:
+        return Counts(prompt, 0, 0, completion)
     inside = usage.prompt_tokens_details or _NO_PROMPT
     beside = usage.completion_tokens_details or _NO_COMPLETION
     cached = inside.cached_tokens or 0
@@ -175,8 +179,6 @@ def split(usage: _Usage) -> Counts | None:
     heard = inside.audio_tokens or 0
     reasoning = beside.reasoning_tokens or 0
     spoken = beside.audio_tokens or 0
-    if not (0 <= prompt <= COUNT_MAX and 0 <= completion <= COUNT_MAX):
-        return None
     if cached < 0 or written < 0 or heard < 0 or reasoning < 0 or spoken < 0:
         return None
     if cached + written > prompt or heard > prompt or reasoning + spoken > completion:

@@ -88,8 +88,12 @@ class Relay:
         self.active.discard(exchange)
 
     def released(self, exchange: Exchange) -> None:
-        """The last byte went to the transport; look at the end of the turn whether it left."""
+        """The last byte went to the transport; most often it is in the kernel already."""
         self.active.discard(exchange)
+        if exchange.client.drained:
+            exchange.life = AFTER_DRAINED[exchange.life]
+            self.wal.delivered(exchange.handle)
+            return
         self._unconfirmed.append(exchange)
         if not self._confirm_due:
             self._confirm_due = True
@@ -98,12 +102,11 @@ class Relay:
     def _confirm(self) -> None:
         unconfirmed, self._unconfirmed = self._unconfirmed, []
         waiting = self._unconfirmed
-        delivered = self.wal.delivered
         for exchange in unconfirmed:
             client = exchange.client
             if client.drained:
                 exchange.life = AFTER_DRAINED[exchange.life]
-                delivered(exchange.handle)
+                self.wal.delivered(exchange.handle)
             elif client.lost:
                 exchange.life = AFTER_GONE[exchange.life]
             else:

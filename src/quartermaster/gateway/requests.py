@@ -11,10 +11,13 @@ import httptools
 import msgspec
 
 from quartermaster.gateway.refusals import refused
+from quartermaster.gateway.repeated_head import RepeatedHead
 from quartermaster.kernel.errors import RefusedError
 
 # Requests that may wait behind one in flight; browsers and SDKs do not pipeline at all.
 PIPELINED_MAX: Final = 64
+# A client whose every head differs must not be learned from for ever: each time costs a parse.
+HEADS_LEARNED_MAX: Final = 8
 
 _OTHER: Final = 0
 _HOST: Final = 1
@@ -56,6 +59,8 @@ class Request(msgspec.Struct):
     keep_alive: bool = False
     http_1_0: bool = False
     refusal: RefusedError | None = None
+    head: RepeatedHead | None = None
+    """Where this head has come before on this connection."""
 
 
 class RequestParser:
@@ -75,13 +80,16 @@ class RequestParser:
         "_head_bytes",
         "_head_bytes_max",
         "_head_done",
+        "_heads_learned",
         "_http_1_0",
+        "_ordinary",
         "_parser",
         "_parts",
         "_quiet_bytes",
         "_rare",
         "_ready",
         "_refusal",
+        "_repeated",
         "_seen_host",
         "_target",
         "_upgrade",
@@ -101,6 +109,9 @@ class RequestParser:
         self._parts: list[bytes] = []
         self._body_bytes = 0
         self._rare = True
+        self._ordinary = False
+        self._repeated: RepeatedHead | None = None
+        self._heads_learned = 0
         self._clear()
         self._parser = httptools.HttpRequestParser(self)
 
@@ -140,6 +151,36 @@ class RequestParser:
         """
         if self.broken:
             return []
+        at_boundary = not (self._head_done or self._quiet_bytes or self._target)
+        if at_boundary and (repeated := self._repeated) is not None:
+            body = repeated.body_of(data, self._body_bytes_max)
+            if body is not None:
+                return [
+                    Request(
+                        b"POST",
+                        repeated.target,
+                        repeated.authorization,
+                        body,
+                        True,
+                        False,
+                        None,
+                        repeated,
+                    )
+                ]
+        ready = self._parse(data)
+        if at_boundary and self._ordinary and self._heads_learned < HEADS_LEARNED_MAX:
+            self._learn(data, ready)
+        return ready
+
+    def _learn(self, data: bytes, ready: list[Request]) -> None:
+        """Know this head again, if the data was one ordinary request and nothing else."""
+        request = ready[0] if len(ready) == 1 else None
+        if request is not None and request.method == b"POST" and request.keep_alive:
+            self._heads_learned += 1
+            self._repeated = RepeatedHead.learn(data, request.target, request.authorization)
+
+    def _parse(self, data: bytes) -> list[Request]:
+        self._ordinary = False
         quiet_bytes = self._quiet_bytes + len(data)
         if quiet_bytes > self._head_bytes_max and not self._counting:
             # Only now can a head be too large: headers are counted one by one from here.
@@ -284,4 +325,5 @@ class RequestParser:
         )
         parts.clear()
         self.wants_continue = False
+        self._ordinary = not self._rare
         self._clear()

@@ -4,6 +4,7 @@ from typing import Final
 
 import httptools
 
+from quartermaster.gateway.repeated_answer import RepeatedAnswer
 from quartermaster.kernel.errors import UpstreamError
 
 # Model servers answer with a dozen short headers; beyond this the peer is not an HTTP server.
@@ -31,6 +32,9 @@ _CODES: Final = {
 }
 _FIRST_FINAL_STATUS: Final = 200
 _BODILESS: Final = frozenset((204, 304))
+_OK: Final = 200
+# A server whose every head differs must not be learned from for ever: each time costs a parse.
+HEADS_LEARNED_MAX: Final = 8
 
 
 class ResponseParser:
@@ -38,9 +42,11 @@ class ResponseParser:
 
     __slots__ = (
         "_framed",
+        "_heads_learned",
         "_parser",
         "_parts",
         "_quiet_bytes",
+        "_repeated",
         "body_bytes",
         "complete",
         "content_type",
@@ -54,6 +60,8 @@ class ResponseParser:
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
+        self._repeated: RepeatedAnswer | None = None
+        self._heads_learned = 0
         self.reset()
         self._parser = httptools.HttpResponseParser(self)
 
@@ -80,7 +88,30 @@ class ResponseParser:
         """
         if self.complete:
             raise UpstreamError("the model server sent bytes after its response")
+        if self.started:
+            self._parse(data)
+            return
         self.started = True
+        repeated = self._repeated
+        body = None if repeated is None else repeated.body_of(data)
+        if body is not None and repeated is not None:
+            self._parts.append(body)
+            self.body_bytes = len(body)
+            self.status = _OK
+            self.content_type = repeated.content_type
+            self.head_done = self.complete = self.keep_alive = True
+            return
+        self._parse(data)
+        if self._heads_learned < HEADS_LEARNED_MAX:
+            self._learn(data)
+
+    def _learn(self, data: bytes) -> None:
+        """Know this head again, if the data was one ordinary answer and nothing else."""
+        if self.complete and self.keep_alive and self.status == _OK and not self.encoded:
+            self._heads_learned += 1
+            self._repeated = RepeatedAnswer.learn(data, self.content_type)
+
+    def _parse(self, data: bytes) -> None:
         self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)

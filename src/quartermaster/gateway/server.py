@@ -106,7 +106,16 @@ class ClientConnection(asyncio.Protocol):
                 self._reading_paused = True
                 self._transport.pause_reading()
             return
-        self._take(data)
+        requests = self._parser.feed(data)
+        if len(requests) == 1 and not self._queue:
+            self._body_wanted = False
+            self._answer(requests[0])
+        elif requests:
+            self._body_wanted = False
+            self._queue.extend(requests)
+            self._serve()
+        elif self._parser.in_body:
+            self._await_body()
 
     def pause_writing(self) -> None:
         """The client does not take what we send: read no more, from the upstream or from it.
@@ -126,19 +135,6 @@ class ClientConnection(asyncio.Protocol):
             self._go_on()
 
     # -- requests --------------------------------------------------------------------------------
-
-    def _take(self, data: bytes) -> None:
-        parser = self._parser
-        requests = parser.feed(data)
-        if requests:
-            self._body_wanted = False
-            if len(requests) == 1 and not self._queue:
-                self._answer(requests[0])
-            else:
-                self._queue.extend(requests)
-                self._serve()
-        elif parser.in_body:
-            self._await_body()
 
     def _await_body(self) -> None:
         """The head is here and the body is not: a stranger's body is not collected."""
@@ -162,11 +158,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _answer(self, request: Request) -> None:
         answer = self._dispatcher.handle(request, self)
-        if type(answer) is bytes:
+        if isinstance(answer, bytes):
             self._transport.write(answer)
             self._after_answer(request)
         else:
-            self._exchange = cast("Exchange", answer)
+            self._exchange = answer
 
     def _after_answer(self, request: Request) -> None:
         self._extend_deadline()
@@ -236,7 +232,7 @@ class ClientConnection(asyncio.Protocol):
         backlog, self._backlog = self._backlog, []
         self._reading_paused = False
         self._transport.resume_reading()
-        self._take(b"".join(backlog))
+        self.data_received(b"".join(backlog))
 
     # -- time ------------------------------------------------------------------------------------
 

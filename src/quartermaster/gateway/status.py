@@ -57,6 +57,8 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     requests_per_s: int
     refusals: dict[str, int]
     failures: dict[str, int]
+    wal_syncs: int = 0
+    """Disk syncs since the worker started; requests by syncs is how many shared one."""
 
     @property
     def ready(self) -> bool:

@@ -149,9 +149,27 @@ class StreamExchange(Exchange):
         """What the frames said; with it the row can be found again at the vendor."""
         return self.scanner.usage, self.scanner.upstream_id
 
-    def delivered_chunks(self) -> int:
-        """Content deltas handed to the client's transport."""
-        return self.scanner.deltas
+    def close(
+        self,
+        http_status: int,
+        metered: Metered,
+        *,
+        usage: bytes = b"",
+        finish_reason: str = "",
+        upstream_id: str = "",
+        failure: str = "",
+        delivered_chunks: int = 0,
+    ) -> None:
+        """Write the close record, with the content deltas handed to the client's transport."""
+        super().close(
+            http_status,
+            metered,
+            usage=usage,
+            finish_reason=finish_reason,
+            upstream_id=upstream_id,
+            failure=failure,
+            delivered_chunks=delivered_chunks or self.scanner.deltas,
+        )
 
     def status_if_gone(self) -> int:
         """200 once the head was sent."""

@@ -21,15 +21,15 @@ class UpstreamConnection(asyncio.Protocol):
         "_exchange",
         "_paused",
         "_pool",
-        "_transport",
         "deadline_s",
         "detached",
         "idle",
         "parser",
+        "transport",
         "uses",
     )
 
-    _transport: asyncio.Transport
+    transport: asyncio.Transport
 
     def __init__(self, pool: "UpstreamPool", idle: "list[UpstreamConnection]") -> None:
         self._pool = pool
@@ -45,13 +45,13 @@ class UpstreamConnection(asyncio.Protocol):
         """Send the exchange's request."""
         self._exchange = exchange
         self.uses += 1
-        self._transport.write(exchange.sent(self))
+        self.transport.write(exchange.sent(self))
 
     # -- asyncio.Protocol ------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
-        self._transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)
         self._pool.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -59,12 +59,12 @@ class UpstreamConnection(asyncio.Protocol):
         exchange = self._exchange
         parser = self.parser
         if exchange is None and not self.detached:
-            self._transport.abort()  # nobody asked
+            self.transport.abort()  # nobody asked
             return
         try:
             parser.feed(data)
         except UpstreamError as error:
-            self._transport.abort()
+            self.transport.abort()
             self._exchange = None
             if exchange is not None:
                 exchange.upstream = None
@@ -98,7 +98,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.detached = False
         parser = self.parser
         if not parser.keep_alive:
-            self._transport.close()
+            self.transport.close()
             return
         if self._paused:
             self.resume()
@@ -111,18 +111,18 @@ class UpstreamConnection(asyncio.Protocol):
         """Stop reading: the client does not keep up."""
         if not self._paused:
             self._paused = True
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
         if self._paused:
             self._paused = False
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     def abort(self) -> None:
         """Drop the connection now."""
         self._exchange = None
-        self._transport.abort()
+        self.transport.abort()
 
     def detach(self) -> None:
         """The exchange needs no more bytes; read the rest of the response unseen."""
@@ -133,12 +133,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close an idle connection."""
-        self._transport.close()
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether the connection is on its way out."""
-        return self._transport.is_closing()
+        self.transport.close()
 
 
 class UpstreamPool:
@@ -164,7 +159,7 @@ class UpstreamPool:
         idle = self._idle.get(exchange.target.pool)
         while idle and not fresh:
             connection = idle.pop()
-            if not connection.is_closing:
+            if not connection.transport.is_closing():
                 connection.start(exchange)
                 return
         if len(self.connections) + len(self._connecting) >= self._settings.upstream_connections_max:
@@ -192,7 +187,7 @@ class UpstreamPool:
             return
         if not exchange.awaits_upstream:
             self.put_back(connection)
-        elif connection.is_closing:
+        elif connection.transport.is_closing():
             exchange.fail("upstream_unreachable", "The model server closed the connection at once.")
         else:
             connection.start(exchange)

@@ -23,6 +23,7 @@ from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.errors import ConfigError, NotDurableError, UnavailableError
 from quartermaster.kernel.ids import PEPPER_BYTES
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, SNAPSHOT_POLL_S
+from quartermaster.usage.disk_sync import KernelSync
 from quartermaster.usage.files import OS_FILES, FileLayer
 from quartermaster.usage.settings import UsageSettings
 from quartermaster.usage.wal import Wal
@@ -68,7 +69,13 @@ class Worker:
         self.app_id = f"{settings.app_prefix}-{number}"
         pepper = _pepper(var / "secrets" / "key_pepper")
         self._wal = Wal.open(
-            var / "wal" / self.app_id, settings=usage, loop=loop, now=system_clock, files=files
+            var / "wal" / self.app_id,
+            settings=usage,
+            loop=loop,
+            now=system_clock,
+            files=files,
+            # A file layer of a test has a disk of its own, which the kernel knows nothing of.
+            disk_sync=KernelSync.open(loop) if files is OS_FILES else None,
         )
         self._pool = UpstreamPool(loop, settings)
         self._tallies = Tallies()
@@ -230,6 +237,7 @@ class Worker:
             snapshot_error=self._follower.error,
             out_of_contact=self.dispatcher.out_of_contact,
             wal_writable=self._wal.writable,
+            wal_syncs=self._wal.syncs,
             connections=len(self.connections),
             upstream_connections=len(self._pool.connections),
             in_flight=len(self._relay.active),

@@ -9,6 +9,13 @@ from typing import Any, Protocol
 Job = Callable[[], None]
 
 
+class Cancellable(Protocol):
+    """A callback that is due."""
+
+    def cancel(self) -> object:
+        """Do not call back; nothing happens where it was called already."""
+
+
 class Loop(Protocol):
     """The part of `asyncio.AbstractEventLoop` that the log uses; tests step through their own."""
 
@@ -30,7 +37,7 @@ class Loop(Protocol):
         delay: float,
         callback: Callable[..., object],
         *args: Any,  # noqa: ANN401
-    ) -> object:
+    ) -> Cancellable:
         """Run the callback when so many seconds have passed."""
 
     def create_future(self) -> "asyncio.Future[Any]":

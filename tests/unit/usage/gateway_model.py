@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.unit.usage import usage_facts
-from tests.unit.usage.stepped import SteppedLoop, SteppedOffload
+from tests.unit.usage.stepped import SteppedKernel, SteppedLoop, SteppedOffload
 
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.events import Closed, Progress, UsageEvent
@@ -27,10 +27,13 @@ class GatewayModel:
     """Requests in flight on one log; `received` is what clients have in full."""
 
     wal_class: type[Wal] = Wal
+    by_kernel = False
+    """Whether the kernel syncs in the background, or a thread."""
 
     def __init__(self, files: FileLayer, *, first_request: int = 1) -> None:
         self.loop = SteppedLoop()
-        self.offloads: list[SteppedOffload] = []
+        self.offloads: list[SteppedOffload | SteppedKernel] = []
+        kernel = SteppedKernel(files.fdatasync) if self.by_kernel else None
         self.received: dict[str, Closed] = {}
         self.acked_after_stop = 0
         self.progress: dict[str, Progress] = {}
@@ -48,11 +51,15 @@ class GatewayModel:
             now=lambda: Instant(usage_facts.NOON),
             files=files,
             offload=self._offload,
+            disk_sync=kernel,
         )
+        if kernel is not None:
+            self.offloads.append(kernel)
 
     def _offload(self, name: str) -> SteppedOffload:
-        self.offloads.append(SteppedOffload())
-        return self.offloads[-1]
+        thread = SteppedOffload()
+        self.offloads.append(thread)
+        return thread
 
     def open_one(self) -> None:
         if self.wal.writable:
