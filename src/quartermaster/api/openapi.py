@@ -133,6 +133,8 @@ def _query_parameters(row: Operation, queries: dict[int, Json]) -> list[Json]:
     required = set(kind.get("required", ()))
     found = []
     for name, schema in kind["properties"].items():
+        if name in row.without:
+            continue
         inner = dict(schema)
         parameter: Json = {"name": name, "in": "query", "required": name in required}
         description = inner.pop("description", "")

@@ -26,6 +26,8 @@ which does not hold them in a process that others wait for."""
 TOML_BYTES_MAX = 1_048_576
 """Scenarios and cases are written by hand."""
 
+CSV, TOML, JSON_LINES = "text/csv", "application/toml", "application/jsonl"
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -90,6 +92,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     answer: Any
     """Type of the answer; the OpenAPI document is made from it."""
     query: type[msgspec.Struct] | None = None
+    without: frozenset[str] = frozenset()
+    """Fields of the query that do not apply here: they are unknown, and in no document."""
     body: Body | None = None
     status: int = 200
     writes: bool = False

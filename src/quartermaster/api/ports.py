@@ -1,16 +1,21 @@
 """What the API asks of the rest of the product; `app` hands it the answers."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
+from quartermaster.api import asked
 from quartermaster.billing.invoice import Invoice
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import Acknowledgement
+from quartermaster.exposure.daily_statements import EventScores
 from quartermaster.gateway.status import WorkerStatus
 from quartermaster.kernel.clock import Clock, Instant, Period
 from quartermaster.kernel.events import Cut, HourlyUsage, UsageEvent
+
+Json = Any
+"""A document as plain values; its shape is the operation's `answer`."""
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -50,6 +55,77 @@ class Gateways(Protocol):
         """Hand what the book says to the gateways, and wait shortly for them."""
 
 
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """What a question is asked of: one of our books, or a file."""
+
+    book: str = ""
+    """`live` or `sample`; empty for a file."""
+    name: str = ""
+    """How messages call the file."""
+    media_type: str = ""
+    data: bytes = b""
+
+
+class OwnRecord(msgspec.Struct, frozen=True):
+    """How good our own daily statements were, by event."""
+
+    book: str
+    events: tuple[EventScores, ...]
+
+
+class Answers(Protocol):
+    """Documents that several rooms make together, the same that the command line prints.
+
+    Every method may refuse with a `CallerError` that names the line or the field, and with an
+    `UnavailableError` where an extra is not installed.
+    """
+
+    def exposure(self, source: Source, asked: asked.ExposureAsked) -> Json:
+        """How much hangs on whom."""
+
+    def risk(self, source: Source, asked: asked.RiskAsked) -> Json:
+        """What revenue is at risk."""
+
+    def what_if(self, source: Source, lever: asked.Lever, asked: asked.WhatIfAsked) -> Json:
+        """What one change would do to it."""
+
+    def forecast(self, source: Source, asked: asked.ForecastAsked) -> Json:
+        """Revenue ahead, with and without one customer."""
+
+    def suggestion(self, source: Source, asked: asked.SuggestionAsked) -> Json:
+        """A range to promise."""
+
+    def score(self, source: Source) -> Json:
+        """Verdicts on what was promised."""
+
+    def disclosure(self, source: Source, asked: asked.DisclosureAsked) -> Json:
+        """What a disclosure rule asks, and a draft for counsel."""
+
+    def claims(self, source: Source, asked: asked.ClaimsAsked) -> Json:
+        """Which claims agree, contradict, or cannot be compared."""
+
+    def warnings(self, source: Source) -> Json:
+        """Who is leaving, by what usage says."""
+
+    def backtest(self, source: Source) -> Json:
+        """How good those probabilities would have been."""
+
+    def departure(self, source: Source, asked: asked.CaseAsked) -> Json:
+        """How likely a customer leaves, and every step to that figure."""
+
+    def statements(self, source: Source) -> Json:
+        """How good past statements were."""
+
+    def own_record(self, book: str) -> OwnRecord:
+        """How good our own daily statements were."""
+
+    def capacity(self, files: asked.CapacityFiles, asked: asked.CapacityAsked) -> Json:
+        """What was built, who keeps it busy, what is stranded."""
+
+    def payback(self, fleet: Source | None, asked: asked.PaybackAsked) -> Json:
+        """When the money is back, with a customer and without it."""
+
+
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a handler may use."""
 
@@ -57,6 +133,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     pepper: bytes
     usage: Usage
     gateways: Gateways
+    answers: Answers
     clock: Clock
     hosts: frozenset[str]
     """Host names that a request may name, in lower case."""

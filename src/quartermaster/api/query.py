@@ -1,5 +1,6 @@
 """A query string as a struct: every name known, every value of its type, nothing said twice."""
 
+import math
 from functools import cache
 from typing import get_origin, get_type_hints
 
@@ -19,8 +20,10 @@ def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
     return frozenset(name for name, hint in hints.items() if get_origin(hint) is tuple)
 
 
-def parse(params: QueryParams, kind: type[msgspec.Struct] | None) -> msgspec.Struct | None:
-    """The query of an operation.
+def parse(
+    params: QueryParams, kind: type[msgspec.Struct] | None, without: frozenset[str] = frozenset()
+) -> msgspec.Struct | None:
+    """The query of an operation, which has no word for the fields `without`.
 
     Raises:
         UsageError: names the parameter that is unknown, repeated or not what it should be.
@@ -28,7 +31,8 @@ def parse(params: QueryParams, kind: type[msgspec.Struct] | None) -> msgspec.Str
     items = params.multi_items()
     if len(items) > VALUES_MAX:
         raise UsageError(f"the query has more than {VALUES_MAX} values")
-    fields = () if kind is None else tuple(kind.__struct_fields__)
+    every = () if kind is None else kind.__struct_fields__
+    fields = tuple(name for name in every if name not in without)
     values: dict[str, str | list[str]] = {}
     for name, value in items:
         if name not in fields:
@@ -46,9 +50,14 @@ def parse(params: QueryParams, kind: type[msgspec.Struct] | None) -> msgspec.Str
     if kind is None:
         return None
     try:
-        return msgspec.convert(values, kind, strict=False)
+        found = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise shape_error(error) from error
+    for name, value in msgspec.structs.asdict(found).items():
+        # Not a number compares false with every bound.
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{name} is not a number", field=name)
+    return found
 
 
 def shape_error(error: msgspec.ValidationError) -> UsageError:

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from quartermaster.api import agreements, keys, metered, openapi, serving, tokens
+from quartermaster.api import agreements, keys, metered, openapi, questions, serving, tokens
 from quartermaster.api.operation import ANYBODY, Call, Operation
 
 
@@ -35,4 +35,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *keys.OPERATIONS,
     *serving.OPERATIONS,
     *metered.OPERATIONS,
+    *questions.OPERATIONS,
 )

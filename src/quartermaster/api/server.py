@@ -169,7 +169,7 @@ async def _answer(request: Request, row: Operation, ports: Ports, line: Line) ->
         )
     if not all(_ID.fullmatch(str(value)) for value in request.path_params.values()):
         raise _nothing_here(request)
-    query = parse(request.query_params, row.query)
+    query = parse(request.query_params, row.query, row.without)
     data = await bodies.read(request, row.body)
     call = Call(
         bearer=bearer,

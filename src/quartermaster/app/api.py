@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from quartermaster.api import ports
 from quartermaster.api.routes import OPERATIONS
 from quartermaster.api.server import beside, build
+from quartermaster.app.api_answers import RoomAnswers
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.invoice import Invoice
 from quartermaster.book.pepper import load_pepper
@@ -32,6 +33,7 @@ def api_application(rooms: Rooms) -> ASGIApp:
             pepper=load_pepper(rooms.var / "secrets" / "key_pepper"),
             usage=MeteredUsage(rooms),
             gateways=OwnGateways(rooms.book, rooms.var),
+            answers=RoomAnswers(rooms),
             clock=rooms.now,
             hosts=rooms.settings.console.hosts,
         ),

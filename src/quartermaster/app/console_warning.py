@@ -200,7 +200,7 @@ def sample_warning() -> tuple["Known", ports.WarningFacts]:
     return known, facts_of(look, sample_shown(), sample=True, missing=None)
 
 
-def sample_reliability(known: "Known") -> ports.ReliabilityFacts:
+def sample_past(known: "Known") -> list[Past]:
     """What would have been stated in the quarters before, and what then came in the sample."""
     from quartermaster.app import warning_look, warning_use
 
@@ -211,11 +211,16 @@ def sample_reliability(known: "Known") -> ports.ReliabilityFacts:
         found = warning_look.outlook_of(then.groups, then.first_day, then.last_day)
         stated += warning_look.stated(found, {})
     resolved = _settled(stated, warning_use.usage_by_day(known), known.last_day)
+    return past_of(stated, resolved)
+
+
+def sample_reliability(known: "Known") -> ports.ReliabilityFacts:
+    """The record of the sample's statements."""
     origin = Bilingual(
         de="nachträglich an erfundener Nutzung: was am Ende jedes Quartals gesagt worden wäre",
         en="made afterwards on invented usage: what would have been stated each quarter",
     )
-    return record_of(past_of(stated, resolved), {}, sample=True, missing=None, origin=origin)
+    return record_of(sample_past(known), {}, sample=True, missing=None, origin=origin)
 
 
 def _settled(

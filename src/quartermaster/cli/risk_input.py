@@ -3,28 +3,21 @@
 import sys
 import time
 from collections.abc import Callable
-from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import msgspec
 
-from quartermaster.cli.revenue_file import Reading, read_revenue, revenue_options
+from quartermaster.cli.revenue_file import Reading, picked, read_revenue, revenue_options
+from quartermaster.exposure import risk_asked
 from quartermaster.exposure.book import scenario_exposure
-from quartermaster.exposure.months import MONTHS_A_YEAR
 from quartermaster.exposure.report import InputFile, input_file
-from quartermaster.exposure.risk_assumptions import (
-    Assumptions,
-    CustomerTerms,
-    Hazards,
-    read_assumptions,
-)
+from quartermaster.exposure.risk_asked import RiskAsked, assumed, need_engine
+from quartermaster.exposure.risk_asked import fraction as fraction
+from quartermaster.exposure.risk_assumptions import Assumptions, read_assumptions
 from quartermaster.exposure.rollup import Exposure
 from quartermaster.exposure.scenario import read_scenario
-from quartermaster.kernel.errors import UnavailableError, UsageError
-from quartermaster.kernel.money import Money
+from quartermaster.kernel.errors import UsageError
 
 if TYPE_CHECKING:
     from quartermaster.exposure.risk_book import Payer
@@ -39,7 +32,6 @@ QUIET_SECONDS = 2.0
 """Work that is done sooner needs no progress bar."""
 
 SCENARIO_SUFFIX = ".toml"
-ENGINE_PACKAGES = ("numpy", "scipy", "numba")
 Command = Callable[..., None]
 
 
@@ -59,41 +51,9 @@ class Input(NamedTuple):
     @property
     def payers(self) -> "list[Payer]":
         """Each group with its mean month, in major units."""
-        from quartermaster.exposure.risk_book import Payer
+        from quartermaster.exposure.risk_book import payers_of
 
-        denominator = self.exposure.denominator
-        annual = denominator.measure == "annual_rate"
-        months = MONTHS_A_YEAR if annual else denominator.months
-        return [
-            Payer(group.group, Money(group.minor, denominator.currency).decimal / Decimal(months))
-            for group in self.exposure.groups
-        ]
-
-
-def fraction(text: str, option: str) -> float:
-    """A rate or share such as `0.35` or `35%`.
-
-    Raises:
-        UsageError: neither.
-    """
-    try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text!r} is not a number", hint="write 0.35 or 35%") from error
-
-
-def need_engine() -> None:
-    """Refuse early where the packages of the simulation are missing; there is no second engine.
-
-    Raises:
-        UnavailableError: one of them is not installed.
-    """
-    missing = [name for name in ENGINE_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise UnavailableError(
-            f"simulation needs {', '.join(missing)}, not installed here",
-            hint="pip install 'quartermaster-ai[risk]'",
-        )
+        return payers_of(self.exposure)
 
 
 def input_options(command: Command) -> Command:
@@ -155,54 +115,7 @@ def read_options(options: dict[str, Any], groups: list[str]) -> Assumptions:
     """
     path = options["assumptions_file"]
     found = Assumptions() if path is None else read_assumptions(path)
-    changes: dict[str, Any] = {}
-    if options["horizon"] is not None:
-        changes["horizon_months"] = options["horizon"]
-    if options["quantile"] is not None:
-        changes["quantile"] = fraction(options["quantile"], "--quantile")
-    departure = {
-        "ramp_months": options["ramp"],
-        "notice_months": options["notice"],
-        "frailty_variance": options["frailty"],
-    }
-    given = {name: value for name, value in departure.items() if value is not None}
-    changes["departure"] = msgspec.structs.replace(found.departure, **given)
-    terms = {one.group: one for one in found.customer}
-    changes["hazard_per_year"] = _hazards(options["hazard"], found.hazard_per_year, terms)
-    for text in options["commitment"]:
-        _commit(text, terms)
-    for group in terms:
-        if group not in groups:
-            raise UsageError(f"there is no customer {group!r} in this file")
-    return msgspec.structs.replace(found, **changes, customer=tuple(terms.values()))
-
-
-def _hazards(texts: tuple[str, ...], found: Hazards, terms: dict[str, CustomerTerms]) -> Hazards:
-    for text in texts:
-        who, equals, rate = text.rpartition("=")
-        if not equals:
-            raise UsageError(f"--hazard {text!r} names nobody", hint="write --hazard top=35%")
-        value = fraction(rate, "--hazard")
-        if who in ("top", "rest"):
-            found = msgspec.structs.replace(found, **{who: value})
-        else:
-            own = terms.get(who, CustomerTerms(group=who))
-            terms[who] = msgspec.structs.replace(own, hazard_per_year=value)
-    return found
-
-
-def _commit(text: str, terms: dict[str, CustomerTerms]) -> None:
-    who, _, rest = text.rpartition("=")
-    amount, colon, months = rest.partition(":")
-    if not (who and colon and months.isascii() and months.isdigit()):
-        raise UsageError(
-            f"--commitment {text!r} cannot be read",
-            hint="write --commitment 'Acme=10000000:24': an amount a month for 24 months",
-        )
-    own = terms.get(who, CustomerTerms(group=who))
-    terms[who] = msgspec.structs.replace(
-        own, commitment_per_month=amount, commitment_months=int(months)
-    )
+    return assumed(picked(RiskAsked, options), found, groups)
 
 
 class ProgressLine:
@@ -230,20 +143,4 @@ class ProgressLine:
 
 def data_json(given: Input) -> dict[str, Any]:
     """What the revenue is, for the JSON of `risk` and `what-if`."""
-    exposure = given.exposure
-    return {
-        "title": given.title,
-        "sample": exposure.sample,
-        "filled": exposure.filled,
-        "input": msgspec.to_builtins(given.source),
-        "data_sha256": exposure.data_sha256,
-        "denominator": msgspec.to_builtins(exposure.denominator),
-    }
-
-
-def short(amount: float, currency: str) -> str:
-    """An amount for a table: with a unit and two decimals."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if abs(amount) >= size:
-            return f"{amount / size:,.2f}{unit} {currency}"
-    return f"{amount:,.2f} {currency}"
+    return risk_asked.data_json(given.title, given.source, given.exposure)

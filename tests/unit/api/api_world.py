@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 from quartermaster.api.ports import Ports, Published
 from quartermaster.api.routes import OPERATIONS
 from quartermaster.api.server import build
+from quartermaster.app.api_answers import RoomAnswers
+from quartermaster.app.rooms import Rooms
 from quartermaster.billing.invoice import Invoice
 from quartermaster.book.store import Book, open_book
 from quartermaster.commands import api_token as tokens
@@ -21,6 +23,7 @@ from quartermaster.commands.actor import OPERATOR, Actor
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.commands.publish import Acknowledgement
+from quartermaster.config import Settings
 from quartermaster.gateway.status import WorkerStatus
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month
 from quartermaster.kernel.contract import Contract, Customer
@@ -123,6 +126,7 @@ class World:
                 pepper=PEPPER,
                 usage=FakeUsage(self.book),
                 gateways=self.gateways,
+                answers=RoomAnswers(Rooms(Settings(var=str(folder)))),
                 clock=lambda: self.now,
                 hosts=frozenset({"localhost"}),
             ),

@@ -285,7 +285,7 @@ def test_without_the_extra_it_says_what_to_install(
     revenue: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "quartermaster.cli.risk_input.ENGINE_PACKAGES", ("numpy", "not_a_package_at_all")
+        "quartermaster.exposure.risk_asked.ENGINE_PACKAGES", ("numpy", "not_a_package_at_all")
     )
     assert run(["risk", str(revenue)]) == 1
     assert "quartermaster-ai[risk]" in capsys.readouterr().err
