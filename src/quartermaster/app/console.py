@@ -14,6 +14,7 @@ from quartermaster.app.api import with_api
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_capacity import capacity_of
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
+from quartermaster.app.console_warning import RealWarning, SampleWarning
 from quartermaster.app.console_what_if import what_if_of
 from quartermaster.app.rooms import Rooms
 from quartermaster.commands.identity import Identity
@@ -42,6 +43,7 @@ def run(rooms: Rooms, *, sample: bool) -> int:
         exposure,
         what_if=what_if_of(rooms.var, capacity, rooms.now, sample=sample),
         capacity=capacity,
+        warning=SampleWarning() if sample else RealWarning(rooms),
         around=api,
     )
 

@@ -34,6 +34,7 @@ def reliability_diagram(
     y_label: str,
     diagonal: str,
     width: int = 420,
+    upto: float = 1.0,
     name: str = "reliability",
 ) -> str:
     """Observed over stated, on a square; whoever is calibrated stays near the diagonal.
@@ -46,6 +47,7 @@ def reliability_diagram(
         y_label: words above the axis of what came.
         diagonal: name of the diagonal.
         width: px; the figure is nearly square.
+        upto: where both scales end; below 1 for statements that are all small.
         name: prefix of element ids; unique on a page.
 
     Raises:
@@ -53,29 +55,38 @@ def reliability_diagram(
     """
     if not 0 < len(bins) <= BINS_MAX:
         raise UsageError(f"a reliability diagram has 1 to {BINS_MAX} bins")
-    if not all(0 <= one.low <= one.came <= one.high <= 1 and 0 <= one.stated <= 1 for one in bins):
-        raise UsageError("shares lie from 0 to 1, each inside its interval")
+    if not 0 < upto <= 1:
+        raise UsageError("the scales end above 0 and at most at 1")
+    if not all(
+        0 <= one.low <= one.came <= one.high <= upto and 0 <= one.stated <= upto for one in bins
+    ):
+        raise UsageError(f"shares lie from 0 to {upto:g}, each inside its interval")
     side = width - _LEFT - 22
     bottom = _TOP + 18 + side
 
     def place(stated: float, came: float) -> tuple[float, float]:
-        return _LEFT + stated * side, bottom - came * side
+        return _LEFT + stated / upto * side, bottom - came / upto * side
 
     parts = [svg.label(0, _TOP, y_label, "muted", size_px=SMALL_PX)]
     for quarter in range(5):
-        x, y = place(quarter / 4, quarter / 4)
-        words = f"{quarter * 25}"
+        x, y = place(upto * quarter / 4, upto * quarter / 4)
+        words = f"{quarter * 25 * upto:g}"
         parts += [
             svg.line(_LEFT, y, _LEFT + side, y, "grid"),
             svg.label(_LEFT - 6, y + 4, words, "muted", size_px=SMALL_PX, anchor="end"),
             svg.label(x, bottom + 18, words, "muted", size_px=SMALL_PX, anchor="middle"),
         ]
-    parts.append(svg.line(*place(0, 0), *place(1, 1), "tick", dashed=True))
-    x, y = place(1.0, 0.79)
+    parts.append(svg.line(*place(0, 0), *place(upto, upto), "tick", dashed=True))
+    x, y = place(upto, 0.79 * upto)
     parts.append(svg.label(x, y, diagonal, "muted", size_px=TEXT_PX, anchor="end"))
+    free = 0.0
     for one in bins:
         foot, point, head = (place(one.stated, share) for share in (one.low, one.came, one.high))
-        parts.append(_whisker(foot, point, head, one))
+        # Counts of bins that stand too close would be written over each other.
+        half = svg.text_width(one.count, SMALL_PX) / 2
+        counted = point[0] - half >= free
+        free = point[0] + half if counted else free
+        parts.append(_whisker(foot, point, head, one, counted=counted))
     middle = _LEFT + side / 2
     parts.append(
         svg.label(middle, bottom + 38, x_label, "muted", size_px=SMALL_PX, anchor="middle")
@@ -85,7 +96,12 @@ def reliability_diagram(
 
 
 def _whisker(
-    foot: tuple[float, float], point: tuple[float, float], head: tuple[float, float], one: StatedBin
+    foot: tuple[float, float],
+    point: tuple[float, float],
+    head: tuple[float, float],
+    one: StatedBin,
+    *,
+    counted: bool,
 ) -> str:
     x, low = foot
     high = head[1]
@@ -94,6 +110,7 @@ def _whisker(
         svg.line(x - _CAP_PX, low, x + _CAP_PX, low, "band-edge"),
         svg.line(x - _CAP_PX, high, x + _CAP_PX, high, "band-edge"),
         svg.dot(*point, _DOT_PX),
-        svg.label(x, high - 5, one.count, "ink", size_px=SMALL_PX, anchor="middle"),
     ]
+    if counted:
+        parts.append(svg.label(x, high - 5, one.count, "ink", size_px=SMALL_PX, anchor="middle"))
     return svg.group(parts, one.hint)

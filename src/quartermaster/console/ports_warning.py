@@ -256,3 +256,17 @@ class WarningBook(Protocol):
 
     def reliability(self, now: Instant, *, wait: bool = False) -> ReliabilityFacts:
         """How good past statements were."""
+
+
+class NoWarning:
+    """Nobody has been looked at: the pages say so."""
+
+    def warning(self, now: Instant, *, wait: bool = False) -> WarningFacts:
+        """No look, whatever the time."""
+        del now, wait
+        return WarningFacts(sample=False, look=None, missing="not_yet")
+
+    def reliability(self, now: Instant, *, wait: bool = False) -> ReliabilityFacts:
+        """No statements."""
+        del now, wait
+        return ReliabilityFacts(sample=False, missing=None)

@@ -23,6 +23,7 @@ Catalogue = Literal[
     "guidance",
     "report",
     "risk",
+    "warning",
     "what_if",
 ]
 

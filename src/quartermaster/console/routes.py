@@ -10,6 +10,8 @@ from quartermaster.console.pages import (
     exposure,
     overview,
     preferences,
+    reliability,
+    warning,
     what_if,
 )
 from quartermaster.console.visit import Visit
@@ -39,6 +41,13 @@ PAGES: tuple[Page, ...] = (
     Page("/exposure", exposure.exposure, STAFF),
     Page("/what-if", what_if.what_if, STAFF),
     Page("/capacity", capacity.capacity, STAFF),
+    Page("/warning", warning.warning, STAFF),
+    Page("/warning.json", warning.warning, STAFF),
+    Page("/warning.csv", warning.warning, STAFF),
+    Page("/warning/{customer}", warning.customer, STAFF),
+    Page("/reliability", reliability.reliability, STAFF),
+    Page("/reliability.json", reliability.reliability, STAFF),
+    Page("/reliability.csv", reliability.reliability, STAFF),
     Page("/help", definitions.help_page, SIGNED_IN),
     Page("/preferences", preferences.set_preferences, PUBLIC, ("POST",)),
     Page("/sign-in", door.sign_in_form, PUBLIC),

@@ -20,6 +20,7 @@ from quartermaster.console.guard import Guard, dress
 from quartermaster.console.ports import Identity, Live, Overview
 from quartermaster.console.ports_capacity import CapacityBook, NoCapacity
 from quartermaster.console.ports_exposure import ExposureBook
+from quartermaster.console.ports_warning import NoWarning, WarningBook
 from quartermaster.console.ports_what_if import NoWhatIf, WhatIfBook
 from quartermaster.console.routes import PAGES
 from quartermaster.console.settings import ConsoleSettings
@@ -27,7 +28,7 @@ from quartermaster.console.visit import Desk, Visit, environment
 from quartermaster.kernel.clock import Clock, system_clock
 from quartermaster.kernel.errors import NotFoundError, OurError, UnavailableError
 
-NO_WHAT_IF, NO_CAPACITY = NoWhatIf(), NoCapacity()
+NO_WHAT_IF, NO_CAPACITY, NO_WARNING = NoWhatIf(), NoCapacity(), NoWarning()
 GRACEFUL_STOP_S = 5
 """No page takes longer; a browser that hangs must not hold up a restart."""
 CONNECTIONS_MAX = 1_000
@@ -46,6 +47,7 @@ def build(
     *,
     what_if: WhatIfBook = NO_WHAT_IF,
     capacity: CapacityBook = NO_CAPACITY,
+    warning: WarningBook = NO_WARNING,
 ) -> Starlette:
     """The application over its ports."""
     desk = Desk(
@@ -56,6 +58,7 @@ def build(
         exposure=exposure,
         what_if=what_if,
         capacity=capacity,
+        warning=warning,
         clock=clock,
         assets=assets.packaged(),
         templates=environment(),
@@ -98,6 +101,7 @@ def run(
     *,
     what_if: WhatIfBook = NO_WHAT_IF,
     capacity: CapacityBook = NO_CAPACITY,
+    warning: WarningBook = NO_WARNING,
     around: Callable[[ASGIApp], ASGIApp] = lambda pages: pages,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
@@ -112,7 +116,15 @@ def run(
         # The server raises the signal again when it has stopped; that must not end us twice.
         signal.signal(stop, lambda *_: None)
     pages = build(
-        settings, identity, overview, live, exposure, clock, what_if=what_if, capacity=capacity
+        settings,
+        identity,
+        overview,
+        live,
+        exposure,
+        clock,
+        what_if=what_if,
+        capacity=capacity,
+        warning=warning,
     )
     server = uvicorn.Server(config(around(pages), settings))
     server.run(sockets=[listening])

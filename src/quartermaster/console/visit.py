@@ -19,6 +19,7 @@ from quartermaster.console.language import Words
 from quartermaster.console.ports import Identity, Live, Overview, SignedIn
 from quartermaster.console.ports_capacity import CapacityBook
 from quartermaster.console.ports_exposure import ExposureBook
+from quartermaster.console.ports_warning import WarningBook
 from quartermaster.console.ports_what_if import WhatIfBook
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.kernel.clock import Clock
@@ -43,6 +44,7 @@ class Desk:
     exposure: ExposureBook
     what_if: WhatIfBook
     capacity: CapacityBook
+    warning: WarningBook
     clock: Clock
     assets: Assets
     templates: Environment

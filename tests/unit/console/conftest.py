@@ -15,6 +15,7 @@ from tests.unit.console.console_fakes import (
     overview_facts,
 )
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
+from tests.unit.console.warning_fakes import FakeWarning, reliability_facts, warning_facts
 
 from quartermaster.console.server import build
 from quartermaster.console.settings import ConsoleSettings
@@ -43,10 +44,21 @@ def exposure() -> FakeExposure:
 
 
 @pytest.fixture
+def warning() -> FakeWarning:
+    return FakeWarning(warning_facts(), reliability_facts())
+
+
+@pytest.fixture
 def console(
-    identity: FakeIdentity, overview: FakeOverview, live: FakeLive, exposure: FakeExposure
+    identity: FakeIdentity,
+    overview: FakeOverview,
+    live: FakeLive,
+    exposure: FakeExposure,
+    warning: FakeWarning,
 ) -> Starlette:
-    return build(ConsoleSettings(), identity, overview, live, exposure, lambda: NOW)
+    return build(
+        ConsoleSettings(), identity, overview, live, exposure, lambda: NOW, warning=warning
+    )
 
 
 @pytest.fixture
