@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quartermaster.console.format import LANGS, Lang
 from quartermaster.kernel.errors import UnavailableError
 
 if TYPE_CHECKING:
     from quartermaster.exposure.panel import Panel
-    from quartermaster.exposure.warning import TenantWarning, Warnings
 
 TOP = 10
 """As many tenants as somebody can look into; `--top` shows more."""
@@ -36,7 +36,8 @@ def open_panel(path: Path) -> "Panel":
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, all tenants.")
 @click.option("--top", type=click.IntRange(1), default=TOP, help="Tenants shown.")
-def command(file: Path, *, as_json: bool, top: int) -> None:
+@click.option("--lang", type=click.Choice(LANGS), default="en", help="Language of the words.")
+def command(file: Path, *, as_json: bool, top: int, lang: Lang) -> None:
     """Who is leaving, by what the usage in FILE says.
 
     FILE is a CSV with the columns tenant, date (YYYY-MM-DD) and amount, in any unit, or a Standard
@@ -52,35 +53,6 @@ def command(file: Path, *, as_json: bool, top: int) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
-    for line in _summary(found, top):
-        click.echo(line)
+    from quartermaster.console.warning_terminal import warnings_text
 
-
-def _summary(found: "Warnings", top: int) -> list[str]:
-    lines = [f"as of {found.as_of}, {len(found.tenants)} tenants with use in the last 13 weeks"]
-    if found.base_rate is not None:
-        lines.append(
-            f"of {found.learnt_rows} past rows {found.base_rate:.0%} fell below half in 13 weeks"
-        )
-    if found.false_alarms_per_year is not None:
-        lines.append(f"alarms were set at {found.false_alarms_per_year:.2f} a tenant-year")
-    lines += found.notes
-    for warning in found.tenants[:top]:
-        lines += ["", *_tenant(warning)]
-    return lines
-
-
-def _tenant(warning: "TenantWarning") -> list[str]:
-    chance = "no probability" if warning.probability is None else f"{warning.probability:.0%}"
-    lines = [f"{warning.tenant}: {chance}, {warning.share:.1%} of usage"]
-    lines += [
-        f"  alarm {a.detector} since {a.since} ({a.score:.1f} over {a.threshold:.1f})"
-        for a in warning.alarms
-    ]
-    if warning.change is not None:
-        lines.append(
-            f"  level changed in the week from {warning.change.week_from},"
-            f" to {warning.change.ratio:.0%} of the one before"
-        )
-    lines += [f"  {reason.words}" for reason in warning.reasons]
-    return [*lines, f"  {warning.note}"] if warning.note else lines
+    click.echo(warnings_text(found, top, lang))
