@@ -19,6 +19,7 @@ from tests.unit.console.console_fakes import (
     overview_facts,
 )
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
+from tests.unit.console.warning_fakes import FakeWarning, reliability_facts, warning_facts
 
 from quartermaster.console import server
 from quartermaster.console.settings import ConsoleSettings
@@ -41,6 +42,7 @@ class Console:
     overview: FakeOverview
     live: FakeLive
     exposure: FakeExposure
+    warning: FakeWarning
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +50,9 @@ def console() -> Iterator[Console]:
     identity = FakeIdentity()
     overview, live = FakeOverview(overview_facts()), FakeLive(live_facts())
     exposure = FakeExposure(exposure_facts())
+    warning = FakeWarning(warning_facts(), reliability_facts())
     settings = ConsoleSettings(port=0)
-    app = server.build(settings, identity, overview, live, exposure, lambda: NOW)
+    app = server.build(settings, identity, overview, live, exposure, lambda: NOW, warning=warning)
     running = uvicorn.Server(server.config(app, settings))
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
@@ -58,7 +61,7 @@ def console() -> Iterator[Console]:
         assert time.monotonic() < until, "the console does not start"
         time.sleep(0.01)
     port = running.servers[0].sockets[0].getsockname()[1]
-    yield Console(f"http://127.0.0.1:{port}", identity, overview, live, exposure)
+    yield Console(f"http://127.0.0.1:{port}", identity, overview, live, exposure, warning)
     running.should_exit = True
     thread.join(START_S)
 

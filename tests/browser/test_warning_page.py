@@ -1,0 +1,121 @@
+"""The warning pages and the record in a real browser: every form of them, keys, links, print."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+from playwright.sync_api import Browser, expect
+from tests.browser.conftest import Console
+from tests.browser.test_overview import DESK, PHONE, TIMEOUT_MS, Reader, join, reader_in
+from tests.unit.console.warning_fakes import reliability_facts, warning_facts
+
+from quartermaster.console.ports_warning import ReliabilityFacts, WarningFacts
+
+pytestmark = pytest.mark.browser
+
+PICTURES = {"/warning": 1, "/warning/grp_1": 2, "/reliability": 1}
+
+
+@pytest.fixture
+def reader(chromium: Browser, console: Console) -> Iterator[Reader]:
+    """An administrator who has just joined, on a desk, in English."""
+    context = chromium.new_context(
+        viewport={"width": DESK[0], "height": DESK[1]}, locale="en-GB", reduced_motion="reduce"
+    )
+    reader = reader_in(context, console)
+    join(reader, f"wanda {len(console.identity.users)}")
+    yield reader
+    console.warning.facts, console.warning.record = warning_facts(), reliability_facts()
+    reader.assert_content()
+    context.close()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(("lang", "theme"), [("de", "dark"), ("en", "light")])
+def test_the_pages_in_every_form(
+    chromium: Browser, console: Console, lang: str, theme: str, size: tuple[int, int]
+) -> None:
+    context = chromium.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        locale=lang,
+        color_scheme="dark" if theme == "dark" else "light",
+        reduced_motion="reduce",
+    )
+    reader = reader_in(context, console)
+    join(reader, f"warning {lang} {theme} {size[0]}")
+    shown, hidden = (".for-desk", ".for-phone") if size == DESK else (".for-phone", ".for-desk")
+    for address, pictures in PICTURES.items():
+        reader.open(address)
+        expect(reader.page.locator("h1")).to_be_visible()
+        expect(reader.page.locator(f"{shown} svg")).to_have_count(pictures)
+        for figure in reader.page.locator(f"{shown} svg").all():
+            expect(figure).to_be_visible()
+        expect(reader.page.locator(hidden).first).to_be_hidden()
+        for summary in reader.page.locator(".definition summary").all():
+            summary.click()
+        reader.assert_accessible()
+        reader.assert_fits()
+    reader.assert_content()
+    context.close()
+
+
+def test_the_way_from_the_keys_to_a_customer_and_back(reader: Reader) -> None:
+    page = reader.page
+    page.keyboard.press("g")
+    page.keyboard.press("w")
+    expect(page.locator("h1")).to_have_text("Early warning")
+    expect(page.locator(".places a[aria-current]")).to_have_text("Early warning")
+    page.get_by_role("link", name="Fabrikam").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/warning/grp_1$"))
+    expect(page.locator("h1")).to_have_text("Fabrikam")
+    page.locator('.switch a[hreflang="de"]').click()
+    expect(page.locator("#ledger-title")).to_have_text("Wie die Wahrscheinlichkeit zustande kommt")
+    page.get_by_role("link", name="Alle Kunden").click()
+    page.get_by_role("link", name="Wie gut waren solche Aussagen?").click()
+    expect(page.locator("h1")).to_have_text("Verlässlichkeit")
+
+
+def test_a_table_that_is_wider_than_a_phone_can_be_scrolled_by_key(reader: Reader) -> None:
+    page = reader.page
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    reader.open("/warning/grp_1")
+    region = page.locator('[aria-labelledby="ledger-caption"]')
+    region.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "document.querySelector('[aria-labelledby=\"ledger-caption\"]').scrollLeft > 0"
+    )
+
+
+def test_a_sample_that_is_worked_out_asks_again(reader: Reader) -> None:
+    reader.console.warning.facts = WarningFacts(sample=True, look=None, missing="loading")
+    reader.open("/warning")
+    expect(reader.page.locator(".empty")).to_contain_text("being worked out")
+    reader.assert_accessible()
+    reader.console.warning.facts = warning_facts()
+    expect(reader.page.locator("#stake-title")).to_be_visible(timeout=TIMEOUT_MS)
+
+
+def test_the_empty_pages(reader: Reader) -> None:
+    reader.console.warning.facts = WarningFacts(sample=False, look=None, missing="not_yet")
+    reader.console.warning.record = ReliabilityFacts(sample=False, missing=None)
+    for address in ("/warning", "/reliability"):
+        reader.open(address)
+        expect(reader.page.locator(".empty h2")).to_have_text("No look yet")
+        reader.assert_accessible()
+        reader.assert_fits()
+
+
+def test_they_print_on_few_pages(reader: Reader) -> None:
+    facts = reader.console.warning.facts
+    many = tuple(
+        replace(one, look=replace(one.look, customer=f"c{at}"))
+        for at, one in enumerate(facts.customers * 9)
+    )
+    reader.console.warning.facts = replace(facts, customers=(*facts.customers, *many))
+    for address, most in (("/warning", 4), ("/warning/grp_1", 4), ("/reliability", 4)):
+        reader.open(address)
+        printed = reader.page.pdf(format="A4", prefer_css_page_size=True)
+        assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= most, address
