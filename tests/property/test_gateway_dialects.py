@@ -12,22 +12,23 @@ from hypothesis import strategies as st
 from quartermaster.gateway.dialects import anthropic_request, messages_request, usage
 from quartermaster.gateway.dialects.errors import Shape, upstream_body
 from quartermaster.gateway.dialects.facts import facts_of
-from quartermaster.gateway.dialects.plan import Api, Identity, Plan, plan, read_call
+from quartermaster.gateway.dialects.plan import Identity, Plan, plan, read_call
 from quartermaster.gateway.dialects.routes import Operation, match
 from quartermaster.gateway.dialects.translated import TranslatedStream
 from quartermaster.gateway.refusals import refused
 from quartermaster.kernel.errors import RefusedError, UpstreamError
+from quartermaster.kernel.events import DeploymentApi
 from quartermaster.kernel.units import Counts
 
 IDENTITY = Identity("req_1", 1_700_000_000)
 COUNTS = Counts(1, output=1)
-TRANSLATED: list[tuple[Operation, Api]] = [
+TRANSLATED: list[tuple[Operation, DeploymentApi]] = [
     ("messages", "openai"),
     ("chat.completions", "anthropic"),
     ("responses", "openai"),
     ("responses", "anthropic"),
 ]
-PASSED: list[tuple[Operation, Api]] = [
+PASSED: list[tuple[Operation, DeploymentApi]] = [
     ("messages", "anthropic"),
     ("responses", "openai-responses"),
     ("completions", "openai"),
@@ -145,7 +146,7 @@ def in_order(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*([{"type": "text", "text": text, "citations": None}] if text else []), *calls]
 
 
-def made(operation: Operation, api: Api, **fields: Any) -> Plan:
+def made(operation: Operation, api: DeploymentApi, **fields: Any) -> Plan:
     """The plan of an ordinary request."""
     user = [{"role": "user", "content": "x"}]
     asked: dict[str, Any] = {"messages": user, "max_tokens": 9}
@@ -307,7 +308,7 @@ SERVED: list[Operation] = [
 ]
 
 
-def tried(operation: Operation, api: Api, body: bytes) -> None:
+def tried(operation: Operation, api: DeploymentApi, body: bytes) -> None:
     """A plan or a refusal, nothing else."""
     refusal = None
     try:
@@ -320,14 +321,14 @@ def tried(operation: Operation, api: Api, body: bytes) -> None:
 
 @given(
     st.sampled_from(SERVED),
-    st.sampled_from(get_args(Api)),
+    st.sampled_from(get_args(DeploymentApi)),
     bodies,
     st.fixed_dictionaries(
         {}, optional={"messages": conversations(), "input": values, "prompt": values}
     ),
 )
 def test_any_json_is_planned_or_refused(
-    operation: Operation, api: Api, odd: dict[str, Any], usual: dict[str, Any]
+    operation: Operation, api: DeploymentApi, odd: dict[str, Any], usual: dict[str, Any]
 ) -> None:
     tried(operation, api, json.dumps({"model": "toy", "max_tokens": 9, **usual, **odd}).encode())
 
@@ -343,13 +344,13 @@ def test_any_json_is_planned_or_refused(
 @example("embeddings", b'{"model":"toy","input":1e999}')
 @example("responses", b'{"model":"toy","input":"x","max_output_tokens":' + b"9" * 9_000 + b"}")
 def test_any_bytes_are_planned_or_refused(operation: Operation, body: bytes) -> None:
-    for api in get_args(Api):
+    for api in get_args(DeploymentApi):
         tried(operation, api, body)
 
 
 def test_a_repeated_key_cannot_smuggle_a_model() -> None:
     body = b'{"model":"cheap","max_tokens":9,"messages":[{"role":"user","content":"x"}],"\\u006dodel":"toy"}'  # noqa: E501
-    for api in get_args(Api):
+    for api in get_args(DeploymentApi):
         call = read_call("messages", body)
         assert call.model == "toy"
         assert plan("messages", call, api, b'"theirs"', IDENTITY).body.count(b"odel") == 1
@@ -359,7 +360,7 @@ def test_a_repeated_key_cannot_smuggle_a_model() -> None:
 @settings(max_examples=40)
 @given(odd=bodies | values, junk=st.binary(max_size=40))
 def test_any_answer_is_translated_or_an_upstream_error(
-    operation: Operation, api: Api, odd: Any, junk: bytes
+    operation: Operation, api: DeploymentApi, odd: Any, junk: bytes
 ) -> None:
     way = made(operation, api)
     assert way.render is not None
@@ -377,7 +378,7 @@ def test_any_answer_is_translated_or_an_upstream_error(
 @settings(max_examples=40)
 @given(odd=st.lists(bodies | values, max_size=5), cut=st.integers(1, 30), junk=st.binary())
 def test_any_stream_is_translated_or_an_upstream_error(
-    operation: Operation, api: Api, odd: list[Any], cut: int, junk: bytes
+    operation: Operation, api: DeploymentApi, odd: list[Any], cut: int, junk: bytes
 ) -> None:
     way = made(operation, api)
     assert way.translator is not None

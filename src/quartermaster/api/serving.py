@@ -6,10 +6,11 @@ from quartermaster.api.operation import STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
 from quartermaster.book.chain import Head
+from quartermaster.book.unit import Unit
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.gateway.status import WorkerStatus
-from quartermaster.kernel.errors import NotFoundError, UsageError
-from quartermaster.kernel.events import DeploymentSet
+from quartermaster.kernel.errors import ConflictError, IntegrityError, NotFoundError, UsageError
+from quartermaster.kernel.events import DeploymentApi, DeploymentSet
 from quartermaster.kernel.price import TEXT_AXES
 
 TAG = "serving"
@@ -26,6 +27,7 @@ class DeploymentShown(msgspec.Struct, frozen=True):
     upstream_model: str
     secret_file: str
     axes: tuple[str, ...]
+    api: DeploymentApi
 
 
 class NewDeployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,6 +39,8 @@ class NewDeployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """The server's own name for the model; the same by default."""
     secret_file: str = ""
     axes: tuple[str, ...] = TEXT_AXES
+    api: DeploymentApi = "openai"
+    """What the server speaks."""
 
 
 class DeploymentPut(msgspec.Struct, frozen=True):
@@ -78,6 +82,7 @@ def put_deployment(call: Call) -> DeploymentPut:
         upstream_model=new.upstream_model or new.model,
         secret_file=new.secret_file,
         axes=new.axes,
+        api=new.api,
     )
     set_deployment(call.ports.book, call.actor, fact, call.now)
     return DeploymentPut(_shown(fact), call.ports.gateways.publish(call.now))
@@ -97,7 +102,23 @@ def journal_head(call: Call) -> Head:
             raise UsageError(f"{text!r} is not SEQ:SHA256", field="expect")
         noted = Head(int(seq), sha256)
     with call.ports.book.reading() as unit:
-        return unit.verify(expected=noted)
+        head = unit.verify()
+        if noted is not None and not _holds(unit, noted):
+            raise ConflictError(
+                f"the journal does not hold the head {text}",
+                hint="if it was noted from this book, entries were cut off or replaced",
+                field="expect",
+            )
+    return head
+
+
+def _holds(unit: Unit, noted: Head) -> bool:
+    """Whether an entry is there as it was noted; the chain itself is checked already."""
+    try:
+        unit.journal.verify(expected=noted)
+    except IntegrityError:
+        return False
+    return True
 
 
 def _shown(fact: DeploymentSet) -> DeploymentShown:
@@ -108,6 +129,7 @@ def _shown(fact: DeploymentSet) -> DeploymentShown:
         upstream_model=fact.upstream_model,
         secret_file=fact.secret_file,
         axes=fact.axes,
+        api=fact.api,
     )
 
 
@@ -164,6 +186,7 @@ OPERATIONS = (
         handler=journal_head,
         answer=Head,
         query=HeadAsked,
+        conflicts=True,
         heavy=True,
     ),
 )

@@ -1,10 +1,12 @@
-"""`quartermaster deployment`: where models are served, by any OpenAI-compatible server."""
+"""`quartermaster deployment`: where models are served, and what their servers speak."""
+
+from typing import get_args
 
 import click
 import msgspec
 
 from quartermaster.cli.handover import hand_over
-from quartermaster.kernel.events import DeploymentSet
+from quartermaster.kernel.events import DeploymentApi, DeploymentSet
 from quartermaster.kernel.price import TEXT_AXES
 from quartermaster.kernel.units import AXES
 
@@ -19,7 +21,7 @@ def command() -> None:
 @command.command("set")
 @click.argument("name")
 @click.option("--model", required=True, help="The name that customers ask for.")
-@click.option("--url", required=True, help="OpenAI-compatible base, such as http://host:8000/v1.")
+@click.option("--url", required=True, help="The server's base, such as http://host:8000/v1.")
 @click.option("--upstream-model", default="", help="The server's own name for it; default --model.")
 @click.option("--secret-file", default="", help="File with the server's API key, under --var.")
 @click.option(
@@ -31,6 +33,13 @@ def command() -> None:
     type=click.Choice(AXES),
     help="Repeatable: everything the meter may count for it; each needs a price.",
 )
+@click.option(
+    "--api",
+    default="openai",
+    show_default=True,
+    type=click.Choice(get_args(DeploymentApi)),
+    help="What the server speaks.",
+)
 @click.pass_obj
 def set_(
     options: Options,
@@ -40,6 +49,7 @@ def set_(
     upstream_model: str,
     secret_file: str,
     axes: tuple[str, ...],
+    api: DeploymentApi,
 ) -> None:
     """Add a deployment, or change where it is."""
     from quartermaster.app import open_rooms
@@ -53,6 +63,7 @@ def set_(
         upstream_model=upstream_model or model,
         secret_file=secret_file,
         axes=axes,
+        api=api,
     )
     set_deployment(rooms.book, rooms.actor, deployment, rooms.now())
     hand_over(rooms)

@@ -44,6 +44,7 @@ def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
                 upstream_model=deployed.fact.upstream_model,
                 secret_file=deployed.fact.secret_file,
                 created_at_s=deployed.first_at // US_PER_S,
+                api=deployed.fact.api,
             )
             for deployed in view.deployments.values()
         ),

@@ -1,27 +1,33 @@
-"""What a request asks for: health, models, or a chat completion. Bytes out, or an exchange."""
+"""What a request asks for, in whichever dialect. Bytes out, or an exchange."""
 
 from typing import Final, Literal
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from quartermaster.gateway import admit, heads, wire
+from quartermaster.gateway.dialects import count_tokens
+from quartermaster.gateway.dialects.errors import Shape, refusal_body
+from quartermaster.gateway.dialects.plan import Identity, asked_as, plan, read_call
+from quartermaster.gateway.dialects.routes import match, shape_of
 from quartermaster.gateway.exchange import Exchange
-from quartermaster.gateway.index import Index
+from quartermaster.gateway.index import Entry, Index
+from quartermaster.gateway.planned import PlannedExchange
 from quartermaster.gateway.ports import ClientPort
-from quartermaster.gateway.refusals import error_body, refused
+from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.request_ids import RequestIds
 from quartermaster.gateway.requests import Request
-from quartermaster.gateway.route import choose
+from quartermaster.gateway.route import Target, choose
 from quartermaster.gateway.stream import StreamExchange
+from quartermaster.gateway.wire import ChatCall
+from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import NotDurableError, RefusedError
+from quartermaster.kernel.events import Endpoint
 
 _CHAT: Final = b"/v1/chat/completions"
-_MODELS: Final = b"/v1/models"
 _HEALTH: Final = b"/healthz"
 _READY: Final = b"/readyz"
-_METHODS: Final = {_CHAT: "POST", _MODELS: "GET", _HEALTH: "GET", _READY: "GET"}
+_OWN: Final = frozenset((_HEALTH, _READY))
 
 OWNED_BY: Final = "quartermaster"
 
@@ -71,22 +77,33 @@ class Dispatcher:
 
     def handle(self, request: Request, client: ClientPort) -> bytes | Exchange:
         """The whole reply, or the exchange that will write it to the client."""
+        # Some SDKs add a query such as `?api-version=…`; for plain chat it means nothing.
+        path = _CHAT if request.target == _CHAT else _path(request.target)
+        shape: Shape = "openai"
+        request_id = ""
         try:
             if request.refusal is not None:
                 raise request.refusal
-            # Some SDKs add a query such as `?api-version=…`; it means nothing here.
-            path = _CHAT if request.target == _CHAT else _path(request.target)
             if path == _CHAT and request.method == b"POST":
                 return self._chat(request, client)
-            status, body, extra = 200, self._read(request, path), b""
+            answer = self._other(request, client, path)
+            if isinstance(answer, Exchange):
+                return answer
+            status, body, extra = 200, answer, b""
         except RefusedError as refusal:
             self.relay.tallies.refused(refusal.code)
-            status, body, extra = refusal.http_status, error_body(refusal), _extra(refusal)
+            request_id = self._ids.new(self.relay.clock())
+            shape = shape_of(path.decode("ascii", "replace"))
+            body = refusal_body(shape, refusal, request_id)
+            status, extra = refusal.http_status, _extra(refusal)
+        request_id = request_id or self._ids.new(self.relay.clock())
+        if shape == "anthropic":
+            extra += b"request-id: %b\r\n" % request_id.encode()
         keep_alive = request.keep_alive and not self.draining and request.refusal is None
         return heads.plain(
             status,
             body,
-            self._ids.new(self.relay.clock()),
+            request_id,
             date=self.relay.date,
             connection=heads.connection_header(keep_alive=keep_alive, http_1_0=request.http_1_0),
             extra=extra,
@@ -121,6 +138,9 @@ class Dispatcher:
         if not relay.wal.writable:
             raise _meter_unavailable()
         self._turn += 1
+        target = targets[0] if len(targets) == 1 else choose(targets, self._turn)
+        if not target.head:
+            return self._plan(request, client, entry, call, target, "chat.completions", "openai")
         kind = StreamExchange if call.stream else Exchange
         try:
             exchange = kind(
@@ -128,7 +148,7 @@ class Dispatcher:
                 client,
                 self._ids.new(now),
                 entry.grant,
-                targets[0] if len(targets) == 1 else choose(targets, self._turn),
+                target,
                 call,
                 request.keep_alive and not self.draining,
                 request.http_1_0,
@@ -139,24 +159,77 @@ class Dispatcher:
         relay.begin(exchange)
         return exchange
 
-    def _read(self, request: Request, path: bytes) -> bytes:
-        """The endpoints that only read, and every wrong address."""
-        model = path[len(_MODELS) + 1 :] if path.startswith(_MODELS + b"/") else b""
-        allowed = "GET" if model else _METHODS.get(path)
-        if allowed is None:
-            shown = path.decode("ascii", "replace")
-            raise refused("unknown_url", f"Unknown request URL: {shown}.")
-        if request.method.decode() != allowed:
+    def _other(self, request: Request, client: ClientPort, path: bytes) -> bytes | Exchange:
+        """Everything but plain chat: its body, or the exchange that will write it."""
+        if path in _OWN:
+            if request.method != b"GET":
+                raise refused(
+                    "method_not_allowed",
+                    f"{request.method.decode()} is not allowed here.",
+                    hint="Use GET.",
+                )
+            return _encode(Readiness("ok")) if path == _HEALTH else self._readiness()
+        query = request.target.partition(b"?")[2].decode("ascii", "replace")
+        found = match(request.method.decode(), path.decode("ascii", "replace"), query)
+        operation = found.route.operation
+        if operation == "responses.stored":
+            raise refused("unknown_url", "Responses are not stored here.")
+        if operation == "models" or operation == "models.retrieve":
+            return self._models(request, found.name)
+        index = self._index()
+        now = self.relay.clock()
+        entry = admit.authenticate(index, request.authorization, self._pepper, now)
+        call = read_call(operation, request.body, found.name)
+        targets = admit.targets_for(index, entry, call.model)
+        if operation == "messages.count_tokens":
+            return count_tokens.estimate(call)
+        if not self.relay.wal.writable:
+            raise _meter_unavailable()
+        able = tuple(one for one in targets if asked_as(operation, one.deployment.api) in one.heads)
+        if not able:
             raise refused(
-                "method_not_allowed",
-                f"{request.method.decode()} is not allowed here.",
-                hint=f"Use {allowed}.",
+                "unsupported_value",
+                f"The model '{call.model}' does not support this operation.",
+                param="model",
             )
-        if path == _HEALTH:
-            return _encode(Readiness("ok"))
-        if path == _READY:
-            return self._readiness()
-        return self._models(request, unquote_to_bytes(model).decode("utf-8", "replace"))
+        self._turn += 1
+        target = choose(able, self._turn)
+        return self._plan(request, client, entry, call, target, operation, found.route.shape)
+
+    def _plan(
+        self,
+        request: Request,
+        client: ClientPort,
+        entry: Entry,
+        call: ChatCall,
+        target: Target,
+        operation: Endpoint,
+        shape: Shape,
+    ) -> Exchange:
+        """Begin an exchange between dialects."""
+        now = self.relay.clock()
+        request_id = self._ids.new(now)
+        identity = Identity(request_id.removeprefix("req_"), now // US_PER_S)
+        made = plan(operation, call, target.deployment.api, target.upstream_model, identity)
+        try:
+            exchange = PlannedExchange(
+                self.relay,
+                client,
+                request_id,
+                entry.grant,
+                target,
+                call,
+                request.keep_alive and not self.draining,
+                request.http_1_0,
+                now,
+                plan=made,
+                endpoint=operation,
+                shape=shape,
+            )
+        except NotDurableError as error:
+            raise _meter_unavailable() from error
+        self.relay.begin(exchange)
+        return exchange
 
     def _readiness(self) -> bytes:
         index = self._index()

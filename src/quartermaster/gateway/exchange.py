@@ -32,6 +32,7 @@ from quartermaster.kernel.events import (
     UPSTREAM_TEXT_CHARS_MAX,
     UPSTREAM_USAGE_BYTES_MAX,
     Closed,
+    Endpoint,
     Opened,
 )
 from quartermaster.kernel.snapshot import KeyGrant
@@ -124,13 +125,7 @@ class Exchange:
         self.gone = False
         self.redialled = False
         self.deadline_s = home.now_s + home.settings.first_byte_timeout_s
-        body = wire.upstream_body(call, target.upstream_model)
-        self.upstream_bytes = b"%b%b\r\ncontent-length: %d\r\n\r\n%b" % (
-            target.head,
-            request_id.encode(),
-            len(body),
-            body,
-        )
+        self.upstream_bytes = self.upstream_request()
         self.handle = home.wal.opened(
             Opened(
                 request_id,
@@ -145,7 +140,7 @@ class Exchange:
                 grant.price_book_version,
                 call.model,
                 target.deployment.name,
-                "chat.completions",
+                self.endpoint(),
                 "standard",
                 call.stream,
                 grant.cancelled_stream,
@@ -153,6 +148,20 @@ class Exchange:
             )
         )
         self.life = _OPEN
+
+    def upstream_request(self) -> bytes:
+        """The whole request for the model server."""
+        body = wire.upstream_body(self.call, self.target.upstream_model)
+        return b"%b%b\r\ncontent-length: %d\r\n\r\n%b" % (
+            self.target.head,
+            self.request_id.encode(),
+            len(body),
+            body,
+        )
+
+    def endpoint(self) -> Endpoint:
+        """What the customer asked for."""
+        return "chat.completions"
 
     # -- what the upstream side tells ------------------------------------------------------------
 

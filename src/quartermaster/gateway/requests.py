@@ -26,6 +26,7 @@ _LENGTH: Final = 3
 _EXPECT: Final = 4
 _CODING: Final = 5
 _UPGRADE: Final = 6
+_KEY: Final = 7
 _WATCHED: Final = {
     "host": _HOST,
     "authorization": _AUTHORIZATION,
@@ -33,6 +34,8 @@ _WATCHED: Final = {
     "expect": _EXPECT,
     "transfer-encoding": _CODING,
     "upgrade": _UPGRADE,
+    "api-key": _KEY,
+    "x-api-key": _KEY,
 }
 # Headers that nearly every client sends and that say nothing to us.
 _COMMON: Final = ("content-type", "user-agent", "accept", "accept-encoding", "connection")
@@ -82,6 +85,7 @@ class RequestParser:
         "_head_done",
         "_heads_learned",
         "_http_1_0",
+        "_key",
         "_ordinary",
         "_parser",
         "_parts",
@@ -109,6 +113,7 @@ class RequestParser:
         self._parts: list[bytes] = []
         self._body_bytes = 0
         self._rare = True
+        self._key = b""
         self._ordinary = False
         self._repeated: RepeatedHead | None = None
         self._heads_learned = 0
@@ -133,6 +138,11 @@ class RequestParser:
         self._expect = b""
         self._upgrade = False
         self._chunked = False
+
+    @property
+    def target(self) -> bytes:
+        """The request target, as far as it has arrived."""
+        return self._target
 
     @property
     def mid_request(self) -> bool:
@@ -265,6 +275,11 @@ class RequestParser:
             self._rare = True
         elif code == _CODING:
             self._chunked = self._rare = True
+        elif code == _KEY:
+            # Azure's and Anthropic's way to send a key; it counts where there is no bearer token.
+            if self._key:
+                self._stop(refused("malformed_http", "The request has two API key headers."))
+            self._key = value
         else:
             self._upgrade = self._rare = True
 
@@ -282,6 +297,9 @@ class RequestParser:
         """The head is whole: refuse what can be refused before the body."""
         self._head_done = True
         self._quiet_bytes = self._body_bytes = 0
+        if self._key:
+            self.authorization = self.authorization or b"Bearer " + self._key
+            self._key = b""
         version = self._parser.get_http_version()
         if version != "1.1":
             self._http_1_0 = self._rare = True

@@ -5,10 +5,17 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from quartermaster.gateway.dialects import azure
+from quartermaster.gateway.dialects.routes import DEPLOYED, PATHS, Operation
 from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.snapshot import Deployment
 
 _PORTS: Final = {"http": 80, "https": 443}
+_JSON: Final = b"application/json\r\nx-request-id: "
+_BEARER: Final = "authorization: Bearer "
+_KEYS: Final = {"azure": f"{azure.KEY_HEADER}: ", "anthropic": "x-api-key: "}
+# The only version of the Messages API there has been since 2023.
+_ANTHROPIC_VERSION: Final = "anthropic-version: 2023-06-01"
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -29,15 +36,18 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     upstream_model: bytes
     """The JSON string of the model name that the upstream knows."""
     head: bytes
-    """The request head up to and with `x-request-id: `."""
+    """The request head of a chat completion, up to and with `x-request-id: `; empty where the
+    server is asked in another dialect."""
+    heads: dict[Operation, bytes]
+    """By what the server can be asked for: the request head up to and with `content-type: `."""
 
 
 def target(deployment: Deployment, secret: str = "") -> Target:
     """Encode a deployment.
 
     Args:
-        deployment: its `url` ends in `/v1`.
-        secret: the bearer token of the model server, or empty.
+        deployment: its `url` ends in `/v1`, at Azure in the resource's host.
+        secret: the key of the model server, or empty.
 
     Raises:
         ConfigError: the URL or the secret cannot be sent.
@@ -50,22 +60,43 @@ def target(deployment: Deployment, secret: str = "") -> Target:
             field="secret_file",
         )
     origin = Origin(parts.hostname or "", port or _PORTS[parts.scheme], parts.scheme == "https")
-    lines = [
-        f"POST {parts.path.rstrip('/')}/chat/completions HTTP/1.1",
-        f"host: {parts.netloc.rpartition('@')[2]}",
-        "content-type: application/json",
-        "accept-encoding: identity",
-    ]
-    if secret:
-        lines.append(f"authorization: Bearer {secret}")
-    lines.append("x-request-id: ")
+    heads = _heads(deployment, parts, secret)
+    chat = heads.get("chat.completions", b"")
     return Target(
         deployment,
         origin,
         f"{parts.scheme}://{origin.host}:{origin.port}",
         msgspec.json.encode(deployment.upstream_model),
-        "\r\n".join(lines).encode("ascii"),
+        chat and chat + _JSON,
+        heads,
     )
+
+
+def _heads(deployment: Deployment, parts: SplitResult, secret: str) -> dict[Operation, bytes]:
+    """The request head of everything that the server can be asked for."""
+    base = parts.path.rstrip("/")
+    asked: tuple[Operation, ...] = (*DEPLOYED, "moderations")
+    if deployment.api == "anthropic":
+        asked = ("messages",)
+    elif deployment.api == "azure":
+        asked = DEPLOYED
+    elif deployment.api == "openai-responses":
+        asked = (*asked, "responses")
+    heads: dict[Operation, bytes] = {}
+    for operation in asked:
+        path = f"/{PATHS[operation]}"
+        if deployment.api == "azure":
+            path = azure.upstream_path(operation, deployment.upstream_model)
+        lines = [
+            f"POST {base}{path} HTTP/1.1",
+            f"host: {parts.netloc.rpartition('@')[2]}",
+            "accept-encoding: identity",
+            *([_ANTHROPIC_VERSION] if deployment.api == "anthropic" else []),
+            *([f"{_KEYS.get(deployment.api, _BEARER)}{secret}"] if secret else []),
+            "content-type: ",
+        ]
+        heads[operation] = "\r\n".join(lines).encode("ascii")
+    return heads
 
 
 def _split(deployment: Deployment) -> tuple[SplitResult, int | None]:

@@ -143,7 +143,7 @@ class ClientConnection(asyncio.Protocol):
             refusal = self._dispatcher.refusal_of_head(parser.authorization)
             if refusal is not None:
                 parser.stop()
-                self._answer(Request(refusal=refusal))
+                self._answer(Request(target=parser.target, refusal=refusal))
                 return
             self._body_wanted = True
         if parser.wants_continue:

@@ -9,7 +9,7 @@ Source: html.spec.whatwg.org, 9.2.6 (event stream framing).
 """
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -22,6 +22,48 @@ DONE: Final = b"[DONE]"
 _ABSENT: Final = msgspec.Raw(b"")
 # What carries no content: absent, null, an empty string, an empty list.
 _EMPTY: Final = frozenset((b"", b"null", b'""', b"[]"))
+
+
+class Scanner(Protocol):
+    """What a streaming exchange reads of its stream, whatever the dialects."""
+
+    @property
+    def deltas(self) -> int:
+        """Content deltas forwarded."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the upstream said its end."""
+
+    @property
+    def error(self) -> bool:
+        """Whether the upstream said that it failed; the client has read it."""
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the model stopped; empty while it has not."""
+
+    @property
+    def upstream_id(self) -> str:
+        """The upstream's id of the answer."""
+
+    @property
+    def usage(self) -> bytes:
+        """The upstream's usage object; empty until it came."""
+
+    @property
+    def held(self) -> bytes:
+        """The last frames, which wait for the close record."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes to forward now.
+
+        Raises:
+            UpstreamError: a frame without end, or one that cannot be.
+        """
+
+    def finish(self) -> bytes:
+        """The stream ended: take a last frame whose blank line is missing."""
 
 
 class _Delta(msgspec.Struct, gc=False):

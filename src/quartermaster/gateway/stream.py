@@ -10,7 +10,7 @@ from quartermaster.gateway.refusals import error_body
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import FRAME_BYTES_MAX
-from quartermaster.gateway.sse import SseScanner
+from quartermaster.gateway.sse import Scanner, SseScanner
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.events import Progress
@@ -51,7 +51,9 @@ class StreamExchange(Exchange):
             http_1_0,
             now,
         )
-        self.scanner = SseScanner(keep_usage=call.asks_usage, frame_bytes_max=FRAME_BYTES_MAX)
+        self.scanner: Scanner = SseScanner(
+            keep_usage=call.asks_usage, frame_bytes_max=FRAME_BYTES_MAX
+        )
         self.paused = False
         self._streaming = False
         self._progressed_deltas = 0

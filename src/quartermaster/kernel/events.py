@@ -13,7 +13,25 @@ from quartermaster.kernel.contract import CancelledStream, Contract, Customer, G
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.units import Counts, CountSource, ServiceClass
 
-Endpoint = Literal["chat.completions"]
+Endpoint = Literal[
+    "chat.completions",
+    "completions",
+    "embeddings",
+    "responses",
+    "messages",
+    "moderations",
+    "images.generations",
+    "images.edits",
+    "audio.transcriptions",
+    "audio.translations",
+    "audio.speech",
+]
+"""What the customer asked for, whatever the upstream was asked."""
+
+DeploymentApi = Literal["openai", "openai-responses", "azure", "anthropic"]
+"""What a model server speaks: any OpenAI-compatible server; one that has the Responses API as well;
+Azure OpenAI's addresses under `/openai/deployments/`; Anthropic's Messages API."""
+
 UsageStatus = Literal["closed", "closed_unconfirmed", "aborted"]
 """`closed_unconfirmed`: the close is on disk, but a crash hid whether the last byte left us.
 `aborted`: the worker died or the request failed before a close; billed by the contract's policy
@@ -177,6 +195,7 @@ class DeploymentSet(Fact, frozen=True, tag=True):
     upstream_model: str
     secret_file: str = ""
     axes: tuple[str, ...] = ("input", "cached_read", "output", "reasoning")
+    api: DeploymentApi = "openai"
 
 
 class SegmentShipped(Fact, frozen=True, tag=True):

@@ -11,6 +11,7 @@ import msgspec
 
 from quartermaster.kernel.contract import CancelledStream, Standing
 from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.events import DeploymentApi
 
 SNAPSHOT_POLL_S = 0.2
 """Five looks a second keep a standing change under one second with room for a slow disk."""
@@ -42,7 +43,7 @@ class KeyGrant(msgspec.Struct, frozen=True):
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """One place where a model is served: an OpenAI-compatible base URL ending in `/v1`."""
+    """One place where a model is served: a base URL ending in `/v1`, of Azure the resource's."""
 
     name: str
     model: str
@@ -50,6 +51,7 @@ class Deployment(msgspec.Struct, frozen=True):
     upstream_model: str
     secret_file: str = ""
     created_at_s: int = 0
+    api: DeploymentApi = "openai"
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from quartermaster.gateway.dialects.plan import Api, Identity, Plan, plan, read_call
+from quartermaster.gateway.dialects.plan import Identity, Plan, plan, read_call
 from quartermaster.gateway.dialects.routes import Operation
 from quartermaster.gateway.dialects.translated import TranslatedStream
+from quartermaster.kernel.events import DeploymentApi
 from quartermaster.kernel.units import Counts
 
 IDENTITY = Identity("req_1", 1_700_000_000)
@@ -13,13 +14,13 @@ COUNTS = Counts(7, 4, 2, 3, 1)
 Body = dict[str, Any]
 
 
-def planned(operation: Operation, api: Api = "openai", **fields: Any) -> Plan:
+def planned(operation: Operation, api: DeploymentApi = "openai", **fields: Any) -> Plan:
     """The plan of a request."""
     call = read_call(operation, json.dumps(fields).encode())
     return plan(operation, call, api, b'"theirs"', IDENTITY)
 
 
-def sent(operation: Operation, api: Api = "openai", **fields: Any) -> Body:
+def sent(operation: Operation, api: DeploymentApi = "openai", **fields: Any) -> Body:
     """What the upstream receives."""
     body: Body = json.loads(planned(operation, api, **fields).body)
     return body

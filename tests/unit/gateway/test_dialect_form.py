@@ -37,6 +37,14 @@ def test_a_file_name_is_no_field_name() -> None:
     assert read_form(body).model == "toy"
 
 
+def test_a_name_from_the_address_counts_and_may_be_missing_from_the_form() -> None:
+    for body in (form(FILE), form(field("model", b"other"), FILE)):
+        call = read_call("audio.transcriptions", body, "toy")
+        assert (call.model, call.input_bytes) == ("toy", len(body))
+        made = plan("audio.transcriptions", call, "azure", b'"theirs"', IDENTITY)
+        assert made.body == form(field("model", b"theirs"), FILE)
+
+
 @pytest.mark.parametrize(
     "disposition",
     [

@@ -20,7 +20,7 @@ VERSION = "api-version=2024-10-21"
         ("POST", "/v1/embeddings", "", "embeddings", "openai", "body", ""),
         ("POST", "/v1/completions", "", "completions", "openai", "body", ""),
         ("POST", "/v1/images/edits", "", "images.edits", "openai", "form", ""),
-        ("POST", "/v1/moderations", "", "moderations", "openai", "optional", ""),
+        ("POST", "/v1/moderations", "", "moderations", "openai", "body", ""),
         ("GET", "/v1/models", "", "models", "openai", "none", ""),
         ("GET", "/v1/models/a%2Fb", "", "models.retrieve", "openai", "path", "a/b"),
         ("POST", "/v1/messages", "", "messages", "anthropic", "body", ""),

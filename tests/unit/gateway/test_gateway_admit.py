@@ -131,9 +131,9 @@ def test_the_request_head_is_encoded_once() -> None:
     assert one.head.split(b"\r\n") == [
         b"POST /openai/v1/chat/completions HTTP/1.1",
         b"host: h.example",
-        b"content-type: application/json",
         b"accept-encoding: identity",
         b"authorization: Bearer sk-1",
+        b"content-type: application/json",
         b"x-request-id: ",
     ]
 

@@ -10,7 +10,7 @@ Sources: learn.microsoft.com/azure/ai-services/openai/reference; .../how-to/quot
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from quartermaster.gateway.dialects.routes import Operation
+from quartermaster.gateway.dialects.routes import PATHS, Operation
 
 KEY_HEADER: Final = "api-key"
 # The last stable version of the deployments addresses.
@@ -34,14 +34,6 @@ SPILLOVER_RESPONSE_HEADERS: Final = ("x-ms-spillover-from-deployment", "x-ms-dep
 UTILIZATION_HEADER: Final = "azure-openai-deployment-utilization"
 """A provisioned deployment's load, as the service tells it with each answer."""
 
-_PATHS: Final[dict[Operation, str]] = {
-    "chat.completions": "chat/completions",
-    "completions": "completions",
-    "embeddings": "embeddings",
-    "images.generations": "images/generations",
-    "audio.speech": "audio/speech",
-}
-
 
 def upstream_path(operation: Operation, deployment: str, api_version: str = API_VERSION) -> str:
     """The address of an operation at an Azure upstream.
@@ -52,4 +44,4 @@ def upstream_path(operation: Operation, deployment: str, api_version: str = API_
         api_version: the service version.
     """
     query = urlencode({"api-version": api_version})
-    return f"/openai/deployments/{quote(deployment, safe='')}/{_PATHS[operation]}?{query}"
+    return f"/openai/deployments/{quote(deployment, safe='')}/{PATHS[operation]}?{query}"

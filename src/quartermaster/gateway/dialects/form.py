@@ -47,8 +47,12 @@ class FormCall(ChatCall, gc=False):
         return f'multipart/form-data; boundary="{self.boundary.decode("ascii")}"'
 
 
-def read_form(body: bytes) -> FormCall:
+def read_form(body: bytes, model: str = "") -> FormCall:
     """What routing and metering need of a form.
+
+    Args:
+        body: the whole form.
+        model: the model's name where the address has it; the form may then leave it out.
 
     Raises:
         RefusedError: 400, no form, no model in it, two of them, or one that asks for a stream.
@@ -71,7 +75,7 @@ def read_form(body: bytes) -> FormCall:
             found[name] = (at, end)
         after = end + len(separator)
         if body[after : after + 2] == b"--":
-            return _call(body, boundary, found)
+            return _call(body, boundary, found, model)
         if body[after : after + 2] != b"\r\n":
             raise _no_form()
         start = after + 2
@@ -114,21 +118,28 @@ def _name(head: bytes) -> bytes:
     return names[0][1]
 
 
-def _call(body: bytes, boundary: bytes, found: dict[bytes, tuple[int, int]]) -> FormCall:
+def _call(
+    body: bytes, boundary: bytes, found: dict[bytes, tuple[int, int]], named: str
+) -> FormCall:
+    if b"stream" in found:
+        at, stop = found[b"stream"]
+        if body[at:stop].strip().lower() not in (b"", b"false", b"0"):
+            raise refused("unsupported_value", "This operation is not streamed.", param="stream")
+    size = len(body)
+    if named and b"model" not in found:
+        head = b'--%b\r\nContent-Disposition: form-data; name="model"\r\n\r\n' % boundary
+        body = head + b"\r\n" + body
+        found = {b"model": (len(head), len(head))}
     start, end = found.get(b"model", (0, 0))
     try:
-        model = body[start : min(end, start + MODEL_BYTES_MAX)].decode()
+        model = named or body[start : min(end, start + MODEL_BYTES_MAX)].decode()
     except UnicodeDecodeError as error:
         raise refused("invalid_type", "The model's name is not UTF-8.", param="model") from error
     if not model:
         raise refused(
             "missing_required_parameter", "Missing required parameter: 'model'.", param="model"
         )
-    if b"stream" in found:
-        at, stop = found[b"stream"]
-        if body[at:stop].strip().lower() not in (b"", b"false", b"0"):
-            raise refused("unsupported_value", "This operation is not streamed.", param="stream")
-    return FormCall(model, False, True, {}, len(body), body, boundary, start, end)
+    return FormCall(model, False, True, {}, size, body, boundary, start, end)
 
 
 def upstream_form(call: FormCall, upstream_model: bytes) -> bytes:

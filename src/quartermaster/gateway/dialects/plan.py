@@ -3,7 +3,7 @@ r"""How one request travels: from the client's dialect to the upstream's, and ba
 Chat completions are the pivot. A client of another dialect is read into a chat request, an upstream
 of another dialect is asked from one; where both speak the same, the bytes pass as they are:
 
-    client \\ upstream   openai              openai-responses    anthropic
+    client \ upstream    openai, azure       openai-responses    anthropic
     chat.completions    as it is            as it is            translated
     responses           translated          as it is            translated twice
     messages            translated          translated          as it is
@@ -11,7 +11,6 @@ of another dialect is asked from one; where both speak the same, the bytes pass 
 """
 
 from collections.abc import Callable
-from typing import Final, Literal
 
 import msgspec
 
@@ -28,29 +27,21 @@ from quartermaster.gateway.dialects import (
 )
 from quartermaster.gateway.dialects.anthropic_native import NativeMessages
 from quartermaster.gateway.dialects.anthropic_stream import ChatFromMessages
-from quartermaster.gateway.dialects.body import unsupported
+from quartermaster.gateway.dialects.body import encode, fields_of, raw, unsupported
 from quartermaster.gateway.dialects.completions import NativeCompletions
 from quartermaster.gateway.dialects.form import FormCall, read_form, upstream_form
 from quartermaster.gateway.dialects.frames import Frames, payload_of
 from quartermaster.gateway.dialects.messages_stream import MessagesFromChat
 from quartermaster.gateway.dialects.responses_native import NativeResponses
 from quartermaster.gateway.dialects.responses_stream import ResponsesFromChat
-from quartermaster.gateway.dialects.routes import Operation
+from quartermaster.gateway.dialects.routes import FORMS, Operation
 from quartermaster.gateway.dialects.translated import Translator
 from quartermaster.gateway.dialects.usage import Reading
 from quartermaster.gateway.settings import FRAME_BYTES_MAX
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.errors import RefusedError
+from quartermaster.kernel.events import DeploymentApi
 from quartermaster.kernel.units import Counts
-
-Api = Literal["openai", "openai-responses", "anthropic"]
-"""What an upstream speaks: any OpenAI-compatible server, one that has the Responses API too, or
-Anthropic's Messages API."""
-
-FORMS: Final[frozenset[Operation]] = frozenset(
-    ("images.edits", "audio.transcriptions", "audio.translations")
-)
-"""Operations whose body is multipart."""
 
 Render = Callable[[bytes, Counts], bytes]
 
@@ -77,25 +68,48 @@ class Identity(msgspec.Struct, frozen=True):
     created_s: int
 
 
-def read_call(operation: Operation, body: bytes) -> ChatCall:
+def read_call(operation: Operation, body: bytes, model: str = "") -> ChatCall:
     """What routing and metering need of a request of any dialect.
+
+    Args:
+        operation: what is asked for.
+        body: the request's body.
+        model: the model's name where the address has it; then the body's own does not count.
 
     Raises:
         RefusedError: 400 with the parameter at fault.
     """
+    if operation in FORMS:
+        return read_form(body, model)
+    if model:
+        fields = fields_of(body)
+        fields["model"] = raw(model)
+        body = encode(fields)
     if operation == "chat.completions":
         return wire.read_call(body)
     if operation in ("messages", "messages.count_tokens"):
         return messages_request.read_call(body)
     if operation == "responses":
         return responses_request.read_call(body)
-    if operation in FORMS:
-        return read_form(body)
     return completions.read_call(operation, body)
 
 
+def asked_as(operation: Operation, api: DeploymentApi) -> Operation:
+    """What an upstream is asked for when a client asks for an operation."""
+    if operation in ("messages", "responses", "chat.completions"):
+        if api == "anthropic":
+            return "messages"
+        if operation != "responses" or api != "openai-responses":
+            return "chat.completions"
+    return operation
+
+
 def plan(
-    operation: Operation, call: ChatCall, api: Api, upstream_model: bytes, identity: Identity
+    operation: Operation,
+    call: ChatCall,
+    api: DeploymentApi,
+    upstream_model: bytes,
+    identity: Identity,
 ) -> Plan:
     """The way of a request.
 
@@ -123,7 +137,7 @@ def plan(
     return Plan(operation, body, translator=lambda: NativeCompletions(asks_usage=call.asks_usage))
 
 
-def _chat(call: ChatCall, api: Api, upstream_model: bytes, identity: Identity) -> Plan:
+def _chat(call: ChatCall, api: DeploymentApi, upstream_model: bytes, identity: Identity) -> Plan:
     if api != "anthropic":
         return Plan("chat.completions", wire.upstream_body(call, upstream_model))
     asked = anthropic_response.Asked(
@@ -138,7 +152,9 @@ def _chat(call: ChatCall, api: Api, upstream_model: bytes, identity: Identity) -
     )
 
 
-def _messages(call: ChatCall, api: Api, upstream_model: bytes, identity: Identity) -> Plan:
+def _messages(
+    call: ChatCall, api: DeploymentApi, upstream_model: bytes, identity: Identity
+) -> Plan:
     if api == "anthropic":
         body = messages_request.native_body(call, upstream_model)
         return Plan("messages", body, translator=NativeMessages)
@@ -157,7 +173,9 @@ def _messages(call: ChatCall, api: Api, upstream_model: bytes, identity: Identit
     )
 
 
-def _responses(call: ChatCall, api: Api, upstream_model: bytes, identity: Identity) -> Plan:
+def _responses(
+    call: ChatCall, api: DeploymentApi, upstream_model: bytes, identity: Identity
+) -> Plan:
     if api == "openai-responses":
         body = responses_request.native_body(call, upstream_model)
         return Plan("responses", body, translator=NativeResponses)
@@ -165,7 +183,7 @@ def _responses(call: ChatCall, api: Api, upstream_model: bytes, identity: Identi
         f"resp_{identity.request_id}", call.model, identity.created_s, call.fields
     )
     chat = responses_request.to_chat(call)
-    if api == "openai":
+    if api != "anthropic":
         return Plan(
             "chat.completions",
             wire.upstream_body(chat, upstream_model),

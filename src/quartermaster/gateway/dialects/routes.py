@@ -30,9 +30,8 @@ Operation = Literal[
     "models",
     "models.retrieve",
 ]
-ModelAt = Literal["body", "path", "form", "optional", "none"]
-"""Where the model's name stands. `form`: a field of a multipart body; `optional`: the body may
-leave it out and the operator's default is used."""
+ModelAt = Literal["body", "path", "form", "none"]
+"""Where the model's name stands; `form` is a field of a multipart body."""
 
 KEY_HEADERS: Final[dict[Shape, tuple[str, ...]]] = {
     "openai": ("authorization", "api-key", "x-api-key"),
@@ -43,6 +42,29 @@ KEY_HEADERS: Final[dict[Shape, tuple[str, ...]]] = {
 
 # Addresses here know one parameter; a query of hundreds is an attack on the parser.
 QUERY_FIELDS_MAX: Final = 64
+
+PATHS: Final[dict[Operation, str]] = {
+    "chat.completions": "chat/completions",
+    "completions": "completions",
+    "embeddings": "embeddings",
+    "responses": "responses",
+    "moderations": "moderations",
+    "images.generations": "images/generations",
+    "images.edits": "images/edits",
+    "audio.transcriptions": "audio/transcriptions",
+    "audio.translations": "audio/translations",
+    "audio.speech": "audio/speech",
+    "messages": "messages",
+}
+"""Where an operation is, behind the `/v1` of whoever speaks it."""
+DEPLOYED: Final[tuple[Operation, ...]] = tuple(
+    operation for operation in PATHS if operation not in ("responses", "moderations", "messages")
+)
+"""What an Azure deployment can be asked for."""
+FORMS: Final[frozenset[Operation]] = frozenset(
+    ("images.edits", "audio.transcriptions", "audio.translations")
+)
+"""Operations whose body is multipart."""
 
 _AZURE_PREFIX: Final = "/openai/"
 _AZURE_DEPLOYMENTS: Final = "/openai/deployments/"
@@ -75,24 +97,17 @@ class Match(msgspec.Struct, frozen=True):
 def _paths(shape: Shape, model_at: ModelAt) -> dict[str, Route]:
     """The inference operations that OpenAI and Azure deployments share."""
     form: ModelAt = "form" if model_at == "body" else model_at
-    optional: ModelAt = "optional" if model_at == "body" else model_at
     return {
-        "chat/completions": Route("POST", "chat.completions", shape, model_at),
-        "completions": Route("POST", "completions", shape, model_at),
-        "embeddings": Route("POST", "embeddings", shape, model_at),
-        "images/generations": Route("POST", "images.generations", shape, optional),
-        "images/edits": Route("POST", "images.edits", shape, form),
-        "audio/transcriptions": Route("POST", "audio.transcriptions", shape, form),
-        "audio/translations": Route("POST", "audio.translations", shape, form),
-        "audio/speech": Route("POST", "audio.speech", shape, model_at),
+        PATHS[operation]: Route("POST", operation, shape, form if operation in FORMS else model_at)
+        for operation in DEPLOYED
     }
 
 
 def _v1(shape: Shape) -> dict[str, Route]:
     return {
         **_paths(shape, "body"),
-        "responses": Route("POST", "responses", shape),
-        "moderations": Route("POST", "moderations", shape, "optional"),
+        PATHS["responses"]: Route("POST", "responses", shape),
+        PATHS["moderations"]: Route("POST", "moderations", shape),
         "models": Route("GET", "models", shape, "none"),
     }
 

@@ -1,0 +1,241 @@
+"""An exchange between dialects: any operation but a chat completion that passes as it is."""
+
+from typing import Final
+
+from quartermaster.gateway import heads, meter, wire
+from quartermaster.gateway.dialects import errors
+from quartermaster.gateway.dialects.errors import Shape
+from quartermaster.gateway.dialects.facts import facts_of
+from quartermaster.gateway.dialects.plan import Plan
+from quartermaster.gateway.dialects.translated import TranslatedStream, Translator
+from quartermaster.gateway.dialects.usage import Reading
+from quartermaster.gateway.exchange import Home
+from quartermaster.gateway.meter import Metered
+from quartermaster.gateway.ports import ClientPort
+from quartermaster.gateway.responses import ResponseParser
+from quartermaster.gateway.route import Target
+from quartermaster.gateway.settings import FRAME_BYTES_MAX
+from quartermaster.gateway.stream import StreamExchange
+from quartermaster.gateway.wire import ChatCall
+from quartermaster.kernel.errors import RefusedError, UpstreamError
+from quartermaster.kernel.events import Endpoint
+from quartermaster.kernel.snapshot import KeyGrant
+from quartermaster.kernel.units import Counts
+
+_UNCOUNTED: Final = Counts()
+
+
+class PlannedScanner:
+    """A translated stream with the face of a scanner.
+
+    Args:
+        translator: knows the two dialects.
+    """
+
+    __slots__ = ("_stream", "counts", "translator")
+
+    def __init__(self, translator: Translator) -> None:
+        self.translator = translator
+        self._stream = TranslatedStream(translator, FRAME_BYTES_MAX)
+        self.counts = _UNCOUNTED
+        """What is metered; the client's last frames say the same."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes to forward now.
+
+        Raises:
+            UpstreamError: a frame without end, or an event that cannot be.
+        """
+        return self._stream.feed(data)
+
+    def finish(self) -> bytes:
+        """The stream ended: take a last frame whose blank line is missing."""
+        return self._stream.finish()
+
+    @property
+    def held(self) -> bytes:
+        """The last frames, which wait for the close record."""
+        return self.translator.closing(self.counts)
+
+    @property
+    def deltas(self) -> int:
+        """Content deltas that went on."""
+        return self.translator.deltas
+
+    @property
+    def done(self) -> bool:
+        """Whether the upstream said its end."""
+        return self.translator.done
+
+    @property
+    def error(self) -> bool:
+        """Whether the upstream said that it failed."""
+        return self.translator.error
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the model stopped."""
+        return self.translator.finish_reason
+
+    @property
+    def upstream_id(self) -> str:
+        """The upstream's id of the answer."""
+        return self.translator.upstream_id
+
+    @property
+    def usage(self) -> bytes:
+        """The upstream's usage object."""
+        return self.translator.usage
+
+
+class PlannedExchange(StreamExchange):
+    """Carries a request along its plan, plain or streaming.
+
+    Raises:
+        NotDurableError: the write-ahead log has failed; nothing was opened.
+    """
+
+    __slots__ = ("_told", "_translated", "endpoint_name", "plan", "shape")
+
+    def __init__(
+        self,
+        home: Home,
+        client: ClientPort,
+        request_id: str,
+        grant: KeyGrant,
+        target: Target,
+        call: ChatCall,
+        keep_alive: bool,
+        http_1_0: bool,
+        now: int,
+        *,
+        plan: Plan,
+        endpoint: Endpoint,
+        shape: Shape,
+    ) -> None:
+        # What the request looks like depends on the plan, so the plan comes first.
+        self.plan = plan
+        self.endpoint_name: Endpoint = endpoint
+        self.shape: Shape = shape
+        self._told = (b"", "")
+        super().__init__(
+            home,
+            client,
+            request_id,
+            grant,
+            target,
+            call,
+            # Only a stream to an HTTP/1.0 client has to end with the connection.
+            keep_alive,
+            http_1_0,
+            now,
+        )
+        self._translated: PlannedScanner | None = None
+        if plan.translator is not None and call.stream:
+            self._translated = PlannedScanner(plan.translator())
+            self.scanner = self._translated
+        if shape == "anthropic":
+            # Where Anthropic's SDK looks for it.
+            self.connection += b"request-id: %b\r\n" % request_id.encode()
+
+    def endpoint(self) -> Endpoint:
+        """What the customer asked for."""
+        return self.endpoint_name
+
+    def upstream_request(self) -> bytes:
+        """The whole request for the model server."""
+        plan = self.plan
+        return b"%b%b\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+            self.target.heads[plan.operation],
+            plan.content_type.encode(),
+            self.request_id.encode(),
+            len(plan.body),
+            plan.body,
+        )
+
+    def _served(self, status: int, body: bytes, content_type: bytes) -> None:
+        facts = facts_of(self.plan.operation, body)
+        if facts is None:
+            self.fail("upstream_malformed", "The model server's answer is not a JSON object.")
+            return
+        self._told = (facts.usage, facts.upstream_id)
+        if facts.failed:
+            self.fail("upstream_error", "The model server answered with an error.")
+            return
+        metered = self._believed(facts.reading, meter.tokens_of_bytes(facts.text_bytes))
+        render = self.plan.render
+        if render is not None:
+            content_type = heads.JSON
+            try:
+                body = render(body, metered.counts)
+            except UpstreamError as error:
+                self.fail("upstream_malformed", f"{error.message[:1].upper()}{error.message[1:]}.")
+                return
+        self.final = heads.plain(
+            status,
+            body,
+            self.request_id,
+            date=self.home.date,
+            connection=self.connection,
+            content_type=content_type or heads.JSON,
+        )
+        self.close(
+            status,
+            metered,
+            usage=facts.usage,
+            finish_reason=facts.finish_reason,
+            upstream_id=facts.upstream_id,
+            failure=metered.note,
+        )
+
+    def _rejected(self, status: int, body: bytes, parser: ResponseParser) -> None:
+        """The model server refused this request: pass its status and its words on."""
+        same_family = (self.shape == "anthropic") == (self.plan.operation == "messages")
+        if not (same_family and wire.has_error_shape(body)):
+            body = errors.upstream_body(self.shape, status, body, self.request_id)
+        extra = b"retry-after: %b\r\n" % parser.retry_after if parser.retry_after else b""
+        self.final = heads.plain(
+            status,
+            body,
+            self.request_id,
+            date=self.home.date,
+            connection=self.connection,
+            extra=extra,
+        )
+        self.close(status, meter.NOTHING, failure="upstream_rejected")
+
+    def _believed(self, reading: Reading, output_tokens: int) -> Metered:
+        """The vendor's counts, or an estimate that says why they were not believed."""
+        if reading.counts is not None:
+            return Metered(reading.counts, "engine" if reading.engine else "upstream")
+        note = "" if reading.problem == "usage_absent" else reading.problem
+        input_tokens = meter.tokens_of_bytes(self.call.input_bytes)
+        return Metered(Counts(input=input_tokens, output=output_tokens), "estimated", note)
+
+    def _metered(self) -> Metered:
+        scanner = self._translated
+        if scanner is None:
+            return super()._metered()
+        metered = self._believed(self.plan.reading(scanner.usage), scanner.deltas)
+        scanner.counts = metered.counts
+        return metered
+
+    def told_so_far(self) -> tuple[bytes, str]:
+        """The upstream's usage object and id, where they came before the end."""
+        return super().told_so_far() if self._streaming else self._told
+
+    def refusal_bytes(self, refusal: RefusedError) -> bytes:
+        """Why there is no (complete) answer, in the client's dialect."""
+        if self._streaming:
+            if self._translated is None:
+                return super().refusal_bytes(refusal)
+            self.keep_alive = False
+            frame = self._translated.translator.broken(refusal)
+            return heads.chunk(frame) if self.chunked else frame
+        return heads.plain(
+            refusal.http_status,
+            errors.refusal_body(self.shape, refusal, self.request_id),
+            self.request_id,
+            date=self.home.date,
+            connection=self.connection,
+        )
