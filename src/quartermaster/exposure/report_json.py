@@ -155,8 +155,7 @@ def _history(history: ShareHistory) -> dict[str, Any]:
         "interval": {
             "level": history.level,
             "about": "the long-run share behind the months of the window",
-            "method": f"circular block bootstrap, {history.block_months} months together",
-            "seed": history.seed,
+            "method": "studentised, for months that correlate by 0 to 0.7",
         },
         "windows": [
             {
