@@ -103,7 +103,7 @@ def _refusals(row: Operation) -> list[int]:
     found = {400, 401, 403, 413, 421, 500, 503}
     if "{" in row.path or row.body is not None or row.query is not None:
         found.add(404)
-    if row.writes or row.method == "PUT":
+    if row.writes or row.conflicts or row.method == "PUT":
         found.add(409)
     if row.body is not None:
         found.add(415)

@@ -98,5 +98,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     writes: bool = False
     """Then a POST honours `Idempotency-Key`."""
+    conflicts: bool = False
+    """Whether a request that writes nothing may contradict what is written."""
     heavy: bool = False
     """Takes seconds of a processor: one at a time, the others wait in a short line."""

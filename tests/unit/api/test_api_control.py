@@ -219,7 +219,7 @@ def test_the_journals_head_is_checked(world: World) -> None:
     assert client.get(f"{PREFIX}/journal/head", params={"expect": noted}).status_code == 200
     forged = f"{head['seq']}:{'0' * 64}"
     broken = client.get(f"{PREFIX}/journal/head", params={"expect": forged})
-    assert (broken.status_code, broken.json()["error"]["code"]) == (500, "integrity")
+    assert (broken.status_code, broken.json()["error"]["code"]) == (409, "conflict")
 
 
 def test_the_gateways_are_shown(world: World) -> None:
