@@ -4,33 +4,40 @@ Reading files is the caller's part; here rooms are asked and their answers put s
 simulation is bounded so that a report of a thousand customers is a matter of seconds.
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from quartermaster.app.board_loss import loss_of
+from quartermaster.app.board_loss import Loss, loss_of
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
-from quartermaster.app.console_exposure import SAMPLE_HAZARD
+from quartermaster.app.console_exposure import SAMPLE_HAZARD, load_engine
 from quartermaster.app.console_fan import MONTHS_MIN, closed_rows, fan_of
 from quartermaster.app.pdf import printed
+from quartermaster.app.revenue_report import revenue_report
 from quartermaster.console.board_facts import BoardFacts, Given, Origin, Rates
 from quartermaster.console.ports import Bilingual
 from quartermaster.console.ports_exposure import Fan
 from quartermaster.exposure.bands import BandRules, assess
 from quartermaster.exposure.book import recipe, scenario_exposure
-from quartermaster.exposure.history import ShareHistory, share_history
-from quartermaster.exposure.report import ControlFacts, InputFile, Report, scenario_report
+from quartermaster.exposure.history import ShareHistory
+from quartermaster.exposure.report import InputFile, Report, scenario_report
+from quartermaster.exposure.revenue_file import RevenueFile
 from quartermaster.exposure.risk_assumptions import Assumptions, Hazards
 from quartermaster.exposure.rollup import Exposure, Member, measure
-from quartermaster.exposure.rows import RevenueRow
+from quartermaster.exposure.rows import RevenueRow, data_sha256
 from quartermaster.exposure.scenario import Scenario
 from quartermaster.sim.book import reference_scenario
 
 BY_DEFAULT = BandRules()
 """Edges at 10 % and 25 % of revenue, and no plans."""
+
+
+REPORTS_MAX = 4
+"""Reports kept in memory: of one book as it changes, some 100 kB each."""
 
 
 class Revenue(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +67,7 @@ def facts_of(
     *,
     made_on: date,
     given: Given | None = None,
-    threads: int = 0,
+    threads: int | None = 0,
 ) -> BoardFacts:
     """Everything the report says of this revenue under these assumptions.
 
@@ -69,9 +76,11 @@ def facts_of(
         assumed: of the loss.
         made_on: stands in the report.
         given: parts that come from files of their own.
-        threads: that simulate; 0: all of the machine.
+        threads: that simulate; 0: all of the machine; None: the simulation is not loaded yet.
     """
-    loss = loss_of(revenue.report.exposure, assumed.assumptions, threads=threads)
+    loss = Loss(missing="loading")
+    if threads is not None:
+        loss = loss_of(revenue.report.exposure, assumed.assumptions, threads=threads)
     return BoardFacts(
         origin=revenue.origin,
         made_on=made_on,
@@ -83,7 +92,7 @@ def facts_of(
         risk=loss.risk,
         risk_missing=loss.missing,
         risk_reason=loss.reason,
-        leaving=loss.leaving,
+        bridge=loss.bridge,
         levers=loss.levers,
         fan=_fan(revenue),
         months_known=len({row.month for row in revenue.rows}),
@@ -104,45 +113,27 @@ def assumed_of(assumptions: Assumptions, *, chosen: bool, sample: bool) -> Assum
     )
 
 
-def rows_revenue(
-    rows: Sequence[RevenueRow],
-    exposure: Exposure,
-    *,
-    origin: Origin,
-    title: str,
-    source: InputFile | None = None,
-    control: ControlFacts | None = None,
-    rules: BandRules = BY_DEFAULT,
-    rules_file: InputFile | None = None,
+def file_revenue(
+    found: RevenueFile, *, rules: BandRules = BY_DEFAULT, rules_file: InputFile | None = None
 ) -> Revenue:
-    """The revenue of monthly rows, such as a CSV's.
-
-    Args:
-        rows: by month, under the control that counts.
-        exposure: of the window that shares are of.
-        origin: where it came from.
-        title: of the report.
-        source: the file it came from.
-        control: by whose control entities were rolled up.
-        rules: edges of the bands, and plans.
-        rules_file: the file these came from.
+    """The revenue of a CSV.
 
     Raises:
         DataError: the rules do not fit the revenue.
     """
-    months, last = exposure.denominator.months, exposure.denominator.last
-    known = tuple(row for row in rows if row.month <= last)
-    report = Report(
-        title=title,
-        exposure=exposure,
-        run_rates=(),
-        input=source,
-        history=share_history(known, months=months, last=last),
-        control=control,
-        bands=assess(exposure, rules),
-        bands_file=rules_file,
+    report = revenue_report(
+        found.rows,
+        found.exposure,
+        title=found.source.name,
+        source=found.source,
+        control=found.control,
     )
-    return Revenue(origin=origin, report=report, rows=known, largest=exposure.groups[0].group)
+    return Revenue(
+        origin="csv",
+        report=_banded(report, rules, rules_file),
+        rows=tuple(row for row in found.rows if row.month <= found.exposure.denominator.last),
+        largest=report.largest.group,
+    )
 
 
 def scenario_revenue(
@@ -158,11 +149,7 @@ def scenario_revenue(
         DataError: the scenario has no book, or the rules do not fit it.
     """
     exposure = scenario_exposure(scenario)
-    report = msgspec.structs.replace(
-        scenario_report(scenario, exposure, source),
-        bands=assess(exposure, rules),
-        bands_file=rules_file,
-    )
+    report = _banded(scenario_report(scenario, exposure, source), rules, rules_file)
     return Revenue(origin="scenario", report=report, scenario=scenario)
 
 
@@ -179,42 +166,72 @@ def shown_revenue(
     rows = rows or book.rows
     scope = _scope(book)
     exposure = measure(rows, scope=scope.en, scope_de=scope.de)
-    origin: Literal["sample", "live"] = "sample" if book.sample else "live"
-    found = rows_revenue(rows, exposure, origin=origin, title="")
     names = _unique(book.names)
-    named = _named(exposure, names)
-    history = found.report.history
-    report = msgspec.structs.replace(
-        found.report,
-        exposure=named,
-        bands=assess(named, rules),
-        bands_file=rules_file,
+    report = revenue_report(rows, exposure, title="", source=None)
+    history = report.history
+    named = msgspec.structs.replace(
+        report,
+        exposure=_named(exposure, names),
         history=None if history is None else _named_history(history, names),
     )
-    return msgspec.structs.replace(
-        found,
-        report=report,
-        rows=() if still_open else found.rows,
+    return Revenue(
+        origin="sample" if book.sample else "live",
+        report=_banded(named, rules, rules_file),
+        rows=() if still_open else rows,
+        largest=exposure.groups[0].group,
         source=book.origin,
         still_open=still_open,
     )
 
 
+def _banded(report: Report, rules: BandRules, rules_file: InputFile | None) -> Report:
+    bands = assess(report.exposure, rules)
+    return msgspec.structs.replace(report, bands=bands, bands_file=rules_file)
+
+
 class ShownBoard:
     """The console's port over a book that may change between two calls."""
 
-    def __init__(self, var: Path | None) -> None:
-        """`var`: the data folder of the live book; None: the sample."""
-        self._var = var
+    def __init__(
+        self, source: Callable[[], ShownBook | None], *, engine: Callable[[], None] = load_engine
+    ) -> None:
+        self._source, self._engine = source, engine
+        self._lock = threading.Lock()
+        self._reports: OrderedDict[tuple[str, date], BoardFacts] = OrderedDict()
+        self._loaded = threading.Event()
+        self._loader: threading.Thread | None = None
 
-    def board(self, made_on: date) -> BoardFacts | None:
-        """The facts, or None while there is no revenue."""
-        book = sample_shown() if self._var is None else live_shown(self._var)
+    def board(self, made_on: date, *, wait: bool = False) -> BoardFacts | None:
+        """The facts, from memory where the same was asked of the same rows.
+
+        The first call begins to load the simulation; until that is done, reports leave the loss
+        out, unless the caller waits.
+        """
+        book = self._source()
         if book is None:
             return None
+        revenue = shown_revenue(book)
         assumed = assumed_of(Assumptions(), chosen=False, sample=book.sample)
-        # The gateways have the other processors.
-        return facts_of(shown_revenue(book), assumed, made_on=made_on, threads=1)
+        with self._lock:
+            if self._loader is None:
+                self._loader = threading.Thread(target=self._load, daemon=True)
+                self._loader.start()
+        if wait:
+            self._loaded.wait()
+        elif not self._loaded.is_set():
+            return facts_of(revenue, assumed, made_on=made_on, threads=None)
+        # Which months are over is no part of the rows.
+        key = (f"{data_sha256(book.rows)} {book.open_from}", made_on)
+        with self._lock:
+            found = self._reports.get(key)
+            if found is None:
+                # The gateways have the other processors.
+                found = facts_of(revenue, assumed, made_on=made_on, threads=1)
+                self._reports[key] = found
+                if len(self._reports) > REPORTS_MAX:
+                    self._reports.popitem(last=False)
+        # What the clerk said about the cut may be newer than the rows.
+        return msgspec.structs.replace(found, source=book.origin)
 
     def printed(self, page: str) -> bytes:
         """A page as PDF.
@@ -223,6 +240,17 @@ class ShownBoard:
             UnavailableError: nothing on this machine prints.
         """
         return printed(page)
+
+    def _load(self) -> None:
+        try:
+            self._engine()
+        finally:
+            self._loaded.set()  # an engine that does not load says so again in the report
+
+
+def board_of(var: Path, *, sample: bool) -> ShownBoard:
+    """The port over the sample, or over the live book of a data folder."""
+    return ShownBoard(sample_shown if sample else lambda: live_shown(var))
 
 
 def _scope(book: ShownBook) -> Bilingual:

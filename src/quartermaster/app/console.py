@@ -11,6 +11,7 @@ import msgspec
 
 from quartermaster.app import live as views
 from quartermaster.app.api import with_api
+from quartermaster.app.board import board_of
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_capacity import capacity_of
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
@@ -44,6 +45,7 @@ def run(rooms: Rooms, *, sample: bool) -> int:
         what_if=what_if_of(rooms.var, capacity, rooms.now, sample=sample),
         capacity=capacity,
         warning=SampleWarning() if sample else RealWarning(rooms),
+        board=board_of(rooms.var, sample=sample),
         around=api,
     )
 

@@ -1,6 +1,5 @@
 """`quartermaster report SOURCE`: the board report, as a page, as a PDF, as JSON."""
 
-import json
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -111,6 +110,7 @@ def _loss_options(command: Command) -> Command:
 @click.pass_obj
 def command(
     options: dict[str, str | None],
+    /,
     source: Path | None,
     *,
     live: bool,
@@ -141,7 +141,7 @@ def command(
 
 def _show(facts: "BoardFacts", output: Output) -> None:
     from quartermaster.console.board_page import page_of
-    from quartermaster.console.board_text import as_json, text
+    from quartermaster.console.board_text import as_json, dumped, text
     from quartermaster.console.board_view import view_of
 
     view = view_of(facts, output.lang)
@@ -156,7 +156,7 @@ def _show(facts: "BoardFacts", output: Output) -> None:
         write_pdf(page, output.pdf)
         click.echo(f"wrote {output.pdf}", err=True)
     if output.as_json:
-        click.echo(json.dumps(as_json(facts), indent=2, ensure_ascii=False))
+        click.echo(dumped(as_json(facts)))
     else:
         click.echo(text(view))
 
@@ -164,22 +164,13 @@ def _show(facts: "BoardFacts", output: Output) -> None:
 def _revenue(
     source: Path | None, given: dict[str, Any], options: dict[str, str | None], *, sample: bool
 ) -> "Revenue":
-    from quartermaster.app.board import rows_revenue, scenario_revenue, shown_revenue
+    from quartermaster.app.board import file_revenue, scenario_revenue, shown_revenue
 
     reading = picked(Reading, given)
     rules, rules_file = _rules(given["bands"])
     if source is not None and source.suffix.casefold() != SCENARIO_SUFFIX:
         found = read_revenue(source, reading)
-        return rows_revenue(
-            found.rows,
-            found.exposure,
-            origin="csv",
-            title=source.name,
-            source=found.source,
-            control=found.control,
-            rules=rules,
-            rules_file=rules_file,
-        )
+        return file_revenue(found, rules=rules, rules_file=rules_file)
     if reading.stated:
         raise UsageError("options marked CSV apply to a CSV only")
     if source is not None:

@@ -19,8 +19,10 @@ STYLE_PARTS = (
     "components.css",
     "screens.css",
     "print.css",
+    "board.css",
 )
-"""Served as one sheet, in this order; the order of cascade layers is stated in the first."""
+"""Served as one sheet, in this order; the order of cascade layers is stated in the first.
+`board.css` is in no layer, because it also stands alone in the report's own file."""
 
 SOURCES: dict[str, tuple[tuple[str, ...], str]] = {
     "console.css": (tuple(f"css/{part}" for part in STYLE_PARTS), "text/css; charset=utf-8"),

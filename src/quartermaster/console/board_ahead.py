@@ -1,8 +1,7 @@
-"""What is ahead on the board report: the forecast, and the plan after the largest gives notice."""
+"""The forecast on the board report: with and without the largest customer."""
 
 from decimal import Decimal
 
-from quartermaster.console.board_facts import Leaving
 from quartermaster.console.board_parts import (
     DESK_PX,
     PHONE_PX,
@@ -57,36 +56,6 @@ def fan_section(on: Desk, fan: Fan) -> Section:
         picture=picture(drawn, on.labelled(caption)),
         table=_table(fan, on, name),
         notes=tuple(notes),
-    )
-
-
-def leaving_section(on: Desk, found: Leaving) -> Section:
-    """The plan after notice, clause by clause; it adds up."""
-    words, risk = on.words, on.facts.risk
-    assert risk is not None, "the plan comes with the loss"
-    name, lang = on.name(on.facts.report.largest), on.words.lang
-    months = number(risk.assumptions.horizon_months, lang)
-    steps = [("planned", found.planned), ("customer", -found.customer)]
-    steps += [
-        (key, minor)
-        for key, minor in (
-            ("leaving", found.leaving),
-            ("owed", found.owed),
-            ("resold", found.resold),
-        )
-        if minor
-    ]
-    lines = [Line((words(f"leaving.{key}", name=name), _signed(minor, on, first=not at)))
-             for at, (key, minor) in enumerate(steps)]  # fmt: skip
-    lines.append(Line((words("leaving.left"), on.short(found.left)), "total"))
-    lost = found.planned - found.left
-    share = percent(EXACT.divide(Decimal(lost), Decimal(found.planned or 1)), lang)
-    return Section(
-        id="leaving",
-        title=words("leaving.title", name=name),
-        lead=(words("leaving.lead", name=name, months=months, lost=on.short(lost), share=share),),
-        table=Table(head=(words("leaving.step"), words("leaving.amount")), lines=tuple(lines)),
-        notes=(words("leaving.note"),),
     )
 
 
@@ -148,9 +117,5 @@ def _range(point: FanMonth, on: Desk) -> str:
 
 def _three_digits(minor: int) -> int:
     """Rounded to three significant digits: an interval is not known better."""
-    unit = 10 ** max(0, len(str(abs(minor))) - 3)
+    unit = int(10 ** max(0, len(str(abs(minor))) - 3))
     return (minor + unit // 2) // unit * unit
-
-
-def _signed(minor: int, on: Desk, *, first: bool) -> str:
-    return on.short(minor) if first or minor < 0 else f"+{on.short(minor)}"

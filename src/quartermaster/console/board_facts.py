@@ -13,8 +13,10 @@ import msgspec
 from quartermaster.capacity.statement import Statement
 from quartermaster.console.ports import Bilingual
 from quartermaster.console.ports_exposure import Fan
+from quartermaster.exposure.departure_bridge import Bridge
 from quartermaster.exposure.report import InputFile, Report
 from quartermaster.exposure.scenario import Scenario
+from quartermaster.kernel.errors import UnavailableError
 from quartermaster.revenue.scorecard import Scorecard
 
 if TYPE_CHECKING:
@@ -26,29 +28,6 @@ if TYPE_CHECKING:
 
 Origin = Literal["csv", "scenario", "sample", "live"]
 Rates = Literal["chosen", "default", "sample"]
-
-
-class Leaving(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of the plan when the largest customer gives notice today, in minor units.
-
-    Expected usage, no chance: `planned - customer + leaving + owed + resold = left`.
-    """
-
-    planned: int
-    """Of everybody over the horizon."""
-    customer: int
-    """Of the customer over the horizon."""
-    leaving: int
-    """Paid during notice and while usage falls, and by what it keeps."""
-    owed: int
-    """Under a commitment, above that."""
-    resold: int
-    """Freed usage that others buy."""
-
-    @property
-    def left(self) -> int:
-        """Of the plan."""
-        return self.planned - self.customer + self.leaving + self.owed + self.resold
 
 
 class Payback(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,9 +84,10 @@ class BoardFacts(msgspec.Struct, frozen=True, kw_only=True):
     """No month is over: every amount is what came so far."""
     scenario: Scenario | None = None
     risk: "Risk | None" = None
-    risk_missing: Literal["", "not_installed", "refused"] = ""
+    risk_missing: Literal["", "not_installed", "refused", "loading"] = ""
     risk_reason: str = ""
-    leaving: Leaving | None = None
+    bridge: Bridge | None = None
+    """What the departure of the largest customer takes, step by step."""
     levers: "WhatIf | None" = None
     fan: Fan | None = None
     months_known: int = 0
@@ -128,8 +108,11 @@ class BoardFacts(msgspec.Struct, frozen=True, kw_only=True):
 class BoardBook(Protocol):
     """The book behind the board report of the console. Calls compute for seconds."""
 
-    def board(self, made_on: date) -> BoardFacts | None:
-        """The facts, or None while there is no revenue."""
+    def board(self, made_on: date, *, wait: bool = False) -> BoardFacts | None:
+        """The facts, or None while there is no revenue.
+
+        Without `wait` the loss may be missing because the simulation is still being loaded.
+        """
 
     def printed(self, page: str) -> bytes:
         """A page as PDF.
@@ -137,3 +120,21 @@ class BoardBook(Protocol):
         Raises:
             UnavailableError: nothing on this machine prints.
         """
+
+
+class NoBoard:
+    """A console that was given no book: it has no report."""
+
+    def board(self, made_on: date, *, wait: bool = False) -> BoardFacts | None:
+        """Nothing."""
+        del made_on, wait
+        return None
+
+    def printed(self, page: str) -> bytes:
+        """Nothing is printed.
+
+        Raises:
+            UnavailableError: always.
+        """
+        del page
+        raise UnavailableError("this console prints nothing")

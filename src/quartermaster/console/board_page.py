@@ -15,6 +15,9 @@ from quartermaster.console.report import environment
 from quartermaster.console.report_words import catalogue
 
 
+_FOOT = "font: 7.5pt sans-serif; color: #555;"
+
+
 def page(facts: BoardFacts, lang: Lang) -> str:
     """The report as one self-contained HTML page; the same facts give the same bytes."""
     return page_of(view_of(facts, lang))
@@ -40,7 +43,7 @@ def _running(line: str) -> str:
         for character in line
     )
     return (
-        "@media print { @page {"
-        f' @bottom-left {{ content: "{escaped}"; }}'
-        ' @bottom-right { content: counter(page) " / " counter(pages); } } }\n'
+        "@page { size: A4; margin: 14mm 15mm 16mm;"
+        f' @bottom-left {{ content: "{escaped}"; {_FOOT} }}'
+        f' @bottom-right {{ content: counter(page) " / " counter(pages); {_FOOT} }} }}\n'
     )

@@ -1,5 +1,6 @@
 """The board report for a terminal, where the finding is enough, and for programs."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -18,13 +19,20 @@ def text(view: BoardView) -> str:
     return "\n".join(lines)
 
 
+def dumped(document: dict[str, Any]) -> str:
+    """The document as JSON text."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
 def as_json(facts: BoardFacts) -> dict[str, Any]:
-    """The report as plain values; amounts of `leaving` and `forecast` are in minor units."""
-    risk = None
-    if facts.risk is not None:
-        from quartermaster.exposure.risk_json import risk_json  # it imports numpy
+    """The report as plain values; amounts of `forecast` are in minor units, others in major."""
+    risk = what_if = None
+    if facts.risk is not None and facts.levers is not None:
+        # They import numpy, which a machine without the simulation does not have.
+        from quartermaster.exposure.risk_json import risk_json, what_if_json
 
         risk = risk_json(facts.risk, facts.currency)
+        what_if = what_if_json(facts.levers, facts.currency)
     view = view_of(facts, "en")
     return {
         "schema": SCHEMA,
@@ -35,9 +43,10 @@ def as_json(facts: BoardFacts) -> dict[str, Any]:
         "rates": facts.rates,
         "exposure": report_json(facts.report),
         "risk": risk,
-        "leaving": None
-        if facts.leaving is None
-        else {**msgspec.to_builtins(facts.leaving), "left": facts.leaving.left},
+        "departure": None
+        if facts.bridge is None
+        else {**msgspec.to_builtins(facts.bridge), "after": facts.bridge.after},
+        "what_if": what_if,
         "forecast": msgspec.to_builtins(facts.fan),
         "missing": [part.key for part in view.missing],
         "inputs": [{"what": key, **msgspec.to_builtins(file)} for key, file in facts.given.inputs],

@@ -8,6 +8,7 @@ import msgspec
 from quartermaster.console import (
     board_ahead,
     board_capacity,
+    board_change,
     board_close,
     board_concentration,
     board_finding,
@@ -45,8 +46,10 @@ def view_of(facts: BoardFacts, lang: Lang) -> BoardView:
     sections += board_concentration.sections(on)
     if facts.fan is not None:
         sections.append(board_ahead.fan_section(on, facts.fan))
-    if facts.leaving is not None:
-        sections.append(board_ahead.leaving_section(on, facts.leaving))
+    if facts.bridge is not None:
+        sections.append(board_change.bridge_section(on, facts.bridge))
+    if facts.levers is not None:
+        sections.append(board_change.levers_section(on, facts.levers))
     if given.guidance is not None:
         sections.append(board_record.guidance_section(on, given.guidance))
     if given.warnings is not None:

@@ -4,6 +4,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from quartermaster.console.gate import PUBLIC, SIGNED_IN, STAFF, Page
 from quartermaster.console.pages import (
+    board,
     capacity,
     definitions,
     door,
@@ -48,6 +49,7 @@ PAGES: tuple[Page, ...] = (
     Page("/reliability", reliability.reliability, STAFF),
     Page("/reliability.json", reliability.reliability, STAFF),
     Page("/reliability.csv", reliability.reliability, STAFF),
+    Page("/report", board.board, STAFF),
     Page("/help", definitions.help_page, SIGNED_IN),
     Page("/preferences", preferences.set_preferences, PUBLIC, ("POST",)),
     Page("/sign-in", door.sign_in_form, PUBLIC),

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from quartermaster.console import assets
+from quartermaster.console.board_facts import BoardBook, NoBoard
 from quartermaster.console.gate import problem, route
 from quartermaster.console.guard import Guard, dress
 from quartermaster.console.ports import Identity, Live, Overview
@@ -29,6 +30,7 @@ from quartermaster.kernel.clock import Clock, system_clock
 from quartermaster.kernel.errors import NotFoundError, OurError, UnavailableError
 
 NO_WHAT_IF, NO_CAPACITY, NO_WARNING = NoWhatIf(), NoCapacity(), NoWarning()
+NO_BOARD = NoBoard()
 GRACEFUL_STOP_S = 5
 """No page takes longer; a browser that hangs must not hold up a restart."""
 CONNECTIONS_MAX = 1_000
@@ -48,6 +50,7 @@ def build(
     what_if: WhatIfBook = NO_WHAT_IF,
     capacity: CapacityBook = NO_CAPACITY,
     warning: WarningBook = NO_WARNING,
+    board: BoardBook = NO_BOARD,
 ) -> Starlette:
     """The application over its ports."""
     desk = Desk(
@@ -59,6 +62,7 @@ def build(
         what_if=what_if,
         capacity=capacity,
         warning=warning,
+        board=board,
         clock=clock,
         assets=assets.packaged(),
         templates=environment(),
@@ -102,6 +106,7 @@ def run(
     what_if: WhatIfBook = NO_WHAT_IF,
     capacity: CapacityBook = NO_CAPACITY,
     warning: WarningBook = NO_WARNING,
+    board: BoardBook = NO_BOARD,
     around: Callable[[ASGIApp], ASGIApp] = lambda pages: pages,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
@@ -125,6 +130,7 @@ def run(
         what_if=what_if,
         capacity=capacity,
         warning=warning,
+        board=board,
     )
     server = uvicorn.Server(config(around(pages), settings))
     server.run(sockets=[listening])

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from quartermaster.console import language
 from quartermaster.console.assets import Assets
+from quartermaster.console.board_facts import BoardBook
 from quartermaster.console.language import Words
 from quartermaster.console.ports import Identity, Live, Overview, SignedIn
 from quartermaster.console.ports_capacity import CapacityBook
@@ -45,6 +46,7 @@ class Desk:
     what_if: WhatIfBook
     capacity: CapacityBook
     warning: WarningBook
+    board: BoardBook
     clock: Clock
     assets: Assets
     templates: Environment
