@@ -24,19 +24,23 @@ from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
 from quartermaster.commands.invoice import billing_version
 from quartermaster.commands.publish import refresh
-from quartermaster.kernel.clock import Instant, month_named, month_of
+from quartermaster.kernel.clock import Instant, as_datetime, month_named, month_of
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import Cut, HourlyUsage, SegmentShipped
 from quartermaster.kernel.money import EXACT
+from quartermaster.usage.compact import compact, tidy
 from quartermaster.usage.cut import current_cut
 from quartermaster.usage.orphans import ORPHANED_AFTER_S, recover_orphan, untouched_logs
 from quartermaster.usage.query import hourly, recent_events
-from quartermaster.usage.rollup import write_rollup
+from quartermaster.usage.rollup import rollup_facts, write_rollup
 from quartermaster.usage.ship import ship_sealed
 
 log = logging.getLogger(__name__)
 
 _ContractMonth = tuple[str, str]
+
+COMPACT_EVERY_S = 60.0
+"""A busy worker leaves thirty files a minute; looking costs milliseconds when there is nothing."""
 
 STANDBY_POLL_S = 0.5
 """A standing-by clerk takes over within this time after the active one died."""
@@ -60,7 +64,7 @@ def run(rooms: Rooms) -> int:
 
 def _work(rooms: Rooms, stopping: threading.Event) -> None:
     settings = rooms.settings.clerk
-    publish_at = rollup_at = recompute_at = look_at = 0.0
+    publish_at = rollup_at = recompute_at = look_at = compact_at = 0.0
     daily = DailyLook(rooms)
     stale = False
     # Not at once: after a crash of the whole machine the workers are starting with us.
@@ -85,6 +89,9 @@ def _work(rooms: Rooms, stopping: threading.Event) -> None:
         if time.monotonic() >= rollup_at:
             write_rollup(rooms.usage, current_cut(rooms.usage), rooms.var / "usage_hourly")
             rollup_at = time.monotonic() + settings.rollup_seconds
+        if time.monotonic() >= compact_at:
+            compact_tables(rooms)
+            compact_at = time.monotonic() + COMPACT_EVERY_S
         if time.monotonic() >= look_at:
             daily.poll()
             look_at = time.monotonic() + LOOK_EVERY_S
@@ -98,6 +105,16 @@ def ship(rooms: Rooms) -> int:
     for fact in shipped:
         _record(rooms, fact)
     return len(shipped)
+
+
+def compact_tables(rooms: Rooms) -> None:
+    """Keep the tables quick to read; what was replaced is deleted a day later."""
+    done = compact(rooms.usage, today=as_datetime(rooms.now()).date())
+    if done.files_after < done.files_before:
+        log.info("compacted %d files of usage to %d", done.files_before, done.files_after)
+    hourly_facts = rollup_facts(rooms.var / "usage_hourly")
+    if hourly_facts.exists():
+        tidy(hourly_facts)
 
 
 def recover_orphans(rooms: Rooms) -> int:

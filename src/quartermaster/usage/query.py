@@ -128,7 +128,8 @@ def recent_events(table: UsageTable, cut: Cut, *, limit: int) -> list[UsageEvent
             break
         rows = read(table.rows.files(log.slice(at, 1)), None, _at_cut(cut))
         assert rows is not None
-        latest = pc.sort_indices(rows, sort_keys=[("opened_at", "descending")])[:limit]
+        newest_first = [("opened_at", "descending"), ("request_id", "descending")]
+        latest = pc.sort_indices(rows, sort_keys=newest_first)[:limit]
         found += columns.to_events(rows.take(latest))
         found.sort(key=lambda event: (event.opened.opened_at, event.opened.request_id))
         found = found[::-1][:limit]

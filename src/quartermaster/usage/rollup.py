@@ -53,6 +53,11 @@ def rows_sha256(rows: list[HourlyUsage]) -> str:
     return sha256(msgspec.msgpack.encode(rows)).hexdigest()
 
 
+def rollup_facts(path: Path) -> DeltaFacts:
+    """The rollup table in its folder, such as `var/usage_hourly`."""
+    return DeltaFacts(path, SCHEMA)
+
+
 def write_rollup(table: UsageTable, cut: Cut, path: Path) -> RollupWritten:
     """Replace the rollup table by the rows of this cut, unless it holds them already.
 
@@ -66,7 +71,7 @@ def write_rollup(table: UsageTable, cut: Cut, path: Path) -> RollupWritten:
     """
     rows = hourly(table, cut)
     written = RollupWritten(dict(sorted(cut.items())), len(rows), rows_sha256(rows))
-    facts = DeltaFacts(path, SCHEMA)
+    facts = rollup_facts(path)
     stamp = msgspec.json.encode(written).decode()
     if facts.exists():
         last = DeltaTable(str(path)).history(1)[0]

@@ -11,7 +11,10 @@ from quartermaster.app.first_start import FIRST_CONTRACT, FIRST_CUSTOMER, prepar
 from quartermaster.app.rooms import Rooms
 from quartermaster.config import Settings
 from quartermaster.kernel import snapshot
+from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.events import Opened
+from quartermaster.usage.columns import US_PER_DAY
+from quartermaster.usage.rollup import write_rollup
 from quartermaster.usage.ship import ship_sealed
 
 LOG = "gateway-0"
@@ -66,6 +69,24 @@ def test_a_segment_shipped_before_a_crash_is_recorded_at_the_next_start(rooms: R
     assert recorded == lost
     assert clerk.record_missing(rooms) == 0
     rooms.book.verify()
+
+
+def test_usage_of_past_days_is_compacted_and_shown_as_before(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = Instant(rooms.now() + 2 * US_PER_DAY)
+    for number in (1, 2, 3):
+        _write(rooms, number)
+        clerk.ship(rooms)
+    before = clerk.recompute(rooms)
+    write_rollup(rooms.usage, before.cut, rooms.var / "usage_hourly")
+    clerk.compact_tables(rooms)
+    assert len(rooms.usage.files()) == 3, "three files of today are few"
+    monkeypatch.setattr(rooms, "now", lambda: later)
+    clerk.compact_tables(rooms)
+    assert len(rooms.usage.files()) == 1
+    after = clerk.recompute(rooms)
+    assert (after.revenue, after.recent) == (before.revenue, before.recent)
 
 
 def test_a_log_left_behind_is_recovered_and_a_damaged_one_is_said(

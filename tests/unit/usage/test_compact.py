@@ -1,0 +1,122 @@
+"""Compaction: fewer files, the same rows, and shipping goes on."""
+
+import datetime as dt
+import os
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.usage import usage_facts
+from tests.unit.usage.sealed_logs import new_table, requests, ship, write_segment
+
+from quartermaster.kernel.clock import Instant, as_datetime
+from quartermaster.usage import compact as compacting
+from quartermaster.usage.compact import compact
+from quartermaster.usage.cut import certify, current_cut
+from quartermaster.usage.query import hourly, recent_events, usage_rows
+from quartermaster.usage.table import UsageTable
+
+US_PER_DAY = 24 * 3_600 * 1_000_000
+TODAY = as_datetime(Instant(usage_facts.NOON)).date()
+TOMORROW = TODAY + dt.timedelta(days=1)
+
+
+def filled(tmp_path: Path, segments: int = 6) -> UsageTable:
+    """Two workers, some segments each, one row of the first repeated so that it is set aside."""
+    table = new_table(tmp_path / "usage")
+    for number in range(1, segments + 1):
+        write_segment(tmp_path / "wal" / "gateway-0", requests(number, 100 + number))
+        write_segment(tmp_path / "wal" / "gateway-1", requests(200 + number))
+        ship(tmp_path / "wal", table)
+    write_segment(tmp_path / "wal" / "gateway-1", requests(1, 999))
+    ship(tmp_path / "wal", table)
+    return table
+
+
+def everything(table: UsageTable) -> tuple[object, ...]:
+    """What anybody reads from the table."""
+    cut = current_cut(table)
+    return (
+        cut,
+        certify(table, cut),
+        hourly(table, cut),
+        hourly(table, {"gateway-0": 3, "gateway-1": 2}),
+        recent_events(table, cut, limit=5),
+        [len(usage_rows(table, request_id=opened.request_id)) for opened, _ in requests(1, 102)],
+        sorted(table.segment_hashes("gateway-1", 7)),
+    )
+
+
+def test_a_past_date_becomes_one_file_with_the_same_rows(tmp_path: Path) -> None:
+    table = filled(tmp_path)
+    before = everything(table)
+    result = compact(table, today=TOMORROW)
+    assert result.files_before == len(table.quarantine.files()) + 13
+    assert len(table.files()) == 1
+    assert result.files_after == 1 + len(table.quarantine.files())
+    assert everything(table) == before
+    again = compact(table, today=TOMORROW)
+    assert again.files_before == again.files_after, "there was nothing more to do"
+
+
+def test_shipping_goes_on_and_a_repeat_is_still_known(tmp_path: Path) -> None:
+    table = filled(tmp_path)
+    compact(table, today=TOMORROW)
+    cut = current_cut(table)
+    write_segment(tmp_path / "wal" / "gateway-0", requests(2, 777))
+    (fact,) = ship(tmp_path / "wal", table)
+    assert fact.segment == cut["gateway-0"] + 1
+    assert ship(tmp_path / "wal", table) == []
+    assert current_cut(table)["gateway-0"] == fact.segment
+    certificate = certify(table, current_cut(table))
+    assert certificate.quarantined == 2, "the repeated request was counted before the compaction"
+
+
+def test_a_date_that_grows_is_left_alone_until_it_is_crowded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = filled(tmp_path)
+    count = len(table.files())
+    assert compact(table, today=TODAY).files_after == compact(table, today=TODAY).files_before
+    assert len(table.files()) == count
+    monkeypatch.setattr(compacting, "SMALL_FILES_MAX", 3)
+    before = everything(table)
+    compact(table, today=TODAY)
+    assert len(table.files()) == 1
+    assert everything(table) == before
+
+
+def test_replaced_files_stay_for_readers_and_go_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = filled(tmp_path)
+    old = table.files()
+    assert compact(table, today=TOMORROW).vacuumed == 0
+    assert all(Path(name).exists() for name in old), "a reader may hold the older list"
+    before = everything(table)
+    monkeypatch.setattr(compacting, "KEPT_HOURS", 0)
+    time.sleep(0.01)
+    assert compact(table, today=TOMORROW).vacuumed == len(old)
+    assert not any(Path(name).exists() for name in old)
+    assert everything(table) == before
+
+
+def test_the_log_is_shortened_and_says_how_long_it_is_kept(tmp_path: Path) -> None:
+    table = filled(tmp_path)
+    compact(table, today=TOMORROW)
+    log_folder = table.path / "_delta_log"
+    assert list(log_folder.glob("*.checkpoint.parquet"))
+    configuration = table.rows.open().metadata().configuration
+    assert configuration["delta.logRetentionDuration"] == compacting.LOG_KEPT
+    before = everything(table)
+    long_ago = time.time() - 3 * 24 * 3_600
+    for entry in log_folder.glob("*.json"):
+        os.utime(entry, (long_ago, long_ago))
+    kept = len(list(log_folder.glob("*.json")))
+    write_segment(tmp_path / "wal" / "gateway-0", requests(50, at=usage_facts.NOON + US_PER_DAY))
+    write_segment(tmp_path / "wal" / "gateway-0", requests(51, at=usage_facts.NOON + US_PER_DAY))
+    ship(tmp_path / "wal", table)
+    compact(table, today=TOMORROW + dt.timedelta(days=1))
+    assert len(list(log_folder.glob("*.json"))) < kept
+    assert current_cut(table)["gateway-0"] == 8
+    assert before[1] != certify(table, current_cut(table))
