@@ -59,7 +59,11 @@ def tornado(
     zero = gutter + falls - low * scale
     row = _NARROW_ROW_PX if narrow else _ROW_PX
     bottom = _TOP_PX + len(bars) * row
-    parts = [svg.line(zero, _TOP_PX - 8, zero, bottom, "tick")]
+    # Names stand above their bars on a phone: there the line of nothing leaves them alone.
+    spans = [(_TOP_PX - 8, bottom)]
+    if narrow:
+        spans = [(_TOP_PX + at * row + 17, _TOP_PX + at * row + 41) for at in range(len(bars))]
+    parts = [svg.line(zero, top, zero, foot, "tick") for top, foot in spans]
     if low < 0:
         parts.append(svg.label(zero - 8, 14, less, "muted", size_px=SMALL_PX, anchor="end"))
     if high > 0:
