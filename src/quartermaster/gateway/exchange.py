@@ -96,6 +96,9 @@ class Exchange:
         "upstream_bytes",
     )
 
+    endpoint: Endpoint = "chat.completions"
+    """What the customer asked for."""
+
     def __init__(
         self,
         home: Home,
@@ -140,7 +143,7 @@ class Exchange:
                 grant.price_book_version,
                 call.model,
                 target.deployment.name,
-                self.endpoint(),
+                self.endpoint,
                 "standard",
                 call.stream,
                 grant.cancelled_stream,
@@ -158,10 +161,6 @@ class Exchange:
             len(body),
             body,
         )
-
-    def endpoint(self) -> Endpoint:
-        """What the customer asked for."""
-        return "chat.completions"
 
     # -- what the upstream side tells ------------------------------------------------------------
 

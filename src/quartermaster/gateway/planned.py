@@ -95,7 +95,7 @@ class PlannedExchange(StreamExchange):
         NotDurableError: the write-ahead log has failed; nothing was opened.
     """
 
-    __slots__ = ("_told", "_translated", "endpoint_name", "plan", "shape")
+    __slots__ = ("_told", "_translated", "endpoint", "plan", "shape")
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class PlannedExchange(StreamExchange):
     ) -> None:
         # What the request looks like depends on the plan, so the plan comes first.
         self.plan = plan
-        self.endpoint_name: Endpoint = endpoint
+        self.endpoint = endpoint
         self.shape: Shape = shape
         self._told = (b"", "")
         super().__init__(
@@ -137,10 +137,6 @@ class PlannedExchange(StreamExchange):
         if shape == "anthropic":
             # Where Anthropic's SDK looks for it.
             self.connection += b"request-id: %b\r\n" % request_id.encode()
-
-    def endpoint(self) -> Endpoint:
-        """What the customer asked for."""
-        return self.endpoint_name
 
     def upstream_request(self) -> bytes:
         """The whole request for the model server."""

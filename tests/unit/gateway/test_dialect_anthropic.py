@@ -43,83 +43,87 @@ def test_a_plain_request_gets_the_limit_that_anthropic_demands() -> None:
     assert upstream(max_completion_tokens=6, max_tokens=5)["max_tokens"] == 6
 
 
-def test_a_conversation() -> None:
-    function = {"name": "look", "arguments": '{"n": 1}'}
-    asked = upstream(
-        messages=[
-            {"role": "system", "content": "Be brief."},
-            {"role": "developer", "content": [{"type": "text", "text": "No jokes."}]},
+LOOK = {"name": "look", "arguments": '{"n": 1}'}
+CONVERSATION: list[dict[str, Any]] = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "developer", "content": [{"type": "text", "text": "No jokes."}]},
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "Which?"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}},
+            {"type": "image_url", "image_url": {"url": "https://e.test/a.png"}},
             {
-                "role": "user",
-                "content": [
-                    {"type": "text", "text": "Which?"},
-                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}},
-                    {"type": "image_url", "image_url": {"url": "https://e.test/a.png"}},
-                    {
-                        "type": "file",
-                        "file": {
-                            "filename": "a.pdf",
-                            "file_data": "data:application/pdf;base64,JVBE",
-                        },
-                    },
-                ],
+                "type": "file",
+                "file": {
+                    "filename": "a.pdf",
+                    "file_data": "data:application/pdf;base64,JVBE",
+                },
             },
-            {
-                "role": "assistant",
-                "content": None,
-                "tool_calls": [
-                    {"id": "c1", "type": "function", "function": function},
-                    {"id": "c2", "type": "function", "function": {"name": "g", "arguments": ""}},
-                ],
-            },
-            {"role": "tool", "tool_call_id": "c1", "content": "a cat"},
-            {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "a dog"}]},
-            {"role": "user", "content": "And now?"},
         ],
+    },
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": LOOK},
+            {"id": "c2", "type": "function", "function": {"name": "g", "arguments": ""}},
+        ],
+    },
+    {"role": "tool", "tool_call_id": "c1", "content": "a cat"},
+    {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "a dog"}]},
+    {"role": "user", "content": "And now?"},
+]
+TEXT = {"type": "text"}
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}
+TURNS: list[dict[str, Any]] = [
+    {
+        "role": "user",
+        "content": [
+            {**TEXT, "text": "Which?"},
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"},
+            },
+            {"type": "image", "source": {"type": "url", "url": "https://e.test/a.png"}},
+            {"type": "document", "source": PDF, "title": "a.pdf"},
+        ],
+    },
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "tool_use", "id": "c1", "name": "look", "input": {"n": 1}},
+            {"type": "tool_use", "id": "c2", "name": "g", "input": {}},
+        ],
+    },
+    {
+        "role": "user",
+        "content": [
+            {
+                "type": "tool_result",
+                "tool_use_id": "c1",
+                "content": [{**TEXT, "text": "a cat"}],
+            },
+            {
+                "type": "tool_result",
+                "tool_use_id": "c2",
+                "content": [{**TEXT, "text": "a dog"}],
+            },
+            {**TEXT, "text": "And now?"},
+        ],
+    },
+]
+
+
+def test_a_conversation() -> None:
+    asked = upstream(
+        messages=CONVERSATION,
         tools=[{"type": "function", "function": {"name": "look", "parameters": {"a": 1}}}],
         tool_choice="required",
         parallel_tool_calls=False,
     )
-    text = {"type": "text"}
-    assert asked["system"] == [{**text, "text": "Be brief."}, {**text, "text": "No jokes."}]
-    pdf = {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}
-    assert asked["messages"] == [
-        {
-            "role": "user",
-            "content": [
-                {**text, "text": "Which?"},
-                {
-                    "type": "image",
-                    "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"},
-                },
-                {"type": "image", "source": {"type": "url", "url": "https://e.test/a.png"}},
-                {"type": "document", "source": pdf, "title": "a.pdf"},
-            ],
-        },
-        {
-            "role": "assistant",
-            "content": [
-                {"type": "tool_use", "id": "c1", "name": "look", "input": {"n": 1}},
-                {"type": "tool_use", "id": "c2", "name": "g", "input": {}},
-            ],
-        },
-        {
-            "role": "user",
-            "content": [
-                {
-                    "type": "tool_result",
-                    "tool_use_id": "c1",
-                    "content": [{**text, "text": "a cat"}],
-                },
-                {
-                    "type": "tool_result",
-                    "tool_use_id": "c2",
-                    "content": [{**text, "text": "a dog"}],
-                },
-                {**text, "text": "And now?"},
-            ],
-        },
-    ]
+    assert asked["system"] == [{**TEXT, "text": "Be brief."}, {**TEXT, "text": "No jokes."}]
+    assert asked["messages"] == TURNS
     assert asked["tools"] == [{"name": "look", "input_schema": {"a": 1}}]
     assert asked["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
 

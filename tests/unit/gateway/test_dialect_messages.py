@@ -48,85 +48,89 @@ def test_a_plain_request() -> None:
     }
 
 
-def test_a_conversation_with_tools_and_pictures() -> None:
-    image = {"type": "base64", "media_type": "image/png", "data": "iVBORw0="}
-    asked = upstream(
-        system=[{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
-        messages=[
+IMAGE = {"type": "base64", "media_type": "image/png", "data": "iVBORw0="}
+CONVERSATION: list[dict[str, Any]] = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "image", "source": IMAGE},
+            {"type": "image", "source": {"type": "url", "url": "https://e.test/a.png"}},
+            {"type": "text", "text": "Which?"},
+        ],
+    },
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "thinking", "thinking": "Hm.", "signature": "x"},
+            {"type": "text", "text": "Let me "},
+            {"type": "text", "text": "look."},
+            {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"n": 1.50}},
+            {"type": "tool_use", "id": "toolu_2", "name": "look", "input": {}},
+        ],
+    },
+    {
+        "role": "user",
+        "content": [
+            {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a cat"},
             {
-                "role": "user",
+                "type": "tool_result",
+                "tool_use_id": "toolu_2",
                 "content": [
-                    {"type": "image", "source": image},
-                    {"type": "image", "source": {"type": "url", "url": "https://e.test/a.png"}},
-                    {"type": "text", "text": "Which?"},
+                    {"type": "text", "text": "a dog"},
+                    {"type": "image", "source": IMAGE},
                 ],
             },
+            {"type": "text", "text": "And now?"},
+        ],
+    },
+]
+URL = "data:image/png;base64,iVBORw0="
+CHAT_CONVERSATION: list[dict[str, Any]] = [
+    {"role": "system", "content": "Be brief."},
+    {
+        "role": "user",
+        "content": [
+            {"type": "image_url", "image_url": {"url": URL}},
+            {"type": "image_url", "image_url": {"url": "https://e.test/a.png"}},
+            {"type": "text", "text": "Which?"},
+        ],
+    },
+    {
+        "role": "assistant",
+        "content": "Let me look.",
+        "tool_calls": [
             {
-                "role": "assistant",
-                "content": [
-                    {"type": "thinking", "thinking": "Hm.", "signature": "x"},
-                    {"type": "text", "text": "Let me "},
-                    {"type": "text", "text": "look."},
-                    {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"n": 1.50}},
-                    {"type": "tool_use", "id": "toolu_2", "name": "look", "input": {}},
-                ],
+                "id": "toolu_1",
+                "type": "function",
+                "function": {"name": "look", "arguments": '{"n": 1.5}'},
             },
             {
-                "role": "user",
-                "content": [
-                    {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a cat"},
-                    {
-                        "type": "tool_result",
-                        "tool_use_id": "toolu_2",
-                        "content": [
-                            {"type": "text", "text": "a dog"},
-                            {"type": "image", "source": image},
-                        ],
-                    },
-                    {"type": "text", "text": "And now?"},
-                ],
+                "id": "toolu_2",
+                "type": "function",
+                "function": {"name": "look", "arguments": "{}"},
             },
         ],
+    },
+    {"role": "tool", "tool_call_id": "toolu_1", "content": "a cat"},
+    {"role": "tool", "tool_call_id": "toolu_2", "content": "a dog"},
+    {
+        "role": "user",
+        "content": [
+            {"type": "image_url", "image_url": {"url": URL}},
+            {"type": "text", "text": "And now?"},
+        ],
+    },
+]
+
+
+def test_a_conversation_with_tools_and_pictures() -> None:
+    asked = upstream(
+        system=[{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
+        messages=CONVERSATION,
         tools=[{"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}],
         tool_choice={"type": "any", "disable_parallel_tool_use": True},
     )
-    url = "data:image/png;base64,iVBORw0="
-    assert asked["messages"] == [
-        {"role": "system", "content": "Be brief."},
-        {
-            "role": "user",
-            "content": [
-                {"type": "image_url", "image_url": {"url": url}},
-                {"type": "image_url", "image_url": {"url": "https://e.test/a.png"}},
-                {"type": "text", "text": "Which?"},
-            ],
-        },
-        {
-            "role": "assistant",
-            "content": "Let me look.",
-            "tool_calls": [
-                {
-                    "id": "toolu_1",
-                    "type": "function",
-                    "function": {"name": "look", "arguments": '{"n": 1.5}'},
-                },
-                {
-                    "id": "toolu_2",
-                    "type": "function",
-                    "function": {"name": "look", "arguments": "{}"},
-                },
-            ],
-        },
-        {"role": "tool", "tool_call_id": "toolu_1", "content": "a cat"},
-        {"role": "tool", "tool_call_id": "toolu_2", "content": "a dog"},
-        {
-            "role": "user",
-            "content": [
-                {"type": "image_url", "image_url": {"url": url}},
-                {"type": "text", "text": "And now?"},
-            ],
-        },
-    ]
+    assert asked["messages"] == CHAT_CONVERSATION
     function = {"name": "look", "description": "Looks.", "parameters": {"type": "object"}}
     assert asked["tools"] == [{"type": "function", "function": function}]
     assert asked["tool_choice"] == "required"
