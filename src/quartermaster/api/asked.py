@@ -59,16 +59,29 @@ Window = Annotated[
 ]
 Horizon = Annotated[int, msgspec.Meta(ge=1, le=HORIZON_MONTHS_MAX)]
 MonthAhead = Annotated[int, msgspec.Meta(ge=0, le=HORIZON_MONTHS_MAX)]
-Rate = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX, description="Such as 35% or 0.35.")]
+Rate = Annotated[
+    str,
+    msgspec.Meta(pattern="^-?[0-9]{1,9}([.][0-9]{1,9})?%?$", description="Such as 35% or 0.35."),
+]
+HazardOf = Annotated[str, msgspec.Meta(pattern="^.{1,200}=[0-9]{1,9}([.][0-9]{1,9})?%?$")]
+CommitmentOf = Annotated[
+    str, msgspec.Meta(pattern="^.{1,200}=[0-9]{1,15}([.][0-9]{1,6})?:[0-9]{1,3}$")
+]
+PlainAmount = Annotated[
+    str,
+    msgspec.Meta(pattern="^-?[0-9]{1,15}([.][0-9]{1,6})?$", description="In major units."),
+]
+Frailty = Annotated[float, msgspec.Meta(ge=0, le=4, description="Variance of hazards.")]
+Months = Annotated[float, msgspec.Meta(ge=0, le=HORIZON_MONTHS_MAX)]
 Rates = Annotated[
-    tuple[Rate, ...],
+    tuple[HazardOf, ...],
     msgspec.Meta(
         max_length=GROUPS_MAX,
         description="Departures a year: top=35%, rest=10%, or GROUP=20%.",
     ),
 ]
 Commitments = Annotated[
-    tuple[Text, ...],
+    tuple[CommitmentOf, ...],
     msgspec.Meta(max_length=GROUPS_MAX, description="GROUP=AMOUNT:MONTHS, the least a month."),
 ]
 
@@ -111,9 +124,9 @@ class LossAsked(RevenueAsked, frozen=True, forbid_unknown_fields=True, kw_only=T
     hazard: Rates = ()
     horizon: Horizon | None = None
     quantile: Rate | None = None
-    ramp: float | None = None
-    notice: float | None = None
-    frailty: float | None = None
+    ramp: Months | None = None
+    notice: Months | None = None
+    frailty: Frailty | None = None
     commitment: Commitments = ()
     scenarios: Annotated[int, msgspec.Meta(ge=1, le=SCENARIOS_MAX)] = SCENARIOS
     seed: Annotated[int, msgspec.Meta(ge=0, le=SEED_MAX)] = SEED
@@ -135,11 +148,11 @@ class WhatIfAsked(LossAsked, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     group: Text = ""
     month: MonthAhead = 0
     suspend: bool = False
-    by: Rate = ""
-    change: Rate = ""
+    by: Rate | None = None
+    change: Rate | None = None
     elasticity: Annotated[float, msgspec.Meta(ge=-10, le=0)] = 0.0
     everybody: bool = False
-    share: Rate = ""
+    share: Rate | None = None
     until: Horizon = 24
     discount: Rate = "0"
     cost: Annotated[tuple[Text, ...], msgspec.Meta(max_length=COLUMNS_MAX)] = ()
@@ -187,7 +200,7 @@ class DisclosureAsked(RevenueAsked, frozen=True, forbid_unknown_fields=True, kw_
     """Which rule, and of which entity's revenue."""
 
     rule: RuleId
-    entity_revenue: Text = ""
+    entity_revenue: PlainAmount | None = None
     whole_entity: bool = False
     government: Annotated[tuple[Text, ...], msgspec.Meta(max_length=GROUPS_MAX)] = ()
     segment: Text = ""
@@ -251,12 +264,12 @@ class CapacityFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class PaybackAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An investment, what it earns, and who leaves."""
 
-    annual_revenue: Text
+    annual_revenue: PlainAmount
     contribution: Rate
     share: Rate
-    capex: Text = ""
+    capex: PlainAmount | None = None
     backfill: Rate = "0"
-    leaves_after: Text = "0"
-    within: Text = ""
+    leaves_after: PlainAmount = "0"
+    within: PlainAmount | None = None
     currency: Annotated[str, msgspec.Meta(max_length=3)] = "USD"
     name: FileName = "upload"

@@ -52,7 +52,9 @@ def parse(
     try:
         found = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise shape_error(error) from error
+        found_in = shape_error(error)
+        field = None if found_in.field is None else found_in.field.partition("[")[0]
+        raise UsageError(found_in.message, field=field) from error
     for name, value in msgspec.structs.asdict(found).items():
         # Not a number compares false with every bound.
         if isinstance(value, float) and not math.isfinite(value):

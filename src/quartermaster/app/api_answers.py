@@ -96,7 +96,7 @@ class RoomAnswers:
 
     def disclosure(self, source: Source, asked: questions.DisclosureAsked) -> Json:
         """What a disclosure rule asks, and a draft for counsel."""
-        if bool(asked.entity_revenue) == asked.whole_entity:
+        if (asked.entity_revenue is not None) == asked.whole_entity:
             raise UsageError(
                 "a share of what? The rule asks for the revenue of the whole reporting entity",
                 hint="give entity_revenue, or whole_entity where this revenue is all of it",
@@ -172,7 +172,7 @@ def _scenario(source: Source) -> tuple[Scenario, bytes]:
 def _entity(asked: questions.DisclosureAsked, exposure: Exposure) -> EntityRevenue:
     """The entity's revenue as it is stated; of a whole book, net of what has no share."""
     denominator = exposure.denominator
-    if asked.whole_entity:
+    if asked.entity_revenue is None:
         net = denominator.minor + sum(member.minor for member in exposure.excluded)
         return EntityRevenue(net, denominator.currency, whole_file=True)
     minor = minor_units(

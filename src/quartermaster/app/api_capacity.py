@@ -45,11 +45,11 @@ def capacity(files: questions.CapacityFiles, asked: questions.CapacityAsked, roo
 
 def payback(fleet: Source | None, asked: questions.PaybackAsked) -> Json:
     """When the money is back, with a customer and without it."""
-    within = _number(asked.within, "within") if asked.within else None
+    within = None if asked.within is None else _number(asked.within, "within")
     if fleet is not None:
         spent, longest = of_fleet(fleet.data, fleet.name)
         within = Decimal(longest) if within is None else within
-    elif asked.capex:
+    elif asked.capex is not None:
         spent = of_amount(_number(asked.capex, "capex"), asked.currency)
     else:
         raise UsageError("what was spent? Give capex, or send a fleet", field="capex")

@@ -150,8 +150,8 @@ def _changes(
     ]
 
 
-def _stated(text: str, field: str) -> float:
-    if not text:
+def _stated(text: str | None, field: str) -> float:
+    if text is None:
         raise UsageError(f"{field} is missing", hint="such as 50% or 0.5", field=field)
     return fraction(text, field)
 

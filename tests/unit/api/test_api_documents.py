@@ -219,8 +219,9 @@ OF_SAMPLE = [
     ("whatIfTornado", f"&{FAST}"),
     ("showForecast", "&customer_without=ByteDance"),
     ("suggestGuidance", ""),
-    ("showWarnings", ""),
-    ("showOwnRecord", ""),
+    # Both learn from two years of daily use for seconds.
+    pytest.param("showWarnings", "", marks=pytest.mark.long),
+    pytest.param("showOwnRecord", "", marks=pytest.mark.long),
 ]
 
 
