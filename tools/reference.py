@@ -1,10 +1,11 @@
-"""Write the reference pages that follow from the code: exit codes and limits.
+"""Write the reference pages that follow from the code: exit codes, limits and the JSON API.
 
     python -m tools.reference            write the pages
     python -m tools.reference --check    exit 1 when a page is stale
 
 Exit codes come from the classes of `kernel/errors.py`; limits from every constant whose name ends
-in a limit word, with the reason that stands beside it.
+in a limit word, with the reason that stands beside it. The API's page is made from its OpenAPI
+document by `tools.api_page`.
 """
 
 import ast
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from quartermaster.kernel import errors
+from tools import api_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "quartermaster"
@@ -159,7 +161,11 @@ def limits() -> str:
     return LIMITS_HEAD + "".join(rows)
 
 
-PAGES = {"docs/reference/exit-codes.md": exit_codes, "docs/reference/limits.md": limits}
+PAGES = {
+    "docs/reference/exit-codes.md": exit_codes,
+    "docs/reference/limits.md": limits,
+    "docs/reference/api.md": api_page.page,
+}
 
 
 def main(arguments: list[str]) -> int:
