@@ -122,7 +122,9 @@ def _days(rank: int, a_day: float, last_day: date, draw: random.Random) -> list[
     large = rank <= _LARGE_RANKS
     level, found = 0.0, []
     for back in range(DAYS - 1, -1, -1):
-        jumps = draw.random() < (_JUMPS_A_DAY_LARGE if large else _JUMPS_A_DAY)
+        # The largest is the scenario's own customer, of whom no such fall is told.
+        often = 0.0 if rank == 1 else _JUMPS_A_DAY_LARGE if large else _JUMPS_A_DAY
+        jumps = draw.random() < often
         level += draw.gauss(_JUMP_MEAN, _JUMP_SPREAD) if jumps else -_RETURN * level
         weekend = (last_day - timedelta(days=back)).weekday() >= calendar.SATURDAY
         growth = math.exp(-0.0004 * back)
