@@ -24,10 +24,16 @@ class FileLayer(Protocol):
         """Take an exclusive lock on a file, created if missing; `BlockingIOError` if it is held."""
 
     def create(self, path: Path) -> int:
-        """Create a file that must not exist, for appending."""
+        """Create a file that must not exist, for writing from its start on."""
 
     def write(self, descriptor: int, data: bytes) -> int:
-        """Append; may take fewer bytes than given, returns how many."""
+        """Go on writing; may take fewer bytes than given, returns how many."""
+
+    def fill(self, descriptor: int, start: int, length: int) -> None:
+        """Put zeros there, beyond where writing goes on; where that is does not change."""
+
+    def cut(self, descriptor: int, length: int) -> None:
+        """End the file at this length."""
 
     def fdatasync(self, descriptor: int) -> None:
         """Make what was written so far survive a power loss."""
@@ -75,13 +81,24 @@ class OsFiles:
         return descriptor
 
     def create(self, path: Path) -> int:
-        """Create a file that must not exist, for appending."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        """Create a file that must not exist, for writing from its start on."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         return os.open(path, flags, FILE_MODE)
 
     def write(self, descriptor: int, data: bytes) -> int:
         """One `write` call."""
         return os.write(descriptor, data)
+
+    def fill(self, descriptor: int, start: int, length: int) -> None:
+        """As many `pwrite` calls as it takes."""
+        while length > 0:
+            written = os.pwrite(descriptor, bytes(length), start)
+            start += written
+            length -= written
+
+    def cut(self, descriptor: int, length: int) -> None:
+        """One `ftruncate` call."""
+        os.ftruncate(descriptor, length)
 
     def fdatasync(self, descriptor: int) -> None:
         """One `fdatasync` call."""

@@ -1,4 +1,9 @@
-"""One segment while its log writes it: buffer, what is durable of it, and its end."""
+"""One segment while its log writes it: buffer, what is durable of it, and its end.
+
+The file is filled with zeros ahead of what is written: a sync of bytes inside the file has no new
+length and no new blocks to make durable, and takes less than half of the time and of the CPU. Zero
+is no kind of frame, so a reader stops where the zeros begin; the seal cuts them off.
+"""
 
 from pathlib import Path
 
@@ -8,13 +13,23 @@ from quartermaster.usage import frames, segment
 from quartermaster.usage.files import FileLayer, write_all
 from quartermaster.usage.segment import Head
 
+FILL_BYTES_MIN = 16 * 1024
+"""What a quiet worker's segment of a few requests fills: four pages."""
+
+FILL_BYTES_MAX = 256 * 1024
+"""What a busy one fills at a time: some 500 requests or 15 syncs, and a few milliseconds of the
+disk for the one sync that pays for it."""
+
+PAGE_BYTES = 4096
+"""Of the page cache; part of a page would be written twice."""
+
 
 class SegmentFile:
     """An open file of a log; everything but `seal` runs on the loop's thread."""
 
     __slots__ = (
-        "buffer", "deadline", "delivered", "descriptor", "is_new", "number", "path", "rows",
-        "synced", "syncing", "unsynced", "waiting", "written",
+        "buffer", "deadline", "delivered", "descriptor", "filled", "is_new", "number", "path",
+        "rows", "synced", "syncing", "unsynced", "waiting", "written",
     )  # fmt: skip
 
     def __init__(self, number: int, path: Path, descriptor: int) -> None:
@@ -30,6 +45,8 @@ class SegmentFile:
         """Closes whose last byte has not left."""
         self.written = 0
         """Bytes in the page cache or on the disk."""
+        self.filled = 0
+        """Length of the file with the zeros behind what is written."""
         self.synced = 0
         """Bytes known to be on the disk."""
         self.unsynced = False
@@ -53,8 +70,16 @@ class SegmentFile:
         if self.buffer:
             data = b"".join(self.buffer)
             self.buffer.clear()
+            if self.written + len(data) > self.filled:
+                self._fill(files, self.written + len(data))
             write_all(files, self.descriptor, data)
             self.written += len(data)
+
+    def _fill(self, files: FileLayer, needed: int) -> None:
+        ahead = min(max(self.written, FILL_BYTES_MIN), FILL_BYTES_MAX)
+        end = -(-(needed + ahead) // PAGE_BYTES) * PAGE_BYTES
+        files.fill(self.descriptor, self.filled, end - self.filled)
+        self.filled = end
 
     def seal(self, files: FileLayer, head: Head, now: Instant) -> Head:
         """Write the seal, sync, and give the file its sealed name; blocks.
@@ -71,6 +96,7 @@ class SegmentFile:
             OSError: the disk refuses.
             NotDurableError: the file does not hold what was written.
         """
+        files.cut(self.descriptor, self.written)
         content = files.read(self.path)
         if len(content) != self.written:
             raise NotDurableError(

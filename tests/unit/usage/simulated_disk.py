@@ -32,12 +32,39 @@ class File:
 
     data: bytearray = field(default_factory=bytearray)
     durable: bytearray = field(default_factory=bytearray)
-    clean: int = 0
+    at: int = 0
+    """Where writing goes on."""
+    dirty: set[int] = field(default_factory=set)
+    """Starts of the pages that no sync has started for."""
+
+    def put(self, start: int, data: bytes) -> None:
+        self.data.extend(bytes(max(0, start - len(self.data))))
+        self.data[start : start + len(data)] = data
+        first = start - start % PAGE_BYTES
+        self.dirty.update(range(first, start + len(data), PAGE_BYTES))
+
+    def write(self, data: bytes) -> None:
+        self.put(self.at, data)
+        self.at += len(data)
+
+    def cut(self, length: int) -> None:
+        del self.data[length:]
+        self.dirty = {start for start in self.dirty if start < length}
 
     def sync(self) -> None:
-        self.durable.extend(bytes(self.clean - len(self.durable)))
-        self.durable[self.clean :] = self.data[self.clean :]
-        self.clean = len(self.data)
+        self.resize(self.durable, len(self.data))
+        for start in self.dirty:
+            self.durable[start : start + PAGE_BYTES] = self.data[start : start + PAGE_BYTES]
+        self.dirty.clear()
+
+    def sync_fails(self) -> None:
+        """The pages count as clean, and never reached the disk."""
+        self.dirty.clear()
+
+    @staticmethod
+    def resize(content: bytearray, length: int) -> None:
+        content.extend(bytes(max(0, length - len(content))))
+        del content[length:]
 
 
 class SimulatedDisk:
@@ -92,7 +119,6 @@ class SimulatedDisk:
         for path, file in names.items():
             survived = File(data=self._survivors(file, disk.random))
             survived.durable = bytearray(survived.data)
-            survived.clean = len(survived.data)
             disk._names[path] = survived
         disk._durable_names = dict(disk._names)
         return disk
@@ -108,11 +134,13 @@ class SimulatedDisk:
     @staticmethod
     def _survivors(file: File, luck: random.Random) -> bytearray:
         kept = bytearray(file.durable)
-        end = luck.randint(len(kept), max(len(kept), len(file.data)))
+        shorter, longer = sorted((len(kept), len(file.data)))
+        File.resize(kept, luck.randint(shorter, longer))
         whole = luck.random() < 0.5
-        for start in range(len(kept), end, PAGE_BYTES):
-            page = file.data[start : min(start + PAGE_BYTES, end)]
-            kept += page if whole or luck.random() < 0.6 else bytes(len(page))
+        for start in sorted(file.dirty):
+            end = min(start + PAGE_BYTES, len(kept), len(file.data))
+            if start < end and (whole or luck.random() < 0.6):
+                kept[start:end] = file.data[start:end]
         return kept
 
     # -- the file layer --------------------------------------------------------------------------
@@ -143,15 +171,28 @@ class SimulatedDisk:
         taken = len(data)
         if fault is not None:
             taken = self.random.randint(1 if fault == "short" else 0, len(data))
-        self._open[descriptor].data += data[:taken]
+        self._open[descriptor].write(data[:taken])
         self._fail(fault)
         return taken
+
+    def fill(self, descriptor: int, start: int, length: int) -> None:
+        fault = self._step()
+        whole = fault in (None, "short")
+        taken = length if whole else self.random.randint(0, length)
+        self._open[descriptor].put(start, bytes(taken))
+        self._fail(fault)
+
+    def cut(self, descriptor: int, length: int) -> None:
+        fault = self._step()
+        if fault in (None, "short", "power"):
+            self._open[descriptor].cut(length)
+        self._fail(fault)
 
     def fdatasync(self, descriptor: int) -> None:
         fault = self._step()
         file = self._open[descriptor]
         if fault in ("EIO", "ENOSPC"):
-            file.clean = len(file.data)
+            file.sync_fails()
         elif fault != "power":
             file.sync()
         self._fail(fault)
