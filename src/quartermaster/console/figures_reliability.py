@@ -1,6 +1,6 @@
 """The reliability diagram: what was stated against what came, with intervals and counts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -68,14 +68,7 @@ def reliability_diagram(
         return _LEFT + stated / upto * side, bottom - came / upto * side
 
     parts = [svg.label(0, _TOP, y_label, "muted", size_px=SMALL_PX)]
-    for quarter in range(5):
-        x, y = place(upto * quarter / 4, upto * quarter / 4)
-        words = f"{quarter * 25 * upto:g}"
-        parts += [
-            svg.line(_LEFT, y, _LEFT + side, y, "grid"),
-            svg.label(_LEFT - 6, y + 4, words, "muted", size_px=SMALL_PX, anchor="end"),
-            svg.label(x, bottom + 18, words, "muted", size_px=SMALL_PX, anchor="middle"),
-        ]
+    parts += _axes(place, upto, side, bottom)
     parts.append(svg.line(*place(0, 0), *place(upto, upto), "tick", dashed=True))
     x, y = place(upto, 0.79 * upto)
     parts.append(svg.label(x, y, diagonal, "muted", size_px=TEXT_PX, anchor="end"))
@@ -93,6 +86,22 @@ def reliability_diagram(
     )
     height = int(bottom + _BELOW)
     return svg.figure(parts, width=width, height=height, name=name, title=title, desc=desc)
+
+
+def _axes(
+    place: Callable[[float, float], tuple[float, float]], upto: float, side: float, bottom: float
+) -> list[str]:
+    """A line and two numbers at every quarter of the scales."""
+    parts = []
+    for quarter in range(5):
+        x, y = place(upto * quarter / 4, upto * quarter / 4)
+        words = f"{quarter * 25 * upto:g}"
+        parts += [
+            svg.line(_LEFT, y, _LEFT + side, y, "grid"),
+            svg.label(_LEFT - 6, y + 4, words, "muted", size_px=SMALL_PX, anchor="end"),
+            svg.label(x, bottom + 18, words, "muted", size_px=SMALL_PX, anchor="middle"),
+        ]
+    return parts
 
 
 def _whisker(
