@@ -76,52 +76,84 @@ def loss_exceedance(
     low = min(0, before.losses[0], after.losses[0])
     high = max(before.losses[-1], after.losses[-1], *(mark.loss for mark in marks), low + 1)
     height = _NARROW_HEIGHT if width < NARROW_PX else _HEIGHT
-    right, bottom = width - 14.0, _TOP + height
+    frame = _Frame(low, high, width - 14.0, _TOP + height, lang, currency)
+    parts = [*frame.chances(y_label), *frame.losses(x_label), *frame.tail(*tail)]
+    parts.append(frame.curve(levels, before, marks[0], thin=True))
+    parts.append(frame.curve(levels, after, marks[1], thin=False))
+    parts += _legend((before, after), marks, frame.right)
+    height = frame.bottom + _BELOW
+    return svg.figure(parts, width=width, height=int(height), name=name, title=title, desc=desc)
 
-    def x(loss: float) -> float:
-        return _LEFT + (loss - low) / (high - low) * (right - _LEFT)
 
-    def y(chance: float) -> float:
-        return bottom - chance * height
+class _Frame(msgspec.Struct, frozen=True):
+    """Where losses and chances lie, in px."""
 
-    parts = [svg.label(0, 14, y_label, "muted", size_px=SMALL_PX)]
-    for quarter in range(5):
-        words = percent(Decimal(quarter) / 4, lang, decimals=0)
-        parts.append(svg.line(_LEFT, y(quarter / 4), right, y(quarter / 4), "grid"))
-        parts.append(
-            svg.label(_LEFT - 6, y(quarter / 4) + 4, words, "muted", size_px=SMALL_PX, anchor="end")
-        )
-    ticks = max(1, min(5, int((right - _LEFT) // _TICK_PX)))
-    for at in range(ticks + 1):
-        loss = low + (high - low) * at // ticks
-        anchor = "start" if at == 0 else "end" if at == ticks else "middle"
-        words = money_short(Money(loss, currency), lang)
-        parts.append(svg.line(x(loss), bottom, x(loss), bottom + 5, "tick"))
-        parts.append(
-            svg.label(x(loss), bottom + 20, words, "muted", size_px=SMALL_PX, anchor=anchor)
-        )
-    parts.append(
-        svg.label(
-            (_LEFT + right) / 2, bottom + 40, x_label, "muted", size_px=SMALL_PX, anchor="middle"
-        )
-    )
-    chance, words = tail
-    parts.append(svg.line(_LEFT, y(chance), right, y(chance), "risk-tick", dashed=True))
-    parts.append(
-        svg.label(right, y(chance) - 5, words, "risk-text", size_px=SMALL_PX, anchor="end")
-    )
-    for curve, mark, thin in ((before, marks[0], True), (after, marks[1], False)):
-        points = [(x(loss), y(1 - level)) for level, loss in zip(levels, curve.losses, strict=True)]
-        css = "band-edge" if thin else "line"
-        line = svg.polyline(points, css, width_px=1.2 if thin else 2.8)
-        if thin:
-            line = line.replace(' points="', ' stroke-dasharray="5 4" points="')
-        tick = svg.line(x(mark.loss), bottom - 12, x(mark.loss), bottom, css, dashed=thin)
-        parts.append(svg.group([line, tick], f"{curve.label} · {mark.label}"))
-    parts += _legend((before, after), marks, right)
-    return svg.figure(
-        parts, width=width, height=int(bottom + _BELOW), name=name, title=title, desc=desc
-    )
+    low: int
+    high: int
+    right: float
+    bottom: float
+    lang: Lang
+    currency: str
+
+    def x(self, loss: float) -> float:
+        """Px of a loss."""
+        return _LEFT + (loss - self.low) / (self.high - self.low) * (self.right - _LEFT)
+
+    def y(self, chance: float) -> float:
+        """Px of a chance."""
+        return self.bottom - chance * (self.bottom - _TOP)
+
+    def chances(self, words: str) -> list[str]:
+        """Lines at quarters, and what they count."""
+        parts = [svg.label(0, 14, words, "muted", size_px=SMALL_PX)]
+        for quarter in range(5):
+            y = self.y(quarter / 4)
+            text = percent(Decimal(quarter) / 4, self.lang, decimals=0)
+            parts.append(svg.line(_LEFT, y, self.right, y, "grid"))
+            parts.append(svg.label(_LEFT - 6, y + 4, text, "muted", size_px=SMALL_PX, anchor="end"))
+        return parts
+
+    def losses(self, words: str) -> list[str]:
+        """Amounts under the axis, as many as fit."""
+        parts: list[str] = []
+        ticks = max(1, min(5, int((self.right - _LEFT) // _TICK_PX)))
+        for at in range(ticks + 1):
+            loss = self.low + (self.high - self.low) * at // ticks
+            anchor = "start" if at == 0 else "end" if at == ticks else "middle"
+            text = money_short(Money(loss, self.currency), self.lang)
+            x = self.x(loss)
+            parts.append(svg.line(x, self.bottom, x, self.bottom + 5, "tick"))
+            parts.append(
+                svg.label(x, self.bottom + 20, text, "muted", size_px=SMALL_PX, anchor=anchor)
+            )
+        middle, below = (_LEFT + self.right) / 2, self.bottom + 40
+        parts.append(svg.label(middle, below, words, "muted", size_px=SMALL_PX, anchor="middle"))
+        return parts
+
+    def tail(self, chance: float, words: str) -> list[str]:
+        """The chance at which the tail begins."""
+        y = self.y(chance)
+        return [
+            svg.line(_LEFT, y, self.right, y, "risk-tick", dashed=True),
+            svg.label(self.right, y - 5, words, "risk-text", size_px=SMALL_PX, anchor="end"),
+        ]
+
+    def curve(self, levels: Sequence[float], curve: LossCurve, mark: Mark, *, thin: bool) -> str:
+        """One falling line with its tick at the foot."""
+        points = [
+            (self.x(loss), self.y(1 - level))
+            for level, loss in zip(levels, curve.losses, strict=True)
+        ]
+        css, x = "band-edge" if thin else "line", self.x(mark.loss)
+        tick = svg.line(x, self.bottom - 12, x, self.bottom, css, dashed=thin)
+        return svg.group([_stroke(points, thin=thin), tick], f"{curve.label} · {mark.label}")
+
+
+def _stroke(points: list[tuple[float, float]], *, thin: bool) -> str:
+    if not thin:
+        return svg.polyline(points, "line", width_px=2.8)
+    line = svg.polyline(points, "band-edge", width_px=1.2)
+    return line.replace(' points="', ' stroke-dasharray="5 4" points="')
 
 
 def _legend(
@@ -134,10 +166,7 @@ def _legend(
         room = right - _LEFT - 60
         name = svg.fitted(curve.label, TEXT_PX, room)
         left = right - max(svg.text_width(name, TEXT_PX), svg.text_width(mark.label, SMALL_PX)) - 34
-        css = "line" if row else "band-edge"
-        points = [(left, y - 4.0), (left + 26, y - 4.0)]
-        line = svg.polyline(points, css, width_px=2.8 if row else 1.2)
-        parts.append(line if row else line.replace(' points="', ' stroke-dasharray="5 4" points="'))
+        parts.append(_stroke([(left, y - 4.0), (left + 26, y - 4.0)], thin=not row))
         parts.append(svg.label(left + 34, y, name, "ink", size_px=TEXT_PX, strong=bool(row)))
         parts.append(svg.label(left + 34, y + 16, mark.label, "muted", size_px=SMALL_PX))
     return parts

@@ -183,18 +183,21 @@ def usual(payers: Sequence[Payer], assumptions: Assumptions, who: str) -> list[C
         ),
     ]
     if who == first.name and len(payers) > 1:
-        half = float(first.per_month / sum(payer.per_month for payer in payers)) / 2
-        found.append(
-            Change(
-                name="diversify",
-                words=f"{who} is {half:.1%} of the same revenue",
-                diversified_share=half,
-                key="diversify",
-                who=who,
-                figures={"share": half},
-            )
-        )
+        found.append(_half(payers, first))
     return found
+
+
+def _half(payers: Sequence[Payer], first: Payer) -> Change:
+    """Half of today's share."""
+    half = float(first.per_month / sum(payer.per_month for payer in payers)) / 2
+    return Change(
+        name="diversify",
+        words=f"{first.name} is {half:.1%} of the same revenue",
+        diversified_share=half,
+        key="diversify",
+        who=first.name,
+        figures={"share": half},
+    )
 
 
 def largest(payers: Sequence[Payer]) -> Payer:

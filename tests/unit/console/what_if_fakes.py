@@ -34,6 +34,24 @@ from quartermaster.kernel.errors import UsageError
 LEVELS = (0.0, 0.5, 0.95, 0.99)
 CHOICES = (("grp_0", "ByteDance"), ("grp_1", "Fabrikam"), ("grp_2", "Northwind Traders"))
 
+BRIDGE = BridgeFacts(
+    months=24,
+    before_minor=200_000_000,
+    customer_minor=48_000_000,
+    before_leaving_minor=0,
+    kept_minor=6_000_000,
+    commitment_minor=2_000_000,
+    backfill_minor=0,
+    after_minor=160_000_000,
+)
+STRANDED = StrandedFacts(
+    minor=28_000_000,
+    month_minor=1_400_000,
+    gpu_hours=Decimal(12_000),
+    months=Decimal(20),
+    fleet="sample fleet",
+)
+
 
 @dataclass
 class FakeWhatIf:
@@ -189,23 +207,8 @@ def what_if_facts(largest: str = "ByteDance", *, sample: bool = True) -> WhatIfF
         levels=LEVELS,
         base=world("base", 0),
         tornado=tornado,
-        bridge=BridgeFacts(
-            months=24,
-            before_minor=200_000_000,
-            customer_minor=48_000_000,
-            before_leaving_minor=0,
-            kept_minor=6_000_000,
-            commitment_minor=2_000_000,
-            backfill_minor=0,
-            after_minor=160_000_000,
-        ),
-        stranded=StrandedFacts(
-            minor=28_000_000,
-            month_minor=1_400_000,
-            gpu_hours=Decimal(12_000),
-            months=Decimal(20),
-            fleet="sample fleet",
-        ),
+        bridge=BRIDGE,
+        stranded=STRANDED,
     )
 
 
