@@ -130,6 +130,15 @@ def test_counting_tokens(claude: anthropic.Anthropic) -> None:
     assert claude.messages.count_tokens(model="talk", messages=HELLO).input_tokens > 0
 
 
+def test_models(claude: anthropic.Anthropic, chat: openai.OpenAI) -> None:
+    seen = list(claude.models.list())
+    assert [model.id for model in seen] == ["busy", "claude", "gpt", "talk"]
+    assert seen[0].display_name == "busy"
+    assert seen[0].created_at.year == 1970
+    assert claude.models.retrieve("talk").type == "model"
+    assert [model.id for model in chat.models.list()] == [model.id for model in seen]
+
+
 def test_anthropic_errors(gateway: DialectGateway, claude: anthropic.Anthropic) -> None:
     def ask(model: str = "talk", **fields: Any) -> None:
         claude.messages.create(model=model, max_tokens=9, messages=HELLO, **fields)

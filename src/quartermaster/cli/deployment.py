@@ -81,4 +81,4 @@ def list_deployments(options: Options, as_json: bool) -> None:
         click.echo(msgspec.json.encode(facts))
         return
     for fact in facts:
-        click.echo(f"{fact.name}  {fact.model}  {fact.url}  as {fact.upstream_model}")
+        click.echo(f"{fact.name}  {fact.model}  {fact.url}  as {fact.upstream_model}  ({fact.api})")

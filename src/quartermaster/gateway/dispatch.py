@@ -1,6 +1,7 @@
 """What a request asks for, in whichever dialect. Bytes out, or an exchange."""
 
-from typing import Final, Literal
+from datetime import UTC, datetime
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -33,18 +34,34 @@ OWNED_BY: Final = "quartermaster"
 
 
 class ModelCard(msgspec.Struct, frozen=True):
-    """One model as `/v1/models` shows it."""
+    """One model as `/v1/models` shows it, to OpenAI's and to Anthropic's SDK alike."""
 
     id: str
     created: int
+    display_name: str
+    created_at: str
     owned_by: str = OWNED_BY
     object: Literal["model"] = "model"
+    type: Literal["model"] = "model"
+
+    @classmethod
+    def of(cls, name: str, created_s: int) -> Self:
+        """The card of a model.
+
+        Args:
+            name: what customers call it.
+            created_s: seconds since 1970 at which it was first deployed.
+        """
+        return cls(name, created_s, name, datetime.fromtimestamp(created_s, UTC).isoformat())
 
 
 class ModelList(msgspec.Struct, frozen=True):
     """The reply of `/v1/models`."""
 
     data: list[ModelCard]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool = False
     object: Literal["list"] = "list"
 
 
@@ -245,10 +262,11 @@ class Dispatcher:
         index = self._index()
         entry = admit.authenticate(index, request.authorization, self._pepper, self.relay.clock())
         if not model:
-            cards = [ModelCard(name, index.created[name]) for name in sorted(entry.models)]
-            return _encode(ModelList(cards))
+            cards = [ModelCard.of(name, index.created[name]) for name in sorted(entry.models)]
+            ends = (cards[0].id, cards[-1].id) if cards else (None, None)
+            return _encode(ModelList(cards, *ends))
         admit.targets_for(index, entry, model)
-        return _encode(ModelCard(model, index.created[model]))
+        return _encode(ModelCard.of(model, index.created[model]))
 
     def _index(self) -> Index:
         if self.index is None:

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from quartermaster.gateway.dialects import usage as dialect_usage
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.units import COUNT_MAX, Counts, CountSource
 
@@ -144,13 +145,13 @@ def estimated(usage: bytes, input_bytes: int, output_tokens: int) -> Metered:
     """Counts where no vendor's can be used: bytes by `BYTES_PER_TOKEN`, rounded up.
 
     Args:
-        usage: what the upstream sent; when it sent something, the note says it was not believed.
+        usage: what the upstream sent; the note says why it was not believed.
         input_bytes: bytes of the request body.
         output_tokens: content deltas of a stream, or the bytes of an answer by `tokens_of_bytes`.
     """
     counts = Counts(input=tokens_of_bytes(input_bytes), output=output_tokens)
-    note = "" if usage in _ABSENT else "upstream_usage_absurd"
-    return Metered(counts, "estimated", note)
+    problem = dialect_usage.chat(usage).problem
+    return Metered(counts, "estimated", "" if problem == "usage_absent" else problem)
 
 
 def tokens_of_bytes(count: int) -> int:

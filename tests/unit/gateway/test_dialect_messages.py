@@ -42,7 +42,7 @@ def test_a_plain_request() -> None:
     assert upstream(temperature=0.25, top_p=0.5) == {
         "model": "theirs",
         "messages": [{"role": "user", "content": "Hello"}],
-        "max_completion_tokens": 100,
+        "max_tokens": 100,
         "temperature": 0.25,
         "top_p": 0.5,
     }
@@ -121,6 +121,13 @@ CHAT_CONVERSATION: list[dict[str, Any]] = [
         ],
     },
 ]
+
+
+def test_each_server_gets_the_limit_under_the_name_that_it_obeys() -> None:
+    assert upstream()["max_tokens"] == 100
+    for api in ("azure", "openai-responses"):
+        asked = sent("messages", api, **HELLO)
+        assert [key for key in asked if key.startswith("max_")] == ["max_completion_tokens"]
 
 
 def test_a_conversation_with_tools_and_pictures() -> None:

@@ -40,7 +40,7 @@ def test_a_plain_request() -> None:
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": "Hello"},
         ],
-        "max_completion_tokens": 9,
+        "max_tokens": 9,
         "temperature": 0.5,
     }
 

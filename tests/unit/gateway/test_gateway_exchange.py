@@ -104,8 +104,8 @@ def test_the_requests_of_a_turn_share_one_flush() -> None:
     [
         # {"content": "Hi there"} has 23 bytes: six tokens, rounded up.
         (completion(), 6, ""),
-        (completion(usage={"prompt_tokens": -9}), 6, "upstream_usage_absurd"),
-        (completion(usage={"prompt_tokens": 9}), 6, "upstream_usage_absurd"),
+        (completion(usage={"prompt_tokens": -9, "completion_tokens": 1}), 6, "usage_negative"),
+        (completion(usage={"prompt_tokens": 9}), 6, "usage_incomplete"),
         # 21 bytes under "choices": six tokens, rounded up.
         (b'{"id": 7, "choices": [{"text": "Hi there"}]}', 6, ""),
     ],

@@ -164,13 +164,24 @@ def _messages(
         messages_request.wants_thinking(call),
         tuple(messages_request.stop_sequences(call)),
     )
-    chat = messages_request.to_chat(call)
+    chat = _capped(messages_request.to_chat(call), api)
     return Plan(
         "chat.completions",
         wire.upstream_body(chat, upstream_model),
         lambda answer, counts: messages_response.message(answer, asked, counts),
         translator=lambda: MessagesFromChat(asked),
     )
+
+
+def _capped(chat: ChatCall, api: DeploymentApi) -> ChatCall:
+    """The output limit under the name that the server obeys.
+
+    Ollama and older servers silently ignore `max_completion_tokens`, and an answer without an end
+    is the seller's cost; OpenAI's reasoning models refuse `max_tokens`, which at least is loud.
+    """
+    if api == "openai" and "max_completion_tokens" in chat.fields:
+        chat.fields["max_tokens"] = chat.fields.pop("max_completion_tokens")
+    return chat
 
 
 def _responses(
@@ -184,6 +195,7 @@ def _responses(
     )
     chat = responses_request.to_chat(call)
     if api != "anthropic":
+        chat = _capped(chat, api)
         return Plan(
             "chat.completions",
             wire.upstream_body(chat, upstream_model),
