@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "disclose": ("disclose", "Test a disclosure rule on single customers and draft its words."),
     "claims": ("claims", "Check the claims of a scenario against each other."),
     "capacity": ("capacity", "What was built, who keeps it busy, what is stranded."),
+    "throughput": ("throughput", "Measured points from an engine's own metrics."),
     "payback": ("payback", "When the money is back, with a customer and without it."),
     "departure": ("departure", "How likely a customer leaves, and every step to that figure."),
     "statements": ("statements", "How good our own past probabilities were."),
