@@ -29,6 +29,7 @@ REFUSALS = {
     409: "this contradicts what is written, or the key was used for another request",
     413: "the body is too large",
     415: "the body is of another media type",
+    429: "this token has asked too many long questions at once",
     421: "the host name is not ours",
     500: "we failed",
     503: "a part is missing here or busy; try again",
@@ -105,6 +106,8 @@ def _refusals(row: Operation) -> list[int]:
         found.add(404)
     if row.writes or row.conflicts or row.method == "PUT":
         found.add(409)
+    if row.heavy:
+        found.add(429)
     if row.body is not None:
         found.add(415)
     return sorted(found)

@@ -1,9 +1,7 @@
 """The API as an ASGI application: who asks, may they, what exactly, and the answer or a problem."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from quartermaster.api import body as bodies
+from quartermaster.api.line import Line
 from quartermaster.api.once import HEADER, checked, once
 from quartermaster.api.openapi import ID_PATTERN
 from quartermaster.api.operation import PREFIX, Call, Operation
@@ -32,11 +31,7 @@ from quartermaster.kernel.errors import (
     OurError,
     QuartermasterError,
     RefusedError,
-    UnavailableError,
 )
-
-WAITING_MAX = 8
-"""Each heavy question takes seconds of one processor: whoever would wait a minute is told so."""
 
 MISDIRECTED = 421
 _ID = re.compile(ID_PATTERN)
@@ -45,35 +40,6 @@ _HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
 }
-
-
-class Line:
-    """One heavy question at a time; a few wait, the others are told to come back."""
-
-    def __init__(self) -> None:
-        self._turn = asyncio.Semaphore(1)
-        self._waiting = 0
-
-    @asynccontextmanager
-    async def turn(self, operation: Operation) -> AsyncIterator[None]:
-        """Wait for the processor where the operation needs it for long.
-
-        Raises:
-            UnavailableError: too many wait already.
-        """
-        if not operation.heavy:
-            yield
-            return
-        if self._waiting > WAITING_MAX:
-            raise UnavailableError(
-                "too many long questions are waiting", hint="try again in some seconds"
-            )
-        self._waiting += 1
-        try:
-            async with self._turn:
-                yield
-        finally:
-            self._waiting -= 1
 
 
 def build(ports: Ports, operations: Sequence[Operation]) -> Starlette:
@@ -185,7 +151,7 @@ async def _answer(request: Request, row: Operation, ports: Ports, line: Line) ->
 
     key = request.headers.get(HEADER)
     asked = f"{row.method} {request.url.path}?{request.url.query}\n".encode() + data
-    async with line.turn(row):
+    async with line.turn(row, bearer.token_id):
         if row.writes and key is not None:
             status, body = await run_in_threadpool(
                 lambda: once(
