@@ -19,17 +19,21 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.conduct_parts import cold, cost, transfer
+from bench.conduct_parts import cold, corpora, cost, known, linking, tenants, transfer
 from bench.conduct_parts.corpus import FILE, KEY, Source, sources
 from bench.conduct_parts.fit import nested
 from bench.conduct_parts.measures import (
     auroc_of,
     by_family,
     calibration_error,
+    estimate,
+    joined,
     line_at,
+    tpr_at,
     tpr_of,
 )
 from quartermaster.conduct.observe import Observer
@@ -38,6 +42,8 @@ ORDINARY_DAYS, CAMPAIGN_DAYS = 10_080, 12
 """Ten thousand ordinary days allow a rate of 1 in 1,000; days a fold and fraction."""
 RIVALS = ("mmd_pooled", "prada", "template_repetition", "cot_keywords")
 SPLITS = 10
+TENANTS = 2_520
+"""Four ordinary days each."""
 PARAMETERS = Path(__file__).resolve().parent.parent / "src/quartermaster/conduct/parameters.json"
 
 
@@ -88,6 +94,75 @@ def lines(found: Sequence[Source]) -> None:
     print(f"campaigns found: {np.mean([one.found for one in seen]):.2f}\n", flush=True)
 
 
+def known_tenants(found: Sequence[Source]) -> None:
+    """Known tenants: campaigns inside a day, and benign launches."""
+    days = known.judge(found, TENANTS)
+    ordinary = [day for day in days if day.kind == "ordinary"]
+    print(f"== known tenants: {len(ordinary)} ordinary days of {len(ordinary) // 4} tenants")
+    print(f"{'method':10}{'share':>6}  {'AUROC':24}{'TPR at 1 %':24}{'TPR at 0.1 %':24}launches")
+    for method in ("ours", "chosen", "newness", "cold", "mmd_own"):
+        usable = [day for day in days if method != "mmd_own" or day.mmd_own is not None]
+        chosen = method == "chosen"
+        scores = known.chosen_elsewhere(usable) if chosen else known.scored(usable, method)
+        against = scores.take(_rows(usable, "ordinary", 0.0))
+        for share in tenants.SHARES:
+            side = scores.take(_rows(usable, "campaign", share))
+            launched = scores.take(_rows(usable, "launch", share))
+            figures = auroc_of(side, against), tpr_of(side, against, 0.01)
+            flagged = estimate(side, launched, lambda c, o: float((o >= np.median(c)).mean()))
+            print(
+                f"{method:10}{share:6.0%}  {figures[0]!s:24}{figures[1]!s:24}"
+                f"{tpr_of(side, against, 0.001)!s:24}{flagged}"
+            )
+    line = line_at(known.scored(ordinary, "ours").scores, 0.01)
+    for kind, share in (("ordinary", 0.0), ("campaign", 0.2), ("launch", 0.2)):
+        part = [day for day in days if day.kind == kind and day.share == share]
+        title = f"{kind} days above the 1 % line" + (f", share {share:.0%}" if share else "")
+        _families(title, by_family(known.scored(part, "ours"), line))
+    print(flush=True)
+
+
+def _rows(days: Sequence[known.KnownDay], kind: str, share: float) -> npt.NDArray[np.bool_]:
+    return np.array([day.kind == kind and day.share == share for day in days])
+
+
+def registry(found: Sequence[Source]) -> None:
+    """The registry of public corpora."""
+    del found
+    seen = corpora.measure()
+    print("== registry: recall as is; wrapped and lower-cased; of those with seven words or more")
+    for family, shares in seen.recall.items():
+        print(f"{family:10}" + "".join(f"{share:8.3f}" for share in shares))
+    worst = sorted(seen.ordinary.items(), key=lambda item: -item[1])[:5]
+    print(
+        f"ordinary account-days over {corpora.LINE:.0%}: {seen.over_line}; largest hit rates: ",
+        end="",
+    )
+    print(", ".join(f"{name} {rate:.3f}" for name, rate in worst))
+    bare, known_test = seen.evaluation_as_training
+    print(f"evaluations taken for training: {bare:.3f} by a contaminated index, ", end="")
+    print(f"{known_test:.3f} with the benchmark indexed beside it\n", flush=True)
+
+
+def links(found: Sequence[Source]) -> None:
+    """Shards of one campaign against pairs that are not."""
+    seen = linking.pairs(found)
+    print(f"== linking by text alone, {linking.SIZE} requests an account: TPR at 1 in 1,000")
+    others = {
+        "accounts of other kinds": seen.other_kinds,
+        "tenants of one trade (hard)": seen.same_trade,
+        "both, hard pairs as frequent as made": joined(seen.other_kinds, seen.same_trade),
+        "campaigns of one recipe": seen.same_recipe,
+    }
+    for name, side in others.items():
+        area, found_at = (
+            auroc_of(seen.shards, side),
+            estimate(seen.shards, side, lambda s, o: tpr_at(s, o, 0.001)),
+        )
+        print(f"{name:38}{len(side.scores):7} pairs  AUROC {area!s:24} TPR {found_at}")
+    print(flush=True)
+
+
 def costs(found: Sequence[Source]) -> None:
     """Inline cost."""
     del found
@@ -120,7 +195,15 @@ def _calibration(judged: Sequence[cold.Judged]) -> float:
     return calibration_error(sides[0], sides[1])
 
 
-PARTS = {"cold": cold_start, "sizes": sizes, "transfer": lines, "cost": costs}
+PARTS = {
+    "cold": cold_start,
+    "sizes": sizes,
+    "known": known_tenants,
+    "registry": registry,
+    "links": links,
+    "transfer": lines,
+    "cost": costs,
+}
 
 
 def main() -> int:

@@ -26,6 +26,11 @@ class Scored(NamedTuple):
         return Scored(self.scores[rows], self.family[rows], self.source[rows])
 
 
+def joined(left: Scored, right: Scored) -> Scored:
+    """Both."""
+    return Scored(*(np.concatenate(pair) for pair in zip(left, right, strict=True)))
+
+
 class Estimate(NamedTuple):
     """A figure with its 90 % interval over families and sources."""
 

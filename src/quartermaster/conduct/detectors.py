@@ -21,6 +21,9 @@ Kind = Literal[
     "reasoning_harvest",
     "rubric_harvest",
     "public_corpus",
+    "benchmark_items",
+    "model_pivot",
+    "reseller",
 ]
 
 SHOWN_MIN = 0.2
@@ -103,16 +106,21 @@ def _rubric_harvest(sample: Sample, value: dict[str, float]) -> Finding | None:
 
 def _public_corpus(sample: Sample, value: dict[str, float]) -> Finding | None:
     del value
-    train, test = _share(sample, "train_hit"), _share(sample, "test_hit")
-    if train < CORPUS_SHOWN_MIN:
+    return _corpus(sample, "train_hit", "public_corpus", "stand in public training corpora")
+
+
+def _benchmark_items(sample: Sample, value: dict[str, float]) -> Finding | None:
+    del value
+    words = "stand in the test split of a benchmark, as in an evaluation"
+    return _corpus(sample, "test_hit", "benchmark_items", words)
+
+
+def _corpus(sample: Sample, field: str, kind: Kind, words: str) -> Finding | None:
+    share = _share(sample, field)
+    if share < CORPUS_SHOWN_MIN:
         return None
-    tested = f"; {test:.0%} stand in the test split of a benchmark" if test else ""
-    return Finding(
-        "public_corpus",
-        min(1.0, train / CORPUS_FULL),
-        train,
-        f"{train:.0%} of the prompts stand in public training corpora{tested}",
-    )
+    said = f"{share:.0%} of the prompts {words}"
+    return Finding(kind, min(1.0, share / CORPUS_FULL), share, said, kind != "public_corpus")
 
 
 def _share(sample: Sample, field: str) -> float:
@@ -133,4 +141,5 @@ _DETECTORS: tuple[Callable[[Sample, dict[str, float]], Finding | None], ...] = (
     _reasoning_harvest,
     _rubric_harvest,
     _public_corpus,
+    _benchmark_items,
 )

@@ -133,6 +133,10 @@ class Observer:
             edges=_edges(hashes, len(system)),
         )
 
+    def corpus_shingles(self, text: str) -> HashArray:
+        """What a registry keeps of a corpus item."""
+        return shingled(self.hashed(split_words(text)), CORPUS_WORDS)
+
     def hashed(self, found: list[str]) -> HashArray:
         """The keyed hash of each word."""
         known = self._hashes

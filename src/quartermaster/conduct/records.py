@@ -33,6 +33,7 @@ class Meter(msgspec.Struct, frozen=True):
     logprobs: bool | None = None
     end_user: str | None = None
     key: str | None = None
+    payment: str | None = None
     network: str | None = None
     client: str | None = None
     model: str | None = None

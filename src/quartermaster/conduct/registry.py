@@ -7,6 +7,7 @@ items of a file share are its wrapper, not its content, and are left out.
 """
 
 from collections.abc import Iterable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -21,8 +22,8 @@ Split = Literal["train", "test"]
 
 CORPUS_WORDS = 7
 """Seven words in the same order are rarely chance; research measured 0.3 % at worst."""
-RUN_MIN = 4
-"""Four runs of seven that overlap are ten words: a sentence taken over, whatever wraps it."""
+RUN_MIN = 2
+"""Two overlapping runs are eight words in order: taken over, whatever wraps them."""
 SHORT_SHARE = 0.5
 """Of a shorter prompt, half of its runs must be known."""
 WRAPPER_ITEMS_MIN = 5
@@ -63,12 +64,17 @@ class _Stored(msgspec.Struct, array_like=True):
     corpora: tuple[str, ...]
 
 
-def build(items: Iterable[tuple[str, Split, Iterable[HashArray]]], key_check: bytes) -> Registry:
+def check_of(key: bytes) -> bytes:
+    """What tells keys apart without revealing them."""
+    return blake2b(b"registry", key=key, digest_size=16).digest()
+
+
+def build(items: Iterable[tuple[str, Split, Iterable[HashArray]]], key: bytes) -> Registry:
     """A registry of corpora.
 
     Args:
         items: for each corpus its name, its kind and the shingles of each of its items.
-        key_check: see `Registry`.
+        key: the key that the shingles were hashed under.
 
     Raises:
         DataError: a corpus holds more items than `ITEMS_MAX`, or none with seven words.
@@ -82,7 +88,7 @@ def build(items: Iterable[tuple[str, Split, Iterable[HashArray]]], key_check: by
         np.unique(np.concatenate(kept[split])) if kept[split] else np.empty(0, dtype=np.uint64)
         for split in ("train", "test")
     )
-    return Registry(key_check, train, test, tuple(names))
+    return Registry(check_of(key), train, test, tuple(names))
 
 
 def save(registry: Registry, path: Path) -> None:
@@ -97,7 +103,7 @@ def save(registry: Registry, path: Path) -> None:
     path.write_bytes(msgspec.msgpack.encode(stored))
 
 
-def load(path: Path, key_check: bytes) -> Registry:
+def load(path: Path, key: bytes) -> Registry:
     """A registry from its file.
 
     Raises:
@@ -111,7 +117,7 @@ def load(path: Path, key_check: bytes) -> Registry:
         raise DataError(f"{path.name} is not a registry: {error}") from error
     if stored.format != FORMAT:
         raise DataError(f"{path.name} is a registry of another version ({stored.format!r})")
-    if stored.key_check != key_check:
+    if stored.key_check != check_of(key):
         raise ConflictError(
             f"{path.name} was built under another key",
             hint="give the key file it was built with, or build it again",

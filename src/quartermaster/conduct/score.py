@@ -102,7 +102,7 @@ def score_sketch(sketch: DaySketch, model: Model) -> Score:
         over_line=worst is not None and worst.score > model.line,
         workload=_scaled(worst, scaled),
         whole=_scaled(parts[0] if parts else None, scaled),
-        blind=_blind(sketch),
+        blind=("history: this day alone was judged", *blind_spots(sketch)),
     )
 
 
@@ -156,8 +156,9 @@ def _scaled(part: Workload | None, factor: float) -> Workload | None:
     return msgspec.structs.replace(part, requests=round(part.requests * factor))
 
 
-def _blind(sketch: DaySketch) -> tuple[str, ...]:
-    out = ["history: this day alone was judged"]
+def blind_spots(sketch: DaySketch) -> tuple[str, ...]:
+    """What the sketch of a day cannot show."""
+    out = []
     if not sketch.totals.metered:
         out.append("meter: no token counts")
     if sketch.sampled_fraction < 1:

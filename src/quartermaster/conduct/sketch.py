@@ -23,6 +23,12 @@ REGISTERS = 256
 """Registers of the distinct count: a standard error of 6.5 % (Flajolet et al., 2007)."""
 REGISTER_HASH_BITS = 24
 """Of a 32-bit hash 8 bits name the register; more leading zeros than 24 cannot be seen."""
+TRACES = 64
+"""Different keys, networks and clients remembered of a day: more is a crowd, and counted as one."""
+MODELS_MAX = 16
+"""Models that one account uses on a day; requests to further ones are counted together."""
+HALF_HOURS = 48
+"""Resolution of when an account is awake."""
 DIRECTIONS = 6
 """Signs of six coordinates: 64 cells of the space of topics."""
 CELLS = 1 << DIRECTIONS
@@ -61,6 +67,18 @@ class MeterTotals(NamedTuple):
         )
 
 
+class Traces(NamedTuple):
+    """Keyed hashes of what the meter saw besides text, and when; nothing of it names anybody."""
+
+    payments: set[int]
+    keys: set[int]
+    networks: set[int]
+    clients: set[int]
+    end_users: set[int]
+    models: dict[str, int]
+    half_hours: npt.NDArray[np.uint32]
+
+
 class Sample(NamedTuple):
     """Fingerprints as columns, one row a request that was read."""
 
@@ -72,7 +90,7 @@ class Sample(NamedTuple):
     def __len__(self) -> int:
         return len(self.facts)
 
-    def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Sample":
+    def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> "Sample":
         """Some of the rows."""
         return Sample(self.facts[rows], self.vectors[rows], self.marks[rows], self.edges[rows])
 
@@ -99,14 +117,20 @@ class DaySketch:
         self.read = 0
         self._observer = observer
         self._draw = blake2b(f"{account}\0{day}".encode("utf-8", "replace"), key=key, digest_size=8)
+        self.traces = Traces(set(), set(), set(), set(), set(), {}, np.zeros(HALF_HOURS, np.uint32))
+        self._key = key
         self._kept = empty(SAMPLE)
+        self._sealed = False
         self._registers = np.zeros(REGISTERS, dtype=np.uint8)
         self._cells = np.zeros(CELLS, dtype=np.uint32)
 
     def add(self, request: Request) -> None:
         """Count a request, and read it if it is drawn."""
+        assert not self._sealed, "the day is sealed"
         at = self.totals.requests
         self.totals = self.totals.plus(request)
+        if request.meter is not None:
+            self._trace(request.meter)
         slot = at if at < SAMPLE else self._slot(at)
         if slot >= SAMPLE:
             return
@@ -120,6 +144,8 @@ class DaySketch:
     @property
     def sample(self) -> Sample:
         """The fingerprints kept."""
+        if self._sealed:
+            return self._kept
         return self._kept.take(np.arange(min(SAMPLE, self.totals.requests)))
 
     @property
@@ -144,7 +170,31 @@ class DaySketch:
     @property
     def nbytes(self) -> int:
         """Memory of the day's sketches, without the observer that all accounts share."""
-        return self._kept.nbytes + int(self._registers.nbytes + self._cells.nbytes)
+        held = self.traces
+        # 4 bytes a trace where it is stored; a set in memory takes more, but is bounded as well.
+        traced = 4 * sum(len(seen) for seen in held[:5]) + sum(len(m) + 4 for m in held.models)
+        arrays = self._registers.nbytes + self._cells.nbytes + held.half_hours.nbytes
+        return self._kept.nbytes + int(arrays) + traced
+
+    def seal(self, rows: npt.NDArray[np.intp] | None = None) -> "DaySketch":
+        """End the day: keep the given rows of the sample, or all, and give back other room."""
+        kept = self.sample
+        self._kept = kept if rows is None else kept.take(rows)
+        self._sealed = True
+        return self
+
+    def _trace(self, meter: Meter) -> None:
+        held = self.traces
+        named = (meter.payment, meter.key, meter.network, meter.client, meter.end_user)
+        for seen, name in zip(held[:5], named, strict=True):
+            if name is not None and len(seen) < TRACES:
+                seen.add(hashed_name(name, self._key))
+        if meter.model is not None:
+            known = meter.model in held.models or len(held.models) < MODELS_MAX
+            model = meter.model if known else "other models"
+            held.models[model] = held.models.get(model, 0) + 1
+        if meter.second_of_day is not None:
+            held.half_hours[meter.second_of_day // 1800 % HALF_HOURS] += 1
 
     def _slot(self, at: int) -> int:
         drawn = self._draw.copy()
@@ -158,6 +208,12 @@ class DaySketch:
         register = whole & (REGISTERS - 1)
         self._registers[register] = max(int(self._registers[register]), rank)
         self._cells[int((print_.vector[:DIRECTIONS] > 0) @ (1 << np.arange(DIRECTIONS)))] += 1
+
+
+def hashed_name(name: str, key: bytes) -> int:
+    """A keyed hash of a key, network or client: equal names are equal, and that is all it says."""
+    digest = blake2b(name.encode("utf-8", "replace"), key=key, digest_size=4).digest()
+    return int.from_bytes(digest, "little")
 
 
 def empty(rows: int) -> Sample:

@@ -6,7 +6,9 @@ from quartermaster.conduct.sketch import Sample, stacked
 
 KEY = bytes(range(32))
 THINGS = [
-    f"{a} {b}" for a in ["red", "old", "kind", "loud", "tall"] for b in ["cat", "bus", "map", "oak", "pen"]
+    f"{a} {b}"
+    for a in ["red", "old", "kind", "loud", "tall"]
+    for b in ["cat", "bus", "map", "oak", "pen"]
 ]
 
 

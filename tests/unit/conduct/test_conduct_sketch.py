@@ -55,3 +55,17 @@ def test_the_meter_counts_every_request() -> None:
     totals = sketch.totals
     assert (totals.requests, totals.metered, totals.many_answers) == (11, 10, 10)
     assert totals.output_ratio == 2.5
+
+
+def test_traces_are_hashed_and_bounded() -> None:
+    sketch = DaySketch("a", "", Observer(KEY), KEY)
+    for at in range(200):
+        meter = Meter(network=f"net {at}", key="k", model=f"m{at % 30}", second_of_day=at * 400)
+        sketch.add(Request(("hello",), meter=meter))
+    held = sketch.traces
+    assert len(held.networks) == 64
+    assert len(held.keys) == 1
+    assert len(held.models) == 17
+    assert held.models["other models"] == sum(1 for at in range(200) if at % 30 >= 16)
+    assert int(held.half_hours.sum()) == 200
+    assert sketch.nbytes <= 64 * 1024

@@ -1,0 +1,101 @@
+"""Accounts that are alike, joined only by something besides text, and scored as one."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.unit.conduct.conduct_made_up import KEY, THINGS, campaign
+
+from quartermaster.cli.main import cli, run
+from quartermaster.conduct.linked import Linked, linked
+from quartermaster.conduct.observe import Observer
+from quartermaster.conduct.records import AccountDay, Meter, Request
+
+TRADES = [
+    "Translate into French the sentence about {}",
+    "What does a {} cost in your shop",
+    "Is there any {} left for tomorrow evening",
+    "Summarise the article on the {} in one line",
+    "Which label fits: {} or none of these",
+    "Book a table near the {} for my family",
+    "Correct the spelling in this note on a {}",
+    "How far is it from the station to the {}",
+    "Extract every price from the text about {}",
+    "Continue this function that counts each {}",
+    "Who sang the old song about the {}",
+    "Draft a reply to the customer whose {} broke",
+]
+
+
+def accounts(shared: Meter | None = None) -> list[AccountDay]:
+    """Twelve ordinary accounts, and a campaign over three that may share something."""
+    out = [
+        AccountDay(f"shop{at}", tuple(Request((trade.format(thing),)) for thing in THINGS))
+        for at, trade in enumerate(TRADES)
+    ]
+    made = campaign()
+    for shard in range(3):
+        part = tuple(Request(r.turns, meter=shared) for r in made[shard::3])
+        out.append(AccountDay(f"shard{shard}", part))
+    return out
+
+
+def found(shared: Meter | None) -> Linked:
+    return linked(accounts(shared), Observer(KEY), KEY, p_max=0.05)
+
+
+def test_alike_accounts_without_anything_in_common_are_not_joined() -> None:
+    seen = found(None)
+    pairs = {frozenset((one.left, one.right)) for one in seen.links}
+    assert frozenset(("shard0", "shard1")) in pairs
+    assert seen.groups == ()
+    assert not any(one.confirmed for one in seen.links)
+
+
+def test_a_shared_payment_joins_them_and_they_are_scored_as_one() -> None:
+    seen = found(Meter(payment="card 1"))
+    assert [group.accounts for group in seen.groups] == [("shard0", "shard1", "shard2")]
+    assert seen.groups[0].requests == 25
+    assert seen.groups[0].workload.findings[0].kind == "meta_generation"
+
+
+def test_a_public_network_joins_nobody() -> None:
+    everybody = [
+        AccountDay(
+            day.account,
+            tuple(Request(r.turns, r.system, Meter(network="cafe")) for r in day.requests),
+        )
+        for day in accounts(None)
+    ]
+    assert linked(everybody, Observer(KEY), KEY, p_max=0.05).groups == ()
+
+
+def test_the_command_needs_enough_accounts_and_prints_groups(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "days.jsonl"
+    lines = [
+        json.dumps(
+            {
+                "account": day.account,
+                "requests": [
+                    {
+                        "turns": list(r.turns),
+                        "meter": {"payment": r.meter.payment} if r.meter else None,
+                    }
+                    for r in day.requests
+                ],
+            }
+        )
+        for day in accounts(Meter(payment="card 1"))
+    ]
+    file.write_text("\n".join(lines), "utf-8")
+    shown = CliRunner().invoke(cli, ["conduct", "link", str(file), "--p", "0.05"]).stdout
+    assert "3 accounts, 25 requests together" in shown
+    assert "payments in common" in shown
+    result = CliRunner().invoke(cli, ["conduct", "link", str(file), "--p", "0.05", "--json"])
+    assert json.loads(result.stdout)["groups"][0]["accounts"] == ["shard0", "shard1", "shard2"]
+    file.write_text("\n".join(lines[:3]), "utf-8")
+    assert run(["conduct", "link", str(file)]) == 1
+    assert "linking needs 10" in capsys.readouterr().err
