@@ -7,7 +7,9 @@ shows until the next look. Each step can be interrupted and repeated: facts have
 import logging
 import os
 import threading
+from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -90,7 +92,7 @@ def look(rooms: Rooms) -> WarningLook | None:
     )
     if known is None:
         return None
-    _settle(rooms, warning_use.usage_by_day(known), day)
+    _settle(rooms, partial(warning_use.usage_by_day, known), day)
     found = warning_look.outlook_of(known.groups, known.first_day, known.last_day)
     for fact in warning_look.stated(found, cut):
         _record(rooms, f"{STATED}{fact.event}:{fact.on}", fact)
@@ -153,18 +155,26 @@ def _kept(var: Path) -> WarningLook | None:
         return None
 
 
-def _settle(rooms: Rooms, usage: dict[str, dict[date, float]], day: date) -> None:
+def _settle(
+    rooms: Rooms, usage_by_day: Callable[[], dict[str, dict[date, float]]], day: date
+) -> None:
     """Record what came of every day of statements whose time has passed."""
-    from quartermaster.exposure.daily_statements import settle
+    from quartermaster.exposure.daily_statements import due, settle
 
     settled = _settled(rooms)
-    for entry in rooms.book.keyed(STATED):
-        fact = entry.fact
-        if not isinstance(fact, ProbabilitiesStated) or (fact.event, fact.on) in settled:
-            continue
+    waiting = [
+        fact
+        for fact in (entry.fact for entry in rooms.book.keyed(STATED))
+        if isinstance(fact, ProbabilitiesStated)
+        and (fact.event, fact.on) not in settled
+        and due(fact.event, date.fromisoformat(fact.on)) <= day
+    ]
+    # A year of days of everybody is large, and on most days nothing is due.
+    usage = usage_by_day() if waiting else {}
+    for fact in waiting:
         outcome = settle(fact, usage, day)
-        if outcome is not None:
-            _record(rooms, f"{RESOLVED}{fact.event}:{fact.on}", outcome)
+        assert outcome is not None, "chosen for being due"
+        _record(rooms, f"{RESOLVED}{fact.event}:{fact.on}", outcome)
 
 
 def _settled(rooms: Rooms) -> set[tuple[StatedEvent, str]]:
