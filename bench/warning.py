@@ -110,7 +110,7 @@ def delays(bank: detectors.Bank, daily: FloatArray, starts: list[int]) -> FloatA
     """Days until a ramp of 84 days to zero is found; infinity where it is not."""
     found = []
     for start in starts:
-        scores = bank.scores(detectors.inject(daily, start, detectors.RAMP_DAYS))
+        scores = bank.scores(detectors.inject(daily, start, detectors.RAMP_DAYS), daily)
         watched = np.isfinite(scores[0, :, start])
         up = detectors.any_of(detectors.over(scores, bank.thresholds))[:, start : start + 168]
         first = np.where(up.any(axis=1), np.argmax(up, axis=1) + 1.0, np.inf)

@@ -1,17 +1,18 @@
 """A small bank of detectors of falling daily series, held to a measured false-alarm rate.
 
 Three statistics, each large when usage falls: the log ratio of the mean of 7 days to that of 84,
-of 28 days to 84, and an exponentially weighted mean of log residuals against the same weekday four
-to twelve weeks before. The four weeks in between keep a slow ramp out of its own reference.
+of 28 days to 84, and an exponentially weighted mean of the residuals of `detectors_residuals`:
+against the same weekday four to sixteen weeks before, less what all series do that day. The ratios
+look at a series by itself and so also tell when all fall together.
 
-Each statistic is put on the scale of its series (median and spread over the history, the spread
-drawn half-way to that of all series). Thresholds are then chosen on that history such that the
-whole bank raises a stated number of alarms a series-year, and the budget is divided among the three
-such that ramps injected into the same history are found soonest.
+Each statistic is put on one scale: below the common median, in a spread between that of the series
+and that of all. Thresholds are then chosen on that history such that the whole bank raises a
+stated number of alarms a series-year, and the budget is divided among the three such that ramps
+injected into the same history are found soonest.
 
 Assumption: the future looks like the history; departures within it count as false alarms and make
 thresholds cautious. Guarantee, checked by simulation: on fresh data of the same process the rate
-of false alarms is the stated one within its sampling error.
+of false alarms is at most the stated one, within its sampling error.
 """
 
 from typing import NamedTuple
@@ -19,30 +20,43 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from quartermaster.stats.detectors_residuals import (
+    FLOOR,
+    GAP_DAYS,
+    LONG_DAYS,
+    NOISE_DAYS_MIN,
+    REFERENCE_DAYS,
+    common_movement,
+    follows,
+    in_own_noise,
+    smoothed,
+    trailing,
+    watched,
+    weekday_residuals,
+)
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 NAMES = ("ratio_7_84", "ratio_28_84", "ewma_weekday")
 RATE = 0.5
 """False alarms a series-year: one series wakes somebody every second year."""
-LONG_DAYS = 84
-GAP_DAYS = 28
-WEEKS = 8
-"""Weeks of the weekday reference: from 28 to 84 days ago, as long as the ratios look back."""
-WARM_DAYS = GAP_DAYS + 7 * WEEKS + LONG_DAYS
+HELD_BACK = 0.2
+"""Of the rate: scales and thresholds fit the history that they were taken from better than what
+comes after it. On made-up series alarms were 10 to 30 % more frequent afterwards."""
+WARM_DAYS = REFERENCE_DAYS + GAP_DAYS + NOISE_DAYS_MIN
 """Before this a statistic lacks its references."""
-EWMA_WEIGHT = 0.1
-RESIDUAL_MAX = 1.5
-"""A day at a fifth of its reference says all that one day can say."""
-BUSY_SHARE_MIN = 0.5
-"""Share of days in use, in the 84 days before the last 84: burstier series have no daily level."""
-FLOOR = 0.05
-"""Share of the long mean that is added before logarithms, so that an idle day is not infinite."""
+OWN_SPREAD = 0.25
+"""Of the variance of a statistic, the part taken from the series itself. With more of it the scale
+of a series learns its own excursions, which then come as a surprise afterwards."""
 QUIET_DAYS = 28
 """An alarm that is silent for four weeks and returns is a new alarm."""
-BUDGETS = ((1, 1, 4), (1, 1, 8), (1, 0, 3), (0, 0, 1), (1, 1, 1))
+BUDGETS = ((1, 1, 4), (1, 1, 8), (1, 1, 16), (1, 1, 1))
 """Ways to divide the budget that are tried. The weekday detector gets the most of it: on made-up
 series it finds a slow ramp soonest, while the ratios guard against what it cannot see."""
+YEAR_DAYS = 365
+"""Alarms are counted on whole years where there is one: a half year would count one season twice,
+and most alarms come while a season falls."""
 RAMP_DAYS = 84
 SEARCH_STEPS = 16
 """Halvings of a threshold between 0 and the largest score: finer than any series can tell."""
@@ -51,51 +65,54 @@ STARTS = 2
 
 
 class Bank(NamedTuple):
-    """A calibrated bank: location and scale of each series, thresholds common to all."""
+    """A calibrated bank: scales of each series, centres and thresholds common to all."""
 
+    follows: FloatArray
+    """How far each series follows the common movement."""
     centres: FloatArray
+    """One a detector: a steady series is where the others are."""
     spreads: FloatArray
+    """Detectors x series."""
     thresholds: FloatArray
     rate: float
     """Alarms a series-year on the history that it was set on."""
 
-    def scores(self, daily: FloatArray) -> FloatArray:
-        """Statistics in spreads below their median: detectors x series x days; NaN before warm."""
-        raw = statistics(daily)
-        return np.asarray((self.centres[:, :, None] - raw) / self.spreads[:, :, None])
+    def scores(self, daily: FloatArray, among: FloatArray | None = None) -> FloatArray:
+        """Statistics in spreads below their median: detectors x series x days; NaN before warm.
+
+        Args:
+            daily: series x days.
+            among: what the other series did, where that is not `daily`: of a series that is tried
+                out, the panel as it was.
+        """
+        raw = statistics(daily, self.follows, among)
+        return np.asarray((self.centres[:, None, None] - raw) / self.spreads[:, :, None])
 
     def alarms(self, daily: FloatArray) -> BoolArray:
         """Which detector is in alarm: detectors x series x days."""
         return over(self.scores(daily), self.thresholds)
 
 
-def statistics(daily: FloatArray) -> FloatArray:
+def statistics(
+    daily: FloatArray, follow: FloatArray | None = None, among: FloatArray | None = None
+) -> FloatArray:
     """The three statistics, detectors x series x days; NaN until a series is warm.
 
     Args:
         daily: series x days, amounts not below zero; a series begins at its first amount.
+        follow: how far each series follows the common movement; wholly where not given.
+        among: the panel whose common movement counts; `daily` where not given.
     """
-    long = _trailing(daily, LONG_DAYS)
+    long = trailing(daily, LONG_DAYS)
     base = np.where(long > 0, long, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        week = np.log(_trailing(daily, 7) / base + FLOOR)
-        month = np.log(_trailing(daily, GAP_DAYS) / base + FLOOR)
-        levels = np.log(daily + FLOOR * np.where(long > 0, long, 1.0))
-    reference = np.zeros_like(levels)
-    for back in range(WEEKS):
-        reference += np.roll(levels, GAP_DAYS + 7 * back, axis=1) / WEEKS
-    residuals = np.clip(levels - reference, -RESIDUAL_MAX, RESIDUAL_MAX)
-    stacked = np.stack([week, month, _smoothed(residuals)])
-    begun = np.argmax(daily > 0, axis=1)
-    days = np.arange(daily.shape[1])
-    cold = days[None, :] < begun[:, None] + WARM_DAYS
-    # A series that was silent for all of the long window has nothing left to lose, and one that
-    # was mostly idle before it has no level that could fall.
-    busy = (
-        np.roll(_trailing((daily > 0).astype(np.float64), LONG_DAYS), LONG_DAYS, axis=1)
-        >= BUSY_SHARE_MIN
-    )
-    stacked[:, cold | ~(long > 0) | ~busy] = np.nan
+        week = np.log(trailing(daily, 7) / base + FLOOR)
+        month = np.log(trailing(daily, GAP_DAYS) / base + FLOOR)
+    residuals = weekday_residuals(daily)
+    common = common_movement(residuals if among is None else weekday_residuals(among))
+    own = residuals - common * (1.0 if follow is None else follow[:, None])
+    stacked = np.stack([week, month, smoothed(in_own_noise(own))])
+    stacked[:, ~watched(daily, long, WARM_DAYS)] = np.nan
     return stacked
 
 
@@ -106,15 +123,18 @@ def calibrate(daily: FloatArray, rate: float = RATE) -> Bank:
         daily: series x days.
         rate: false alarms a series-year of the whole bank.
     """
-    raw = statistics(daily)
+    residuals = weekday_residuals(daily)
+    follow = follows(residuals, common_movement(residuals))
+    raw = statistics(daily, follow)[:, :, -_counted_days(daily.shape[1]) :]
     centres, spreads = _scales(raw)
-    scores = (centres[:, :, None] - raw) / spreads[:, :, None]
+    scores = (centres[:, None, None] - raw) / spreads[:, :, None]
     years = float(np.isfinite(raw[0]).sum()) / 365.25
-    bare = Bank(centres, spreads, np.full(len(NAMES), np.inf), 0.0)
-    ramps = [(s, bare.scores(inject(daily, s, RAMP_DAYS))) for s in ramp_starts(daily)]
+    bare = Bank(follow, centres, spreads, np.full(len(NAMES), np.inf), 0.0)
+    ramps = [(s, bare.scores(inject(daily, s, RAMP_DAYS), daily)) for s in ramp_starts(daily)]
     best: tuple[float, FloatArray] | None = None
     for budget in BUDGETS:
-        thresholds = thresholds_for(scores, np.array(budget, dtype=float), rate * years)
+        allowed = (1 - HELD_BACK) * rate * years
+        thresholds = thresholds_for(scores, np.array(budget, dtype=float), allowed)
         delays = [_delays(ramp, thresholds, start) for start, ramp in ramps]
         # Without room for a ramp no budget is known to be better: the first stays.
         tried = np.concatenate(delays) if delays else np.zeros(0)
@@ -123,7 +143,14 @@ def calibrate(daily: FloatArray, rate: float = RATE) -> Bank:
             best = (worst, thresholds)
     assert best is not None, "there are budgets"
     count = episodes(any_of(over(scores, best[1])))
-    return Bank(centres, spreads, best[1], count / years if years else 0.0)
+    found = bare._replace(thresholds=best[1])
+    return found._replace(rate=count / years if years else 0.0)
+
+
+def _counted_days(days: int) -> int:
+    """Newest days that alarms are counted on: whole years, so that no season counts twice."""
+    warm = days - WARM_DAYS
+    return warm // YEAR_DAYS * YEAR_DAYS if warm >= YEAR_DAYS else days
 
 
 def over(scores: FloatArray, thresholds: FloatArray) -> BoolArray:
@@ -152,44 +179,30 @@ def inject(daily: FloatArray, start: int, days: int, floor: float = 0.0) -> Floa
     return daily * (1 - (1 - floor) * fallen)
 
 
-def _trailing(daily: FloatArray, days: int) -> FloatArray:
-    """Mean of the last `days` days, today included; NaN where there are not so many."""
-    sums = np.cumsum(np.pad(daily, ((0, 0), (1, 0))), axis=1)
-    mean = np.full(daily.shape, np.nan)
-    # Differences of running sums leave dust where usage ended; dust is not usage.
-    window = (sums[:, days:] - sums[:, :-days]) / days
-    mean[:, days - 1 :] = np.where(window < 1e-9 * sums[:, -1:] / daily.shape[1], 0.0, window)
-    return mean
-
-
-def _smoothed(residuals: FloatArray) -> FloatArray:
-    smooth = np.full(residuals.shape, np.nan)
-    state = np.zeros(len(residuals))
-    for day in range(GAP_DAYS + 7 * (WEEKS - 1), residuals.shape[1]):
-        state = (1 - EWMA_WEIGHT) * state + EWMA_WEIGHT * np.nan_to_num(residuals[:, day])
-        smooth[:, day] = state
-    return smooth
-
-
 def _scales(raw: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Median and spread a detector and series; a series without history gets the common ones."""
-    shape = raw.shape[:2]
-    centres, spreads = np.full(shape, np.nan), np.full(shape, np.nan)
-    for detector, series in np.ndindex(shape):
+    """The median of each detector, and the spread of each detector and series.
+
+    A series without history gets the common spread.
+    """
+    medians, spreads = np.full(raw.shape[:2], np.nan), np.full(raw.shape[:2], np.nan)
+    for detector, series in np.ndindex(medians.shape):
         warm = raw[detector, series]
         warm = warm[np.isfinite(warm)]
         if len(warm):
-            centre = np.median(warm)
-            centres[detector, series] = centre
-            spreads[detector, series] = np.median(np.abs(warm - centre)) * 1.4826
-    for detector in range(shape[0]):
-        known = spreads[detector][np.isfinite(spreads[detector])]
-        common = float(np.median(known)) if len(known) else 1.0
-        common = max(common, 1e-6)
-        own = np.nan_to_num(spreads[detector], nan=common)
-        spreads[detector] = np.sqrt((own**2 + common**2) / 2)
-        centres[detector] = np.nan_to_num(centres[detector])
+            median = np.median(warm)
+            medians[detector, series] = median
+            spreads[detector, series] = np.median(np.abs(warm - median)) * 1.4826
+    centres = np.array([_middle(row, 0.0) for row in medians])
+    for detector, row in enumerate(spreads):
+        common = max(_middle(row, 1.0), 1e-6)
+        own = np.nan_to_num(row, nan=common)
+        spreads[detector] = np.sqrt(OWN_SPREAD * own**2 + (1 - OWN_SPREAD) * common**2)
     return centres, spreads
+
+
+def _middle(values: FloatArray, otherwise: float) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else otherwise
 
 
 def thresholds_for(scores: FloatArray, budget: FloatArray, alarms_max: float) -> FloatArray:
