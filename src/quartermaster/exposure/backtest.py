@@ -158,8 +158,8 @@ def backtest(panel: Panel, *, extra: dict[str, Predict] | None = None, phase: in
         origins=len(np.unique(rows.origins)),
         rows=len(rows.events),
         event_share=float(rows.events.mean()),
-        captured_by_size=scoring.captured(rows.sizes, rows.losses),
-        captured_by_oracle=scoring.captured(rows.losses, rows.losses),
+        captured_by_size=scoring.captured(rows.sizes, rows.losses, rows.origins),
+        captured_by_oracle=scoring.captured(rows.losses, rows.losses, rows.origins),
         ece_calibrated_p95=scoring.ece_calibrated(
             said[MODEL], rows.tenants, rows.origins, horizon=WINDOW, seed=SEED
         ),
@@ -169,7 +169,7 @@ def backtest(panel: Panel, *, extra: dict[str, Predict] | None = None, phase: in
 
 
 def score(method: str, rows: Observations, said: FloatArray) -> Score:
-    """All scores of one method; customers are ranked by probability times size."""
+    """All scores of one method; at each origin customers are ranked by probability times size."""
     ranked = said * rows.sizes
     return Score(
         method=method,
@@ -178,6 +178,6 @@ def score(method: str, rows: Observations, said: FloatArray) -> Score:
         ece=scoring.ece(rows.events, said),
         auc=scoring.auc(rows.events, said),
         revenue_auc=scoring.auc(rows.events, said, rows.sizes),
-        captured=scoring.captured(ranked, rows.losses),
-        gap_closed=scoring.gap_closed(ranked, rows.sizes, rows.losses),
+        captured=scoring.captured(ranked, rows.losses, rows.origins),
+        gap_closed=scoring.gap_closed(ranked, rows.sizes, rows.losses, rows.origins),
     )

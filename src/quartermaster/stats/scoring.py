@@ -107,21 +107,46 @@ def ece_calibrated(
     return float(np.quantile(errors, quantile))
 
 
-def captured(scores: FloatArray, losses: FloatArray, share: float = CAPTURE_SHARE) -> float:
-    """Share of all losses held by the rows ranked first; 0 where nothing was lost."""
-    total = losses.sum()
-    count = int(np.ceil(share * len(losses)))
-    first = np.argsort(-scores, kind="stable")[:count]
-    return float(losses[first].sum() / total) if total else 0.0
+def captured(
+    scores: FloatArray,
+    losses: FloatArray,
+    times: IntArray | None = None,
+    share: float = CAPTURE_SHARE,
+) -> float:
+    """Share of all losses held by the rows ranked first; 0 where nothing was lost.
+
+    Args:
+        scores: what rows are ranked by.
+        losses: what each row lost.
+        times: when each statement was made. Then a tenth is taken at each time and the mean of the
+            shares is the result, as somebody sees it who calls that many customers each quarter;
+            times at which nothing was lost do not count.
+        share: how many rows are first.
+    """
+    if times is None:
+        times = np.zeros(len(losses), dtype=np.int64)
+    shares = [
+        _captured_at(scores[times == at], losses[times == at], share) for at in np.unique(times)
+    ]
+    known = [one for one in shares if one is not None]
+    return float(np.mean(known)) if known else 0.0
 
 
-def gap_closed(scores: FloatArray, sizes: FloatArray, losses: FloatArray) -> float | None:
+def gap_closed(
+    scores: FloatArray, sizes: FloatArray, losses: FloatArray, times: IntArray | None = None
+) -> float | None:
     """How far a ranking moves capture from size alone (0) to knowing the losses (1)."""
-    floor = captured(sizes, losses)
-    ceiling = captured(losses, losses)
+    floor = captured(sizes, losses, times)
+    ceiling = captured(losses, losses, times)
     if ceiling == floor:
         return None
-    return (captured(scores, losses) - floor) / (ceiling - floor)
+    return (captured(scores, losses, times) - floor) / (ceiling - floor)
+
+
+def _captured_at(scores: FloatArray, losses: FloatArray, share: float) -> float | None:
+    total = losses.sum()
+    first = np.argsort(-scores, kind="stable")[: int(np.ceil(share * len(losses)))]
+    return float(losses[first].sum() / total) if total else None
 
 
 def _bin_starts(count: int, bins: int) -> IntArray:

@@ -68,3 +68,38 @@ def test_contributions_add_up_to_the_score() -> None:
     score = score + hazard.contributions(features).sum(axis=1)
     inside = (hazard.probability(features) > 0.01) & (hazard.probability(features) < 0.99)
     assert np.allclose(expit(score)[inside], hazard.probability(features)[inside])
+
+
+def test_what_two_features_do_together_is_found() -> None:
+    draw = np.random.default_rng(6)
+    losses = []
+    for count in (3000, 6000):
+        features = draw.normal(0, 1, (count, 4))
+        events = (draw.random(count) < expit(1.5 * features[:, 0] * features[:, 2])) * 1.0
+        losses.append((features, events, np.arange(count) // 5))
+    (features, events, who), (fresh, came, _) = losses
+    plain, paired = fit(features, events, who), fit(features, events, who, paired=range(4))
+    assert plain.pair_ridge is None
+    assert log_loss(came, plain.probability(fresh)) > 0.68
+    assert log_loss(came, paired.probability(fresh)) < 0.58
+    effects = paired.contributions(fresh)
+    # Divided equally between the two, which is nothing for the two others.
+    assert np.corrcoef(effects[:, 0], fresh[:, 0] * fresh[:, 2])[0, 1] > 0.95
+    assert effects[:, [0, 2]].std() > 5 * effects[:, [1, 3]].std()
+
+
+def test_pairs_that_say_nothing_are_not_believed() -> None:
+    features, events, who, _ = world(7, 300, 0.8)
+    fresh, came, _, _ = world(107, 2000, 0.8)
+    plain, paired = fit(features, events, who), fit(features, events, who, paired=range(8))
+    cost = log_loss(came, paired.probability(fresh)) - log_loss(came, plain.probability(fresh))
+    assert cost < 0.005
+
+
+def test_contributions_of_pairs_add_up_too() -> None:
+    features, events, who, _ = world(8, 80, 1.0)
+    hazard = fit(features, events, who, paired=(0, 1, 5))
+    score = hazard.line.level + hazard.line.slope * hazard.coefficients[0]
+    score = score + hazard.contributions(features).sum(axis=1)
+    inside = (hazard.probability(features) > 0.01) & (hazard.probability(features) < 0.99)
+    assert np.allclose(expit(score)[inside], hazard.probability(features)[inside])

@@ -51,6 +51,16 @@ def test_capture_lies_between_size_and_oracle() -> None:
     assert scoring.gap_closed(sizes, sizes, sizes) is None
 
 
+def test_capture_takes_a_tenth_at_each_time() -> None:
+    losses = np.array([0.0, 4.0] + [1.0] * 8 + [0.0] * 10 + [30.0, 0.0] + [10.0] * 8)
+    sizes = np.array(([9.0, 8.0] + [1.0] * 8) * 3)
+    times = np.repeat([4, 8, 12], 10)
+    # 0 of 12 at the first, nothing lost at the second, 30 of 110 at the third.
+    assert scoring.captured(sizes, losses, times) == pytest.approx((0 + 30 / 110) / 2)
+    assert scoring.captured(losses, losses, times) == pytest.approx((4 / 12 + 30 / 110) / 2)
+    assert scoring.gap_closed(losses, sizes, losses, times) == 1.0
+
+
 def faultless(seed: int, shift: float) -> tuple[float, float]:
     """ECE of a forecaster whose statements are right up to `shift`, and the bar for it."""
     draw = np.random.default_rng(seed)
