@@ -68,8 +68,7 @@ def reliability_diagram(
         return _LEFT + stated / upto * side, bottom - came / upto * side
 
     parts = [svg.label(0, _TOP, y_label, "muted", size_px=SMALL_PX)]
-    parts += _axes(place, upto, side, bottom)
-    parts.append(svg.line(*place(0, 0), *place(upto, upto), "tick", dashed=True))
+    parts += _axes(place, upto, side)
     x, y = place(upto, 0.79 * upto)
     parts.append(svg.label(x, y, diagonal, "muted", size_px=TEXT_PX, anchor="end"))
     free = 0.0
@@ -89,9 +88,10 @@ def reliability_diagram(
 
 
 def _axes(
-    place: Callable[[float, float], tuple[float, float]], upto: float, side: float, bottom: float
+    place: Callable[[float, float], tuple[float, float]], upto: float, side: float
 ) -> list[str]:
-    """A line and two numbers at every quarter of the scales."""
+    """A line and two numbers at every quarter of the scales, and the diagonal."""
+    bottom = place(0, 0)[1]
     parts = []
     for quarter in range(5):
         x, y = place(upto * quarter / 4, upto * quarter / 4)
@@ -101,7 +101,7 @@ def _axes(
             svg.label(_LEFT - 6, y + 4, words, "muted", size_px=SMALL_PX, anchor="end"),
             svg.label(x, bottom + 18, words, "muted", size_px=SMALL_PX, anchor="middle"),
         ]
-    return parts
+    return [*parts, svg.line(*place(0, 0), *place(upto, upto), "tick", dashed=True)]
 
 
 def _whisker(
