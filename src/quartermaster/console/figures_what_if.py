@@ -14,8 +14,8 @@ from quartermaster.kernel.money import Money
 CURVE_POINTS_MAX = 300
 """A curve of 1,000 px cannot show more."""
 _LEFT, _TOP, _HEIGHT, _BELOW = 52.0, 30.0, 250.0, 50.0
-_NARROW_HEIGHT = 210.0
-_TICK_PX = 96.0
+_NARROW_HEIGHT, _LEGEND_PX, _LEGEND_ROW_PX = 210.0, 82.0, 38.0
+_TICK_PX = 80.0
 """Room for an amount under the axis."""
 
 
@@ -75,12 +75,15 @@ def loss_exceedance(
         raise UsageError(f"a loss curve has 2 to {CURVE_POINTS_MAX} points, one for each level")
     low = min(0, before.losses[0], after.losses[0])
     high = max(before.losses[-1], after.losses[-1], *(mark.loss for mark in marks), low + 1)
-    height = _NARROW_HEIGHT if width < NARROW_PX else _HEIGHT
-    frame = _Frame(low, high, width - 14.0, _TOP + height, lang, currency)
+    narrow = width < NARROW_PX
+    # On a phone the curves leave no room for a legend beside them.
+    top = _TOP + (_LEGEND_PX if narrow else 0.0)
+    bottom = top + (_NARROW_HEIGHT if narrow else _HEIGHT)
+    frame = _Frame(low, high, width - 14.0, top, bottom, lang, currency)
     parts = [*frame.chances(y_label), *frame.losses(x_label), *frame.tail(*tail)]
     parts.append(frame.curve(levels, before, marks[0], thin=True))
     parts.append(frame.curve(levels, after, marks[1], thin=False))
-    parts += _legend((before, after), marks, frame.right)
+    parts += _legend((before, after), marks, frame.right, left=0.0 if narrow else None)
     height = frame.bottom + _BELOW
     return svg.figure(parts, width=width, height=int(height), name=name, title=title, desc=desc)
 
@@ -91,6 +94,7 @@ class _Frame(msgspec.Struct, frozen=True):
     low: int
     high: int
     right: float
+    top: float
     bottom: float
     lang: Lang
     currency: str
@@ -101,11 +105,11 @@ class _Frame(msgspec.Struct, frozen=True):
 
     def y(self, chance: float) -> float:
         """Px of a chance."""
-        return self.bottom - chance * (self.bottom - _TOP)
+        return self.bottom - chance * (self.bottom - self.top)
 
     def chances(self, words: str) -> list[str]:
         """Lines at quarters, and what they count."""
-        parts = [svg.label(0, 14, words, "muted", size_px=SMALL_PX)]
+        parts = [svg.label(0, self.top - 14, words, "muted", size_px=SMALL_PX)]
         for quarter in range(5):
             y = self.y(quarter / 4)
             text = percent(Decimal(quarter) / 4, self.lang, decimals=0)
@@ -116,19 +120,31 @@ class _Frame(msgspec.Struct, frozen=True):
     def losses(self, words: str) -> list[str]:
         """Amounts under the axis, as many as fit."""
         parts: list[str] = []
-        ticks = max(1, min(5, int((self.right - _LEFT) // _TICK_PX)))
-        for at in range(ticks + 1):
-            loss = self.low + (self.high - self.low) * at // ticks
-            anchor = "start" if at == 0 else "end" if at == ticks else "middle"
-            text = money_short(Money(loss, self.currency), self.lang)
-            x = self.x(loss)
+        step = self._step()
+        for at in range(-(-self.low // step), self.high // step + 1):
+            text = money_short(Money(at * step, self.currency), self.lang)
+            x = self.x(at * step)
+            half = svg.text_width(text, SMALL_PX) / 2
+            middle = min(max(x, half), self.right + 14 - half)
             parts.append(svg.line(x, self.bottom, x, self.bottom + 5, "tick"))
             parts.append(
-                svg.label(x, self.bottom + 20, text, "muted", size_px=SMALL_PX, anchor=anchor)
+                svg.label(
+                    middle, self.bottom + 20, text, "muted", size_px=SMALL_PX, anchor="middle"
+                )
             )
         middle, below = (_LEFT + self.right) / 2, self.bottom + 40
         parts.append(svg.label(middle, below, words, "muted", size_px=SMALL_PX, anchor="middle"))
         return parts
+
+    def _step(self) -> int:
+        """The smallest of 1, 2, 5 times a power of ten whose amounts fit beside each other."""
+        most = max(1, int((self.right - _LEFT) // _TICK_PX))
+        power = 1
+        while True:
+            for factor in (1, 2, 5):
+                if factor * power * most >= self.high - self.low:
+                    return factor * power
+            power *= 10
 
     def tail(self, chance: float, words: str) -> list[str]:
         """The chance at which the tail begins."""
@@ -157,16 +173,23 @@ def _stroke(points: list[tuple[float, float]], *, thin: bool) -> str:
 
 
 def _legend(
-    curves: tuple[LossCurve, LossCurve], marks: tuple[Mark, Mark], right: float
+    curves: tuple[LossCurve, LossCurve],
+    marks: tuple[Mark, Mark],
+    right: float,
+    *,
+    left: float | None,
 ) -> list[str]:
-    """Above the falling curves, where nothing is: which line is which, and its tick."""
+    """Which line is which, and its tick: from `left`, or at the right above the falling curves."""
     parts: list[str] = []
-    for row, (curve, mark) in enumerate(zip(curves, marks, strict=True)):
-        y = _TOP + 16 + row * 38
-        room = right - _LEFT - 60
-        name = svg.fitted(curve.label, TEXT_PX, room)
-        left = right - max(svg.text_width(name, TEXT_PX), svg.text_width(mark.label, SMALL_PX)) - 34
-        parts.append(_stroke([(left, y - 4.0), (left + 26, y - 4.0)], thin=not row))
-        parts.append(svg.label(left + 34, y, name, "ink", size_px=TEXT_PX, strong=bool(row)))
-        parts.append(svg.label(left + 34, y + 16, mark.label, "muted", size_px=SMALL_PX))
+    names = [svg.fitted(curve.label, TEXT_PX, right - _LEFT - 60) for curve in curves]
+    widest = max(
+        *(svg.text_width(name, TEXT_PX) for name in names),
+        *(svg.text_width(mark.label, SMALL_PX) for mark in marks),
+    )
+    x = right - widest - 34 if left is None else left
+    for row, (name, mark) in enumerate(zip(names, marks, strict=True)):
+        y = (14.0 if left is not None else _TOP + 16) + row * _LEGEND_ROW_PX
+        parts.append(_stroke([(x, y - 4.0), (x + 26, y - 4.0)], thin=not row))
+        parts.append(svg.label(x + 34, y, name, "ink", size_px=TEXT_PX, strong=bool(row)))
+        parts.append(svg.label(x + 34, y + 16, mark.label, "muted", size_px=SMALL_PX))
     return parts

@@ -117,6 +117,8 @@ def diversified(payers: Sequence[Payer], who: str, share: float) -> Change:
     first = largest(payers)
     if who != first.name:
         raise UsageError("diversify is about the largest customer", hint="leave the others out")
+    if len(payers) == 1:
+        raise UsageError("there is nobody else whose revenue could grow", field="size")
     today = float(first.per_month / sum(payer.per_month for payer in payers))
     if not 0 <= share < today:
         raise UsageError(

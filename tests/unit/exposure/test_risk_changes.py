@@ -90,6 +90,7 @@ def test_the_distribution_is_of_the_same_losses() -> None:
         (lambda: committing(PAYERS, 24, "c000", 0.5, 12, 2.0), "discount"),
         (lambda: diversified(PAYERS, "c000", 0.9), "size"),
         (lambda: diversified(PAYERS, "c001", 0.01), None),
+        (lambda: diversified(PAYERS[:1], "c000", 0.5), "size"),
     ],
 )
 def test_changes_that_cannot_be_are_refused(change: object, field: str | None) -> None:
@@ -170,3 +171,10 @@ def test_nobody_of_that_name() -> None:
     with pytest.raises(UsageError) as refused:
         bridge([("a", Decimal(1))], Assumptions(), "b")
     assert refused.value.field == "customer"
+
+
+def test_one_customer_alone_has_levers_too() -> None:
+    changes = usual(PAYERS[:1], ASSUMED, "c000")
+    assert "diversify" not in {one.name for one in changes}
+    world = what_if(PAYERS[:1], ASSUMED, Run(scenarios=2_000, seed=1), changes)
+    assert world.base.top_shortfall_share == pytest.approx(1)
