@@ -73,7 +73,12 @@ class RoomAnswers:
         book = book_of(rows, name=_name(source), steps=asked.months, as_of=asked.as_of)
         without = group_of(rows, asked.customer_without)
         found = forecast(
-            book.series, steps=asked.months, without=without, top=asked.top, level=asked.level
+            book.series,
+            steps=asked.months,
+            without=without,
+            top=asked.top,
+            level=asked.level,
+            floors=book.floors,
         )
         return forecast_document(book, found)
 
@@ -87,7 +92,14 @@ class RoomAnswers:
         )
         book = book_of(rows, name=_name(source), steps=asked.months, as_of=asked.as_of)
         beat = asked.miss if asked.beat is None else asked.beat
-        found = suggest(book.series, steps=asked.months, miss=asked.miss, beat=beat, top=TOP)
+        found = suggest(
+            book.series,
+            steps=asked.months,
+            miss=asked.miss,
+            beat=beat,
+            top=TOP,
+            floors=book.floors,
+        )
         return suggestion_document(book, found)
 
     def score(self, source: Source) -> Json:

@@ -24,7 +24,8 @@ from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
 from quartermaster.commands.invoice import billing_version
 from quartermaster.commands.publish import refresh
-from quartermaster.kernel.clock import Instant, as_datetime, month_named, month_of
+from quartermaster.kernel.clock import Instant, Period, as_datetime, month_named, month_of
+from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import Cut, HourlyUsage, SegmentShipped
 from quartermaster.kernel.money import EXACT
@@ -230,6 +231,7 @@ def _month_revenue(
     amount = Decimal(0)
     for line in rated.lines:
         amount = EXACT.add(amount, line.amount)
+    least, until = _owed(agreed, period)
     return live.MonthRevenue(
         contract=agreed.id,
         customer=who.id,
@@ -244,4 +246,22 @@ def _month_revenue(
         requests=requests,
         tokens=tokens,
         unpriced=sum(entry.quantity for entry in rated.unpriced),
+        least=least,
+        bound_until=until,
     )
+
+
+def _owed(agreed: Contract, period: Period) -> tuple[int, str]:
+    """Monthly floors of the commitments of a month, and the last month that all of them bind."""
+    bound = [
+        one
+        for one in agreed.commitments
+        if one.monthly_floor_minor > 0 and one.start < period.end and one.end >= period.end
+    ]
+    if not bound:
+        return 0, ""
+    # A commitment ends with an instant that is no longer its own.
+    ends = [one.end for one in bound] + ([] if agreed.end is None else [agreed.end])
+    last = min(ends) - 1
+    until = month_of(Instant(last), agreed.time_zone).label
+    return sum(one.monthly_floor_minor for one in bound), until

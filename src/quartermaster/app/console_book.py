@@ -100,6 +100,8 @@ def _row(row: views.MonthRevenue) -> RevenueRow:
         month=row.month,
         minor=row.minor,
         currency=row.currency,
+        contract_end=row.bound_until,
+        least=row.least,
     )
 
 

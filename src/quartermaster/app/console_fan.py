@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 
+from quartermaster.app.forecast_book import floors_of
 from quartermaster.console import ports_exposure as ports
 from quartermaster.exposure.months import month_number, month_text
 from quartermaster.exposure.rows import RevenueRow
@@ -37,7 +38,9 @@ def fan_of(rows: Sequence[RevenueRow], customer: str) -> ports.Fan | None:
     series: dict[str, list[int]] = defaultdict(lambda: [0] * (last - first + 1))
     for row in rows:
         series[row.group][month_number(row.month) - first] += row.minor
-    found = forecast.forecast(series, steps=MONTHS_AHEAD, without=customer)
+    found = forecast.forecast(
+        series, steps=MONTHS_AHEAD, without=customer, floors=floors_of(rows, first)
+    )
     assert found.without is not None, "the customer is one of the series"
     totals = [sum(month) for month in zip(*series.values(), strict=True)]
     coverage = found.whole.coverage

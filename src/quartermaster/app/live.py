@@ -32,6 +32,10 @@ class MonthRevenue(msgspec.Struct, frozen=True):
     tokens: int
     unpriced: int
     """Tokens and images that wait for a price; in neither amount."""
+    least: int = 0
+    """What its commitments of that month ask for a month, used or not, in minor units."""
+    bound_until: str = ""
+    """The last month of the first of them to end; empty without any."""
 
 
 class LiveBook(msgspec.Struct, frozen=True):

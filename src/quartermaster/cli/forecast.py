@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from quartermaster.app.forecast_book import book_of, group_of
+from quartermaster.app.forecast_book import book_of, committed, group_of
 from quartermaster.console.figures import standalone
 from quartermaster.console.forecast_text import figure, text
 from quartermaster.console.format import LANGS, Lang
@@ -57,6 +57,12 @@ def read_rows(
     default=LEVEL,
     help="Of the intervals; 0.8 is missed once in five times.",
 )
+@click.option(
+    "--commitment",
+    multiple=True,
+    metavar="GROUP=AMOUNT:MONTHS",
+    help="Owed at least a month, for so many months; may be repeated.",
+)
 @click.option("--as-of", metavar="YYYY-MM", help="Last month known; the file's last by default.")
 @click.option("--decimal-comma", is_flag=True, help="CSV: amounts are written 1234,56.")
 @click.option("--ignore-column", multiple=True, help="CSV: leave a column out; may be repeated.")
@@ -70,6 +76,7 @@ def command(
     months: int,
     top: int,
     level: float,
+    commitment: tuple[str, ...],
     as_of: str | None,
     decimal_comma: bool,
     ignore_column: tuple[str, ...],
@@ -80,12 +87,15 @@ def command(
     """Forecast the revenue in FILE by customer and in all, with intervals that were checked.
 
     FILE is a CSV with the columns customer, month, revenue, currency and, where there are any,
-    group and product; or the reference scenario, whose sample book is forecast.
+    group, product, contract_end and minimum_per_month; or the reference scenario, whose sample
+    book is forecast.
     """
     rows = read_rows(file, decimal_comma=decimal_comma, ignore_columns=ignore_column)
-    book = book_of(rows, name=file.name, steps=months, as_of=as_of)
+    book = committed(book_of(rows, name=file.name, steps=months, as_of=as_of), commitment)
     without = group_of(rows, customer_without)
-    found = forecast(book.series, steps=months, without=without, top=top, level=level)
+    found = forecast(
+        book.series, steps=months, without=without, top=top, level=level, floors=book.floors
+    )
     if svg is not None:
         _write(svg, standalone(figure(book, found, lang)))
     if as_json:

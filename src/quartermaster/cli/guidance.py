@@ -79,7 +79,12 @@ def suggest_command(
     rows = read_rows(file, decimal_comma=decimal_comma, ignore_columns=ignore_column)
     book = book_of(rows, name=file.name, steps=months, as_of=as_of)
     found = suggest(
-        book.series, steps=months, miss=miss, beat=miss if beat is None else beat, top=TOP
+        book.series,
+        steps=months,
+        miss=miss,
+        beat=miss if beat is None else beat,
+        top=TOP,
+        floors=book.floors,
     )
     if as_json:
         click.echo(json.dumps(suggestion_document(book, found), indent=2, ensure_ascii=False))

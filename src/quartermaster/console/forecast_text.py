@@ -114,8 +114,28 @@ def _findings(book: Book, found: Forecast, words: Words, lang: Lang) -> list[str
                 share=percent(share, lang),
             )
         )
+        if found.without.owed:
+            owed = _money(found.without.owed, book, lang)
+            lines.append(words("still_owed", customer=found.without.name, amount=owed))
+    lines += _bound(book, found, words, lang)
     lines.append(_held(found.whole.coverage, found, words, lang))
     return lines
+
+
+def _bound(book: Book, found: Forecast, words: Words, lang: Lang) -> list[str]:
+    """How many owe a least amount ahead, and what that adds."""
+    who = {
+        name
+        for name, floors in book.floors.items()
+        if any(floor.minor and floor.last >= len(book.months) for floor in floors)
+    }
+    if not who:
+        return []
+    amount = _money(found.whole.topped_up, book, lang)
+    names = (
+        next(iter(who)) if len(who) == 1 else words("several_bound", count=number(len(who), lang))
+    )
+    return [words("bound", customers=names, amount=amount)]
 
 
 def _held(coverage: Coverage | None, found: Forecast, words: Words, lang: Lang) -> str:

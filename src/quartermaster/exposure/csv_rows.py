@@ -25,7 +25,7 @@ NAME_CHARS_MAX = 200
 """Longer than any registered company name; keeps tables and reports drawable."""
 
 REQUIRED = ("customer", "month", "revenue", "currency")
-OPTIONAL = ("group", "product", "region", "contract_end")
+OPTIONAL = ("group", "product", "region", "contract_end", "minimum_per_month")
 DELIMITERS = (",", ";", "\t", "|")
 
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2})-(?:0[1-9]|[12][0-9]|3[01])", re.ASCII)
@@ -202,11 +202,29 @@ def _row(record: Sequence[str], layout: Layout, line: int, *, decimal_comma: boo
         region=_stated(fields, "region"),
         contract_end=_month_of_end(fields.get("contract_end", "")),
         line=line,
+        least=_least(fields, decimal_comma=decimal_comma),
     )
 
 
 def _stated(fields: dict[str, str], column: str) -> str:
     return party_name(fields[column], column) if fields.get(column) else ""
+
+
+def _least(fields: dict[str, str], *, decimal_comma: bool) -> int:
+    """What is owed for each month until the contract ends."""
+    text = fields.get("minimum_per_month", "")
+    if not text:
+        return 0
+    least = minor_units(
+        text, fields["currency"], decimal_comma=decimal_comma, what="minimum_per_month"
+    )
+    if least < 0:
+        raise UsageError("minimum_per_month is below zero")
+    if least and not fields.get("contract_end"):
+        raise UsageError(
+            "minimum_per_month needs contract_end", hint="say until when the customer owes it"
+        )
+    return least
 
 
 def _month_of_end(text: str) -> str:

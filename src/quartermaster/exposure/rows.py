@@ -12,7 +12,9 @@ class RevenueRow(msgspec.Struct, frozen=True, order=True):
     `group` is who controls the customer; a customer on its own is its own group. `sample` marks
     invented worlds, `filled` marks customers that a scenario made up because its sources name
     only some; both are shown wherever the row counts. `contract_end` is the last month that the
-    customer is bound for. `line` is where the row stands in the file it was read from; 0: in none.
+    customer is bound for, `least` what it owes for each month until then, used or not, in minor
+    units; rows of one customer and month that state the same of both state it once. `line` is
+    where the row stands in the file it was read from; 0: in none.
     """
 
     customer: str
@@ -26,6 +28,7 @@ class RevenueRow(msgspec.Struct, frozen=True, order=True):
     region: str = ""
     contract_end: str = ""
     line: int = 0
+    least: int = 0
 
 
 class _Hashed(msgspec.Struct, frozen=True):
@@ -41,6 +44,7 @@ class _Hashed(msgspec.Struct, frozen=True):
     filled: bool
     region: str | msgspec.UnsetType = msgspec.UNSET
     contract_end: str | msgspec.UnsetType = msgspec.UNSET
+    least: int | msgspec.UnsetType = msgspec.UNSET
 
 
 def data_sha256(rows: Sequence[RevenueRow]) -> str:
@@ -58,6 +62,7 @@ def data_sha256(rows: Sequence[RevenueRow]) -> str:
             row.filled,
             row.region or msgspec.UNSET,
             row.contract_end or msgspec.UNSET,
+            row.least or msgspec.UNSET,
         )
         digest.update(msgspec.json.encode(named))
         digest.update(b"\n")

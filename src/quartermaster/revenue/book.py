@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from quartermaster.kernel.money import Money
+from quartermaster.revenue.floors import Floors
 from quartermaster.revenue.forecast import Forecast
 from quartermaster.revenue.judged import Coverage, Fan, Point
 from quartermaster.revenue.suggest import Suggestion
@@ -28,6 +29,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     sample: bool
     missing: tuple[str, ...] = ()
     """Months without a single row: counted as zero, and said."""
+    floors: Floors = msgspec.field(default_factory=dict)
+    """What customers owe at least; periods are counted from the first of `months`."""
 
     @property
     def totals(self) -> list[int]:
@@ -48,6 +51,7 @@ def forecast_document(book: Book, found: Forecast) -> dict[str, object]:
             {"month": month, "amount": _major(minor, book.currency)}
             for month, minor in zip(book.months, book.totals, strict=True)
         ],
+        "commitments": _commitments(book),
         "all": _fan(book, found.whole),
         "without": None
         if found.without is None
@@ -99,6 +103,23 @@ def _origin(book: Book) -> dict[str, object]:
     }
 
 
+def _commitments(book: Book) -> list[dict[str, object]]:
+    """What binds in a month ahead; months are the first and the last one that are bound."""
+    begins, ends = len(book.months), len(book.months) + len(book.ahead) - 1
+    return [
+        {
+            "customer": name,
+            "least_a_month": _major(floor.minor, book.currency),
+            "first": book.ahead[max(floor.first, begins) - begins],
+            "last": book.ahead[min(floor.last, ends) - begins],
+            "ends_later": floor.last > ends,
+        }
+        for name, floors in sorted(book.floors.items())
+        for floor in floors
+        if floor.minor and floor.last >= begins and floor.first <= ends
+    ]
+
+
 def _fan(book: Book, fan: Fan) -> dict[str, object]:
     return {
         "months": [
@@ -106,6 +127,8 @@ def _fan(book: Book, fan: Fan) -> dict[str, object]:
             for month, point in zip(book.ahead, fan.points, strict=True)
         ],
         "sum": _point(fan.total, book.currency),
+        "commitments_add": _major(fan.topped_up, book.currency),
+        "still_owed": _major(fan.owed, book.currency),
         "coverage": None if fan.coverage is None else _coverage(fan.coverage),
     }
 

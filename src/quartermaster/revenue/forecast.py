@@ -5,7 +5,12 @@ then. How far those forecasts were off gives today's intervals, and whether the 
 past held gives the coverage that is shown with them. Amounts are integer minor units, and every
 total is exactly the sum of its parts.
 
-"Without X" is the day X has gone, all at once, with nothing sold in its place.
+A customer that owes a least amount brings that at least, until its contract ends: each customer's
+floor is held against that customer's own forecast, also in the pooled tail, so that one that grows
+does not pay for one that shrinks.
+
+"Without X" is the day X has gone, all at once, with nothing sold in its place; what X still owes
+under its commitments is in it, and named.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from quartermaster.kernel.errors import NotFoundError, UsageError
+from quartermaster.revenue.floors import Floors
 from quartermaster.revenue.judged import Fan, Judge
 from quartermaster.revenue.origins import Origins, Window
 from quartermaster.stats.forecast import ORIGIN_MIN
@@ -58,6 +64,7 @@ def forecast(
     season: int = MONTHS_A_YEAR,
     level: float = LEVEL,
     seed: int = 0,
+    floors: Floors | None = None,
 ) -> Forecast:
     """Forecast the book.
 
@@ -69,35 +76,46 @@ def forecast(
         season: periods of a season: 12 for months, 7 for days.
         level: of the intervals.
         seed: of the bootstrap around the measured coverage.
+        floors: what customers owe at least, by customer and period.
 
     Raises:
-        NotFoundError: the customer to leave out is not there.
+        NotFoundError: the customer to leave out, or one with a floor, is not there.
         UsageError: no or uneven series, too few periods, or a limit.
     """
+    floors = floors or {}
     _check(series, steps, without, top, level)
-    origins = Origins(series, steps=steps, top=top, season=season, named=without)
+    for name in floors:
+        _known(name, series)
+    origins = Origins(series, steps=steps, top=top, season=season, named=without, floors=floors)
     windows = [origins.window(origin) for origin in range(ORIGIN_MIN, origins.length)]
     today = origins.window(origins.length)
     judge = Judge(steps=steps, season=season, miss=1 - level, seed=seed)
+    parts = tuple(_parts(origins, today, judge))
+    least = [sum(step) for step in zip(*today.least, strict=True)]
+    whole = judge.fan("", today.path(), origins.past_sum(windows)).not_under(least)
+    others = None
+    if without:
+        others = judge.fan(without, today.path(without), origins.past_sum(windows, without))
+        others = others.beside(today.owed_by(without))
     return Forecast(
         level=level,
         steps=steps,
         origins=len(windows),
-        whole=judge.fan("", today.path(), origins.past_sum(windows)),
-        without=judge.fan(without, today.path(without), origins.past_sum(windows, without))
-        if without
-        else None,
-        parts=tuple(_parts(origins, today, judge)),
+        whole=msgspec.structs.replace(whole, topped_up=sum(fan.topped_up for fan in parts)),
+        without=others,
+        parts=parts,
     )
 
 
 def _parts(origins: Origins, today: Window, judge: Judge) -> Iterator[Fan]:
-    for name, path in zip(today.names, today.parts, strict=False):
-        yield judge.fan(name, path, origins.past_part(name))
+    for name, path, least in zip(today.names, today.free, today.least, strict=False):
+        yield judge.fan(name, path, origins.past_part(name)).over(least)
     if today.others:
         past = origins.past_part(frozenset(today.names))
         fan = judge.fan(OTHERS, today.parts[-1], past)
-        yield msgspec.structs.replace(fan, pooled=today.others)
+        added = sum(today.parts[-1]) - sum(today.free[-1])
+        fan = fan.not_under(today.least[-1])
+        yield msgspec.structs.replace(fan, pooled=today.others, topped_up=added)
 
 
 def _check(
@@ -115,8 +133,13 @@ def _check(
         raise UsageError(f"a forecast reaches 1 to {STEPS_MAX} periods, 1 to {TOP_MAX} customers")
     if not 0 < level < 1:
         raise UsageError("the level of an interval lies between 0 and 1")
-    if without and without not in series:
-        near = sorted(series, key=lambda name: (without.casefold() not in name.casefold(), name))
+    if without:
+        _known(without, series)
+
+
+def _known(customer: str, series: Mapping[str, Sequence[int]]) -> None:
+    if customer not in series:
+        near = sorted(series, key=lambda name: (customer.casefold() not in name.casefold(), name))
         raise NotFoundError(
-            f"there is no customer {without!r}", hint=f"there is {', '.join(near[:3])}"
+            f"there is no customer {customer!r}", hint=f"there is {', '.join(near[:3])}"
         )

@@ -53,6 +53,61 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
     """Of the intervals of single steps; None while too few windows lie behind."""
     pooled: int = 0
     """Customers in it, where it is the pooled tail."""
+    topped_up: int = 0
+    """What commitments add to the usage ahead, in `total`."""
+    owed: int = 0
+    """What the customer left out still owes under its commitments, in `total`."""
+
+    def over(self, least: Sequence[int]) -> "Fan":
+        """The fan of one customer that owes at least so much for each step.
+
+        Exact: where an interval holds its usage, the interval cut off below at what is owed holds
+        its revenue. That of the sum is cut off at the sum of what is owed, which is less.
+        """
+        points = tuple(_cut(point, owes) for point, owes in zip(self.points, least, strict=True))
+        added = sum(point.minor for point in points) - self.total.minor
+        moved = _moved(self.total, added)
+        total = _raised(moved, sum(least))
+        return msgspec.structs.replace(self, points=points, total=total, topped_up=added)
+
+    def not_under(self, least: Sequence[int]) -> "Fan":
+        """The fan of several customers that owe so much together: only its lower ends move."""
+        points = tuple(_raised(point, owes) for point, owes in zip(self.points, least, strict=True))
+        return msgspec.structs.replace(self, points=points, total=_raised(self.total, sum(least)))
+
+    def beside(self, owes: Sequence[int]) -> "Fan":
+        """The fan with an amount that is certain added to each step."""
+        points = tuple(_moved(point, more) for point, more in zip(self.points, owes, strict=True))
+        return msgspec.structs.replace(
+            self, points=points, total=_moved(self.total, sum(owes)), owed=sum(owes)
+        )
+
+
+def _raised(point: Point, least: int) -> Point:
+    if point.low is None or not least:
+        return point
+    return msgspec.structs.replace(point, low=max(point.low, min(least, point.minor)))
+
+
+def _cut(point: Point, least: int) -> Point:
+    if not least:
+        return point
+    if point.low is None or point.high is None:
+        return msgspec.structs.replace(point, minor=max(point.minor, least))
+    return msgspec.structs.replace(
+        point,
+        minor=max(point.minor, least),
+        low=max(point.low, least),
+        high=max(point.high, least),
+    )
+
+
+def _moved(point: Point, more: int) -> Point:
+    if point.low is None or point.high is None:
+        return msgspec.structs.replace(point, minor=point.minor + more)
+    return msgspec.structs.replace(
+        point, minor=point.minor + more, low=point.low + more, high=point.high + more
+    )
 
 
 class Judge(msgspec.Struct, frozen=True, kw_only=True):

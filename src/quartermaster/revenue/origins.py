@@ -7,6 +7,7 @@ know who was going to grow.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from quartermaster.revenue.floors import Floors, bound, owed
 from quartermaster.stats.forecast import ORIGIN_MIN, paths
 from quartermaster.stats.reconcile import reconciled
 
@@ -21,14 +22,23 @@ class Window(NamedTuple):
     names: tuple[str, ...]
     others: int
     """Customers that are pooled."""
+    free: list[list[int]]
+    """One path a named customer in the order of `names`, then the others where there are any, as
+    usage goes."""
     parts: list[list[int]]
-    """One path a named customer in the order of `names`, then the others where there are any."""
+    """The same with what is owed at least."""
+    least: list[list[int]]
+    """What is owed at least of each of `parts`."""
 
     def path(self, without: str = "") -> list[int]:
-        """The sum of the parts, step by step, with or without one named customer."""
+        """The sum of the parts, step by step, with or without all of one named customer."""
         gone = self.names.index(without) if without else -1
         kept = [part for at, part in enumerate(self.parts) if at != gone]
         return [sum(step) for step in zip(*kept, strict=True)] if kept else [0] * self.steps
+
+    def owed_by(self, name: str) -> list[int]:
+        """What one named customer owes at least, step by step."""
+        return self.least[self.names.index(name)]
 
     @property
     def steps(self) -> int:
@@ -54,8 +64,9 @@ class Origins:
         top: int,
         season: int,
         named: str = "",
+        floors: Floors | None = None,
     ) -> None:
-        self._series = series
+        self._series, self._floors = series, floors or {}
         self._steps, self._top, self._season, self._named = steps, top, season, named
         self.total = [sum(step) for step in zip(*series.values(), strict=True)]
         self.length = len(self.total)
@@ -82,14 +93,37 @@ class Origins:
         total = self._path("", origin)
         variances = [self._variance(key, origin) for key in keys]
         total_variance = self._variance("", origin)
-        parts: list[list[int]] = [[] for _ in keys]
+        free: list[list[int]] = [[] for _ in keys]
         for step in range(self._steps):
             moved = reconciled(
                 total[step], [base[step] for base in bases], total_variance, variances
             )
-            for key, part, value in zip(keys, parts, moved, strict=True):
+            for key, part, value in zip(keys, free, moved, strict=True):
                 part.append(max(round(value), 0) if self._never_negative(key) else round(value))
-        return Window(origin, names, others, parts)
+        least = [self._owed(name, origin) for name in names]
+        parts = [bound(part, owes) for part, owes in zip(free, least, strict=False)]
+        if others:
+            topped_up, owes = self._tail(frozenset(names), origin)
+            least.append(owes)
+            parts.append([a + b for a, b in zip(free[-1], topped_up, strict=True)])
+        return Window(origin, names, others, free, parts, least)
+
+    def _owed(self, name: str, origin: int) -> list[int]:
+        floors = self._floors.get(name, ())
+        return owed(floors, origin, self._steps, today=origin == self.length)
+
+    def _tail(self, named: frozenset[str], origin: int) -> tuple[list[int], list[int]]:
+        """What floors add to the pooled customers, each on its own path, and what these owe."""
+        added, least = [0] * self._steps, [0] * self._steps
+        for name in self._floors:
+            owes = [] if name in named else self._owed(name, origin)
+            if not any(owes):
+                continue
+            path = self._path(name, origin)
+            for step, minor in enumerate(owes):
+                added[step] += max(minor - max(round(path[step]), 0), 0)
+                least[step] += minor
+        return added, least
 
     def past_sum(self, windows: Sequence[Window], without: str = "") -> Past:
         """Reconciled sums of past windows against what came, with or without one customer."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from quartermaster.kernel.errors import UsageError
+from quartermaster.revenue.floors import Floors
 from quartermaster.revenue.judged import Coverage, held, scores, size
 from quartermaster.revenue.origins import Origins, Past
 from quartermaster.revenue.track_record import Chances, Errors, chances, errors
@@ -59,6 +60,7 @@ def suggest(
     top: int,
     season: int = 12,
     seed: int = 0,
+    floors: Floors | None = None,
 ) -> Suggestion:
     """Suggest guidance for the sum of the next `steps` periods of all customers.
 
@@ -70,13 +72,14 @@ def suggest(
         top: customers forecast alone.
         season: periods of a season.
         seed: of the bootstrap around the share of misses.
+        floors: what customers owe at least, by customer and period.
 
     Raises:
         UsageError: chances out of range, or too few past windows to state them.
     """
     if not (CHANCE_MIN <= miss <= CHANCE_MAX and CHANCE_MIN <= beat <= CHANCE_MAX):
         raise UsageError(f"chances of a miss and of a beat lie in {CHANCE_MIN} to {CHANCE_MAX}")
-    origins = Origins(series, steps=steps, top=top, season=season)
+    origins = Origins(series, steps=steps, top=top, season=season, floors=floors)
     past = origins.past_sum([origins.window(at) for at in range(ORIGIN_MIN, origins.length)])
     off = scores(past, season, 0, steps)
     needed = windows_needed(min(miss, beat))

@@ -43,6 +43,10 @@ _STEPS_SEEN = 12
 _STEP_FADES = 0.9
 # Before that many windows have passed, nothing is known against the methods that follow a trend.
 _WINDOWS_WEIGHED = 3
+# A mean that was twice as far off as the trend counts nothing. A hundredth of a mean of twelve
+# months would still move a business that doubles by more than its usual error, and errors from
+# before the mean was known would no longer measure those after.
+_SQUARES_RULED_OUT = 4.0
 
 
 class _State(NamedTuple):
@@ -129,8 +133,7 @@ def _weighed(
             came = sum(values[first + done : first + at])
             of_moving += (came - sum(moving[done])) ** 2
             of_mean += (came - horizon * means[done]) ** 2
-        whole = of_moving**2 + of_mean**2
-        weight = of_mean**2 / whole if done + 1 >= _WINDOWS_WEIGHED and whole else 1.0
+        weight = _weight(of_moving, of_mean) if done + 1 >= _WINDOWS_WEIGHED else 1.0
         if seasons[at]:
             level = sum(path) / horizon
             ratio = weight + (1 - weight) * means[at] / level if level else 1.0
@@ -138,6 +141,13 @@ def _weighed(
         else:
             found.append([weight * step + (1 - weight) * means[at] for step in path])
     return found
+
+
+def _weight(of_moving: float, of_mean: float) -> float:
+    """How much of the path that follows what moves counts, from sums of squared past errors."""
+    if of_mean >= _SQUARES_RULED_OUT * of_moving:
+        return 1.0
+    return of_mean**2 / (of_moving**2 + of_mean**2)
 
 
 def _back(step: float, scale: float) -> float:
