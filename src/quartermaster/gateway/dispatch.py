@@ -5,8 +5,7 @@ from typing import Final, Literal, Self
 
 import msgspec
 
-from quartermaster.gateway import admit, heads, wire
-from quartermaster.gateway.dialects import count_tokens
+from quartermaster.gateway import admit, count_tokens, heads, wire
 from quartermaster.gateway.dialects.errors import Shape, refusal_body
 from quartermaster.gateway.dialects.plan import Identity, asked_as, plan, read_call
 from quartermaster.gateway.dialects.routes import match, shape_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.gateway.dialect_cases import chunks, planned, sent, sse, streamed
 
-from quartermaster.gateway.dialects.count_tokens import MEDIA_TOKENS, estimate
+from quartermaster.gateway.count_tokens import MEDIA_TOKENS, estimate
 from quartermaster.gateway.dialects.facts import facts_of
 from quartermaster.gateway.dialects.plan import read_call
 from quartermaster.gateway.dialects.routes import Operation
