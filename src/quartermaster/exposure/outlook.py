@@ -48,6 +48,8 @@ SEGMENTS = ("small", "medium", "large")
 UNDER_WAY = detectors.RAMP_DAYS / (HORIZON_DAYS + detectors.RAMP_DAYS)
 """Share of departures within a year that have begun at the look: of fades that take as long as the
 ones the detectors are set on, and that begin on any day alike."""
+CHANGE_SHOWN = 0.8
+"""Steady series show changes of a few per cent too; less than a fifth is no event for a reader."""
 TIMELINE_DAYS = 364
 """A year of days is read on one screen; older days are in the usage table."""
 
@@ -89,6 +91,8 @@ class Outlook(NamedTuple):
     counts: AlarmCounts | None
     daily: Panel
     weeks: Weeks | None
+    scores: FloatArray | None
+    """Of the bank: detectors x customers x days."""
 
     def timeline(self, customer: str) -> Timeline:
         """The newest year of one customer."""
@@ -96,16 +100,17 @@ class Outlook(NamedTuple):
         usage = self.daily.daily[place, -TIMELINE_DAYS:]
         scores = np.full((len(detectors.NAMES), len(usage)), np.nan)
         alarms = np.zeros(scores.shape, dtype=np.bool_)
-        if self.bank is not None:
-            one = self.bank._replace(
-                centres=self.bank.centres[:, [place]], spreads=self.bank.spreads[:, [place]]
-            )
-            whole = one.scores(self.daily.daily[[place]])
-            scores = whole[:, 0, -TIMELINE_DAYS:]
-            alarms = np.asarray(detectors.over(whole, one.thresholds)[:, 0, -TIMELINE_DAYS:])
+        if self.bank is not None and self.scores is not None:
+            scores = self.scores[:, place, -TIMELINE_DAYS:]
+            up = detectors.over(self.scores[:, [place], -TIMELINE_DAYS:], self.bank.thresholds)
+            alarms = np.asarray(up[:, 0])
         first = self.on - timedelta(days=len(usage) - 1)
         changes = () if self.weeks is None else changes_of(self.daily, self.weeks, place)
-        recent = tuple(change for change in changes if change.week_from >= first)
+        recent = tuple(
+            change
+            for change in changes
+            if change.week_from >= first and not CHANGE_SHOWN <= change.ratio <= 1 / CHANGE_SHOWN
+        )
         return Timeline(first, usage, scores, alarms, recent)
 
 
@@ -119,8 +124,13 @@ def look(panel: Panel, signals: Mapping[str, Sequence[Signal]]) -> Outlook:
     on, weeks = panel.last_day, weeks_of(panel) if panel.weeks else None
     bank = detectors.calibrate(panel.daily) if panel.daily.shape[1] >= BANK_DAYS_MIN else None
     warnings = None if weeks is None else warn(panel, bank)
-    counts = None if bank is None else alarm_counts(bank, panel.daily)
-    watched = _watched(bank, panel)
+    scores = None if bank is None else bank.scores(panel.daily)
+    counts = None
+    watched = np.zeros(len(panel.tenants), dtype=np.bool_)
+    if bank is not None and scores is not None:
+        counts = alarm_counts(bank, panel.daily, scores)
+        # Series that the detectors can see on the last day.
+        watched = np.asarray(np.isfinite(scores[:, :, -1]).any(axis=0))
     by_tenant = {one.tenant: one for one in warnings.tenants} if warnings is not None else {}
     priors = _Priors(panel, weeks)
     found = []
@@ -135,23 +145,28 @@ def look(panel: Panel, signals: Mapping[str, Sequence[Signal]]) -> Outlook:
         believed, steps = priors.ledger(place, [piece for piece, _ in pieces], on)
         told = tuple(signal for piece, signal in pieces if piece.counts_on(on))
         found.append(CustomerOutlook(customer, usage_a_day, known, steps, believed, told, usage))
-    return Outlook(on, tuple(found), warnings, bank, counts, panel, weeks)
+    return Outlook(on, tuple(found), warnings, bank, counts, panel, weeks, scores)
 
 
-def alarm_counts(bank: detectors.Bank, daily: FloatArray) -> AlarmCounts | None:
+def alarm_counts(bank: detectors.Bank, daily: FloatArray, scores: FloatArray) -> AlarmCounts | None:
     """What the bank does on this history: ramps found within the window, and its false alarms.
 
     None where no series has room for a ramp, so that nothing was measured.
+
+    Args:
+        bank: set on this history.
+        daily: series x days.
+        scores: what the bank makes of them.
     """
     found = tried = 0
     for start in detectors.ramp_starts(daily):
-        scores = bank.scores(detectors.inject(daily, start, detectors.RAMP_DAYS))
-        warm = np.isfinite(scores[0, :, start])
-        window = scores[:, :, start : start + int(ALARM_WINDOW_DAYS)]
+        # One series falls at a time, among the others as they were.
+        fallen = bank.scores(detectors.inject(daily, start, detectors.RAMP_DAYS), daily)
+        warm = np.isfinite(fallen[0, :, start])
+        window = fallen[:, :, start : start + int(ALARM_WINDOW_DAYS)]
         up = detectors.any_of(detectors.over(window, bank.thresholds))
         found += int(np.count_nonzero(up.any(axis=1) & warm))
         tried += int(warm.sum())
-    scores = bank.scores(daily)
     years = float(np.isfinite(scores[0]).sum()) / 365.25
     if not tried or years <= 0:
         return None
@@ -169,13 +184,6 @@ def halved(usage_a_day: float, later: FloatArray) -> bool:
 def _known_days(days: FloatArray) -> int:
     used = np.flatnonzero(days > 0)
     return len(days) - int(used[0]) if len(used) else 0
-
-
-def _watched(bank: detectors.Bank | None, panel: Panel) -> BoolArray:
-    """Series that the detectors can see on the last day."""
-    if bank is None:
-        return np.zeros(len(panel.tenants), dtype=np.bool_)
-    return np.asarray(np.isfinite(bank.scores(panel.daily)[:, :, -1]).any(axis=0))
 
 
 def _of_detectors(
