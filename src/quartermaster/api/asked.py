@@ -175,6 +175,7 @@ class ForecastAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     book: BookName = "live"
     name: FileName = "upload"
     customer_without: Text = ""
+    commitment: Commitments = ()
     months: Annotated[int, msgspec.Meta(ge=1, le=STEPS_MAX)] = MONTHS_AHEAD
     top: Annotated[int, msgspec.Meta(ge=1, le=TOP_MAX)] = TOP
     level: Annotated[float, msgspec.Meta(ge=0.5, le=0.95)] = LEVEL

@@ -58,6 +58,14 @@ class FanShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     months: tuple[MonthAhead, ...]
     sum: PointShown
+    commitments_add: str
+    """What is owed over the usage that is forecast."""
+    still_owed: str
+    """By whom is left out, or has left: a commitment outlasts usage."""
+    commitments_add: str
+    """What commitments add to usage, in the sum."""
+    still_owed: str
+    """What the customer left out still owes under its commitments, in the sum."""
     coverage: CoverageShown | None
 
 
@@ -65,6 +73,16 @@ class CustomerFan(FanShown, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Of one customer, or without it."""
 
     customer: str
+
+
+class CommitmentAhead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a customer owes at least for each month from `first` to `last`, of those ahead."""
+
+    customer: str
+    least_a_month: str
+    first: str
+    last: str
+    ends_later: bool
 
 
 class OfBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,6 +96,16 @@ class OfBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     missing_months: tuple[str, ...]
 
 
+class CommitmentShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody owes at least, in the months ahead."""
+
+    customer: str
+    least_a_month: str
+    first: str
+    last: str
+    ends_later: bool
+
+
 class ForecastDocument(
     OfBook, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"whole": "all"}
 ):
@@ -88,6 +116,8 @@ class ForecastDocument(
     level: float
     origins: int
     history: tuple[MonthAmount, ...]
+    commitments: tuple[CommitmentShown, ...]
+    commitments: tuple[CommitmentAhead, ...]
     whole: FanShown
     without: CustomerFan | None
     customers: tuple[CustomerFan, ...]

@@ -9,7 +9,7 @@ from quartermaster.api.operation import TOML
 from quartermaster.api.ports import OwnRecord, Source
 from quartermaster.app import api_capacity, api_simulated, api_watched
 from quartermaster.app.api_sources import months_of, revenue_of
-from quartermaster.app.forecast_book import book_of, group_of
+from quartermaster.app.forecast_book import book_of, committed, group_of
 from quartermaster.app.revenue_report import revenue_report
 from quartermaster.app.rooms import Rooms
 from quartermaster.console.claim_words import sentence
@@ -71,6 +71,7 @@ class RoomAnswers:
             ignore_column=asked.ignore_column,
         )
         book = book_of(rows, name=_name(source), steps=asked.months, as_of=asked.as_of)
+        book = committed(book, asked.commitment)
         without = group_of(rows, asked.customer_without)
         found = forecast(
             book.series,

@@ -99,9 +99,9 @@ SAME: list[tuple[str, str, str, str]] = [
     ),
     (
         "showForecastOfFile",
-        "customer_without=Acme&months=3&top=3",
+        "customer_without=Acme&months=3&top=3&commitment=Acme=150000:12",
         "revenue.csv",
-        "forecast {file} --customer-without Acme --months 3 --top 3",
+        "forecast {file} --customer-without Acme --months 3 --top 3 --commitment Acme=150000:12",
     ),
     ("suggestGuidanceOfFile", "", "revenue.csv", "guidance suggest {file}"),
     ("scoreGuidance", "", "azure-guidance-2024.csv", "guidance score {file}"),
