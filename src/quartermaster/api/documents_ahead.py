@@ -59,10 +59,6 @@ class FanShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     months: tuple[MonthAhead, ...]
     sum: PointShown
     commitments_add: str
-    """What is owed over the usage that is forecast."""
-    still_owed: str
-    """By whom is left out, or has left: a commitment outlasts usage."""
-    commitments_add: str
     """What commitments add to usage, in the sum."""
     still_owed: str
     """What the customer left out still owes under its commitments, in the sum."""
@@ -96,16 +92,6 @@ class OfBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     missing_months: tuple[str, ...]
 
 
-class CommitmentShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody owes at least, in the months ahead."""
-
-    customer: str
-    least_a_month: str
-    first: str
-    last: str
-    ends_later: bool
-
-
 class ForecastDocument(
     OfBook, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"whole": "all"}
 ):
@@ -116,7 +102,6 @@ class ForecastDocument(
     level: float
     origins: int
     history: tuple[MonthAmount, ...]
-    commitments: tuple[CommitmentShown, ...]
     commitments: tuple[CommitmentAhead, ...]
     whole: FanShown
     without: CustomerFan | None
