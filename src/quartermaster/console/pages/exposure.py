@@ -62,7 +62,8 @@ async def exposure(visit: Visit) -> Response:
         w=catalogue("what_if", visit.words.lang),
         gone=None if gone is None else _pictures(gone, visit),
     )
-    if facts is not None and facts.loss_missing == "loading":
+    loading = gone is not None and gone.missing == "loading"
+    if loading or (facts is not None and facts.loss_missing == "loading"):
         page.headers["refresh"] = str(LOADING_S)
     return page
 
