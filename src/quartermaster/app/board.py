@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from quartermaster.app.board_loss import Loss, loss_of
+from quartermaster.app.clerk_warning import read as last_look
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_exposure import SAMPLE_HAZARD, load_engine
 from quartermaster.app.console_fan import MONTHS_MIN, closed_rows, fan_of
@@ -21,6 +22,7 @@ from quartermaster.app.revenue_report import revenue_report
 from quartermaster.console.board_facts import BoardFacts, Given, Origin, Rates
 from quartermaster.console.ports import Bilingual
 from quartermaster.console.ports_exposure import Fan
+from quartermaster.console.ports_warning import WarningLook
 from quartermaster.exposure.bands import BandRules, assess
 from quartermaster.exposure.book import recipe, scenario_exposure
 from quartermaster.exposure.history import ShareHistory
@@ -50,6 +52,8 @@ class Revenue(msgspec.Struct, frozen=True, kw_only=True):
     largest: str = ""
     """Id of the largest group in `rows`, where the report shows its name."""
     source: Bilingual | None = None
+    look: WarningLook | None = None
+    """What the clerk last saw in metered usage."""
     scenario: Scenario | None = None
     still_open: bool = False
 
@@ -97,7 +101,7 @@ def facts_of(
         fan=_fan(revenue),
         months_known=len({row.month for row in revenue.rows}),
         months_needed=MONTHS_MIN,
-        given=given or Given(),
+        given=msgspec.structs.replace(given or Given(), look=revenue.look),
     )
 
 
@@ -154,9 +158,19 @@ def scenario_revenue(
 
 
 def shown_revenue(
-    book: ShownBook, *, rules: BandRules = BY_DEFAULT, rules_file: InputFile | None = None
+    book: ShownBook,
+    *,
+    rules: BandRules = BY_DEFAULT,
+    rules_file: InputFile | None = None,
+    look: WarningLook | None = None,
 ) -> Revenue:
     """The revenue of the sample or of the live book, with names in the place of ids.
+
+    Args:
+        book: of which it is.
+        rules: edges of the bands, and plans.
+        rules_file: the file these came from.
+        look: what the clerk saw in the usage of the same customers.
 
     Raises:
         DataError: the rules do not fit the revenue.
@@ -181,6 +195,7 @@ def shown_revenue(
         largest=exposure.groups[0].group,
         source=book.origin,
         still_open=still_open,
+        look=look if look is None else _named_look(look, names),
     )
 
 
@@ -193,9 +208,14 @@ class ShownBoard:
     """The console's port over a book that may change between two calls."""
 
     def __init__(
-        self, source: Callable[[], ShownBook | None], *, engine: Callable[[], None] = load_engine
+        self,
+        source: Callable[[], ShownBook | None],
+        *,
+        look: Callable[[], WarningLook | None] = lambda: None,
+        engine: Callable[[], None] = load_engine,
     ) -> None:
-        self._source, self._engine = source, engine
+        """`look`: what was last seen in the usage of the book's customers."""
+        self._source, self._look, self._engine = source, look, engine
         self._lock = threading.Lock()
         self._reports: OrderedDict[tuple[str, date], BoardFacts] = OrderedDict()
         self._loaded = threading.Event()
@@ -210,7 +230,7 @@ class ShownBoard:
         book = self._source()
         if book is None:
             return None
-        revenue = shown_revenue(book)
+        revenue = shown_revenue(book, look=self._look())
         assumed = assumed_of(Assumptions(), chosen=False, sample=book.sample)
         with self._lock:
             if self._loader is None:
@@ -221,7 +241,8 @@ class ShownBoard:
         elif not self._loaded.is_set():
             return facts_of(revenue, assumed, made_on=made_on, threads=None)
         # Which months are over is no part of the rows.
-        key = (f"{data_sha256(book.rows)} {book.open_from}", made_on)
+        seen = "" if revenue.look is None else revenue.look.on.isoformat()
+        key = (f"{data_sha256(book.rows)} {book.open_from} {seen}", made_on)
         with self._lock:
             found = self._reports.get(key)
             if found is None:
@@ -250,7 +271,9 @@ class ShownBoard:
 
 def board_of(var: Path, *, sample: bool) -> ShownBoard:
     """The port over the sample, or over the live book of a data folder."""
-    return ShownBoard(sample_shown if sample else lambda: live_shown(var))
+    if sample:
+        return ShownBoard(sample_shown)
+    return ShownBoard(lambda: live_shown(var), look=lambda: last_look(var))
 
 
 def _scope(book: ShownBook) -> Bilingual:
@@ -299,6 +322,15 @@ def _named(exposure: Exposure, names: Mapping[str, str]) -> Exposure:
     )
     excluded = tuple(Member(of(one.customer), one.minor) for one in exposure.excluded)
     return msgspec.structs.replace(exposure, groups=groups, excluded=excluded)
+
+
+def _named_look(look: WarningLook, names: Mapping[str, str]) -> WarningLook:
+    """With the names that the report uses."""
+    customers = tuple(
+        msgspec.structs.replace(one, name=names.get(one.customer, one.name))
+        for one in look.customers
+    )
+    return msgspec.structs.replace(look, customers=customers)
 
 
 def _named_history(history: ShareHistory, names: Mapping[str, str]) -> ShareHistory:

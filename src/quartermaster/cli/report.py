@@ -177,15 +177,19 @@ def _revenue(
         scenario, data = read_scenario(source)
         read = input_file(source.name, data)
         return scenario_revenue(scenario, read, rules=rules, rules_file=rules_file)
-    from quartermaster.app import open_rooms
+    from quartermaster.app import clerk_warning, open_rooms
     from quartermaster.app.console_book import live_shown, sample_shown
 
-    book = sample_shown() if sample else live_shown(open_rooms(options).var)
+    if sample:
+        return shown_revenue(sample_shown(), rules=rules, rules_file=rules_file)
+    var = open_rooms(options).var
+    book = live_shown(var)
     if book is None:
         raise UsageError(
             "the live book has no revenue yet", hint="rate some usage, or try --sample"
         )
-    return shown_revenue(book, rules=rules, rules_file=rules_file)
+    look = clerk_warning.read(var)
+    return shown_revenue(book, rules=rules, rules_file=rules_file, look=look)
 
 
 def _rules(path: Path | None) -> tuple[BandRules, InputFile | None]:

@@ -130,7 +130,7 @@ def missing(on: Desk) -> tuple[Missing, ...]:
         found.append(_missing(key, on, "--bands FILE"))
     for key, part, options in (
         ("guidance", given.guidance, ("--guidance FILE",)),
-        ("warning", given.warnings, ("--usage FILE",)),
+        ("warning", given.warnings or given.look, ("--usage FILE",)),
         ("statements", given.statements, ("--statements FILE",)),
         ("capacity", given.capacity, CAPACITY_OPTIONS),
     ):

@@ -13,6 +13,7 @@ import msgspec
 from quartermaster.capacity.statement import Statement
 from quartermaster.console.ports import Bilingual
 from quartermaster.console.ports_exposure import Fan
+from quartermaster.console.ports_warning import WarningLook
 from quartermaster.exposure.departure_bridge import Bridge
 from quartermaster.exposure.report import InputFile, Report
 from quartermaster.exposure.scenario import Scenario
@@ -64,6 +65,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
     guidance: Scorecard | None = None
     warnings: "Warnings | None" = None
+    look: WarningLook | None = None
+    """What the clerk last saw in metered usage; of the live book only."""
     statements: "Record | None" = None
     capacity: CapacityFacts | None = None
     inputs: tuple[tuple[str, InputFile], ...] = ()

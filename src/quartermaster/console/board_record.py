@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from quartermaster.console.board_parts import Desk, Line, Section, Table
 from quartermaster.console.format import EM_DASH, day, number
 from quartermaster.console.guidance_text import record_lines, verdict_rows
+from quartermaster.console.ports_warning import CustomerLook, WarningLook
 from quartermaster.console.report_words import catalogue, percent_words, statistic
 from quartermaster.revenue.scorecard import Scorecard
 
@@ -83,6 +84,47 @@ def warning_section(on: Desk, found: "Warnings") -> Section:
             words_from=3,
         ),
         notes=tuple(notes),
+    )
+
+
+def look_section(on: Desk, found: WarningLook) -> Section:
+    """Who is leaving by what was metered here: most probable revenue at stake first."""
+    words, lang = on.words, on.words.lang
+    owed = {group.group: group.minor for group in on.facts.report.exposure.groups}
+
+    def at_stake(one: CustomerLook) -> tuple[float, str]:
+        return -one.ledger.stated.probability * owed.get(one.name, 0), one.name
+
+    ranked = sorted(found.customers, key=at_stake)
+    lines = []
+    for one in ranked[:TENANTS_MAX]:
+        stated, since = one.ledger.stated, min((up.since for up in one.alarms), default=None)
+        cells = (
+            one.name,
+            on.part(stated.probability),
+            f"{on.part(stated.low)}–{on.part(stated.high)}",
+            "" if since is None else words("warning.since", day=day(since, lang)),
+        )
+        lines.append(Line(cells, "risk" if one.alarms else ""))
+    return Section(
+        id="warning",
+        title=words("warning.title"),
+        lead=(
+            words(
+                "warning.look",
+                day=day(found.on, lang),
+                customers=number(len(found.customers), lang),
+                alarms=number(sum(1 for one in found.customers if one.alarms), lang),
+            ),
+        ),
+        table=Table(
+            head=tuple(
+                words(f"warning.{key}") for key in ("customer", "halves", "interval", "alarm")
+            ),
+            lines=tuple(lines),
+            words_from=3,
+        ),
+        notes=(words("warning.look_note"),),
     )
 
 

@@ -54,6 +54,8 @@ def view_of(facts: BoardFacts, lang: Lang) -> BoardView:
         sections.append(board_record.guidance_section(on, given.guidance))
     if given.warnings is not None:
         sections.append(board_record.warning_section(on, given.warnings))
+    elif given.look is not None:
+        sections.append(board_record.look_section(on, given.look))
     if given.statements is not None:
         sections.append(board_record.statements_section(on, given.statements))
     if given.capacity is not None:

@@ -6,6 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+from tests.unit.console.warning_fakes import warning_facts
 
 from quartermaster.app import live as views
 from quartermaster.app.board import (
@@ -22,6 +24,7 @@ from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.live import LiveBook, MonthRevenue
 from quartermaster.capacity.demand import read_demand
 from quartermaster.capacity.fleet import parse_fleet
+from quartermaster.console.board_view import view_of
 from quartermaster.exposure.revenue_file import Reading, read_revenue
 from quartermaster.exposure.risk_assumptions import Assumptions, Hazards
 from quartermaster.exposure.scenario import read_scenario
@@ -151,6 +154,20 @@ def test_the_live_book_is_reported_by_name(tmp_path: Path) -> None:
     assert facts.fan.without_total.minor < facts.fan.whole_total.minor
     assert facts.risk is not None
     assert facts.risk.top.name == "Acme"
+
+
+def test_the_live_report_shows_what_the_clerk_saw_in_usage() -> None:
+    look = warning_facts().look
+    assert look is not None
+    book = replace(sample_shown(), names={"grp_1": "Fabrikam Ltd"})
+    revenue = shown_revenue(book, look=look)
+    assumed = assumed_of(Assumptions(), chosen=False, sample=True)
+    view = view_of(facts_of(revenue, assumed, made_on=MADE, threads=None), "en")
+    section = next(section for section in view.sections if section.id == "warning")
+    assert section.table is not None
+    shown = {line.cells[0]: line.cells for line in section.table.lines}
+    assert shown["Fabrikam Ltd"][1:] == ("53%", "32%–72%", "since 27 Feb 2024")
+    assert "warning" not in [part.key for part in view.missing]
 
 
 def test_the_console_is_answered_before_the_simulation_is_loaded_and_after_it() -> None:
