@@ -44,7 +44,6 @@ TOOL_CALL = {
     "type": "function",
     "function": {"name": "look", "arguments": '{"at": "sky"}'},
 }
-Answer = tuple[dict[str, Any], asyncio.StreamWriter]
 
 
 def named(content: dict[str, Any]) -> bytes:
