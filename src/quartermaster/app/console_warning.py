@@ -207,7 +207,7 @@ def sample_past(known: "Known") -> list[Past]:
     stated: list[ProbabilitiesStated] = []
     for back in range(SAMPLE_STATEMENTS, 0, -1):
         on = known.last_day - timedelta(days=back * SAMPLE_STATES_EVERY_DAYS)
-        then = warning_use.sample_use(on)
+        then = warning_use.known_until(known, on)
         found = warning_look.outlook_of(then.groups, then.first_day, then.last_day)
         stated += warning_look.stated(found, {})
     resolved = _settled(stated, warning_use.usage_by_day(known), known.last_day)

@@ -80,11 +80,9 @@ def real_use(
     )
 
 
-def sample_use(up_to: date | None = None) -> Known:
-    """What the sample's customers used; up to a day, as it would have been known then."""
+def sample_use() -> Known:
+    """What the sample's customers used."""
     usage = sample_usage()
-    last = usage.last_day if up_to is None else up_to
-    count = (last - usage.first_day).days + 1
     facts: dict[str, list[tuple[Signal, Bilingual]]] = defaultdict(list)
     for fact in usage.facts:
         signal = Signal(kind=fact.kind, on=fact.on, source=fact.source)
@@ -94,8 +92,8 @@ def sample_use(up_to: date | None = None) -> Known:
             GroupUse(
                 group=customer,
                 name=customer,
-                by_model=_cut(models, count),
-                by_workload=_cut(usage.by_workload[customer], count),
+                by_model=_arrays(models),
+                by_workload=_arrays(usage.by_workload[customer]),
                 prices=MODELS,
                 contracts=[usage.contracts[customer]],
                 months={},
@@ -104,8 +102,21 @@ def sample_use(up_to: date | None = None) -> Known:
             for customer, models in sorted(usage.by_model.items())
         ),
         usage.first_day,
-        last,
+        usage.last_day,
     )
+
+
+def known_until(known: Known, on: date) -> Known:
+    """The same as it was known on an earlier day."""
+    count = (on - known.first_day).days + 1
+    groups = tuple(
+        group._replace(
+            by_model={name: days[:count] for name, days in group.by_model.items()},
+            by_workload={name: days[:count] for name, days in group.by_workload.items()},
+        )
+        for group in known.groups
+    )
+    return Known(groups, known.first_day, on)
 
 
 def usage_by_day(known: Known) -> dict[str, dict[date, float]]:
@@ -120,8 +131,8 @@ def usage_by_day(known: Known) -> dict[str, dict[date, float]]:
     return found
 
 
-def _cut(series: Mapping[str, Sequence[float]], count: int) -> dict[str, FloatArray]:
-    return {name: np.array(days[:count], dtype=np.float64) for name, days in series.items()}
+def _arrays(series: Mapping[str, Sequence[float]]) -> dict[str, FloatArray]:
+    return {name: np.array(days, dtype=np.float64) for name, days in series.items()}
 
 
 def _contracts(view: View, group: str) -> list[Sequence[Contract]]:
