@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from quartermaster.exposure.risk_assumptions import (
 from quartermaster.exposure.risk_book import Book, Lever, Payer, build, equal_hazards
 from quartermaster.exposure.risk_measure import measure_book, measure_risk
 from quartermaster.exposure.simulate import Run, contributions, losses, monthly_values
+from quartermaster.exposure.simulate_factors import KINDS_HELD_MAX
 from quartermaster.exposure.simulate_rest import reduce
 from quartermaster.kernel.errors import UsageError
 from quartermaster.stats.tail import measure_tail, shortfall, tail_weights
@@ -349,3 +351,33 @@ def test_a_single_customer_is_all_of_it() -> None:
 def test_a_run_that_cannot_be_is_refused(scenarios: int, seed: int, threads: int) -> None:
     with pytest.raises(UsageError):
         Run(scenarios=scenarios, seed=seed, threads=threads)
+
+
+def test_many_kinds_of_customers_share_their_slots() -> None:
+    """More kinds than are held through a pass: each customer's loss is that of its own kind."""
+    count, run = 3 * KINDS_HELD_MAX, Run(scenarios=700, seed=6)
+    growth = Growth(sector_volatility_per_year=0.2)
+    assumed = Assumptions(
+        growth=growth,
+        customer=tuple(CustomerTerms(group=f"c{at}", sector=f"s{at % 40}") for at in range(count)),
+    )
+    book = build(payers([100 - at / 2 for at in range(count)]), assumed, against="plan")
+    _, together = losses(book, run)
+    for first in range(0, count, 30):
+        rows = slice(first, first + 30)
+        world = book.world
+        part = msgspec.structs.replace(
+            book,
+            names=book.names[rows],
+            plan=book.plan[rows],
+            hazards=book.hazards[rows],
+            world=world._replace(
+                **{
+                    name: part[rows]
+                    for name, part in world._asdict().items()
+                    if np.ndim(part) and len(part) == count
+                }
+            ),
+        )
+        _, alone = losses(part, run)
+        assert np.array_equal(alone, together[rows])
