@@ -27,8 +27,9 @@ def fan_section(on: Desk, fan: Fan) -> Section:
     level = percent(fan.level, lang, decimals=0)
     gap = fan.whole_total.minor - fan.without_total.minor
     share = EXACT.divide(Decimal(gap), Decimal(fan.whole_total.minor or 1))
+    bounded = fan.whole_total.low is not None and fan.without_total.low is not None
     lead = words(
-        "fan.lead",
+        "fan.lead" if bounded else "fan.lead_bare",
         name=name,
         months=number(len(fan.months), lang),
         whole=on.short(fan.whole_total.minor),

@@ -246,6 +246,20 @@ def test_both_languages_say_the_same() -> None:
     assert [key for key in german if places(german[key]) != places(english[key])] == []
 
 
+def test_a_forecast_without_an_interval_shows_none(from_csv: BoardFacts) -> None:
+    fan = from_csv.fan
+    assert fan is not None
+    bare = replace(
+        fan,
+        whole_total=replace(fan.whole_total, low=None, high=None),
+        without_total=replace(fan.without_total, low=None, high=None),
+    )
+    view = view_of(replace(from_csv, fan=bare), "en")
+    lead = next(section for section in view.sections if section.id == "fan").lead[0]
+    assert "interval —" not in lead
+    assert "No past window is long enough" in lead
+
+
 def test_every_word_is_used() -> None:
     console = Path(str(files("quartermaster.console")))
     sources = "\n".join(
