@@ -14,7 +14,7 @@ prompts. Families that nobody looked at are the better witness.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -42,8 +42,8 @@ ORDINARY_DAYS, CAMPAIGN_DAYS = 10_080, 12
 """Ten thousand ordinary days allow a rate of 1 in 1,000; days a fold and fraction."""
 RIVALS = ("mmd_pooled", "prada", "template_repetition", "cot_keywords")
 SPLITS = 10
-TENANTS = 2_520
-"""Four ordinary days each."""
+TENANTS = 1_272
+"""Eight ordinary days each."""
 PARAMETERS = Path(__file__).resolve().parent.parent / "src/quartermaster/conduct/parameters.json"
 
 
@@ -94,11 +94,13 @@ def lines(found: Sequence[Source]) -> None:
     print(f"campaigns found: {np.mean([one.found for one in seen]):.2f}\n", flush=True)
 
 
-def known_tenants(found: Sequence[Source]) -> None:
-    """Known tenants: campaigns inside a day, and benign launches."""
+def known_tenants(found: Sequence[Source]) -> float:
+    """Known tenants: campaigns inside a day, and benign launches; returns the score at 1 %."""
     days = known.judge(found, TENANTS)
     ordinary = [day for day in days if day.kind == "ordinary"]
-    print(f"== known tenants: {len(ordinary)} ordinary days of {len(ordinary) // 4} tenants")
+    print(
+        f"== known tenants: {len(ordinary)} ordinary days of {len(ordinary) // tenants.ORDINARY_DAYS} tenants"
+    )
     print(f"{'method':10}{'share':>6}  {'AUROC':24}{'TPR at 1 %':24}{'TPR at 0.1 %':24}launches")
     for method in ("ours", "chosen", "newness", "cold", "mmd_own"):
         usable = [day for day in days if method != "mmd_own" or day.mmd_own is not None]
@@ -120,6 +122,7 @@ def known_tenants(found: Sequence[Source]) -> None:
         title = f"{kind} days above the 1 % line" + (f", share {share:.0%}" if share else "")
         _families(title, by_family(known.scored(part, "ours"), line))
     print(flush=True)
+    return line
 
 
 def _rows(days: Sequence[known.KnownDay], kind: str, share: float) -> npt.NDArray[np.bool_]:
@@ -171,12 +174,15 @@ def costs(found: Sequence[Source]) -> None:
     print(f"{cost.bytes_a_day()} bytes an account-day\n", flush=True)
 
 
-def write_parameters(found: Sequence[Source], line: float) -> None:
-    """Fit on everything and write the weights."""
+def write_parameters(found: Sequence[Source], lines_found: dict[str, float]) -> None:
+    """Fit on everything and write the weights, with the lines that were measured."""
     table = cold.training(found)
     model = nested(table.rows, table.harvest, table.family)
     model = msgspec.structs.replace(
-        model, line=line, made_by=f"python bench/conduct.py --fit, {model.made_by}"
+        model,
+        line=lines_found["cold"],
+        day_line=lines_found["known"],
+        made_by=f"python bench/conduct.py --fit, {model.made_by}",
     )
     PARAMETERS.write_bytes(msgspec.json.format(msgspec.json.encode(model), indent=1) + b"\n")
     print(f"wrote {PARAMETERS.name}: {model.made_by}")
@@ -195,7 +201,7 @@ def _calibration(judged: Sequence[cold.Judged]) -> float:
     return calibration_error(sides[0], sides[1])
 
 
-PARTS = {
+PARTS: dict[str, Callable[[Sequence[Source]], float | None]] = {
     "cold": cold_start,
     "sizes": sizes,
     "known": known_tenants,
@@ -212,18 +218,19 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=sorted(PARTS), default=list(PARTS))
     parser.add_argument("--fit", action="store_true", help="write the package's weights")
     given = parser.parse_args()
+    if given.fit and not {"cold", "known"} <= set(given.only):
+        parser.error("--fit needs the parts cold and known, which draw the lines")
     if not FILE.exists():
         print(f"{FILE.name} is not there: see docs/concepts/conduct.md", file=sys.stderr)
         return 2
     found = sources(Observer(KEY))
-    line = None
+    lines_found: dict[str, float] = {}
     for part in given.only:
         value = PARTS[part](found)
-        line = value if part == "cold" else line
+        if value is not None:
+            lines_found[part] = value
     if given.fit:
-        if line is None:
-            parser.error("--fit needs the cold part, which draws the line")
-        write_parameters(found, line)
+        write_parameters(found, lines_found)
     print(f"{time.process_time():.0f} s of CPU")
     return 0
 

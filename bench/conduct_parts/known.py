@@ -47,7 +47,7 @@ def judge(sources: Sequence[Source], tenants: int) -> list[KnownDay]:
 
     Args:
         sources: where requests come from.
-        tenants: in total, over all folds; each has four ordinary days.
+        tenants: in total, over all folds; each has eight ordinary days.
     """
     table = training(sources)
     out: list[KnownDay] = []
@@ -91,7 +91,11 @@ def chosen_elsewhere(days: Sequence[KnownDay]) -> Scored:
             ((cap, weight) for cap in CAPS for weight in WEIGHTS),
             key=lambda pair: _found(other, *pair),
         )
-        scores[inside] = _weighed([d for d in days if d.fold == fold], cap, weight)
+        usual = _weighed([d for d in other if d.kind == "ordinary"], cap, weight)
+        middle, high = np.quantile(usual, [0.5, 0.99])
+        mine = _weighed([d for d in days if d.fold == fold], cap, weight)
+        # Pairs differ in scale: each fold's scores are put on that of its own choice.
+        scores[inside] = (mine - middle) / (high - middle)
     blank = scored(days, "ours")
     return Scored(scores, blank.family, blank.source)
 

@@ -12,7 +12,7 @@ from quartermaster.conduct.sketch import Sample, joined
 PAST_SHARE = 0.55
 """Of each source's rows, in their order, the first part is the past, the rest the day."""
 SHARES = (0.5, 0.2, 0.1, 0.05)
-ORDINARY_DAYS = 4
+ORDINARY_DAYS = 8
 SIZE_MIN, SIZE_MAX = 26, 120
 
 

@@ -238,7 +238,8 @@ def _score_lines(found: "Score") -> Iterator[str]:
 def _day_lines(one: "Watched", alpha: float) -> Iterator[str]:
     found = one.found
     yield (
-        f"{found.account} {found.day}: score {found.score:.2f}, {found.new_requests} of"
+        f"{found.account} {found.day}: score {found.score:.2f},"
+        f" {'above' if found.over_line else 'below'} the line, {found.new_requests} of"
         f" {found.requests} requests new ({found.newness:.1f} standard errors)"
     )
     if one.evidence is not None:

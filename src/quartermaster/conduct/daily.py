@@ -45,6 +45,8 @@ class DayScore(msgspec.Struct, frozen=True):
     new_requests: int
     new_share: float
     score: float
+    over_line: bool
+    """Whether the score is above the line for known tenants. A reason to look, not a verdict."""
     workload: Workload | None
     """The new requests; `None` where there are too few."""
     findings: tuple[Finding, ...]
@@ -97,6 +99,7 @@ def judge_day(
     found = (*(workload.findings if workload else ()), *_metered(used, today))
     readings = read(found, terms, today.traces.models)
     scale = 1 / today.sampled_fraction
+    score = combined(newness.z, workload.score if workload else None)
     found_day = DayScore(
         account=today.account,
         day=today.day,
@@ -106,7 +109,8 @@ def judge_day(
         newness=newness.z,
         new_requests=round(len(new) * scale),
         new_share=len(new) / len(sample),
-        score=combined(newness.z, workload.score if workload else None),
+        score=score,
+        over_line=score > model.day_line,
         workload=workload,
         findings=found,
         declared=readings,

@@ -213,7 +213,10 @@ def _facts(
     counts = [0] * len(words.NAMES)
     made = varied = -NEAR_WORDS - 1
     linked = linked_varied = 0
-    for place, bits in enumerate([get(word, 0) for word in found]):
+    for place, word in enumerate(found):
+        bits = get(word, 0)
+        if word in words.ELSEWHERE:
+            made = -NEAR_WORDS - 1
         if bits:
             for group in _GROUPS_OF[bits]:
                 counts[group] += 1

@@ -28,12 +28,12 @@ _GROUPS: dict[int, str] = {
     MAKE: """generate generates generated generating create creates creating write writing compose
         produce producing invent design devise draft formulate construct propose synthesize
         synthesise rewrite rewriting rewritten rephrase paraphrase reword imagine brainstorm evolve
-        augment simulate expand come list erstelle erzeuge schreibe formuliere entwirf""",
+        augment simulate expand come list complete erstelle erzeuge schreibe formuliere entwirf""",
     # What a training set consists of.
     META: """instruction instructions prompt prompts task tasks question questions problem problems
         example examples conversation conversations dialogue dialogues dialog dataset datasets
         sample samples exercise exercises scenario scenarios pair pairs qa seed seeds
-        demonstration demonstrations requirement requirements trajectory trajectories
+        demonstration demonstrations requirement requirements trajectory trajectories transcript
         anweisung anweisungen aufgabe aufgaben frage fragen beispiele""",
     # A wish for variety or difficulty, which no single answer needs.
     VARY: """diverse diversity diversify different various varied variety vary unique novel new
@@ -55,10 +55,10 @@ _GROUPS: dict[int, str] = {
         intermediate thought thoughts thinking justify justification derive derivation logically
         detailed detail why schritt schritte begründung erkläre""",
     # The answer is short, chosen, or read by a program.
-    LIMIT: """only json xml yaml csv label labels letter exactly concise brief briefly short
-        category categories classify categorise categorize extract format options option choices yes
-        no true false sentence sentences possible following entities intent sentiment nur
-        kategorie""",
+    LIMIT: """only json xml yaml csv sql regex schema label labels letter exactly concise brief
+        briefly short category categories classify categorise categorize extract format options
+        option choices yes no true false sentence sentences possible following entities
+        intent sentiment nur kategorie""",
     # Somebody's product speaks.
     PRODUCT: """customer customers client clients company our your booking bookings order orders
         account shop store brand policy guidelines support concierge employee employees
@@ -117,6 +117,9 @@ _ASKING = """
     should will has have am in if was wie wer wann wo warum welche
 """
 ASKING = frozenset(_ASKING.split())
+ELSEWHERE = frozenset(("to", "for", "that", "which", "from", "using", "based", "about", "as"))
+"""After these words a noun is no longer what the verb before them makes."""
+
 _STOP = """
     the a an of to and in is that it for on with as are this be by at from or was which you your
     i my me we he she they his her their not but if can do what how who when where why will have has

@@ -17,6 +17,8 @@ def fact(text: str, name: str, system: str = "") -> float:
     [
         ("Come up with 10 diverse tasks.", "make_meta", 1),
         ("Come up with 10 diverse tasks.", "make_meta_vary", 1),
+        ("Generate a SQL query to answer this question.", "make_meta", 0),
+        ("Generate questions for the students.", "make_meta", 1),
         ("The tasks were easy to come by.", "make_meta", 0),
         ("Rate the response and score the answer.", "rate_reply", 2),
         ("Solve it and show all steps please", "steps", 1),
