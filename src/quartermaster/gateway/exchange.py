@@ -187,7 +187,11 @@ class Exchange:
             # We asked for plain bytes; compressed ones could not be metered.
             self.fail("upstream_malformed", "The model server's answer is compressed.")
         elif parser.complete:
-            self._answered(parser)
+            status = parser.status
+            if 200 <= status < 300:
+                self._served(status, parser.take_body(), parser.content_type)
+            else:
+                self._not_served(status, parser)
         elif parser.body_bytes > self.home.settings.answer_bytes_max:
             self.fail("upstream_malformed", "The model server's answer is too large.")
 
@@ -215,14 +219,10 @@ class Exchange:
         """Progress was made: the upstream has its idle time again."""
         self.deadline_s = self.home.now_s + self.home.settings.idle_timeout_s
 
-    def _answered(self, parser: ResponseParser) -> None:
-        """The whole response is here."""
-        status = parser.status
-        body = parser.take_body()
-        if 200 <= status < 300:
-            self._served(status, body, parser.content_type)
-        elif 400 <= status < 500 and status not in _OUR_CREDENTIALS:
-            self._rejected(status, body, parser)
+    def _not_served(self, status: int, parser: ResponseParser) -> None:
+        """The whole response is here, and it is none that a customer would pay for."""
+        if 400 <= status < 500 and status not in _OUR_CREDENTIALS:
+            self._rejected(status, parser.take_body(), parser)
         else:
             self.fail("upstream_error", f"The model server answered with status {status}.")
 

@@ -184,7 +184,8 @@ def split(usage: _Usage) -> Counts | None:
         return None
     if cached + written > prompt or heard > prompt or reasoning + spoken > completion:
         return None
-    heard = min(heard, prompt - cached - written)
+    if heard:
+        heard = min(heard, prompt - cached - written)
     return Counts(
         prompt - cached - written - heard,
         cached,

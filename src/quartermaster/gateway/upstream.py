@@ -103,7 +103,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._paused:
             self.resume()
         parser.reset()
-        self._pool.put_back(self)
+        pool = self._pool
+        self.deadline_s = pool.now_s + pool.idle_s
+        self.idle.append(self)
 
     # -- UpstreamPort ----------------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ class UpstreamPool:
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: GatewaySettings) -> None:
         self._loop = loop
         self._settings = settings
-        self._idle_s = settings.upstream_idle_s
+        self.idle_s = settings.upstream_idle_s
         self._idle: dict[str, list[UpstreamConnection]] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._tls: ssl.SSLContext | None = None
@@ -201,7 +203,7 @@ class UpstreamPool:
 
     def put_back(self, connection: UpstreamConnection) -> None:
         """The connection is free again."""
-        connection.deadline_s = self.now_s + self._idle_s
+        connection.deadline_s = self.now_s + self.idle_s
         connection.idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:

@@ -196,7 +196,8 @@ class Wal:
             return
         if self._open.pop(handle, None) is None:
             raise IntegrityError(f"handle {handle} of {self.app_id} is not open")
-        self._progress.pop(handle, None)
+        if self._progress:
+            self._progress.pop(handle, None)
         active = self._active
         active.buffer.append(close_frame(handle, closed))
         active.rows += 1
@@ -207,7 +208,8 @@ class Wal:
         self._pending.append(when_durable)
         if active.rows == 1:
             self._loop.call_later(self._settings.seal_seconds, self._grow_old, active)
-        self._request_sync()
+        if not (self._sync_due or self._syncing):
+            self._request_sync()
 
     def delivered(self, handle: int) -> None:
         """Record that the last byte went to the kernel; buffered, never synced for its own sake.
