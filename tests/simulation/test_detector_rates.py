@@ -18,16 +18,17 @@ def pooled(noise: Noise, seeds: range) -> tuple[float, float, float]:
 
 def test_calm_series() -> None:
     rate, delay, found = pooled(CALM, range(3, 6))
-    # 200 series-years: half an alarm each, give or take three standard errors.
-    assert 0.3 <= rate <= 0.75
-    assert delay <= 30
+    # 200 series-years: half an alarm each at most, give or take three standard errors.
+    assert 0.25 <= rate <= 0.65
+    assert delay <= 28
     assert found == 1.0
 
 
 @pytest.mark.long
 def test_series_as_restless_as_retail() -> None:
-    rate, delay, found = pooled(RETAIL, range(20, 40))
+    rate, delay, found = pooled(RETAIL, range(140, 170))
     print(f"rate {rate:.2f}, delay {delay:.0f} d, found {found:.3f}")
-    assert 0.4 <= rate <= 0.7
-    assert delay <= 34
-    assert found > 0.99
+    # 2,000 series-years, of thresholds that differ from seller to seller: 0.05 is one error of it.
+    assert 0.35 <= rate <= 0.6
+    assert delay <= 30
+    assert found == 1.0

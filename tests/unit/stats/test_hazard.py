@@ -72,12 +72,10 @@ def test_contributions_add_up_to_the_score() -> None:
 
 def test_what_two_features_do_together_is_found() -> None:
     draw = np.random.default_rng(6)
-    losses = []
-    for count in (3000, 6000):
-        features = draw.normal(0, 1, (count, 4))
-        events = (draw.random(count) < expit(1.5 * features[:, 0] * features[:, 2])) * 1.0
-        losses.append((features, events, np.arange(count) // 5))
-    (features, events, who), (fresh, came, _) = losses
+    table = draw.normal(0, 1, (9000, 4))
+    outcomes = (draw.random(9000) < expit(1.5 * table[:, 0] * table[:, 2])).astype(np.float64)
+    features, events, who = table[:3000], outcomes[:3000], np.arange(3000) // 5
+    fresh, came = table[3000:], outcomes[3000:]
     plain, paired = fit(features, events, who), fit(features, events, who, paired=range(4))
     assert plain.pair_ridge is None
     assert log_loss(came, plain.probability(fresh)) > 0.68
