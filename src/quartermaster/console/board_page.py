@@ -14,7 +14,6 @@ from quartermaster.console.format import Lang
 from quartermaster.console.report import environment
 from quartermaster.console.report_words import catalogue
 
-
 _FOOT = "font: 7.5pt sans-serif; color: #555;"
 
 
