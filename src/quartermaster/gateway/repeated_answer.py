@@ -10,6 +10,8 @@ import re
 from typing import Final, Self
 
 _END: Final = b"\r\n\r\n"
+# An interim head has no body, whatever length it claims: what follows it is the answer.
+_STATUS: Final = b"HTTP/1.1 200"
 _LENGTH: Final = b"content-length"
 # What decides how the body ends, what it is, and whether the connection lives on.
 _MEANINGFUL: Final = frozenset(
@@ -50,7 +52,7 @@ class RepeatedAnswer:
         """
         head, found, body = data.partition(_END)
         status, *headers = head.split(b"\r\n")
-        if not found or len(headers) > _HEADERS_MAX:
+        if not (found and status.startswith(_STATUS)) or len(headers) > _HEADERS_MAX:
             return None
         parts = [re.escape(status)]
         lengths = []

@@ -75,6 +75,7 @@ class RequestParser:
     """
 
     __slots__ = (
+        "_begun",
         "_body_bytes",
         "_body_bytes_max",
         "_chunked",
@@ -117,6 +118,7 @@ class RequestParser:
         self._ordinary = False
         self._repeated: RepeatedHead | None = None
         self._heads_learned = 0
+        self._begun = False
         self._clear()
         self._parser = httptools.HttpRequestParser(self)
 
@@ -161,7 +163,8 @@ class RequestParser:
         """
         if self.broken:
             return []
-        at_boundary = not (self._head_done or self._quiet_bytes or self._target)
+        # Two letters of a method behind a request are neither a target nor quiet, but have begun.
+        at_boundary = not (self._begun or self._quiet_bytes)
         if at_boundary and (repeated := self._repeated) is not None:
             body = repeated.body_of(data, self._body_bytes_max)
             if body is not None:
@@ -215,7 +218,10 @@ class RequestParser:
         if self._refusal is not None:
             self.broken = True
             self.wants_continue = False
-            self._ready.append(Request(http_1_0=self._http_1_0, refusal=self._refusal))
+            # The target decides the dialect in which the refusal is told.
+            self._ready.append(
+                Request(target=self._target, http_1_0=self._http_1_0, refusal=self._refusal)
+            )
         ready = self._ready
         if ready:
             self._ready = []
@@ -244,6 +250,10 @@ class RequestParser:
         )
 
     # Callbacks of httptools, in the order in which llhttp calls them.
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._begun = True
 
     def on_url(self, url: bytes) -> None:
         """Part of the request target."""
@@ -343,5 +353,6 @@ class RequestParser:
         )
         parts.clear()
         self.wants_continue = False
+        self._begun = False
         self._ordinary = not self._rare
         self._clear()

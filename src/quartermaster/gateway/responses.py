@@ -118,6 +118,8 @@ class ResponseParser:
         except httptools.HttpParserUpgrade as error:
             raise UpstreamError("the model server tried to upgrade the connection") from error
         except httptools.HttpParserError as error:
+            if isinstance(error.__context__, UpstreamError):
+                raise error.__context__ from None
             raise UpstreamError(f"the model server does not answer in HTTP: {error}") from error
         if self._quiet_bytes > HEAD_BYTES_MAX:
             raise UpstreamError("the model server's response head does not end")
@@ -139,6 +141,11 @@ class ResponseParser:
         return body
 
     # Callbacks of httptools.
+
+    def on_message_begin(self) -> None:
+        """The first byte of a response, or of its interim head; nothing may follow the answer."""
+        if self.complete:
+            raise UpstreamError("the model server sent bytes after its response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the few headers that the relay needs; trailers are ignored."""
@@ -181,7 +188,5 @@ class ResponseParser:
             self.content_type = self.retry_after = b""
             self.encoded = False
             return
-        if self.complete:
-            raise UpstreamError("the model server sent two responses to one request")
         self.complete = True
         self.keep_alive = self._parser.should_keep_alive()

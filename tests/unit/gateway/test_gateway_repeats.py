@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.unit.gateway.gateway_fakes import Bench, a_grant, an_index, chat_request
 
@@ -11,6 +11,7 @@ from quartermaster.gateway.repeated_answer import RepeatedAnswer
 from quartermaster.gateway.requests import HEADS_LEARNED_MAX, Request, RequestParser
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.errors import UpstreamError
 
 BODY_MAX = 1_000
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k1\r\n"
@@ -94,6 +95,26 @@ def test_any_split_of_any_requests_reads_the_same_with_and_without_memory(
         for part in filter(None, parts):
             ours = [seen(r) for r in learned.feed(part)]
             assert ours == [seen(r) for r in plain.feed(part)]
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            (post(b"{}"), post(b"{}") + b"PO", CHUNKED + b"PO", b"ST /", b"P", b"OST / ", b"\r\n")
+        ),
+        max_size=6,
+    )
+)
+@example([CHUNKED + b"PO", post(b"{1}"), b"ST /other HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_a_request_that_has_begun_is_not_taken_for_a_boundary(pieces: list[bytes]) -> None:
+    learned, plain = parser(), parser()
+    plain._heads_learned = HEADS_LEARNED_MAX
+    for part in (post(b"{}"), *pieces):
+        assert [seen(r) for r in learned.feed(part)] == [seen(r) for r in plain.feed(part)]
+        assert learned.broken == plain.broken
 
 
 def test_a_head_that_changes_every_time_is_not_learned_for_ever() -> None:
@@ -197,3 +218,34 @@ def test_bytes_behind_a_repeated_answer_are_still_an_error() -> None:
     one.reset()
     with pytest.raises(Exception, match="model server"):
         one.feed(answer(b"{}") + answer(b"{}"))
+
+
+@pytest.mark.parametrize("cut", [1, 8, 30, -1])
+@pytest.mark.parametrize("turns", [0, 1, 3])
+def test_an_answer_cannot_begin_before_it_is_asked_for(cut: int, turns: int) -> None:
+    one = ResponseParser()
+    for _ in range(turns):
+        one.feed(answer(b"{}"))
+        one.reset()
+    with pytest.raises(UpstreamError, match="bytes after its response"):
+        one.feed(answer(b"{}") + answer(b'{"whose":"theirs"}')[:cut])
+
+
+def test_an_interim_head_with_a_length_is_not_learned_as_an_answer() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nContent-Length: %d\r\n\r\n"
+    one = ResponseParser()
+    for body in (b"{}", b'{"a":1}'):
+        inner = answer(body)
+        one.feed(early % len(inner) + inner)
+        assert (one.status, one.take_body()) == (200, body)
+        one.reset()
+
+
+def test_what_the_parser_refuses_is_told_in_the_dialect_of_its_address() -> None:
+    bench = Bench()
+    (request,) = parser().feed(
+        b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (BODY_MAX + 1)
+    )
+    told = bench.dispatcher.handle(request, bench.client())
+    assert isinstance(told, bytes)
+    assert b'"type":"request_too_large"' in told
