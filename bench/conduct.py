@@ -95,12 +95,11 @@ def lines(found: Sequence[Source]) -> None:
 
 
 def known_tenants(found: Sequence[Source]) -> float:
-    """Known tenants: campaigns inside a day, and benign launches; returns the score at 1 %."""
+    """Known tenants: campaigns inside a day, and benign launches; returns the score at 0.1 %."""
     days = known.judge(found, TENANTS)
     ordinary = [day for day in days if day.kind == "ordinary"]
-    print(
-        f"== known tenants: {len(ordinary)} ordinary days of {len(ordinary) // tenants.ORDINARY_DAYS} tenants"
-    )
+    count = len(ordinary) // tenants.ORDINARY_DAYS
+    print(f"== known tenants: {len(ordinary)} ordinary days of {count} tenants")
     print(f"{'method':10}{'share':>6}  {'AUROC':24}{'TPR at 1 %':24}{'TPR at 0.1 %':24}launches")
     for method in ("ours", "chosen", "newness", "cold", "mmd_own"):
         usable = [day for day in days if method != "mmd_own" or day.mmd_own is not None]
@@ -121,8 +120,17 @@ def known_tenants(found: Sequence[Source]) -> float:
         part = [day for day in days if day.kind == kind and day.share == share]
         title = f"{kind} days above the 1 % line" + (f", share {share:.0%}" if share else "")
         _families(title, by_family(known.scored(part, "ours"), line))
-    print(flush=True)
-    return line
+    shipped = line_at(known.scored(ordinary, "ours").scores, 0.001)
+    print("above the 0.1 % line, which is shipped, by share:", end="")
+    for share in tenants.SHARES:
+        found_at, launched = (
+            float((known.scored(part, "ours").scores > shipped).mean())
+            for kind in ("campaign", "launch")
+            for part in [[day for day in days if day.kind == kind and day.share == share]]
+        )
+        print(f" {share:.0%}: campaigns {found_at:.3f}, launches {launched:.3f};", end="")
+    print("\n", flush=True)
+    return shipped
 
 
 def _rows(days: Sequence[known.KnownDay], kind: str, share: float) -> npt.NDArray[np.bool_]:

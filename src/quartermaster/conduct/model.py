@@ -38,7 +38,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line: float = 1.0
     """Score that 1 % of the ordinary account-days of kinds unseen in training exceeded."""
     day_line: float = 5.0
-    """Score that 1 % of the ordinary days of known tenants exceeded; see `daily`."""
+    """Score that 0.1 % of the ordinary days of known tenants exceeded; see `daily`."""
     slope: float = 1.0
     offset: float = 0.0
     """Log-odds of a harvest = slope x score + offset, where harvests are as many as others."""
