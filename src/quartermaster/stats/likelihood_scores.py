@@ -118,20 +118,28 @@ def scores(probabilities: Sequence[float], outcomes: Sequence[bool]) -> Scores:
 def reliability(probabilities: Sequence[float], outcomes: Sequence[bool]) -> tuple[Bin, ...]:
     """Bins of about equally many statements, in order of probability.
 
-    Equal probabilities are never divided between bins: which of them came first would decide.
+    Equal probabilities are never divided between bins: which of them came first would decide. A
+    bin that they make larger leaves the others fewer to share, and none gets under `PER_BIN_MIN`
+    unless that is all there are.
     """
     order = sorted(range(len(probabilities)), key=lambda at: probabilities[at])
-    wanted = max(1, min(BINS_MAX, len(order) // PER_BIN_MIN))
-    size = len(order) / wanted
-    found: list[Bin] = []
+    groups: list[list[int]] = []
     group: list[int] = []
+    left = len(order)
     for position, at in enumerate(order, start=1):
         group.append(at)
+        wanted = max(1, min(BINS_MAX - len(groups), left // PER_BIN_MIN))
         last = position == len(order)
-        full = position >= size * (len(found) + 1) - 1e-9
-        if last or (full and probabilities[order[position]] > probabilities[at]):
-            stated = sum(probabilities[one] for one in group) / len(group)
-            came = wilson(sum(outcomes[one] for one in group), len(group))
-            found.append(Bin(len(group), stated, came))
-            group = []
+        if last or (
+            len(group) * wanted >= left and probabilities[order[position]] > probabilities[at]
+        ):
+            groups.append(group)
+            left, group = len(order) - position, []
+    if len(groups) > 1 and len(groups[-1]) < PER_BIN_MIN:
+        groups[-2:] = [groups[-2] + groups[-1]]
+    found = []
+    for group in groups:
+        stated = sum(probabilities[one] for one in group) / len(group)
+        came = wilson(sum(outcomes[one] for one in group), len(group))
+        found.append(Bin(len(group), stated, came))
     return tuple(found)

@@ -19,7 +19,13 @@ from quartermaster.stats.likelihood import (
     shift,
     update,
 )
-from quartermaster.stats.likelihood_scores import reliability, scores, wilson
+from quartermaster.stats.likelihood_scores import (
+    BINS_MAX,
+    PER_BIN_MIN,
+    reliability,
+    scores,
+    wilson,
+)
 
 EXPERT = Belief((from_quantiles((0.5, 0.10), (0.9, 0.30)),))
 
@@ -206,3 +212,12 @@ def test_wilson_covers_about_as_often_as_it_says() -> None:
             found = wilson(k, 100)
             chance += binom.pmf(k, 100, true) if found.low <= true <= found.high else 0.0
         assert 0.86 <= chance <= 0.94
+
+
+@pytest.mark.parametrize(("tied", "others"), [(96, 289), (50, 53), (100, 3), (30, 31)])
+def test_a_bin_that_ties_make_large_leaves_no_bin_of_a_few(tied: int, others: int) -> None:
+    stated = [0.013] * tied + [0.014 + at / 10_000 for at in range(others)]
+    found = reliability(stated, [False] * len(stated))
+    assert sum(one.statements for one in found) == len(stated)
+    assert len(found) <= BINS_MAX
+    assert min(one.statements for one in found) >= PER_BIN_MIN
