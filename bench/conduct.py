@@ -123,12 +123,12 @@ def known_tenants(found: Sequence[Source]) -> float:
     shipped = line_at(known.scored(ordinary, "ours").scores, 0.001)
     print("above the 0.1 % line, which is shipped, by share:", end="")
     for share in tenants.SHARES:
-        found_at, launched = (
+        found_at, flagged_at = (
             float((known.scored(part, "ours").scores > shipped).mean())
             for kind in ("campaign", "launch")
             for part in [[day for day in days if day.kind == kind and day.share == share]]
         )
-        print(f" {share:.0%}: campaigns {found_at:.3f}, launches {launched:.3f};", end="")
+        print(f" {share:.0%}: campaigns {found_at:.3f}, launches {flagged_at:.3f};", end="")
     print("\n", flush=True)
     return shipped
 
@@ -159,6 +159,7 @@ def links(found: Sequence[Source]) -> None:
     """Shards of one campaign against pairs that are not."""
     seen = linking.pairs(found)
     print(f"== linking by text alone, {linking.SIZE} requests an account: TPR at 1 in 1,000")
+    print(f"of shard pairs {seen.met[0]:.3f} meet in a bucket, of all pairs {seen.met[1]:.3f}")
     others = {
         "accounts of other kinds": seen.other_kinds,
         "tenants of one trade (hard)": seen.same_trade,

@@ -13,6 +13,7 @@ from quartermaster.conduct.links import Population, Signature, signature
 
 SHARDS = 3
 SIZE = 26
+KINDS = ("shards", "other_kinds", "same_trade", "same_recipe")
 
 
 class Pairs(NamedTuple):
@@ -24,6 +25,8 @@ class Pairs(NamedTuple):
     """Accounts of different families."""
     same_trade: Scored
     """Different ordinary tenants of one workload family; a hard pair."""
+    met: tuple[float, float]
+    """Share of shard pairs, and of all pairs, that meet in a bucket and are compared at all."""
     same_recipe: Scored
     """Different campaigns of one family, which often share template and corpus: hard, or one?"""
 
@@ -40,13 +43,18 @@ def pairs(sources: Sequence[Source], size: int = SIZE) -> Pairs:
             name = f"{source.at}/{shard}"
             made.append((source, signature(name, source.sample.take(rows))))
     population = Population([one for _, one in made], seed=SEED)
-    found: dict[str, list[tuple[float, str, int]]] = {name: [] for name in Pairs._fields}
-    for (left, one), (right, other) in combinations(made, 2):
+    found: dict[str, list[tuple[float, str, int]]] = {name: [] for name in KINDS}
+    candidates = population.candidates()
+    met = {True: 0, False: 0}
+    for (at, (left, one)), (beside, (right, other)) in combinations(enumerate(made), 2):
         kind = _kind(left, right)
+        met[kind == "shards"] += (at, beside) in candidates
         if kind == "other_kinds" and draw.random() > 0.25:
             continue  # a quarter of the easy pairs is plenty
         found[kind].append((population.likeness(one, other), left.family, left.at))
-    return Pairs(*(_scored(found[name]) for name in Pairs._fields))
+    shards = len(found["shards"])
+    share = met[True] / shards, len(candidates) / (len(made) * (len(made) - 1) / 2)
+    return Pairs(met=share, **{name: _scored(found[name]) for name in KINDS})
 
 
 def _kind(left: Source, right: Source) -> str:
