@@ -35,6 +35,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     state: NoticeState
     """`any_day`: no end, so notice can be given on any day. `near`: within `NEAR_DAYS`."""
     ends_on: date | None = None
+    """The last day that is bound: a contract to midnight of 1 July ends on 30 June."""
     notice_by: date | None = None
     """Last day on which notice reaches this end; None where there is no end."""
 
@@ -44,7 +45,8 @@ def notice_of(versions: Sequence[Contract], today: date) -> Notice:
     newest = versions[-1]
     if newest.end is None:
         return Notice(contract=newest.id, notice_days=newest.notice_days, state="any_day")
-    ends_on = _day(newest.end, newest.time_zone)
+    ends_on = _last_day(newest.end, newest.time_zone)
+    # The day of the notice does not count, and all of its days lie before the end.
     by = ends_on - timedelta(days=newest.notice_days)
     state: NoticeState = "ahead"
     if today > by:
@@ -101,7 +103,7 @@ def _commitments(newest: Contract, months: Mapping[str, int], today: date) -> It
         ):
             figures: dict[str, float | str] = {
                 "share": min(drawn / one.total_minor, 1.0),
-                "ends": end.isoformat(),
+                "ends": _last_day(one.end, newest.time_zone).isoformat(),
             }
             yield Signal(
                 kind="commitment_nearly_drawn", on=today, source=newest.id, figures=figures
@@ -130,3 +132,8 @@ def _renewed_on(versions: Sequence[Contract], today: date) -> date | None:
 
 def _day(at: int, zone_name: str) -> date:
     return as_datetime(Instant(at)).astimezone(zone(zone_name)).date()
+
+
+def _last_day(end: int, zone_name: str) -> date:
+    """Ends are not part of what they end."""
+    return _day(end - 1, zone_name)

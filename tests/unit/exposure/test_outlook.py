@@ -175,12 +175,13 @@ def test_the_notice_window() -> None:
     notice = notice_of([contract()], TODAY)
     assert (notice.state, notice.notice_by, notice.ends_on) == (
         "near",
-        date(2024, 5, 2),
-        date(2024, 7, 1),
+        date(2024, 5, 1),
+        date(2024, 6, 30),
     )
     assert kinds([contract()]) == {"notice_window"}
     assert notice_of([contract()], date(2024, 1, 1)).state == "ahead"
-    assert notice_of([contract()], date(2024, 5, 3)).state == "passed"
+    assert notice_of([contract()], date(2024, 5, 1)).state == "near"
+    assert notice_of([contract()], date(2024, 5, 2)).state == "passed"
     assert notice_of([contract(end=None)], TODAY).state == "any_day"
     assert kinds([contract(end=None)]) == set()
     assert kinds([contract(end=None, notice_days=0)]) == {"nothing_binds"}
