@@ -154,6 +154,21 @@ def estimated(usage: bytes, input_bytes: int, output_tokens: int) -> Metered:
     return Metered(counts, "estimated", "" if problem == "usage_absent" else problem)
 
 
+def at_least(metered: Metered, output_tokens: int) -> Metered:
+    """What was delivered counts, where the vendor has told only the counts of the beginning.
+
+    Args:
+        metered: what is known before the end of a stream.
+        output_tokens: content deltas that went out.
+    """
+    counts = metered.counts
+    missing = output_tokens - counts.output - counts.reasoning - counts.audio_output
+    if missing <= 0:
+        return metered
+    more = msgspec.structs.replace(counts, output=counts.output + missing)
+    return Metered(more, "estimated", metered.note)
+
+
 def tokens_of_bytes(count: int) -> int:
     """Bytes by `BYTES_PER_TOKEN`, rounded up."""
     return -(-count // BYTES_PER_TOKEN)

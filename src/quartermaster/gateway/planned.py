@@ -5,17 +5,18 @@ from typing import Final
 from quartermaster.gateway import heads, meter, wire
 from quartermaster.gateway.dialects import errors
 from quartermaster.gateway.dialects.errors import Shape
-from quartermaster.gateway.dialects.facts import facts_of
+from quartermaster.gateway.dialects.facts import UNCOUNTED, facts_of
 from quartermaster.gateway.dialects.plan import Plan
+from quartermaster.gateway.dialects.routes import FORMS
 from quartermaster.gateway.dialects.translated import TranslatedStream, Translator
 from quartermaster.gateway.dialects.usage import Reading
-from quartermaster.gateway.exchange import Home
-from quartermaster.gateway.meter import Metered
+from quartermaster.gateway.exchange import Exchange, Home
+from quartermaster.gateway.meter import Life, Metered
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import FRAME_BYTES_MAX
-from quartermaster.gateway.stream import StreamExchange
+from quartermaster.gateway.stream import StreamExchange, is_event_stream
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.events import Endpoint
@@ -95,7 +96,7 @@ class PlannedExchange(StreamExchange):
         NotDurableError: the write-ahead log has failed; nothing was opened.
     """
 
-    __slots__ = ("_told", "_translated", "endpoint", "plan", "shape")
+    __slots__ = ("_said", "_translated", "endpoint", "plan", "shape")
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class PlannedExchange(StreamExchange):
         self.plan = plan
         self.endpoint = endpoint
         self.shape: Shape = shape
-        self._told = (b"", "")
+        self._said = (b"", "")
         super().__init__(
             home,
             client,
@@ -149,12 +150,24 @@ class PlannedExchange(StreamExchange):
             plan.body,
         )
 
+    def upstream_data(self, parser: ResponseParser) -> None:
+        """Bytes of the response have been parsed."""
+        if self.call.stream:
+            super().upstream_data(parser)
+        elif parser.head_done and is_event_stream(parser):
+            if parser.complete:
+                self.upstream = None
+            # Its events are of the upstream's dialect, and nobody would count them.
+            self.fail("upstream_malformed", "The model server streams what was not to be streamed.")
+        else:
+            Exchange.upstream_data(self, parser)
+
     def _served(self, status: int, body: bytes, content_type: bytes) -> None:
         facts = facts_of(self.plan.operation, body)
         if facts is None:
             self.fail("upstream_malformed", "The model server's answer is not a JSON object.")
             return
-        self._told = (facts.usage, facts.upstream_id)
+        self._said = (facts.usage, facts.upstream_id)
         if facts.failed:
             self.fail("upstream_error", "The model server answered with an error.")
             return
@@ -205,20 +218,36 @@ class PlannedExchange(StreamExchange):
         if reading.counts is not None:
             return Metered(reading.counts, "engine" if reading.engine else "upstream")
         note = "" if reading.problem == "usage_absent" else reading.problem
-        input_tokens = meter.tokens_of_bytes(self.call.input_bytes)
-        return Metered(Counts(input=input_tokens, output=output_tokens), "estimated", note)
+        counts = Counts(input=self._input_tokens(), output=output_tokens)
+        return Metered(counts, "estimated", note)
 
-    def _metered(self) -> Metered:
+    def _input_tokens(self) -> int:
+        """By the request's bytes, where they are text: a recording's bytes are no tokens."""
+        if self.plan.operation in UNCOUNTED or self.plan.operation in FORMS:
+            return 0
+        return meter.tokens_of_bytes(self.call.input_bytes)
+
+    def counts_if_gone(self) -> Metered:
+        """As for any exchange, but a form's file is not counted as text."""
+        if self._streaming or self.life is Life.OPEN:
+            return super().counts_if_gone()
+        return Metered(Counts(input=self._input_tokens()), "estimated")
+
+    def _told(self) -> Metered:
         scanner = self._translated
         if scanner is None:
-            return super()._metered()
-        metered = self._believed(self.plan.reading(scanner.usage), scanner.deltas)
-        scanner.counts = metered.counts
+            return super()._told()
+        return self._believed(self.plan.reading(scanner.usage), scanner.deltas)
+
+    def _metered(self) -> Metered:
+        metered = super()._metered()
+        if self._translated is not None:
+            self._translated.counts = metered.counts
         return metered
 
     def told_so_far(self) -> tuple[bytes, str]:
         """The upstream's usage object and id, where they came before the end."""
-        return super().told_so_far() if self._streaming else self._told
+        return super().told_so_far() if self._streaming else self._said
 
     def refusal_bytes(self, refusal: RefusedError) -> bytes:
         """Why there is no (complete) answer, in the client's dialect."""

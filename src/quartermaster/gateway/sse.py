@@ -205,6 +205,8 @@ class SseScanner:
     def _hold(self, frame: bytes) -> None:
         if self.done or self._keep_usage:
             self.held += frame
+            if len(self.held) > self._max:
+                raise UpstreamError("the model server sends usage without end")
 
     def _frame(self, frame: bytes) -> bool:
         """Look at one frame; whether it may be forwarded now."""

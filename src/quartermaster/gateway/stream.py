@@ -22,6 +22,12 @@ _SENT: Final = Life.SENT
 _ANSWERING: Final = Life.ANSWERING
 
 
+def is_event_stream(parser: ResponseParser) -> bool:
+    """Whether a response whose head is here streams events."""
+    named = parser.content_type[: len(_EVENT_STREAM)].lower()
+    return parser.status == _OK and named == _EVENT_STREAM
+
+
 class StreamExchange(Exchange):
     """Relays server-sent events; answers that are no stream go the plain way."""
 
@@ -61,12 +67,7 @@ class StreamExchange(Exchange):
     def upstream_data(self, parser: ResponseParser) -> None:
         """Bytes of the response have been parsed: forward whole frames at once."""
         if not self._streaming:
-            if not (
-                parser.head_done
-                and parser.status == _OK
-                and not parser.encoded
-                and parser.content_type[: len(_EVENT_STREAM)].lower() == _EVENT_STREAM
-            ):
+            if not (parser.head_done and not parser.encoded and is_event_stream(parser)):
                 super().upstream_data(parser)
                 return
             if self.life is _SENT:
@@ -128,6 +129,15 @@ class StreamExchange(Exchange):
         )
 
     def _metered(self) -> Metered:
+        metered = self._told()
+        scanner = self.scanner
+        if scanner.done or scanner.finish_reason:
+            return metered
+        # Who hangs up in the middle has seen at most the usage of the beginning.
+        return meter.at_least(metered, scanner.deltas)
+
+    def _told(self) -> Metered:
+        """The vendor's counts so far, or an estimate."""
         usage = self.scanner.usage
         return meter.believed(usage) or meter.estimated(
             usage, self.call.input_bytes, self.scanner.deltas

@@ -6,11 +6,16 @@ before. Kept is one usage object: the start's, with the delta's values over it.
 Source: platform.claude.com/docs/en/build-with-claude/streaming.
 """
 
+from typing import Final
+
 import msgspec
 
 from quartermaster.gateway.dialects.body import ABSENT, EMPTY, NULL, UNREADABLE, encode
 from quartermaster.gateway.dialects.messages_blocks import Block
 from quartermaster.kernel.errors import UpstreamError
+
+USAGE_BYTES_MAX: Final = 64 * 1024
+"""A usage object has a few hundred bytes; one that every event adds names to would fill memory."""
 
 
 class Delta(msgspec.Struct, gc=False):
@@ -63,6 +68,9 @@ def merged_usage(before: bytes, news: msgspec.Raw) -> bytes:
     """The usage object so far, with what an event says over it; nulls say nothing.
 
     What is no object replaces the whole, so that the meter sees that it is not one.
+
+    Raises:
+        UpstreamError: it grows without end.
     """
     later = bytes(news)
     if later in EMPTY:
@@ -73,4 +81,7 @@ def merged_usage(before: bytes, news: msgspec.Raw) -> bytes:
     except UNREADABLE:
         return later
     under.update({name: value for name, value in over.items() if bytes(value) != bytes(NULL)})
-    return encode(under)
+    merged = encode(under)
+    if len(merged) > USAGE_BYTES_MAX:
+        raise UpstreamError("the model server's usage does not end")
+    return merged

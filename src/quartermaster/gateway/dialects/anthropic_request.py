@@ -46,6 +46,9 @@ _REFUSED: Final = {
     "store": OFF,
     "modalities": frozenset((b"", b"null", b'["text"]')),
     "verbosity": frozenset((b"", b"null", b'"medium"')),
+    # Anthropic's own names that make every token dearer; no row would say so.
+    "speed": frozenset((b"", b"null", b'"standard"')),
+    "inference_geo": frozenset((b"", b"null", b'"global"')),
 }
 _DROPPED: Final = frozenset(
     (

@@ -25,6 +25,10 @@ _PARAMETER: Final = re.compile(rb"[ \t]*;[ \t]*([A-Za-z*-]+)=" + _VALUE)
 _DISPOSITION: Final = re.compile(
     rb"[ \t]*form-data((?:[ \t]*;[ \t]*[A-Za-z*-]+=" + _VALUE + rb")+)[ \t]*", re.IGNORECASE
 )
+# What fields are called (`image[]`); a name that another reader could decode is refused.
+_FIELD: Final = re.compile(rb"[A-Za-z0-9_.\-]+(?:\[[A-Za-z0-9_.\-]*\])*")
+# Some readers end a header's line at a bare line feed, and would see other headers than we do.
+_PLAIN_LINE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 # Clients send a dozen fields; each costs a search, so a form of thousands is an attack.
 PARTS_MAX: Final = 64
 # A part's head is one or two short lines.
@@ -75,6 +79,8 @@ def read_form(body: bytes, model: str = "") -> FormCall:
             found[name] = (at, end)
         after = end + len(separator)
         if body[after : after + 2] == b"--":
+            if body[after + 2 :].strip(b" \t\r\n"):
+                raise _no_form()  # what one reader skips, another reads on
             return _call(body, boundary, found, model)
         if body[after : after + 2] != b"\r\n":
             raise _no_form()
@@ -101,7 +107,7 @@ def _name(head: bytes) -> bytes:
     names: list[tuple[bytes, bytes]] = []
     for line in head.split(b"\r\n"):
         header, colon, value = line.partition(b":")
-        if not colon or header.strip() != header:
+        if not colon or header.strip() != header or _PLAIN_LINE.fullmatch(line) is None:
             raise _no_form()
         if header.lower() != b"content-disposition":
             continue
@@ -113,7 +119,7 @@ def _name(head: bytes) -> bytes:
             for parameter in _PARAMETER.finditer(disposition[1])
             if parameter[1].lower().startswith(b"name")
         )
-    if len(names) != 1 or names[0][0] != b"name":
+    if len(names) != 1 or names[0][0] != b"name" or _FIELD.fullmatch(names[0][1]) is None:
         raise _no_form()
     return names[0][1]
 

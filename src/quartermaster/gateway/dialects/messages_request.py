@@ -12,6 +12,7 @@ import msgspec
 
 from quartermaster.gateway.dialects import messages_blocks as blocks
 from quartermaster.gateway.dialects.body import (
+    EMPTY,
     NULL,
     TRUE,
     Fields,
@@ -73,6 +74,7 @@ def read_call(body: bytes) -> ChatCall:
     fields = fields_of(body)
     model = model_of(fields)
     required(fields, "messages")
+    _check_price(fields)
     return ChatCall(model, flag(fields, "stream"), True, fields, len(body))
 
 
@@ -103,7 +105,6 @@ def to_chat(call: ChatCall) -> ChatCall:
         fields.pop(name, None)
     for name in _NOT_HERE.intersection(fields):
         raise unsupported(name, f"{name}: Extra inputs are not permitted.")
-    _check_tier(fields)
     max_tokens = read(_decode_int, required(fields, "max_tokens"), "max_tokens")
     turns = read(blocks.decode_turns, fields.pop("messages"), "messages")
     system = fields.pop("system", NULL)
@@ -127,13 +128,17 @@ def to_chat(call: ChatCall) -> ChatCall:
     return ChatCall(call.model, call.stream, False, chat, call.input_bytes)
 
 
-def _check_tier(fields: Fields) -> None:
+def _check_price(fields: Fields) -> None:
+    """Whatever makes every token dearer is refused on every way: no row would say it."""
     tier = given(fields, "service_tier")
     if tier is not None and bytes(tier) not in _TIERS:
         raise unsupported("service_tier", "Only 'auto' and 'standard_only' are served.")
     speed = given(fields, "speed")
     if speed is not None and bytes(speed) != b'"standard"':
         raise unsupported("speed", "Only the speed 'standard' is served.")
+    place = given(fields, "inference_geo")
+    if place is not None and bytes(place) != b'"global"':
+        raise unsupported("inference_geo", "Only the place 'global' is served.")
 
 
 def _tools(fields: Fields, chat: Fields) -> None:
@@ -200,6 +205,12 @@ def _reasoning(fields: Fields, chat: Fields, max_tokens: int) -> None:
         if config.format is not None:
             if config.format.type != "json_schema":
                 raise unsupported("output_config.format.type", "Only 'json_schema' is known.")
+            if bytes(config.format.schema) in EMPTY:
+                raise refused(
+                    "missing_required_parameter",
+                    "Missing required parameter: 'output_config.format.schema'.",
+                    param="output_config.format.schema",
+                )
             shape = {"name": "output", "schema": config.format.schema, "strict": True}
             chat["response_format"] = raw({"type": "json_schema", "json_schema": shape})
     if effort is not None:

@@ -15,6 +15,7 @@ from quartermaster.gateway.dialects.body import EMPTY, encode
 from quartermaster.gateway.dialects.chat_shapes import Choice, Function, Said, ToolCall, read_answer
 from quartermaster.gateway.dialects.frames import DONE, event
 from quartermaster.gateway.dialects.messages_response import Asked, stop_reason, tool_id
+from quartermaster.gateway.settings import ANSWER_BYTES_MAX
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.units import Counts
 
@@ -162,6 +163,8 @@ class MessagesFromChat:
         function.name = function.name or piece.name
         function.arguments = f"{function.arguments or ''}{piece.arguments or ''}"
         if not function.name:
+            if len(function.arguments) > ANSWER_BYTES_MAX:
+                raise UpstreamError("the model server calls a tool without a name")
             return ""
         block: dict[str, object] = {
             "type": "tool_use",

@@ -25,6 +25,9 @@ from quartermaster.gateway.settings import ANSWER_BYTES_MAX
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.units import Counts
 
+ITEM_BYTES: Final = 1_024
+"""What an item takes beside its text, rounded up: a call without arguments is not free to keep."""
+
 
 class _Open:
     """The item that is being written."""
@@ -159,7 +162,8 @@ class ResponsesFromChat:
             part = {"item_id": item.item_id, "output_index": item.index, "content_index": 0}
             self._tell("response.content_part.added", {**part, "part": _part(item, "")}, out)
         self.deltas += 1
-        self._keep(item, text)
+        self._keep(len(text) + sum(len(memoryview(one)) for one in logprobs))
+        item.text.append(text)
         body: Item = {
             "item_id": item.item_id,
             "output_index": item.index,
@@ -167,7 +171,8 @@ class ResponsesFromChat:
             "delta": text,
         }
         if kind is _TEXT:
-            item.logprobs.extend(logprobs)
+            # Without a copy each would keep the whole chunk that it came in.
+            item.logprobs.extend(one.copy() for one in logprobs)
             body["logprobs"] = logprobs
         self._tell(kind.delta, body, out)
 
@@ -186,18 +191,19 @@ class ResponsesFromChat:
             raise UpstreamError("the model server interleaves its tool calls")
         arguments = function.arguments if function is not None else None
         if arguments:
-            self._keep(item, arguments)
+            self._keep(len(arguments))
+            item.text.append(arguments)
             place: Item = {"item_id": item.item_id, "output_index": item.index}
             self._tell(_CALL.delta, {**place, "delta": arguments}, out)
 
-    def _keep(self, item: _Open, text: str) -> None:
-        item.text.append(text)
-        self._kept_bytes += len(text)
+    def _keep(self, size: int) -> None:
+        self._kept_bytes += size
         if self._kept_bytes > ANSWER_BYTES_MAX:
             raise UpstreamError("the model server's answer is too large")
 
     def _begin(self, kind: _Kind, out: list[bytes], call_id: str = "", name: str = "") -> _Open:
         self._end_item(out)
+        self._keep(ITEM_BYTES + len(call_id) + len(name))
         index = len(self._items)
         item = self._open = _Open(kind, self._asked.item_id(kind.prefix, index), index)
         item.call_id, item.name = call_id, name
