@@ -126,8 +126,10 @@ def facts_of(
     if shown is None:
         at_stake = _ranked([_at_stake(one, None) for one in look.customers])
         return ports.WarningFacts(sample=sample, look=look, missing=None, customers=at_stake)
-    rows = closed_rows(shown.rows, shown.open_from) or shown.rows
-    exposure = measure(rows, scope=shown.denominator.en, scope_de=shown.denominator.de)
+    closed = closed_rows(shown.rows, shown.open_from)
+    exposure = measure(
+        closed or shown.rows, scope=shown.denominator.en, scope_de=shown.denominator.de
+    )
     owed = {group.group: group.minor for group in exposure.groups}
     return ports.WarningFacts(
         sample=sample,
@@ -137,6 +139,7 @@ def facts_of(
         currency=exposure.denominator.currency,
         first=exposure.denominator.first,
         last=exposure.denominator.last,
+        still_open=not closed,
         denominator=shown.denominator,
         origin=shown.origin,
     )

@@ -144,7 +144,8 @@ def answer(
     Raises:
         UsageError: the customer is not one of the largest of this book, or the size is none.
     """
-    rows = closed_rows(book.rows, book.open_from) or book.rows
+    closed = closed_rows(book.rows, book.open_from)
+    rows = closed or book.rows
     exposure = measure(rows, scope=book.denominator.en, scope_de=book.denominator.de)
     asked = asked_of(book, exposure, question)
     denominator = exposure.denominator
@@ -153,6 +154,7 @@ def answer(
         currency=denominator.currency,
         first=denominator.first,
         last=denominator.last,
+        still_open=not closed,
         denominator=book.denominator,
         origin=book.origin,
         data_sha256=exposure.data_sha256,

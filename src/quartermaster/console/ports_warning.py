@@ -174,6 +174,8 @@ class WarningFacts(msgspec.Struct, frozen=True, kw_only=True):
     first: str = ""
     last: str = ""
     """The months whose revenue stands beside the probabilities."""
+    still_open: bool = False
+    """Whether that is one month that has only begun."""
     denominator: Bilingual = Bilingual("", "")
     origin: Bilingual = Bilingual("", "")
 

@@ -135,6 +135,8 @@ class WhatIfFacts(msgspec.Struct, frozen=True, kw_only=True):
     first: str
     last: str
     """The local months `YYYY-MM` whose mean is the month that is looked ahead from."""
+    still_open: bool
+    """Whether that is one month that has only begun: every amount ahead is then too small."""
     denominator: Bilingual
     origin: Bilingual
     data_sha256: str

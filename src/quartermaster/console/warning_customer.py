@@ -164,6 +164,8 @@ def _findings(one: AtStake, lay: Stakes) -> list[str]:
         found.append(words("finding.alarm", day=day(since, lay.lang), detectors=names))
     elif any(score[-1] is not None for score in said.timeline.scores.values() if score):
         found.append(words("finding.quiet"))
+    if lay.facts.still_open and one.minor is not None:
+        found.append(words("finding.open", month=lay.window))
     return found
 
 

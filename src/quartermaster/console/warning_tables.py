@@ -186,6 +186,7 @@ def about(facts: WarningFacts) -> dict[str, object]:
         "fades_tried": _number(look.tried),
         "window_days": _number(look.window_days),
         "history_days": look.days,
+        "revenue_still_open": facts.still_open,
     }
 
 

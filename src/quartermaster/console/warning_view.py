@@ -155,7 +155,11 @@ def _findings(facts: WarningFacts, look: WarningLook, lay: Stakes) -> list[str]:
     places = chance(most.look.ledger.stated, words) | {"name": most.look.name}
     if most.minor is not None:
         places |= {"lost": lay.short(most.expected_minor), "revenue": lay.short(most.minor)}
-    return [*found, words(key, **places)]
+        places |= {"window": lay.window}
+    found.append(words(key, **places))
+    if facts.still_open:
+        found.append(words("finding.open", month=lay.window))
+    return found
 
 
 def _stake(one: AtStake) -> tuple[int, float]:
@@ -178,9 +182,8 @@ def _tiles(facts: WarningFacts, look: WarningLook, lay: Stakes) -> tuple[Tile, .
     ]
     if facts.currency:
         expected = sum(one.expected_minor or 0 for one in facts.customers)
-        tiles.append(
-            Tile("stake", words("tile.expected"), lay.short(expected), words("tile.expected_note"))
-        )
+        note = words("tile.expected_note", window=lay.window)
+        tiles.append(Tile("stake", words("tile.expected"), lay.short(expected), note))
     highest = max(facts.customers, key=lambda one: one.look.ledger.stated.probability)
     value = pct(highest.look.ledger.stated.probability, words)
     tiles.append(Tile("probability", words("tile.highest"), value, highest.look.name))
@@ -255,6 +258,9 @@ def _row(one: AtStake, lay: Stakes) -> WarningRow:
 def _notes(facts: WarningFacts, lay: Stakes) -> list[str]:
     words, more = lay.words, len(facts.customers) - ROWS_MAX
     found = []
+    if facts.currency:
+        denominator = words.pick(facts.denominator)
+        found.append(words("table.of", denominator=denominator, window=lay.window))
     if more > 0:
         found.append(words("table.more", count=number(more, lay.lang)))
     if facts.currency and any(one.minor is None for one in facts.customers):

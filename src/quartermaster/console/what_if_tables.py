@@ -56,6 +56,7 @@ def as_json(facts: WhatIfFacts | None, tables: Mapping[Table, Rows], now: Instan
             "denominator": facts.denominator.en,
             "first": facts.first,
             "last": facts.last,
+            "still_open": facts.still_open,
             "asked": msgspec.to_builtins(facts.asked, builtin_types=(Decimal,)),
             "missing": facts.missing,
             "plan": _major(facts.plan_minor, facts),

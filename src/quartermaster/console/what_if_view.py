@@ -207,6 +207,8 @@ class _Layout:
                 **places,
             )
         )
+        if facts.still_open:
+            found.append(words("finding.open", month=month_long(facts.last, self._lang)))
         return tuple(found)
 
     def tiles(self) -> tuple[Tile, ...]:

@@ -96,6 +96,17 @@ def test_without_revenue_it_ranks_by_use(sample: tuple[Known, WarningFacts]) -> 
     assert use == sorted(use, reverse=True)
 
 
+def test_a_book_of_one_open_month_says_so(sample: tuple[Known, WarningFacts]) -> None:
+    shown = sample_shown()
+    assert not facts_of(look_of(sample[1]), shown, sample=True, missing=None).still_open
+    last = max(row.month for row in shown.rows)
+    begun = tuple(row for row in shown.rows if row.month == last)
+    book = replace(shown, rows=begun, open_from=last)
+    facts = facts_of(look_of(sample[1]), book, sample=False, missing=None)
+    assert facts.still_open
+    assert (facts.first, facts.last) == (last, last)
+
+
 def test_the_sample_says_what_it_would_have_stated(sample: tuple[Known, WarningFacts]) -> None:
     known = sample[0]
     found = sample_reliability(known._replace(groups=known.groups[:25]))

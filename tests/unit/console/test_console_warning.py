@@ -55,7 +55,7 @@ def test_the_page_says_who_is_leaving_and_links_to_each(viewer: TestClient) -> N
     text = plain(page.text)
     assert "Customers with an alarm: 1. They bring 31.4% of the revenue of Azure OpenAI" in text
     assert "Most is at stake with ByteDance: 36.7% (2.0% to 70.0%)" in text
-    assert "$88.1K of $240K at risk" in text
+    assert "$88.1K of $240K at stake, April 2023 to March 2024." in text
     assert page.text.index('href="/warning/grp_1"') < page.text.index('href="/warning/grp_0"')
     assert "Where there is no amount, nothing was billed in USD." in text
     german = plain(viewer.get("/warning", headers=DE).text)
@@ -135,7 +135,7 @@ def test_an_id_with_a_point_is_an_id_first(viewer: TestClient, warning: FakeWarn
 def test_nobody_of_that_name(viewer: TestClient, address: str) -> None:
     refused = viewer.get(address, headers=EN)
     assert refused.status_code == 404
-    assert "is not a customer of this look" in refused.text
+    assert "is not a customer here." in refused.text
 
 
 @pytest.mark.parametrize(
@@ -274,8 +274,21 @@ def test_without_revenue_nothing_is_at_stake_in_money(
     warning.facts = replace(warning.facts, customers=bare, currency="", first="", last="")
     text = plain(viewer.get("/warning", headers=EN).text)
     assert "Likeliest to leave is Fabrikam" in text
-    assert "Expected loss" not in text
+    assert "At stake, all customers" not in text
     assert "At stake" not in plain(viewer.get("/warning/grp_1", headers=EN).text).split("Notice")[0]
+
+
+def test_every_amount_says_of_which_months_it_is(viewer: TestClient, warning: FakeWarning) -> None:
+    page = viewer.get("/warning", headers=EN).text
+    window = "April 2023 to March 2024"
+    assert page.count(window) >= 3
+    assert f"probability times revenue, {window}" in page
+    assert "is still open" not in page
+    warning.facts = replace(warning.facts, first="2024-03", still_open=True)
+    for address in ("/warning", "/warning/grp_1"):
+        text = plain(viewer.get(address, headers=EN).text)
+        assert "March 2024 is still open: every amount is what came so far." in text
+    assert viewer.get("/warning.json").json()["revenue_still_open"] is True
 
 
 def test_a_customer_role_is_refused(signed_in: Callable[..., TestClient]) -> None:

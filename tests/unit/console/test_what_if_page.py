@@ -91,6 +91,13 @@ def test_no_figure_without_its_conditions(reader: TestClient, lang: str) -> None
     assert all(condition in share for condition in (*conditions, f"56{space}%"))
 
 
+def test_a_month_that_has_only_begun_is_said(reader: TestClient, book: FakeWhatIf) -> None:
+    assert "is still open" not in page(reader)
+    book.facts = replace(what_if_facts(), first="2024-03", still_open=True)
+    assert "March 2024 is still open: a month is what came of it so far" in page(reader)
+    assert json.loads(page(reader, "/what-if?format=json"))["still_open"] is True
+
+
 def test_a_suspension_says_what_it_costs_us(reader: TestClient) -> None:
     html = page(reader, "/what-if?lever=leave&suspend=1")
     assert "ByteDance is suspended in month 0." in html

@@ -185,6 +185,7 @@ def what_if_facts(largest: str = "ByteDance", *, sample: bool = True) -> WhatIfF
         currency="USD",
         first="2023-04",
         last="2024-03",
+        still_open=False,
         denominator=Bilingual("Umsatz von Azure OpenAI", "revenue of Azure OpenAI"),
         origin=Bilingual("Szenario, Startwert 1.", "scenario, seed 1."),
         data_sha256="ab" * 32,
