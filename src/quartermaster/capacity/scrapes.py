@@ -131,7 +131,11 @@ def _point(before: Sums, after: Sums, replica: Replica) -> Point | str:
         return "the engine was started again, or does not count what is needed"
     if not (steps.counted and read.counted and prompt.counted):
         return "no request was read and written to its end"
-    batch = round((before[_RUNNING] + after[_RUNNING]) / 2)
+    ends = before[_RUNNING], after[_RUNNING]
+    # Written so that a number that is none is refused too.
+    if not all(0 <= end < math.inf for end in ends):
+        return f"{_RUNNING} is no number of requests"
+    batch = round(sum(ends) / len(ends))
     output = _mean(_OUTPUT, before, after)
     return Point(
         model=replica.model,

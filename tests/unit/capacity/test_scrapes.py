@@ -113,3 +113,15 @@ def test_the_command_prints_a_csv_that_capacity_reads(tmp_path: Path) -> None:
     assert table.decode_ms(8, 1_100.5) == pytest.approx(25.0)
     done = CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False)
     assert json.loads(done.stdout)["points"][0]["decode_ms"] == 25.0
+
+
+@pytest.mark.parametrize("running", ["NaN", "+Inf", "-3"])
+def test_a_gauge_that_is_no_number_gives_no_point(running: str) -> None:
+    texts = [
+        vllm(running=8, steps=at, step_s=at / 50, reads=at, read_s=at / 20, prompt=at * 500)
+        for at in (100, 200, 300)
+    ]
+    texts[0] = texts[0].replace("} 8\n", f"}} {running}\n", 1)
+    found = calibrate([(str(at), read_scrape(text, "s")) for at, text in enumerate(texts)], REPLICA)
+    assert len(found.points) == 1
+    assert found.skipped == ("0 to 1: vllm:num_requests_running is no number of requests",)
