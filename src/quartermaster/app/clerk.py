@@ -26,7 +26,7 @@ from quartermaster.commands.invoice import billing_version
 from quartermaster.commands.publish import refresh
 from quartermaster.kernel.clock import Instant, Period, as_datetime, month_named, month_of
 from quartermaster.kernel.contract import Contract
-from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.errors import IntegrityError, UnavailableError
 from quartermaster.kernel.events import Cut, HourlyUsage, SegmentShipped
 from quartermaster.kernel.money import EXACT
 from quartermaster.usage.compact import compact, tidy
@@ -110,7 +110,12 @@ def ship(rooms: Rooms) -> int:
 
 def compact_tables(rooms: Rooms) -> None:
     """Keep the tables quick to read; what was replaced is deleted a day later."""
-    done = compact(rooms.usage, today=as_datetime(rooms.now()).date())
+    try:
+        done = compact(rooms.usage, today=as_datetime(rooms.now()).date())
+    except UnavailableError as error:
+        # Slower questions are no reason to stop shipping.
+        log.warning("%s (%s)", error, error.hint)
+        return
     if done.files_after < done.files_before:
         log.info("compacted %d files of usage to %d", done.files_before, done.files_after)
     hourly_facts = rollup_facts(rooms.var / "usage_hourly")

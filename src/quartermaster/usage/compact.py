@@ -13,7 +13,9 @@ from datetime import date
 
 import msgspec
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
+from quartermaster.kernel.errors import UnavailableError
 from quartermaster.usage.delta import DeltaFacts
 from quartermaster.usage.table import PARTITION, UsageTable
 
@@ -56,18 +58,33 @@ def compact(table: UsageTable, *, today: date) -> Compacted:
         today: dates before it receive few rows any more.
 
     Raises:
-        UnavailableError: the disk refuses; the table is as it was, or compacted.
+        UnavailableError: the disk refuses; of every date the table is as it was, or compacted.
     """
-    before = after = vacuumed = 0
+    done = Compacted()
     for facts in (table.rows, table.quarantine):
         if not facts.exists():
             continue
-        before += facts.log().num_rows
-        if _merge(facts, today):
-            _shorten_log(facts)
-        after += facts.log().num_rows
-        vacuumed += len(tidy(facts))
-    return Compacted(before, after, vacuumed)
+        try:
+            done = _compact(facts, today, done)
+        except DeltaError as error:
+            raise UnavailableError(
+                f"the table {facts.path} cannot be compacted: {error}",
+                hint="free space or replace the disk; nothing is lost, compaction is repeated",
+            ) from error
+    return done
+
+
+def _compact(facts: DeltaFacts, today: date, done: Compacted) -> Compacted:
+    """The same for one of the two tables; adds up what was done."""
+    before = facts.log().num_rows
+    if _merge(facts, today):
+        _shorten_log(facts)
+    after = facts.log().num_rows
+    return Compacted(
+        done.files_before + before,
+        done.files_after + after,
+        done.vacuumed + len(tidy(facts)),
+    )
 
 
 def tidy(facts: DeltaFacts) -> list[str]:
@@ -94,7 +111,8 @@ def _merge(facts: DeltaFacts, today: date) -> bool:
             partition_filters=[(PARTITION[0], "=", day.isoformat())],
             target_size=_full(day, today),
         )
-    facts.make_durable([f"{PARTITION[0]}={day.isoformat()}" for day in crowded])
+        # Each date for itself: until then a power loss could keep the commit and not its files.
+        facts.make_durable([f"{PARTITION[0]}={day.isoformat()}"])
     return bool(crowded)
 
 

@@ -121,7 +121,13 @@ class KernelSync:
     def _reap(self) -> None:
         """Take the event of the one sync; waits where it has not ended."""
         one = ctypes.c_long(1)
-        self._call(self._calls.getevents, self._context, one, one, self._event, None)
+        waiting = True
+        while waiting:
+            try:
+                self._call(self._calls.getevents, self._context, one, one, self._event, None)
+                waiting = False
+            except InterruptedError:
+                pass  # a signal, such as the one that ends the worker: the sync still runs
         result = _EVENT.unpack_from(self._event)[2]
         when_synced, self._when_synced = self._when_synced, None
         assert when_synced is not None

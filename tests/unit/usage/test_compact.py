@@ -2,6 +2,8 @@
 
 import datetime as dt
 import os
+import resource
+import signal
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from tests.unit.usage import usage_facts
 from tests.unit.usage.sealed_logs import new_table, requests, ship, write_segment
 
 from quartermaster.kernel.clock import Instant, as_datetime
+from quartermaster.kernel.errors import UnavailableError
 from quartermaster.usage import compact as compacting
 from quartermaster.usage.compact import compact
 from quartermaster.usage.cut import certify, current_cut
@@ -120,3 +123,34 @@ def test_the_log_is_shortened_and_says_how_long_it_is_kept(tmp_path: Path) -> No
     assert len(list(log_folder.glob("*.json"))) < kept
     assert current_cut(table)["gateway-0"] == 8
     assert before[1] != certify(table, current_cut(table))
+
+
+def test_a_disk_that_refuses_leaves_the_table_as_it_was(tmp_path: Path) -> None:
+    table = filled(tmp_path)
+    before, names = everything(table), sorted(table.path.rglob("*"))
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(UnavailableError, match="cannot be compacted"):
+            compact(table, today=TOMORROW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert sorted(table.path.rglob("*")) == names
+    assert everything(table) == before
+    assert compact(table, today=TOMORROW).files_after == 2
+
+
+def test_every_date_is_durable_before_the_next_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = filled(tmp_path)
+    for turn in range(2):
+        at = usage_facts.NOON + US_PER_DAY
+        write_segment(tmp_path / "wal" / "gateway-0", requests(300 + turn, at=at))
+        ship(tmp_path / "wal", table)
+    synced: list[list[str]] = []
+    monkeypatch.setattr(table.rows, "make_durable", lambda dates=(): synced.append(list(dates)))
+    compact(table, today=TOMORROW + dt.timedelta(days=1))
+    assert [len(dates) for dates in synced] == [1, 1, 0]

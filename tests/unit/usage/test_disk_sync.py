@@ -1,6 +1,7 @@
 """The kernel's background sync: real files, real errors, and what the log does without it."""
 
 import asyncio
+import ctypes
 import errno
 import os
 from collections.abc import Callable
@@ -92,6 +93,30 @@ def test_a_closed_descriptor_is_refused_at_once_and_the_next_sync_works(tmp_path
             kernel.start(descriptor, outcomes.append)
         kernel.close()
         assert outcomes == [None], "close waits for the sync that runs, and tells its outcome"
+        os.close(descriptor)
+
+    asyncio.run(run())
+
+
+def test_a_signal_does_not_end_the_wait_for_a_sync(tmp_path: Path) -> None:
+    async def run() -> None:
+        kernel = kernel_sync()
+        real = kernel._syscall
+        interrupted: list[int] = []
+
+        def syscall(number: int, *arguments: object) -> int:
+            if number == kernel._calls.getevents and len(interrupted) < 3:
+                interrupted.append(number)
+                ctypes.set_errno(errno.EINTR)
+                return -1
+            return real(number, *arguments)
+
+        kernel._syscall = syscall
+        outcomes: Outcomes = []
+        descriptor = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+        kernel.start(descriptor, outcomes.append)
+        kernel.close()
+        assert (outcomes, len(interrupted)) == ([None], 3)
         os.close(descriptor)
 
     asyncio.run(run())
