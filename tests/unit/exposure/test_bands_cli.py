@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quartermaster.cli import pdf
+from quartermaster.app import pdf
 from quartermaster.cli.main import run
 from quartermaster.console.format import LANGS
 

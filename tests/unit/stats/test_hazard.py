@@ -73,13 +73,15 @@ def test_contributions_add_up_to_the_score() -> None:
 def test_what_two_features_do_together_is_found() -> None:
     draw = np.random.default_rng(6)
     table = draw.normal(0, 1, (9000, 4))
-    outcomes = (draw.random(9000) < expit(1.5 * table[:, 0] * table[:, 2])).astype(np.float64)
+    truth = expit(1.5 * table[:, 0] * table[:, 2])
+    outcomes = (draw.random(9000) < truth).astype(np.float64)
     features, events, who = table[:3000], outcomes[:3000], np.arange(3000) // 5
     fresh, came = table[3000:], outcomes[3000:]
     plain, paired = fit(features, events, who), fit(features, events, who, paired=range(4))
     assert plain.pair_ridge is None
     assert log_loss(came, plain.probability(fresh)) > 0.68
-    assert log_loss(came, paired.probability(fresh)) < 0.58
+    # The ridge is one of a few powers of ten, so a hundredth of a nat is the price of its grid.
+    assert log_loss(came, paired.probability(fresh)) < log_loss(came, truth[3000:]) + 0.01
     effects = paired.contributions(fresh)
     # Divided equally between the two, which is nothing for the two others.
     assert np.corrcoef(effects[:, 0], fresh[:, 0] * fresh[:, 2])[0, 1] > 0.95
