@@ -173,7 +173,10 @@ def _rounded(value: Decimal, decimals: int) -> Decimal:
 
 
 def _compact(value: Decimal, lang: Lang, decimals: int) -> str:
-    largest = _COMPACT[lang][0][0]
+    largest, smallest = _COMPACT[lang][0][0], _COMPACT[lang][-1][0]
+    if abs(value) < Decimal(1).scaleb(smallest):
+        # To whole millions 600,000 would be one: only what is one to three places moves up.
+        decimals = max(decimals, 3)
     for power, word in reversed(_COMPACT[lang]):
         scaled = _rounded(value.scaleb(-power, context=EXACT), decimals)
         if abs(scaled) >= 1 and (abs(scaled) < _THOUSAND or power == largest):

@@ -1,5 +1,6 @@
 """Numbers as readers write them, compared with Babel (CLDR), and the stated differences."""
 
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -83,6 +84,16 @@ def test_the_forms_the_product_promises() -> None:
     assert fmt.moment(Instant(1_711_893_909_999_999), "de") == "31.03.2024, 14:05:09 UTC"
     assert fmt.number(Decimal("-0.04"), "en", decimals=1) == "0.0"
     assert fmt.money(Money(5, "CHF"), "en") == f"CHF{NBSP}0.05"
+
+
+@pytest.mark.parametrize("major", [500_001, 600_000, 968_328, 999_499])
+@pytest.mark.parametrize("lang", LANGS)
+def test_most_of_a_million_is_not_one(major: int, lang: Lang) -> None:
+    for show in (fmt.money_short, fmt.money_compact):
+        shown = show(Money(major * 100, "USD"), lang)
+        assert re.sub(r"[^0-9]", "", shown)[0] in "569", shown
+        assert "Mio" not in shown
+        assert "M" not in shown
 
 
 def test_short_money_has_three_digits() -> None:
