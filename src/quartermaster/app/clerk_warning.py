@@ -55,6 +55,18 @@ def read(var: Path) -> WarningLook | None:
         ) from error
 
 
+def stamp(var: Path) -> tuple[int, int, int] | None:
+    """What tells one look from the next without reading it, or None before the first.
+
+    Statements are recorded before their look is written, so it tells the journal's apart too.
+    """
+    try:
+        found = view_path(var).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def due_day(now: Instant) -> date:
     """The last UTC day that is over and counted."""
     return as_datetime(Instant(now - SETTLES_S * US_PER_S)).date() - timedelta(days=1)

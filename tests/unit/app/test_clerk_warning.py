@@ -215,3 +215,14 @@ def test_the_console_shows_the_look_beside_what_is_owed(rooms: ClockedRooms) -> 
     assert year.next_due == date(2027, 11, 24)
     (line,) = record.statements
     assert (line.name, line.came) == ("First customer", None)
+
+
+def test_the_record_is_read_once_a_look(rooms: ClockedRooms) -> None:
+    port = RealWarning(rooms)
+    use(rooms, 0, 9)
+    for day in (10, 11):
+        rooms.go_to_day(day)
+        clerk_warning.look(rooms)
+        record = port.reliability(rooms.now())
+        assert record.records[0].days == day - 9
+        assert port.reliability(rooms.now()) is record
