@@ -34,7 +34,7 @@ from quartermaster.console.warning_tables import COLUMNS
 from quartermaster.console.warning_text import CUSHION, fact_words, feature_words
 from quartermaster.exposure import warning_features
 from quartermaster.exposure.evidence_kinds import BLOCKS, KINDS
-from quartermaster.exposure.outlook import SEGMENTS
+from quartermaster.exposure.outlook import KNOWN_DAYS_MIN, SEGMENTS
 from quartermaster.exposure.warning_words import WORDS
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.events import StatedEvent
@@ -276,6 +276,18 @@ def test_without_revenue_nothing_is_at_stake_in_money(
     assert "Likeliest to leave is Fabrikam" in text
     assert "At stake, all customers" not in text
     assert "At stake" not in plain(viewer.get("/warning/grp_1", headers=EN).text).split("Notice")[0]
+
+
+def test_a_book_of_a_few_days_says_from_when_a_customer_is_shown(
+    viewer: TestClient, warning: FakeWarning
+) -> None:
+    assert KNOWN_DAYS_MIN == 7
+    look = warning.facts.look
+    assert look is not None
+    warning.facts = replace(warning.facts, look=replace(look, customers=()), customers=())
+    text = plain(viewer.get("/warning", headers=EN).text)
+    assert "From a week after its first use a customer stands here" in text
+    assert viewer.get("/warning.json").json()["customers"] == []
 
 
 def test_every_amount_says_of_which_months_it_is(viewer: TestClient, warning: FakeWarning) -> None:
