@@ -8,6 +8,7 @@ import msgspec
 from quartermaster.book.chain import Recorded
 from quartermaster.kernel import events
 from quartermaster.kernel.contract import Contract, Customer, Group, Standing
+from quartermaster.kernel.limit import Limits, LimitScope
 from quartermaster.kernel.price import PriceBook
 
 
@@ -65,6 +66,8 @@ class View(msgspec.Struct, frozen=True):
     keys: dict[str, Key] = {}
     standing: dict[str, Standing] = {}
     """By group; a group that is not named is active."""
+    limits: dict[tuple[LimitScope, str], Limits] = {}
+    """By scope and id of the key or group; who is not named has none."""
     deployments: dict[str, Deployed] = {}
     shipped: events.Cut = {}
     """By gateway worker, the newest segment in the usage table."""
@@ -122,6 +125,11 @@ def _apply(view: View, recorded: Recorded) -> None:
             view.keys[fact.key_id] = msgspec.structs.replace(key, revoked_at=recorded.at)
         case events.StandingChanged():
             view.standing[fact.group] = fact.standing
+        case events.LimitSet():
+            if fact.limits.named():
+                view.limits[fact.scope, fact.name] = fact.limits
+            else:
+                view.limits.pop((fact.scope, fact.name), None)
         case events.DeploymentSet():
             known = view.deployments.get(fact.name)
             first_at = recorded.at if known is None else known.first_at

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "customer": ("customer", "Groups, customers and their contracts."),
     "user": ("user", "Who may sign in to the console."),
     "key": ("key", "Issue and revoke customer keys."),
+    "limit": ("limit", "Requests and tokens a minute, and requests at once."),
     "deployment": ("deployment", "Where models are served."),
     "usage": ("usage", "Metered usage: facts, cuts and the hourly rollup."),
     "bill": ("bill", "Rate a cut and draft an invoice."),

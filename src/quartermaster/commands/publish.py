@@ -48,6 +48,7 @@ def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
             )
             for deployed in view.deployments.values()
         ),
+        group_limits={name: limits for (of, name), limits in view.limits.items() if of == "group"},
     )
 
 
@@ -189,6 +190,7 @@ def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:
         models=issued.models,
         expires_at=issued.expires_at,
         unpriced_models=_unpriced_models(view, contract, now),
+        limits=view.limits.get(("key", issued.key_id)),
     )
 
 

@@ -28,6 +28,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "method_not_allowed": (405, INVALID),
     "request_timeout": (408, INVALID),
     "request_too_large": (413, INVALID),
+    "rate_limit_exceeded": (429, "requests"),
     "expectation_failed": (417, INVALID),
     "headers_too_large": (431, INVALID),
     "upstream_rejected": (502, SERVER),
@@ -68,7 +69,7 @@ def refused(code: str, message: str, *, param: str | None = None, hint: str = ""
 def error_body(error: RefusedError) -> bytes:
     """The JSON body of a refusal; the hint is part of the sentence a developer reads."""
     message = f"{error.message} {error.hint}".rstrip() if error.hint else error.message
-    kind = REFUSALS[error.code][1]
+    kind = error.kind or REFUSALS[error.code][1]
     return _encode(ErrorBody(ErrorDetail(message, kind, error.field, error.code)))
 
 

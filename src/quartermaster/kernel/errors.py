@@ -104,6 +104,8 @@ class RefusedError(CallerError):
     """The gateway refused the request."""
 
     code = "refused"
+    kind = ""
+    """What a dialect calls this one, where its code alone does not say it."""
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from typing import Literal, NewType
 import msgspec
 
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, Standing
+from quartermaster.kernel.limit import Limits, LimitScope
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.units import Counts, CountSource, ServiceClass
 
@@ -186,6 +187,15 @@ class StandingChanged(Fact, frozen=True, tag=True):
     reason: str
 
 
+class LimitSet(Fact, frozen=True, tag=True):
+    """Limits of a key or of a customer group, in place of all it had; none lifts them."""
+
+    scope: LimitScope
+    name: str
+    limits: Limits
+    reason: str = ""
+
+
 class DeploymentSet(Fact, frozen=True, tag=True):
     """Where a model is served; the secret is named, never held."""
 
@@ -299,6 +309,7 @@ JournalFact = (
     | KeyIssued
     | KeyRevoked
     | StandingChanged
+    | LimitSet
     | DeploymentSet
     | SegmentShipped
     | InvoiceDrafted

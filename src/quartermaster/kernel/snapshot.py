@@ -12,6 +12,7 @@ import msgspec
 from quartermaster.kernel.contract import CancelledStream, Standing
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import DeploymentApi
+from quartermaster.kernel.limit import Limits
 
 SNAPSHOT_POLL_S = 0.2
 """Five looks a second keep a standing change under one second with room for a slow disk."""
@@ -40,6 +41,8 @@ class KeyGrant(msgspec.Struct, frozen=True):
     unpriced_models: tuple[str, ...] = ()
     """Models with a metered axis that this contract's price book does not price, and that the
     contract does not queue."""
+    limits: Limits | None = None
+    """Of this key alone; its group may have limits besides."""
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -63,6 +66,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     standing: dict[str, Standing] = {}
     """By group; a group that is not named is active."""
     deployments: tuple[Deployment, ...] = ()
+    group_limits: dict[str, Limits] = {}
+    """By group, shared by all its keys; a group that is not named has none."""
 
 
 def encode(snapshot: Snapshot) -> bytes:

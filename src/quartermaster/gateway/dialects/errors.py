@@ -95,7 +95,7 @@ _decode_said = msgspec.json.Decoder(_Said | str).decode
 def refusal_body(shape: Shape, error: RefusedError, request_id: str = "") -> bytes:
     """The JSON body of a refusal; the hint is part of the sentence a developer reads."""
     message = f"{error.message} {error.hint}".rstrip() if error.hint else error.message
-    kind = refusals.REFUSALS[error.code][1]
+    kind = error.kind or refusals.REFUSALS[error.code][1]
     return _body(shape, error.http_status, message, kind, error.field, error.code, request_id)
 
 

@@ -1,0 +1,78 @@
+"""How many tokens may a request cost? An estimate at arrival, from bytes alone.
+
+As Azure does it: the prompt by its length, plus the most output that was asked for. Nothing is
+tokenised; what is wrong with it is put right when the request was metered.
+"""
+
+from typing import Final
+
+import msgspec
+
+from quartermaster.gateway.dialects.form import FormCall
+from quartermaster.gateway.meter import tokens_of_bytes
+from quartermaster.gateway.wire import ChatCall
+
+# The answer of a chat that states no limit is mostly shorter; the rest is taken when it is known.
+OUTPUT_TOKENS_UNSTATED: Final = 256
+# A large image is near 1,600 tokens with every vendor, and so is a minute of speech.
+MEDIA_PART_TOKENS: Final = 1_600
+# Images are longer than this in base64; shorter ones are estimated as the text that they look like.
+MEDIA_BYTES_MIN: Final = 4_096
+# `data:application/vnd.openxmlformats-officedocument.wordprocessingml.document;base64,` fits.
+_DATA_URL_BYTES: Final = 128
+_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_\\"
+# What caps an output: chat completions new and old, responses, messages.
+_CAPS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+# Answers asked for at once.
+_ALTERNATIVES: Final = ("n", "best_of")
+# A cap beyond this is of no model; it is no reason to count in numbers of many digits.
+CAP_TOKENS_MAX: Final = 1_000_000_000
+
+_decode_number = msgspec.json.Decoder(int | None).decode
+
+
+def estimate(call: ChatCall, body: bytes, *, answers: bool = True) -> int:
+    """Input and output tokens of a request that has not been served.
+
+    Args:
+        call: the request.
+        body: its bytes as they came.
+        answers: whether tokens come back; of an embedding none do.
+    """
+    if isinstance(call, FormCall):
+        return MEDIA_PART_TOKENS
+    return _input(body) + (_output(call) if answers else 0)
+
+
+def _input(body: bytes) -> int:
+    if len(body) < MEDIA_BYTES_MIN:
+        return tokens_of_bytes(len(body))
+    text_bytes = len(body)
+    media_parts = 0
+    for part in body.split(b'"'):
+        if len(part) >= MEDIA_BYTES_MIN and not _sample(part).translate(None, _BASE64):
+            text_bytes -= len(part)
+            media_parts += 1
+    return tokens_of_bytes(text_bytes) + media_parts * MEDIA_PART_TOKENS
+
+
+def _sample(part: bytes) -> bytes:
+    """What tells base64 from words: the first of it behind the head of a data URL."""
+    return part[_DATA_URL_BYTES:MEDIA_BYTES_MIN]
+
+
+def _output(call: ChatCall) -> int:
+    fields = call.fields
+    caps = [_number(fields[name]) for name in _CAPS if name in fields]
+    most = max(caps, default=0) or OUTPUT_TOKENS_UNSTATED
+    times = [_number(fields[name]) for name in _ALTERNATIVES if name in fields]
+    return most * max(1, *times) if times else most
+
+
+def _number(raw: msgspec.Raw) -> int:
+    """A number of the request, 0 for what is none; the model server says what it thinks of it."""
+    try:
+        number = _decode_number(raw)
+    except (msgspec.DecodeError, ValueError):
+        return 0
+    return min(max(number or 0, 0), CAP_TOKENS_MAX)

@@ -1,0 +1,43 @@
+"""How much at once: limits of a key or of a customer group, and who has them."""
+
+from typing import Literal
+
+import msgspec
+
+LimitScope = Literal["key", "group"]
+"""A limit is of one key, or of everything that a customer group sends together."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What is None is not limited."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    """Estimated at arrival, corrected by what was metered."""
+    concurrent: int | None = None
+    """Requests from their arrival until their last byte is delivered or the client is gone."""
+
+    def named(self) -> list[tuple[str, int]]:
+        """The limits that there are, by field."""
+        return [
+            (name, value)
+            for name, value in msgspec.structs.asdict(self).items()
+            if value is not None
+        ]
+
+    def share(self, workers: int, number: int) -> "Shares":
+        """What worker `number` of so many may let pass; all shares add up to the limits."""
+        return Shares(
+            *(
+                None if whole is None else whole // workers + (number < whole % workers)
+                for whole in (self.requests_per_minute, self.tokens_per_minute, self.concurrent)
+            )
+        )
+
+
+class Shares(msgspec.Struct, frozen=True):
+    """One worker's part of limits; it may be zero where there are more workers than units."""
+
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent: int | None

@@ -1,0 +1,176 @@
+"""Limits: who may set them, what cannot be one, and what the gateways get to know."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from quartermaster.book.store import Book, open_book
+from quartermaster.cli.main import run
+from quartermaster.commands import contract as contracts
+from quartermaster.commands import key as keys
+from quartermaster.commands import price_book as price_books
+from quartermaster.commands.actor import OPERATOR, Actor
+from quartermaster.commands.customer import add_customer
+from quartermaster.commands.limit import (
+    LIMIT_MAX,
+    Limited,
+    all_limits,
+    limits_of,
+    remove_limits,
+    set_limits,
+)
+from quartermaster.commands.publish import build_snapshot
+from quartermaster.kernel.clock import US_PER_HOUR, Instant
+from quartermaster.kernel.contract import Contract, Customer
+from quartermaster.kernel.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotFoundError,
+    UsageError,
+)
+from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.price import Price, PriceBook
+from quartermaster.kernel.snapshot import decode, encode
+
+NOW = Instant(1_000 * US_PER_HOUR)
+TRUST = Actor("usr_trust", ("trust",))
+SIXTY = Limits(requests_per_minute=60, tokens_per_minute=10_000, concurrent=4)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
+    add_customer(book, OPERATOR, Customer("acme", "ACME", "acme"), NOW)
+    prices = PriceBook("list", 1, "USD", 0, (Price("m", "input", "0.15"),))
+    price_books.publish(book, OPERATOR, prices, NOW)
+    contracts.sign(book, OPERATOR, Contract("c", 1, "acme", "list", "USD", "UTC", 0), NOW)
+    yield book
+    book.close()
+
+
+@pytest.fixture
+def key_id(book: Book) -> str:
+    return keys.issue(book, OPERATOR, contract="c", pepper=b"p" * 32, now=NOW).key_id
+
+
+def test_limits_reach_the_snapshot_of_the_gateways(book: Book, key_id: str) -> None:
+    shared = Limits(concurrent=9)
+    set_limits(book, OPERATOR, Limited("key", key_id, SIXTY), NOW)
+    set_limits(book, TRUST, Limited("group", "acme", shared), NOW, reason="too fast")
+    snapshot = decode(encode(build_snapshot(book.view(), NOW, 1)))
+    assert [grant.limits for grant in snapshot.keys] == [SIXTY]
+    assert snapshot.group_limits == {"acme": shared}
+    assert [one.scope for one in all_limits(book.view())] == ["group", "key"]
+
+
+def test_new_limits_replace_all_there_were_and_can_be_lifted(book: Book, key_id: str) -> None:
+    set_limits(book, OPERATOR, Limited("key", key_id, SIXTY), NOW)
+    fewer = Limited("key", key_id, Limits(concurrent=1))
+    set_limits(book, OPERATOR, fewer, NOW)
+    assert limits_of(book.view(), "key", key_id) == fewer
+    remove_limits(book, OPERATOR, "key", key_id, NOW)
+    assert build_snapshot(book.view(), NOW, 1).keys[0].limits is None
+    assert all_limits(book.view()) == []
+    with pytest.raises(NotFoundError, match="has no limits"):
+        remove_limits(book, OPERATOR, "key", key_id, NOW)
+
+
+def test_the_same_limits_again_write_nothing(book: Book) -> None:
+    set_limits(book, OPERATOR, Limited("group", "acme", SIXTY), NOW)
+    before = book.view().seq
+    set_limits(book, OPERATOR, Limited("group", "acme", SIXTY), NOW)
+    assert book.view().seq == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "workers", "field"),
+    [
+        ({}, 1, "limits"),
+        ({"requests_per_minute": 0}, 1, "requests_per_minute"),
+        ({"concurrent": -3}, 1, "concurrent"),
+        ({"tokens_per_minute": LIMIT_MAX + 1}, 1, "tokens_per_minute"),
+        ({"requests_per_minute": 60, "concurrent": 3}, 4, "concurrent"),
+    ],
+)
+def test_what_is_no_limit_is_refused_by_name(
+    book: Book, fields: dict[str, int], workers: int, field: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        set_limits(book, OPERATOR, Limited("group", "acme", Limits(**fields)), NOW, workers=workers)
+    assert caught.value.field == field
+    assert caught.value.hint
+    assert all_limits(book.view()) == []
+
+
+def test_who_is_unknown_or_revoked_gets_no_limits(book: Book, key_id: str) -> None:
+    for who in (Limited("key", "key_x", SIXTY), Limited("group", key_id, SIXTY)):
+        with pytest.raises(NotFoundError):
+            set_limits(book, OPERATOR, who, NOW)
+    keys.revoke(book, OPERATOR, key_id, "lost", NOW)
+    with pytest.raises(ConflictError, match="revoked"):
+        set_limits(book, OPERATOR, Limited("key", key_id, SIXTY), NOW)
+
+
+@pytest.mark.parametrize("role", ["viewer", "finance", "customer"])
+def test_other_roles_may_not(book: Book, role: str) -> None:
+    actor = Actor("usr_other", (role,))
+    with pytest.raises(NotAllowedError):
+        set_limits(book, actor, Limited("group", "acme", SIXTY), NOW)
+    with pytest.raises(NotAllowedError):
+        remove_limits(book, actor, "group", "acme", NOW)
+
+
+# -- on the command line -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def quartermaster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(line: str) -> tuple[int, str, str]:
+        code = run(["--var", str(tmp_path / "var"), *line.split()])
+        return (code, *capsys.readouterr())
+
+    assert call("customer add acme --name ACME")[0] == 0
+    return call
+
+
+def test_set_show_and_remove(quartermaster: Any, tmp_path: Path) -> None:
+    code, out, err = quartermaster(
+        "limit set --group acme --requests-per-minute 60 --concurrent 4 --reason agreed"
+    )
+    assert (code, out) == (0, "group acme: requests per minute 60, concurrent 4\n"), err
+    published = decode((tmp_path / "var/snapshot.json").read_bytes())
+    assert published.group_limits["acme"].requests_per_minute == 60
+    shown = msgspec.json.decode(quartermaster("limit show --json")[1])
+    assert shown == [
+        {
+            "scope": "group",
+            "name": "acme",
+            "limits": {"requests_per_minute": 60, "tokens_per_minute": None, "concurrent": 4},
+        }
+    ]
+    assert quartermaster("limit remove --group acme")[0] == 0
+    assert quartermaster("limit show --group acme")[1] == "group acme: no limits\n"
+    assert decode((tmp_path / "var/snapshot.json").read_bytes()).group_limits == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("limit set --group acme", "no limit given"),
+        ("limit set --concurrent 1", "whose limits?"),
+        ("limit set --key k --group acme --concurrent 1", "either --key or --group"),
+        ("limit set --key key_x --concurrent 1", "there is no key 'key_x'"),
+        ("limit set --group acme --concurrent 0", "concurrent = 0 is no limit"),
+        ("limit set --group acme --concurrent many", "not a valid integer"),
+        ("limit remove --group acme", "group acme has no limits"),
+        ("limit show --group other", "there is no group 'other'"),
+    ],
+)
+def test_mistakes_are_named(quartermaster: Any, line: str, says: str) -> None:
+    code, out, err = quartermaster(line)
+    assert code != 0
+    assert says in err
+    assert out == ""
