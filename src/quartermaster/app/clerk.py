@@ -112,15 +112,15 @@ def compact_tables(rooms: Rooms) -> None:
     """Keep the tables quick to read; what was replaced is deleted a day later."""
     try:
         done = compact(rooms.usage, today=as_datetime(rooms.now()).date())
+        hourly_facts = rollup_facts(rooms.var / "usage_hourly")
+        if hourly_facts.exists():
+            tidy(hourly_facts)
     except UnavailableError as error:
         # Slower questions are no reason to stop shipping.
         log.warning("%s (%s)", error, error.hint)
         return
     if done.files_after < done.files_before:
         log.info("compacted %d files of usage to %d", done.files_before, done.files_after)
-    hourly_facts = rollup_facts(rooms.var / "usage_hourly")
-    if hourly_facts.exists():
-        tidy(hourly_facts)
 
 
 def recover_orphans(rooms: Rooms) -> int:

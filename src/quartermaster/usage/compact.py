@@ -67,11 +67,15 @@ def compact(table: UsageTable, *, today: date) -> Compacted:
         try:
             done = _compact(facts, today, done)
         except DeltaError as error:
-            raise UnavailableError(
-                f"the table {facts.path} cannot be compacted: {error}",
-                hint="free space or replace the disk; nothing is lost, compaction is repeated",
-            ) from error
+            raise _cannot("be compacted", facts, error) from error
     return done
+
+
+def _cannot(what: str, facts: DeltaFacts, error: DeltaError) -> UnavailableError:
+    return UnavailableError(
+        f"the table {facts.path} cannot {what}: {error}",
+        hint="free space or replace the disk; nothing is lost, it is tried again",
+    )
 
 
 def _compact(facts: DeltaFacts, today: date, done: Compacted) -> Compacted:
@@ -88,11 +92,17 @@ def _compact(facts: DeltaFacts, today: date, done: Compacted) -> Compacted:
 
 
 def tidy(facts: DeltaFacts) -> list[str]:
-    """Delete the files that no snapshot of the last `KEPT_HOURS` needs; returns their paths."""
-    snapshot = DeltaTable(str(facts.path))
-    deleted: list[str] = snapshot.vacuum(
-        KEPT_HOURS, dry_run=False, enforce_retention_duration=False
-    )
+    """Delete the files that no snapshot of the last `KEPT_HOURS` needs; returns their paths.
+
+    Raises:
+        UnavailableError: the disk refuses.
+    """
+    try:
+        deleted: list[str] = DeltaTable(str(facts.path)).vacuum(
+            KEPT_HOURS, dry_run=False, enforce_retention_duration=False
+        )
+    except DeltaError as error:
+        raise _cannot("be tidied", facts, error) from error
     return deleted
 
 

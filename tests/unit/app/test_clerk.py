@@ -89,6 +89,22 @@ def test_usage_of_past_days_is_compacted_and_shown_as_before(
     assert (after.revenue, after.recent) == (before.revenue, before.recent)
 
 
+def test_a_compaction_that_fails_is_said_and_stops_nothing(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2):
+        _write(rooms, number)
+        clerk.ship(rooms)
+    damaged = Path(rooms.usage.files()[0])
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    later = Instant(rooms.now() + 2 * US_PER_DAY)
+    monkeypatch.setattr(rooms, "now", lambda: later)
+    clerk.compact_tables(rooms)
+    assert "cannot be compacted" in caplog.text
+    _write(rooms, 3)
+    assert clerk.ship(rooms) == 1
+
+
 def test_a_log_left_behind_is_recovered_and_a_damaged_one_is_said(
     rooms: Rooms, caplog: pytest.LogCaptureFixture
 ) -> None:
