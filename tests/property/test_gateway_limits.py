@@ -35,7 +35,7 @@ def asked(most: int) -> st.SearchStrategy[list[Asked]]:
 COARSE_US = st.integers(0, 15).map(lambda tenths: tenths * MINUTE // 10)
 COARSE = st.lists(
     st.builds(
-        lambda after_us, tokens, lasts_us: Asked(after_us, *tokens, lasts_us),
+        lambda after_us, tokens, lasts_us: Asked(after_us, tokens[0], tokens[1], lasts_us),
         COARSE_US,
         st.sampled_from(((10, 0), (10, 10), (9, 9), (5, 0), (1, 1))),
         COARSE_US,

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from quartermaster.api import agreements, keys, metered, openapi, questions, serving, tokens
+from quartermaster.api import agreements, keys, limits, metered, openapi, questions, serving, tokens
 from quartermaster.api.operation import ANYBODY, Call, Operation
 
 
@@ -33,6 +33,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *tokens.OPERATIONS,
     *agreements.OPERATIONS,
     *keys.OPERATIONS,
+    *limits.OPERATIONS,
     *serving.OPERATIONS,
     *metered.OPERATIONS,
     *questions.OPERATIONS,
