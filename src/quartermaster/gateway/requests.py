@@ -341,18 +341,20 @@ class RequestParser:
         ready = self._ready
         if len(ready) >= PIPELINED_MAX:
             self._stop(refused("malformed_http", "Too many pipelined requests."))
+        keep_alive = parser.should_keep_alive()
         ready.append(
             Request(
                 parser.get_method(),
                 self._target,
                 self.authorization,
                 b"".join(parts),
-                parser.should_keep_alive(),
+                keep_alive,
                 self._http_1_0,
             )
         )
         parts.clear()
         self.wants_continue = False
-        self._begun = False
+        # Behind a request that closes the connection there is no boundary, only what is refused.
+        self._begun = not keep_alive
         self._ordinary = not self._rare
         self._clear()

@@ -97,17 +97,28 @@ def test_any_split_of_any_requests_reads_the_same_with_and_without_memory(
             assert ours == [seen(r) for r in plain.feed(part)]
 
 
+CLOSED = post(b"{}", head=HEAD + b"Connection: close\r\n")
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
 
 
 @given(
     st.lists(
         st.sampled_from(
-            (post(b"{}"), post(b"{}") + b"PO", CHUNKED + b"PO", b"ST /", b"P", b"OST / ", b"\r\n")
+            (
+                post(b"{}"),
+                post(b"{}") + b"PO",
+                CHUNKED + b"PO",
+                b"ST /",
+                b"P",
+                b"OST / ",
+                b"\r\n",
+                CLOSED,
+            )
         ),
         max_size=6,
     )
 )
+@example([CLOSED, post(b"{1}")])
 @example([CHUNKED + b"PO", post(b"{1}"), b"ST /other HTTP/1.1\r\nHost: a\r\n\r\n"])
 def test_a_request_that_has_begun_is_not_taken_for_a_boundary(pieces: list[bytes]) -> None:
     learned, plain = parser(), parser()
