@@ -26,6 +26,10 @@ COMMIT_RETRIES_MAX = 30
 
 LOG_FOLDER = "_delta_log"
 
+FOLDERS_REMEMBERED_MAX = 16
+"""Folders whose synced files are known: the log, the table, and the dates that still grow. The
+files of another date are synced again when it is touched again, which costs little when clean."""
+
 
 class DeltaFacts:
     """A Delta table of facts.
@@ -48,7 +52,7 @@ class DeltaFacts:
         self._files = files
         self.schema = schema
         self._partition_by = list(partition_by)
-        self._synced: set[str] = set()
+        self._synced: dict[Path, set[str]] = {}
 
     def exists(self) -> bool:
         """Whether anything was ever committed."""
@@ -105,14 +109,19 @@ class DeltaFacts:
     def _sync_folder(self, folder: Path) -> None:
         if not folder.is_dir():
             return
-        found = [entry for entry in folder.iterdir() if str(entry) not in self._synced]
+        known = self._synced.pop(folder, set())
+        entries = list(folder.iterdir())
+        found = [entry for entry in entries if entry.name not in known]
         for entry in found:
             if entry.is_file():
                 self._files.sync_file(entry)
         if found:
             self._files.sync_directory(folder)
+        # What has gone is forgotten: thousands of names a day would fill the memory of a year.
         # The pointer to the last checkpoint is the one file that is replaced.
-        self._synced.update(str(entry) for entry in found if entry.name != "_last_checkpoint")
+        self._synced[folder] = {entry.name for entry in entries} - {"_last_checkpoint"}
+        while len(self._synced) > FOLDERS_REMEMBERED_MAX:
+            del self._synced[next(iter(self._synced))]
 
     def log(self) -> pa.Table:
         """What the newest snapshot's log says of each file: path, rows, ranges of the columns."""

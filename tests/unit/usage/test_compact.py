@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 from tests.unit.usage import usage_facts
-from tests.unit.usage.sealed_logs import new_table, requests, ship, write_segment
+from tests.unit.usage.sealed_logs import (
+    UnsyncedFiles,
+    new_table,
+    requests,
+    ship,
+    write_segment,
+)
 
 from quartermaster.kernel.clock import Instant, as_datetime
 from quartermaster.kernel.errors import UnavailableError
@@ -154,3 +160,34 @@ def test_every_date_is_durable_before_the_next_is_touched(
     monkeypatch.setattr(table.rows, "make_durable", lambda dates=(): synced.append(list(dates)))
     compact(table, today=TOMORROW + dt.timedelta(days=1))
     assert [len(dates) for dates in synced] == [1, 1, 0]
+
+
+class CountedFiles(UnsyncedFiles):
+    """Notes which files are synced."""
+
+    def __init__(self) -> None:
+        self.synced: list[str] = []
+
+    def sync_file(self, path: Path) -> None:
+        self.synced.append(path.name)
+
+
+def test_what_has_gone_is_forgotten_and_what_is_known_is_not_synced_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = CountedFiles()
+    table = UsageTable(tmp_path / "usage", files=files)
+    for number in range(1, 6):
+        write_segment(tmp_path / "wal" / "gateway-0", requests(number))
+        ship(tmp_path / "wal", table)
+    data = [name for name in files.synced if name.endswith(".parquet")]
+    assert len(data) == len(set(data)) == 5
+    monkeypatch.setattr(compacting, "KEPT_HOURS", 0)
+    time.sleep(0.01)
+    assert compact(table, today=TOMORROW).vacuumed == 5
+    for number in range(6, 8):
+        write_segment(tmp_path / "wal" / "gateway-0", requests(number))
+        ship(tmp_path / "wal", table)
+    remembered = {folder / name for folder, names in table.rows._synced.items() for name in names}
+    assert all(path.exists() for path in remembered)
+    assert any(path.suffix == ".parquet" for path in remembered)
