@@ -24,12 +24,15 @@ from quartermaster.console.ports_warning import WarningBook
 from quartermaster.console.ports_what_if import WhatIfBook
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.kernel.clock import Clock
+from quartermaster.kernel.errors import UsageError
 
 Theme = Literal["system", "light", "dark"]
 THEMES: tuple[Theme, ...] = get_args(Theme)
 
 PREFERENCE_COOKIE_S = 365 * 86_400
 """Language and theme are kept for a year; they identify nobody."""
+REFUSED_CHARS_MAX = 100
+"""Of what an address held and a refusal shows again."""
 DOOR_SECRET_BYTES = 32
 """256 bits, as for sessions: proves that a form sent before sign-in came from our own page."""
 
@@ -145,6 +148,14 @@ class Visit:
             visit=self, t=self.words, asset=self.desk.assets.url, themes=THEMES, **values
         )
         return HTMLResponse(html, status)
+
+    def unknown(self, field: Literal["format", "table"], value: str, *known: str) -> UsageError:
+        """What an address asks for and a page does not have, in the reader's words."""
+        return UsageError(
+            self.words(f"error.{field}", value=value[:REFUSED_CHARS_MAX]),
+            hint=self.words("error.known", known=", ".join(known)),
+            field=field,
+        )
 
     def leave(self, response: Response) -> Response:
         """Set what was collected: cookies that scripts cannot read and other sites cannot send."""

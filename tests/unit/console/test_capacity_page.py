@@ -24,7 +24,7 @@ from quartermaster.console.ports_capacity import (
     CapacityMissing,
     CapacityQuestion,
 )
-from quartermaster.kernel.clock import US_PER_HOUR
+from quartermaster.kernel.clock import US_PER_HOUR, month_named
 from quartermaster.kernel.errors import DataError
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -280,3 +280,14 @@ def test_an_answer_is_kept_until_the_window_changes() -> None:
     assert capacity.capacity(CapacityQuestion(), NOW) is first
     assert capacity.capacity(CapacityQuestion(backfill_percent=10), NOW) is not first
     assert len(asked) == 3
+
+
+def test_a_year_that_no_calendar_has_is_refused_as_a_month() -> None:
+    def source(month: str, _now: object) -> CapacityMissing:
+        month_named(month, "UTC")
+        return CapacityMissing(reason="no_demand")
+
+    reader = reader_of(FakeWhatIf(None), ShownCapacity(source))
+    refused = reader.get("/capacity?month=0000-01", headers={"accept-language": "de"})
+    assert refused.status_code == 400
+    assert "month: Für „0000-01“ gibt es nichts." in refused.text

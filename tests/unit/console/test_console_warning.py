@@ -290,6 +290,18 @@ def test_a_book_of_a_few_days_says_from_when_a_customer_is_shown(
     assert viewer.get("/warning.json").json()["customers"] == []
 
 
+@pytest.mark.parametrize("address", ["/warning", "/what-if", "/capacity", "/exposure", "/"])
+def test_an_unknown_form_is_refused_in_the_readers_words(viewer: TestClient, address: str) -> None:
+    for query, said in (
+        ("format=x%3Cb%3E", "Das Format „x&lt;b&gt;“ gibt es hier nicht."),
+        ("format=csv&table=nope", "Die Tabelle „nope“ gibt es hier nicht."),
+    ):
+        refused = viewer.get(f"{address}?{query}", headers={"accept-language": "de"})
+        assert refused.status_code == 400
+        assert said in refused.text
+        assert "Es gibt " in refused.text
+
+
 def test_every_amount_says_of_which_months_it_is(viewer: TestClient, warning: FakeWarning) -> None:
     page = viewer.get("/warning", headers=EN).text
     window = "April 2023 to March 2024"

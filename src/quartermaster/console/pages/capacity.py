@@ -28,17 +28,21 @@ async def capacity(visit: Visit) -> Response:
     question = question_of(query, words)
     wanted = query.get("format", "html")
     if wanted not in {"html", "json", "csv"}:
-        raise UsageError(f"no format {wanted!r}", hint="one of html, json, csv", field="format")
+        raise visit.unknown("format", wanted, "html", "json", "csv")
     try:
         found = await run_in_threadpool(partial(desk.capacity.capacity, question, now))
     except UsageError as error:
-        asked = {"customer": question.customer, "month": question.month}
+        asked = {
+            "customer": ("customer", question.customer),
+            "month": ("month", question.month),
+            "period": ("month", question.month),  # a year that no clock has
+        }
         if error.field not in asked:
             raise
-        raise refused(error.field, asked[error.field], words) from error
+        raise refused(*asked[error.field], words) from error
     facts = found if isinstance(found, CapacityFacts) else None
     if wanted != "html":
-        return _table(facts, wanted, query.get("table", TABLES[0]), now)
+        return _table(visit, facts, wanted, query.get("table", TABLES[0]), now)
     return visit.render(
         "capacity.html",
         e=words,
@@ -47,14 +51,16 @@ async def capacity(visit: Visit) -> Response:
     )
 
 
-def _table(facts: CapacityFacts | None, wanted: str, name: str, now: Instant) -> Response:
+def _table(
+    visit: Visit, facts: CapacityFacts | None, wanted: str, name: str, now: Instant
+) -> Response:
     tables = capacity_tables.rows_of(facts)
     if wanted == "json":
         body = capacity_tables.as_json(facts, tables, now)
         return Response(body, media_type="application/json")
     table = next((known for known in TABLES if known == name), None)
     if table is None:
-        raise UsageError(f"no table {name!r}", hint=f"one of {', '.join(TABLES)}", field="table")
+        raise visit.unknown("table", name, *TABLES)
     saved = {"content-disposition": f'attachment; filename="capacity-{table}.csv"'}
     text = as_csv(COLUMNS[table], tables[table])
     return Response(text, media_type="text/csv", headers=saved)

@@ -41,7 +41,7 @@ async def exposure(visit: Visit) -> Response:
     question = question_of(query, words)
     wanted = query.get("format", "html")
     if wanted not in {"html", "json", "csv"}:
-        raise UsageError(f"no format {wanted!r}", hint="one of html, json, csv", field="format")
+        raise visit.unknown("format", wanted, "html", "json", "csv")
     try:
         facts, gone = await asyncio.gather(
             run_in_threadpool(
@@ -54,7 +54,7 @@ async def exposure(visit: Visit) -> Response:
             raise
         raise no_such_customer(question.customer, words) from error
     if wanted != "html":
-        return _table(facts, wanted, query.get("table", TABLES[0]), now)
+        return _table(visit, facts, wanted, query.get("table", TABLES[0]), now)
     page = visit.render(
         "exposure.html",
         e=words,
@@ -109,14 +109,16 @@ def _pictures(facts: WhatIfFacts, visit: Visit) -> Gone | None:
     )
 
 
-def _table(facts: ExposureFacts | None, wanted: str, name: str, now: Instant) -> Response:
+def _table(
+    visit: Visit, facts: ExposureFacts | None, wanted: str, name: str, now: Instant
+) -> Response:
     tables = exposure_tables.rows_of(facts)
     if wanted == "json":
         body = exposure_tables.as_json(facts, tables, now)
         return Response(body, media_type="application/json")
     table = next((known for known in TABLES if known == name), None)
     if table is None:
-        raise UsageError(f"no table {name!r}", hint=f"one of {', '.join(TABLES)}", field="table")
+        raise visit.unknown("table", name, *TABLES)
     saved = {"content-disposition": f'attachment; filename="exposure-{table}.csv"'}
     text = as_csv(COLUMNS[table], tables[table])
     return Response(text, media_type="text/csv", headers=saved)

@@ -6,7 +6,6 @@ from starlette.responses import Response
 from quartermaster.console import live_view, overview_view, tables
 from quartermaster.console.tables import COLUMNS, TABLES
 from quartermaster.console.visit import Visit
-from quartermaster.kernel.errors import UsageError
 
 
 async def overview(visit: Visit) -> Response:
@@ -22,12 +21,12 @@ async def overview(visit: Visit) -> Response:
         name = visit.request.query_params.get("table", "customers")
         table = next((known for known in TABLES if known == name), None)
         if table is None:
-            raise UsageError(f"no table {name!r}", hint=f"one of {', '.join(TABLES)}")
+            raise visit.unknown("table", name, *TABLES)
         text = tables.as_csv(COLUMNS[table], tables.rows_of(facts, live)[table])
         saved = {"content-disposition": f'attachment; filename="{table}.csv"'}
         return Response(text, media_type="text/csv", headers=saved)
     if wanted != "html":
-        raise UsageError(f"no format {wanted!r}", hint="one of html, json, csv")
+        raise visit.unknown("format", wanted, "html", "json", "csv")
     return visit.render(
         "overview.html",
         book=overview_view.view_of(facts, visit.words) if facts else None,

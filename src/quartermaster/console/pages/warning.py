@@ -97,7 +97,7 @@ def wanted_form(visit: Visit) -> str:
     )
     wanted = query.get("format", by_path)
     if wanted not in {"html", *SUFFIXES}:
-        raise UsageError(f"no format {wanted!r}", hint="one of html, json, csv", field="format")
+        raise visit.unknown("format", wanted, "html", "json", "csv")
     return wanted
 
 
@@ -119,7 +119,7 @@ def given(
         return Response(body, media_type="application/json")
     table = visit.request.query_params.get("table", next(iter(tables)))
     if table not in tables:
-        raise UsageError(f"no table {table!r}", hint=f"one of {', '.join(tables)}", field="table")
+        raise visit.unknown("table", table, *tables)
     name = stem if len(tables) == 1 else f"{stem}-{table}"
     saved = {"content-disposition": f'attachment; filename="{name}.csv"'}
     text = as_csv(COLUMNS[table], tables[table])

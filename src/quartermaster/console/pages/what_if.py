@@ -38,7 +38,7 @@ async def _answered(visit: Visit) -> Response:
     question = question_of(query, words)
     wanted = query.get("format", "html")
     if wanted not in {"html", "json", "csv"}:
-        raise UsageError(f"no format {wanted!r}", hint="one of html, json, csv", field="format")
+        raise visit.unknown("format", wanted, "html", "json", "csv")
     try:
         facts = await run_in_threadpool(
             partial(desk.what_if.what_if, question, now, wait=wanted != "html")
@@ -46,7 +46,7 @@ async def _answered(visit: Visit) -> Response:
     except UsageError as error:
         raise refused_by_book(error, question, words) from error
     if wanted != "html":
-        return _table(facts, wanted, query.get("table", TABLES[0]), now)
+        return _table(visit, facts, wanted, query.get("table", TABLES[0]), now)
     page = visit.render(
         "what_if.html",
         e=words,
@@ -58,14 +58,16 @@ async def _answered(visit: Visit) -> Response:
     return page
 
 
-def _table(facts: WhatIfFacts | None, wanted: str, name: str, now: Instant) -> Response:
+def _table(
+    visit: Visit, facts: WhatIfFacts | None, wanted: str, name: str, now: Instant
+) -> Response:
     tables = what_if_tables.rows_of(facts)
     if wanted == "json":
         body = what_if_tables.as_json(facts, tables, now)
         return Response(body, media_type="application/json")
     table = next((known for known in TABLES if known == name), None)
     if table is None:
-        raise UsageError(f"no table {name!r}", hint=f"one of {', '.join(TABLES)}", field="table")
+        raise visit.unknown("table", name, *TABLES)
     saved = {"content-disposition": f'attachment; filename="what-if-{table}.csv"'}
     text = as_csv(COLUMNS[table], tables[table])
     return Response(text, media_type="text/csv", headers=saved)
