@@ -11,14 +11,17 @@ from quartermaster.gateway.dialects.plan import Identity, asked_as, plan, read_c
 from quartermaster.gateway.dialects.routes import match, shape_of
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import Entry, Index
+from quartermaster.gateway.limits import Limiter, Permit
 from quartermaster.gateway.planned import PlannedExchange
 from quartermaster.gateway.ports import ClientPort
+from quartermaster.gateway.rate_headers import RateLimitedError, rate_headers, retry_headers
 from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.request_ids import RequestIds
 from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import Target, choose
 from quartermaster.gateway.stream import StreamExchange
+from quartermaster.gateway.token_estimate import estimate
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import NotDurableError, RefusedError
@@ -28,6 +31,11 @@ _CHAT: Final = b"/v1/chat/completions"
 _HEALTH: Final = b"/healthz"
 _READY: Final = b"/readyz"
 _OWN: Final = frozenset((_HEALTH, _READY))
+
+# What answers in tokens; media come back as files, and an embedding as numbers.
+_WRITING: Final[frozenset[Endpoint]] = frozenset(
+    ("chat.completions", "completions", "responses", "messages")
+)
 
 OWNED_BY: Final = "quartermaster"
 
@@ -80,10 +88,12 @@ class Dispatcher:
     Args:
         relay: where admitted requests go.
         pepper: the key of the keyed hash of customer keys.
+        limiter: what this worker may let pass of limited customers; the only one when None.
     """
 
-    def __init__(self, relay: Relay, pepper: bytes) -> None:
+    def __init__(self, relay: Relay, pepper: bytes, limiter: Limiter | None = None) -> None:
         self.relay = relay
+        self.limiter = limiter or Limiter(workers=1, number=0)
         self.index: Index | None = None
         self.draining = False
         self.out_of_contact = False
@@ -97,6 +107,7 @@ class Dispatcher:
         path = _CHAT if request.target == _CHAT else _path(request.target)
         shape: Shape = "openai"
         request_id = ""
+        elsewhere = False
         try:
             if request.refusal is not None:
                 raise request.refusal
@@ -111,11 +122,12 @@ class Dispatcher:
             request_id = self._ids.new(self.relay.clock())
             shape = shape_of(path.decode("ascii", "replace"))
             body = refusal_body(shape, refusal, request_id)
-            status, extra = refusal.http_status, _extra(refusal)
+            elsewhere = isinstance(refusal, RateLimitedError) and refusal.elsewhere
+            status, extra = refusal.http_status, _extra(refusal, shape, self.relay.clock())
         request_id = request_id or self._ids.new(self.relay.clock())
         if shape == "anthropic":
             extra += b"request-id: %b\r\n" % request_id.encode()
-        keep_alive = request.keep_alive and not self.draining and request.refusal is None
+        keep_alive = request.keep_alive and not (self.draining or request.refusal or elsewhere)
         return heads.plain(
             status,
             body,
@@ -157,6 +169,7 @@ class Dispatcher:
         target = targets[0] if len(targets) == 1 else choose(targets, self._turn)
         if not target.head:
             return self._plan(request, client, entry, call, target, "chat.completions", "openai")
+        permit = self._permit(entry, call, request.body, now) if entry.limited else None
         kind = StreamExchange if call.stream else Exchange
         try:
             exchange = kind(
@@ -171,7 +184,11 @@ class Dispatcher:
                 now,
             )
         except NotDurableError as error:
+            if permit is not None:
+                permit.withdraw(now)
             raise _meter_unavailable() from error
+        if permit is not None:
+            _hold(exchange, permit, "openai", now)
         relay.begin(exchange)
         return exchange
 
@@ -227,6 +244,10 @@ class Dispatcher:
         request_id = self._ids.new(now)
         identity = Identity(request_id.removeprefix("req_"), now // US_PER_S)
         made = plan(operation, call, target.deployment.api, target.upstream_model, identity)
+        permit = None
+        if entry.limited:
+            answers = operation in _WRITING
+            permit = self._permit(entry, call, request.body, now, answers=answers)
         try:
             exchange = PlannedExchange(
                 self.relay,
@@ -243,9 +264,32 @@ class Dispatcher:
                 shape=shape,
             )
         except NotDurableError as error:
+            if permit is not None:
+                permit.withdraw(now)
             raise _meter_unavailable() from error
+        if permit is not None:
+            _hold(exchange, permit, shape, now)
         self.relay.begin(exchange)
         return exchange
+
+    def _permit(
+        self, entry: Entry, call: ChatCall, body: bytes, now: int, *, answers: bool = True
+    ) -> Permit:
+        """Let a request of a limited customer pass.
+
+        Args:
+            entry: whose limits.
+            call: the request.
+            body: its bytes, as they came.
+            now: microseconds UTC.
+            answers: whether tokens come back.
+
+        Raises:
+            RefusedError: 429.
+        """
+        by_tokens = any(one.limits.tokens_per_minute is not None for one in entry.limited)
+        tokens = estimate(call, body, answers=answers) if by_tokens else 0
+        return self.limiter.admit(entry.limited, tokens, now)
 
     def _readiness(self) -> bytes:
         index = self._index()
@@ -289,8 +333,17 @@ def _path(target: bytes) -> bytes:
     return target.partition(b"?")[0]
 
 
-def _extra(refusal: RefusedError) -> bytes:
-    """Headers that the status demands (RFC 9110, 11.6.1 and 15.5.6)."""
+def _hold(exchange: Exchange, permit: Permit, shape: Shape, now: int) -> None:
+    """The exchange ends its permit with itself, and its head says what is left."""
+    exchange.permit = permit
+    exchange.connection += rate_headers(shape, permit.requests, permit.tokens, now)
+
+
+def _extra(refusal: RefusedError, shape: Shape, now: int) -> bytes:
+    """Headers that the status demands (RFC 9110, 11.6.1 and 15.5.6; RFC 6585, 4)."""
+    if isinstance(refusal, RateLimitedError):
+        left = rate_headers(shape, refusal.requests, refusal.tokens, now)
+        return retry_headers(refusal) + left
     if refusal.http_status == 401:
         return b"www-authenticate: Bearer\r\n"
     if refusal.http_status == 405:

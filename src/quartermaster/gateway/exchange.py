@@ -9,6 +9,7 @@ which the write-ahead log calls when the close record is on disk.
 from typing import Final, Protocol
 
 from quartermaster.gateway import heads, meter, wire
+from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import (
     AFTER_DURABLE,
     AFTER_END,
@@ -89,6 +90,7 @@ class Exchange:
         "home",
         "keep_alive",
         "life",
+        "permit",
         "redialled",
         "request_id",
         "target",
@@ -126,6 +128,7 @@ class Exchange:
         self.first_byte_at = 0
         self.final = b""
         self.gone = False
+        self.permit: Permit | None = None
         self.redialled = False
         self.deadline_s = home.now_s + home.settings.first_byte_timeout_s
         self.upstream_bytes = self.upstream_request()
@@ -354,6 +357,8 @@ class Exchange:
     ) -> None:
         """Write the close record; `durable` follows when it is on disk."""
         self.life = AFTER_END[self.life]
+        if self.permit is not None:
+            self.permit.metered(metered.counts.tokens, self.home.clock())
         if failure:
             self.home.tallies.failed(failure)
         self.home.wal.closed(

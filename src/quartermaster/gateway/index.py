@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from quartermaster.gateway.limits import Scoped, scoped
 from quartermaster.gateway.route import Target, target
 from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.snapshot import KeyGrant, Snapshot
@@ -21,6 +22,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     barred: str
     """Empty, or the standing that bars the group."""
     models: Targets
+    limited: tuple[Scoped, ...] = ()
+    """What limits it; most often nothing."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -82,7 +85,8 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
         except ValueError:
             problems.append(f"key {grant.key_id}: its hash is not hexadecimal")
             continue
-        keys[key_hash] = Entry(grant, barred, shared[rights])
+        limited = scoped(grant, snapshot.group_limits.get(grant.group))
+        keys[key_hash] = Entry(grant, barred, shared[rights], limited)
     return keys
 
 

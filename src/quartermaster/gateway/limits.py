@@ -189,6 +189,11 @@ class Permit:
             bucket.correct(mark, self._tokens, tokens)
         self._taken = []
 
+    def withdraw(self, now: int) -> None:
+        """The request could not be opened after all; only that it was asked still counts."""
+        self.metered(0, now)
+        self.end()
+
     def end(self) -> None:
         """The request is not open any more; a second time changes nothing."""
         for account in self._accounts:

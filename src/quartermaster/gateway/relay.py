@@ -86,6 +86,8 @@ class Relay:
     def finished(self, exchange: Exchange) -> None:
         """The exchange needs no more time-outs."""
         self.active.discard(exchange)
+        if exchange.permit is not None:
+            exchange.permit.end()
 
     def released(self, exchange: Exchange) -> None:
         """The last byte went to the transport; most often it is in the kernel already."""
@@ -93,6 +95,8 @@ class Relay:
         if exchange.client.drained:
             exchange.life = AFTER_DRAINED[exchange.life]
             self.wal.delivered(exchange.handle)
+            if exchange.permit is not None:
+                exchange.permit.end()
             return
         self._unconfirmed.append(exchange)
         if not self._confirm_due:
@@ -111,6 +115,9 @@ class Relay:
                 exchange.life = AFTER_GONE[exchange.life]
             else:
                 waiting.append(exchange)
+                continue
+            if exchange.permit is not None:
+                exchange.permit.end()
         self._confirm_due = bool(waiting)
         if waiting:
             self._call_later(DELIVERY_POLL_S, self._confirm)

@@ -13,6 +13,7 @@ from typing import Final
 import uvloop
 
 from quartermaster.gateway.dispatch import Dispatcher
+from quartermaster.gateway.limits import Limiter
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.server import ClientConnection
 from quartermaster.gateway.settings import FILES_RESERVED, GatewaySettings
@@ -88,7 +89,8 @@ class Worker:
             call_later=loop.call_later,
             dial=self._pool.send,
         )
-        self.dispatcher = Dispatcher(self._relay, pepper)
+        limiter = Limiter(settings.workers, number)
+        self.dispatcher = Dispatcher(self._relay, pepper, limiter)
         self.connections: set[ClientConnection] = set()
         self._follower = SnapshotFollower(var / "snapshot.json", var)
         self._status_path = var / "status" / f"{self.app_id}.json"
@@ -186,6 +188,9 @@ class Worker:
         if index is not None:
             self.dispatcher.index = index
             self._relay.end_barred(index)
+            self.dispatcher.limiter.keep(
+                one for entry in index.by_key_id.values() for one in entry.limited
+            )
             self._write_status()
 
     def _tick(self) -> None:
