@@ -152,15 +152,15 @@ class Dispatcher:
         relay = self.relay
         now = relay.clock()
         head = request.head
-        if head is not None and head.index is index:
+        entry = None if head is None else head.entry
+        if entry is not None and index.by_key_id.get(entry.grant.key_id) is entry:
             # This connection's key was good under this same snapshot: no second hash.
-            entry = head.entry
             if entry.grant.expires_at is not None:
                 admit.check_expiry(entry, now)
         else:
             entry = admit.authenticate(index, request.authorization, self._pepper, now)
             if head is not None:
-                head.admit(index, entry)
+                head.entry = entry
         call = wire.read_call(request.body)
         targets = entry.models.get(call.model) or admit.targets_for(index, entry, call.model)
         if not relay.wal.writable:

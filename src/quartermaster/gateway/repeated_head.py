@@ -12,7 +12,7 @@ import re
 from hmac import compare_digest
 from typing import Final, Self
 
-from quartermaster.gateway.index import Entry, Index
+from quartermaster.gateway.index import Entry
 
 # Beyond a petabyte nothing is a length; the parser says so.
 _DIGITS_MAX: Final = 15
@@ -30,16 +30,14 @@ class RepeatedHead:
         authorization: the header's value.
     """
 
-    __slots__ = ("_after", "_before", "authorization", "entry", "index", "target")
-
-    entry: Entry
-    """Whose key it is; set together with `index`."""
+    __slots__ = ("_after", "_before", "authorization", "entry", "target")
 
     def __init__(self, before: bytes, after: bytes, target: bytes, authorization: bytes) -> None:
         self._before = before
         self._after = after
-        self.index: Index | None = None
-        """The snapshot under which the key was admitted, or None."""
+        self.entry: Entry | None = None
+        """Whose key it is, once it was admitted; good for as long as the index has this very entry.
+        The index itself is not held: idle connections would keep every snapshot of a minute."""
         self.target = target
         self.authorization = authorization
 
@@ -77,8 +75,3 @@ class RepeatedHead:
         if length > body_bytes_max or len(data) - at != length:
             return None
         return data[at:]
-
-    def admit(self, index: Index, entry: Entry) -> None:
-        """Remember that the key was good under this snapshot."""
-        self.index = index
-        self.entry = entry

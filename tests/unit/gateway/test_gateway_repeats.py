@@ -1,5 +1,6 @@
 """Heads that come again: the short way gives what the parser gives, or is not taken."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -150,6 +151,20 @@ def test_a_remembered_key_is_refused_as_soon_as_the_snapshot_says_so() -> None:
     answer = bench.dispatcher.handle(request, bench.client())
     assert isinstance(answer, bytes)
     assert b"account_suspended" in answer
+
+
+def test_a_remembered_key_does_not_keep_the_snapshot_in_memory() -> None:
+    bench = Bench()
+    old = bench.dispatcher.index
+    held = sys.getrefcount(old)
+    one = RequestParser(head_bytes_max=4_096, body_bytes_max=BODY_MAX)
+    raw = chat_request({"model": "toy", "messages": [{"role": "user", "content": "x"}]})
+    for _ in range(3):
+        (request,) = one.feed(raw)
+        assert not isinstance(bench.dispatcher.handle(request, bench.client()), bytes)
+    assert request.head is not None
+    assert request.head.entry is not None
+    assert sys.getrefcount(old) == held
 
 
 def test_a_remembered_key_expires_on_time() -> None:
