@@ -37,6 +37,9 @@ CONNECTIONS_MAX = 1_000
 """Some hundred open pages; the next is told to come back (503) instead of filling the memory."""
 SIGN_INS_AT_ONCE_MAX = 2
 """A password hash takes tens of MB and tenths of a second by design; a flood waits in line."""
+COMPUTED_AT_ONCE_MAX = 8
+"""Of the 40 threads that everything shares: questions about one book wait for each other, some
+seconds each, and readers of other pages must not wait with them."""
 
 
 def build(
@@ -67,6 +70,7 @@ def build(
         assets=assets.packaged(),
         templates=environment(),
         sign_ins=asyncio.Semaphore(SIGN_INS_AT_ONCE_MAX),
+        computing=asyncio.Semaphore(COMPUTED_AT_ONCE_MAX),
     )
 
     async def refused(request: Request, error: Exception) -> Response:

@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,6 +25,8 @@ from quartermaster.console.ports_what_if import WhatIfBook
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.kernel.clock import Clock
 from quartermaster.kernel.errors import UsageError
+
+_Found = TypeVar("_Found")
 
 Theme = Literal["system", "light", "dark"]
 THEMES: tuple[Theme, ...] = get_args(Theme)
@@ -55,6 +57,8 @@ class Desk:
     templates: Environment
     sign_ins: asyncio.Semaphore
     """Bounds password hashes at a time; slowing down a guesser is the identity's task."""
+    computing: asyncio.Semaphore
+    """Bounds the threads that wait for figures, so that the door and the live panel have theirs."""
 
     @property
     def door_cookie(self) -> str:
@@ -148,6 +152,11 @@ class Visit:
             visit=self, t=self.words, asset=self.desk.assets.url, themes=THEMES, **values
         )
         return HTMLResponse(html, status)
+
+    async def computed(self, call: Callable[[], _Found]) -> _Found:
+        """What may take seconds, on a thread, when one is free for it."""
+        async with self.desk.computing:
+            return await run_in_threadpool(call)
 
     def unknown(self, field: Literal["format", "table"], value: str, *known: str) -> UsageError:
         """What an address asks for and a page does not have, in the reader's words."""

@@ -5,7 +5,10 @@ import io
 import json
 import re
 import string
+import threading
+import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,9 +21,10 @@ import quartermaster.console
 from quartermaster.console import language
 from quartermaster.console.format import LANGS
 from quartermaster.console.pages.exposure import LOADING_S
-from quartermaster.console.ports_what_if import LEVERS, PRICED
+from quartermaster.console.ports_what_if import LEVERS, PRICED, WhatIfFacts, WhatIfQuestion
 from quartermaster.console.what_if_state import ASSUMED, OF_LEVER
 from quartermaster.console.what_if_tables import COLUMNS, TABLES
+from quartermaster.kernel.clock import Instant
 
 CONSOLE = Path(quartermaster.console.__file__).parent
 NAMES = ("capacity", "risk", "what_if")
@@ -31,6 +35,8 @@ CATALOGUES = {
     for name in NAMES
     for lang in LANGS
 }
+LONG_S = 60
+"""A loaded machine answers in seconds."""
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}{0}"
 
 
@@ -372,3 +378,33 @@ def test_every_key_is_used(name: str) -> None:
     }[name]
     keys = {key for key in CATALOGUES[name, "en"] if not key.startswith(joined)}
     assert {key for key in keys if not re.search(f"[\"']{re.escape(key)}[\"']", text)} == set()
+
+
+class SlowWhatIf(FakeWhatIf):
+    """Answers when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__(what_if_facts())
+        self.begun = threading.Semaphore(0)
+        self.free = threading.Event()
+
+    def what_if(
+        self, question: WhatIfQuestion, now: Instant, *, wait: bool = False
+    ) -> WhatIfFacts | None:
+        self.begun.release()
+        self.free.wait(LONG_S)
+        return super().what_if(question, now, wait=wait)
+
+
+def test_readers_of_other_pages_do_not_wait_for_questions() -> None:
+    slow = SlowWhatIf()
+    with reader_of(slow) as client, ThreadPoolExecutor(46) as threads:
+        asked = [threads.submit(client.get, f"/what-if?month={at}") for at in range(45)]
+        try:
+            assert slow.begun.acquire(timeout=LONG_S)
+            time.sleep(0.5)  # as many as will have begun by then
+            other = threads.submit(client.get, "/").result(LONG_S / 2)
+        finally:
+            slow.free.set()
+        assert other.status_code == 200
+        assert {answer.result(LONG_S).status_code for answer in asked} == {200}

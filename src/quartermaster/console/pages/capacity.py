@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from quartermaster.console import capacity_tables, capacity_view
@@ -30,7 +29,7 @@ async def capacity(visit: Visit) -> Response:
     if wanted not in {"html", "json", "csv"}:
         raise visit.unknown("format", wanted, "html", "json", "csv")
     try:
-        found = await run_in_threadpool(partial(desk.capacity.capacity, question, now))
+        found = await visit.computed(partial(desk.capacity.capacity, question, now))
     except UsageError as error:
         asked = {
             "customer": ("customer", question.customer),

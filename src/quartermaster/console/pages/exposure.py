@@ -4,7 +4,6 @@ import asyncio
 from functools import partial
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from quartermaster.console import exposure_tables, exposure_view
@@ -44,10 +43,8 @@ async def exposure(visit: Visit) -> Response:
         raise visit.unknown("format", wanted, "html", "json", "csv")
     try:
         facts, gone = await asyncio.gather(
-            run_in_threadpool(
-                partial(desk.exposure.exposure, question, now, wait=wanted != "html")
-            ),
-            run_in_threadpool(partial(_departure, desk, question, now, shown=wanted == "html")),
+            visit.computed(partial(desk.exposure.exposure, question, now, wait=wanted != "html")),
+            visit.computed(partial(_departure, desk, question, now, shown=wanted == "html")),
         )
     except UsageError as error:
         if error.field != "customer":

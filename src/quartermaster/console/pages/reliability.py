@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from quartermaster.console import reliability_view, warning_tables
@@ -19,7 +18,7 @@ async def reliability(visit: Visit) -> Response:
     """
     wanted = wanted_form(visit)
     ask = partial(visit.desk.warning.reliability, visit.desk.clock(), wait=wanted != "html")
-    facts = await run_in_threadpool(ask)
+    facts = await visit.computed(ask)
     if wanted != "html":
         rows = warning_tables.reliability_rows(facts)
         more: dict[str, object] = {"sample": facts.sample, "origin": facts.origin.en}

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from quartermaster.console import warning_customer, warning_tables, warning_view
@@ -135,7 +134,7 @@ def loading(page: Response, missing: str | None) -> Response:
 
 async def _facts(visit: Visit, *, wait: bool) -> WarningFacts:
     ask = partial(visit.desk.warning.warning, visit.desk.clock(), wait=wait)
-    return await run_in_threadpool(ask)
+    return await visit.computed(ask)
 
 
 def _found(facts: WarningFacts, name: str) -> AtStake | None:

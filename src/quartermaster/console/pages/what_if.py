@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from quartermaster.console import what_if_tables, what_if_view
@@ -40,7 +39,7 @@ async def _answered(visit: Visit) -> Response:
     if wanted not in {"html", "json", "csv"}:
         raise visit.unknown("format", wanted, "html", "json", "csv")
     try:
-        facts = await run_in_threadpool(
+        facts = await visit.computed(
             partial(desk.what_if.what_if, question, now, wait=wanted != "html")
         )
     except UsageError as error:
