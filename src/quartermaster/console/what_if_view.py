@@ -105,6 +105,8 @@ def view_of(facts: WhatIfFacts, words: Words, sample_words: Words) -> WhatIfView
         tabs=tuple(
             Tab(words(f"lever.{lever}"), query_of(asked, lever), lever == asked.question.lever)
             for lever in LEVERS
+            # Of one customer no share can be smaller: there is nobody else to grow.
+            if lever != "diversify" or len(facts.choices) > 1
         ),
         lever=asked.question.lever,
         customer=asked.question.customer,

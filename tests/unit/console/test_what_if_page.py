@@ -104,6 +104,16 @@ def test_a_month_that_has_only_begun_is_said(reader: TestClient, book: FakeWhatI
     assert json.loads(page(reader, "/what-if?format=json"))["still_open"] is True
 
 
+def test_a_book_of_one_customer_does_not_offer_a_smaller_share(
+    reader: TestClient, book: FakeWhatIf
+) -> None:
+    assert "lever=diversify" in page(reader)
+    facts = what_if_facts()
+    book.facts = replace(facts, choices=facts.choices[:1])
+    assert "lever=diversify" not in page(reader)
+    assert "lever=commit" in page(reader)
+
+
 def test_a_suspension_says_what_it_costs_us(reader: TestClient) -> None:
     html = page(reader, "/what-if?lever=leave&suspend=1")
     assert "ByteDance is suspended in month 0." in html
