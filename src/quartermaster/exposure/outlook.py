@@ -167,10 +167,12 @@ def alarm_counts(bank: detectors.Bank, daily: FloatArray, scores: FloatArray) ->
         up = detectors.any_of(detectors.over(window, bank.thresholds))
         found += int(np.count_nonzero(up.any(axis=1) & warm))
         tried += int(warm.sum())
-    years = float(np.isfinite(scores[0]).sum()) / 365.25
+    # On the days that the thresholds are set on, so that it is the rate of the bank.
+    counted = scores[:, :, -detectors.counted_days(daily.shape[1]) :]
+    years = float(np.isfinite(counted[0]).sum()) / 365.25
     if not tried or years <= 0:
         return None
-    false = detectors.episodes(detectors.any_of(detectors.over(scores, bank.thresholds)))
+    false = detectors.episodes(detectors.any_of(detectors.over(counted, bank.thresholds)))
     return AlarmCounts(
         found=found, tried=tried, false_alarms=false, series_years=years, under_way=UNDER_WAY
     )

@@ -125,7 +125,7 @@ def calibrate(daily: FloatArray, rate: float = RATE) -> Bank:
     """
     residuals = weekday_residuals(daily)
     follow = follows(residuals, common_movement(residuals))
-    raw = statistics(daily, follow)[:, :, -_counted_days(daily.shape[1]) :]
+    raw = statistics(daily, follow)[:, :, -counted_days(daily.shape[1]) :]
     centres, spreads = _scales(raw)
     scores = (centres[:, None, None] - raw) / spreads[:, :, None]
     years = float(np.isfinite(raw[0]).sum()) / 365.25
@@ -147,7 +147,7 @@ def calibrate(daily: FloatArray, rate: float = RATE) -> Bank:
     return found._replace(rate=count / years if years else 0.0)
 
 
-def _counted_days(days: int) -> int:
+def counted_days(days: int) -> int:
     """Newest days that alarms are counted on: whole years, so that no season counts twice."""
     warm = days - WARM_DAYS
     return warm // YEAR_DAYS * YEAR_DAYS if warm >= YEAR_DAYS else days

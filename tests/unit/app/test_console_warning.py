@@ -53,6 +53,18 @@ def test_the_sample_ranks_alarms_first_and_then_expected_loss(
     assert fading.expected_low_minor == pytest.approx(chance.low * fading.minor, abs=1)
 
 
+def test_false_alarms_are_counted_once(sample: tuple[Known, WarningFacts]) -> None:
+    look = look_of(sample[1])
+    told = {
+        step.figures["false_alarms_a_year"]
+        for one in look.customers
+        for step in one.ledger.steps
+        if step.kind in {"usage_alarm", "usage_quiet"}
+    }
+    assert len(told) == 1
+    assert told.pop() == pytest.approx(look.false_alarms_a_year)
+
+
 def test_every_step_leads_to_the_next(sample: tuple[Known, WarningFacts]) -> None:
     for one in look_of(sample[1]).customers:
         ledger, at = one.ledger, one.ledger.prior.probability
