@@ -208,3 +208,16 @@ def test_azure_s_error_and_seconds(gateway: Gateway) -> None:
             ask(sdk)
     assert caught.value.code == "429"
     assert 50 <= int(caught.value.response.headers["x-ratelimit-reset-requests"]) <= 60
+
+
+def test_a_worker_of_several_lets_its_share_pass(
+    upstream: ModelServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with running_gateway(tmp_path_factory.mktemp("two"), upstream, workers=2) as one_of_two:
+        key = limited(one_of_two, requests_per_minute=5)
+        with sdk_of(one_of_two, key) as sdk:
+            told = [ask(sdk) for _ in range(3)]
+            with pytest.raises(openai.RateLimitError):
+                ask(sdk)
+    assert [headers["x-ratelimit-limit-requests"] for headers in told] == ["5", "5", "5"]
+    assert [headers["x-ratelimit-remaining-requests"] for headers in told] == ["2", "1", "0"]
