@@ -4,6 +4,7 @@ The command line and the console both make their changes here, so that the same 
 same answer in both.
 """
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -20,7 +21,13 @@ LONGER_MONTHS = 6
 
 
 def leaving(who: str, month: float, *, suspended: bool = False) -> Change:
-    """A customer gives notice in a month; suspended by us: at once, and nothing more is owed."""
+    """A customer gives notice in a month; suspended by us: at once, and nothing more is owed.
+
+    Raises:
+        UsageError: no number of months.
+    """
+    if not math.isfinite(month):
+        raise UsageError(f"month {month:g} is not a number of months", field="month")
     lever = Lever(
         group=who, leaves_in_month=month, voids_commitment=suspended, from_month=int(month)
     )
@@ -56,8 +63,10 @@ def priced(who: str, change: float, month: int, elasticity: float = 0.0) -> Chan
     """A price changes by a share from a month on; everybody's where `who` is empty.
 
     Raises:
-        UsageError: no price would be left.
+        UsageError: no price would be left, or an elasticity that is no number.
     """
+    if not math.isfinite(elasticity):
+        raise UsageError(f"elasticity {elasticity:g} is not a number", field="elasticity")
     if change <= -1:
         raise UsageError(f"a change of {change:+.0%} leaves no price", field="size")
     lever = Lever(group=who, price_factor=1 + change, from_month=month, elasticity=elasticity)

@@ -1,5 +1,6 @@
 """What-if in both engines, its distribution, and the arithmetic of one departure."""
 
+import math
 from decimal import Decimal
 
 import numpy as np
@@ -178,3 +179,13 @@ def test_one_customer_alone_has_levers_too() -> None:
     assert "diversify" not in {one.name for one in changes}
     world = what_if(PAYERS[:1], ASSUMED, Run(scenarios=2_000, seed=1), changes)
     assert world.base.top_shortfall_share == pytest.approx(1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_no_number_is_refused_by_name(value: float) -> None:
+    with pytest.raises(UsageError, match="month") as refused:
+        leaving("c000", value)
+    assert refused.value.field == "month"
+    with pytest.raises(UsageError, match="elasticity") as refused:
+        priced("c000", -0.1, 0, value)
+    assert refused.value.field == "elasticity"
