@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Browser, expect
 from tests.browser.conftest import Console
+from tests.browser.forms import every_form
 from tests.browser.test_overview import DESK, PHONE, TIMEOUT_MS, Reader, join, reader_in
 from tests.unit.console.exposure_fakes import exposure_facts
 
@@ -27,9 +28,7 @@ def reader(chromium: Browser, console: Console) -> Iterator[Reader]:
     context.close()
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("lang", ["de", "en"])
+@pytest.mark.parametrize(("lang", "theme", "size"), every_form(DESK, PHONE))
 def test_the_page_in_every_form(
     chromium: Browser, console: Console, lang: str, theme: str, size: tuple[int, int]
 ) -> None:

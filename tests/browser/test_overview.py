@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 from tests.browser.conftest import Console
+from tests.browser.forms import every_form
 from tests.unit.console.console_fakes import overview_facts
 
 from quartermaster.console.live_view import LIVE_POLL_S
@@ -98,9 +99,7 @@ def reader(chromium: Browser, console: Console) -> Iterator[Reader]:
     context.close()
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("lang", ["de", "en"])
+@pytest.mark.parametrize(("lang", "theme", "size"), every_form(DESK, PHONE))
 def test_the_overview_in_every_form(
     chromium: Browser, console: Console, lang: str, theme: str, size: tuple[int, int]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Browser, expect
 from tests.browser.conftest import Console
+from tests.browser.forms import every_form
 from tests.browser.test_overview import DESK, PHONE, TIMEOUT_MS, Reader, join, reader_in
 from tests.unit.console.warning_fakes import reliability_facts, warning_facts
 
@@ -32,8 +33,7 @@ def reader(chromium: Browser, console: Console) -> Iterator[Reader]:
     context.close()
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize(("lang", "theme"), [("de", "dark"), ("en", "light")])
+@pytest.mark.parametrize(("lang", "theme", "size"), every_form(DESK, PHONE))
 def test_the_pages_in_every_form(
     chromium: Browser, console: Console, lang: str, theme: str, size: tuple[int, int]
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, expect
 from tests.browser.conftest import START_S, Console
+from tests.browser.forms import every_form
 from tests.browser.test_overview import DESK, PHONE, Reader, join, reader_in
 from tests.unit.console.console_fakes import (
     NOW,
@@ -90,8 +91,7 @@ def reader(chromium: Browser, console: Console) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize(("lang", "theme"), [("de", "dark"), ("en", "light")])
+@pytest.mark.parametrize(("lang", "theme", "size"), every_form(DESK, PHONE))
 def test_the_page_in_every_form(
     chromium: Browser, console: Console, path: str, lang: str, theme: str, size: tuple[int, int]
 ) -> None:

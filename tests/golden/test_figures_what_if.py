@@ -33,9 +33,7 @@ STEPS = (
 )
 BARS = (
     LeverBar("Half of freed usage is sold again", -40.0, 1.5, "-$400K"),
-    LeverBar(
-        "6 months of notice, not 0, a label too long for the gutter", -25.0, 1.0, "-$250K"
-    ),
+    LeverBar("6 months of notice, not 0, a label too long for the gutter", -25.0, 1.0, "-$250K"),
     LeverBar("A price rises", 12.0, 4.0, "+$120K"),
 )
 LEVELS = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)

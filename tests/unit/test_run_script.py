@@ -201,7 +201,10 @@ def test_no_browser_is_installed_outside_ci(
     assert called == []
 
 
-SPREAD = ("-n", "2", "--dist", "loadfile")
+SPREAD = (
+    *("-n", "2", "--dist", "loadfile"),
+    *("--ignore=tests/test_docs.py", "--ignore=tests/test_tidy.py"),
+)
 
 
 @pytest.mark.parametrize(

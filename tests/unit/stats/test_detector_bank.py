@@ -4,6 +4,7 @@ import numpy as np
 
 from bench.warning_series import CALM, daily_series
 from quartermaster.stats import detectors
+from quartermaster.stats.detectors_residuals import FLOOR
 
 
 def test_ratios_by_hand() -> None:
@@ -11,8 +12,8 @@ def test_ratios_by_hand() -> None:
     daily[0, 393:] = 0.5
     week, month, _ = detectors.statistics(daily)[:, 0, 399]
     long = (77 + 3.5) / 84
-    assert week == np.log(0.5 / long + detectors.FLOOR)
-    assert np.isclose(month, np.log((21 + 3.5) / 28 / long + detectors.FLOOR), atol=1e-12)
+    assert week == np.log(0.5 / long + FLOOR)
+    assert np.isclose(month, np.log((21 + 3.5) / 28 / long + FLOOR), atol=1e-12)
 
 
 def test_the_weekday_reference_takes_weekends_out() -> None:
