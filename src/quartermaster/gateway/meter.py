@@ -1,4 +1,4 @@
-"""What did it cost? The life of a request as a table, and vendor usage split into axes."""
+"""What did it cost? The life of a request as a table, and what of a vendor's usage is believed."""
 
 from enum import IntEnum
 from typing import Final
@@ -7,7 +7,7 @@ import msgspec
 
 from quartermaster.gateway.dialects import usage as dialect_usage
 from quartermaster.kernel.errors import IntegrityError
-from quartermaster.kernel.units import COUNT_MAX, Counts, CountSource
+from quartermaster.kernel.units import Counts, CountSource
 
 # English text has about four bytes a token (OpenAI's rule of thumb); used where nobody counted.
 BYTES_PER_TOKEN: Final = 4
@@ -86,31 +86,6 @@ AFTER_DRAINED: Final = _after(Step.DRAINED)
 AFTER_GONE: Final = _after(Step.GONE)
 
 
-class _PromptDetails(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    audio_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct, gc=False):
-    reasoning_tokens: int | None = None
-    audio_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-    count_source: str | None = None
-
-
-_decode_usage = msgspec.json.Decoder(_Usage).decode
-_NO_PROMPT: Final = _PromptDetails()
-_NO_COMPLETION: Final = _CompletionDetails()
-_ABSENT: Final = frozenset((b"", b"null"))
-
-
 class Metered(msgspec.Struct, frozen=True, gc=False):
     """Counts with who counted; `note` says why a vendor's counts were not believed."""
 
@@ -129,16 +104,10 @@ def believed(usage: bytes) -> Metered | None:
     Args:
         usage: the upstream's usage object as it came; empty when there was none.
     """
-    if usage in _ABSENT:
+    reading = dialect_usage.chat(usage)
+    if reading.counts is None:
         return None
-    try:
-        seen = _decode_usage(usage)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    counts = split(seen)
-    if counts is None:
-        return None
-    return Metered(counts, "engine" if seen.count_source == "engine" else "upstream")
+    return Metered(reading.counts, "engine" if reading.engine else "upstream")
 
 
 def estimated(usage: bytes, input_bytes: int, output_tokens: int) -> Metered:
@@ -172,41 +141,3 @@ def at_least(metered: Metered, output_tokens: int) -> Metered:
 def tokens_of_bytes(count: int) -> int:
     """Bytes by `BYTES_PER_TOKEN`, rounded up."""
     return -(-count // BYTES_PER_TOKEN)
-
-
-def split(usage: _Usage) -> Counts | None:
-    """Nested vendor counts as disjoint axes, or None when they are incomplete or absurd.
-
-    Cached, cache-writing and audio tokens are inside `prompt_tokens`; reasoning and audio tokens
-    are inside `completion_tokens`. Cached audio counts as cached: that is the price it gets.
-    Source: the OpenAI API reference, CompletionUsage.
-    """
-    prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    if prompt is None or completion is None:
-        return None
-    if not (0 <= prompt <= COUNT_MAX and 0 <= completion <= COUNT_MAX):
-        return None
-    if usage.prompt_tokens_details is None and usage.completion_tokens_details is None:
-        return Counts(prompt, 0, 0, completion)
-    inside = usage.prompt_tokens_details or _NO_PROMPT
-    beside = usage.completion_tokens_details or _NO_COMPLETION
-    cached = inside.cached_tokens or 0
-    written = inside.cache_write_tokens or 0
-    heard = inside.audio_tokens or 0
-    reasoning = beside.reasoning_tokens or 0
-    spoken = beside.audio_tokens or 0
-    if cached < 0 or written < 0 or heard < 0 or reasoning < 0 or spoken < 0:
-        return None
-    if cached + written > prompt or heard > prompt or reasoning + spoken > completion:
-        return None
-    if heard:
-        heard = min(heard, prompt - cached - written)
-    return Counts(
-        prompt - cached - written - heard,
-        cached,
-        written,
-        completion - reasoning - spoken,
-        reasoning,
-        heard,
-        spoken,
-    )

@@ -245,6 +245,10 @@ def _nested(
     heard = inside.audio_tokens or 0
     reasoning = beside.reasoning_tokens or 0
     spoken = beside.audio_tokens or 0
+    if not (cached or written or heard or reasoning or spoken):
+        # The usual answer has no parts; this runs once for every request.
+        if 0 <= total_in <= COUNT_MAX and 0 <= total_out <= COUNT_MAX:
+            return Reading(Counts(total_in, 0, 0, total_out), "", engine)
     problem = _problem((total_in, cached, written, heard, total_out, reasoning, spoken))
     if not problem and (
         cached + written > total_in or heard > total_in or reasoning + spoken > total_out
