@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from urllib.parse import urlencode
 
-from quartermaster.console.exposure_state import TEXT_CHARS_MAX
 from quartermaster.console.language import Words
+from quartermaster.console.number_field import TEXT_CHARS_MAX
 from quartermaster.console.ports_capacity import CapacityQuestion
 from quartermaster.kernel.errors import UsageError
 

@@ -1,28 +1,13 @@
 """The exposure page's state is its address: what may stand there, and the same state as a query."""
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from urllib.parse import urlencode
 
-import msgspec
-
-from quartermaster.console.format import number
 from quartermaster.console.language import Words
+from quartermaster.console.number_field import TEXT_CHARS_MAX, Field, number_of
 from quartermaster.console.ports_exposure import Asked, Question
 from quartermaster.kernel.errors import UsageError
-
-TEXT_CHARS_MAX = 200
-"""The longest name of a customer that a book takes is shorter; a longer field is not shown back."""
-
-
-class Field(msgspec.Struct, frozen=True):
-    """A number of the address: `name`, and the least and the most it may be."""
-
-    name: str
-    low: Decimal
-    high: Decimal
-
 
 HAZARD = Field("hazard", Decimal("0.01"), Decimal(5))
 """Departures a year of the asked customer. Under 1 % too few of the scenarios hold a departure to
@@ -35,9 +20,6 @@ QUANTILE = Field("quantile", Decimal("0.5"), Decimal("0.99"))
 """Beyond 99 % fewer than 200 of the page's scenarios are left, and shares are noise."""
 FIELDS = (HAZARD, OTHERS, HORIZON, QUANTILE)
 OTHER_NAMES = ("customer", "format", "table", "lang")
-
-_NUMBER = re.compile(r"\d{1,4}(?:\.\d{1,6})?%?", re.ASCII)
-_WHOLE = re.compile(r"\d{1,4}", re.ASCII)
 
 
 def question_of(query: Mapping[str, str], words: Words) -> Question:
@@ -54,12 +36,15 @@ def question_of(query: Mapping[str, str], words: Words) -> Question:
                 hint=words("refusal.unknown_hint", fields=", ".join(sorted(allowed))),
                 field=name,
             )
-    horizon, quantile = _of(HORIZON, query, words), _of(QUANTILE, query, words)
+    horizon, quantile = (
+        number_of(HORIZON, query, words, whole=True),
+        number_of(QUANTILE, query, words),
+    )
     defaults = Question()
     return Question(
         customer=query.get("customer", ""),
-        hazard=_of(HAZARD, query, words),
-        others=_of(OTHERS, query, words),
+        hazard=number_of(HAZARD, query, words),
+        others=number_of(OTHERS, query, words),
         horizon_months=defaults.horizon_months if horizon is None else int(horizon),
         quantile=defaults.quantile if quantile is None else quantile,
     )
@@ -84,30 +69,3 @@ def query_of(asked: Asked, **more: str) -> str:
         "quantile": f"{asked.quantile:f}",
     }
     return urlencode(state | more)
-
-
-def _of(field: Field, query: Mapping[str, str], words: Words) -> Decimal | None:
-    text = query.get(field.name, "").strip()
-    if not text:
-        return None
-    whole = field is HORIZON
-    if not (_WHOLE if whole else _NUMBER).fullmatch(text):
-        raise _refused("refusal.whole" if whole else "refusal.number", field, text, words)
-    value = Decimal(text.rstrip("%"))
-    value = value.scaleb(-2) if text.endswith("%") else value
-    if not field.low <= value <= field.high:
-        raise _refused("refusal.range", field, text, words)
-    return value
-
-
-def _refused(key: str, field: Field, text: str, words: Words) -> UsageError:
-    return UsageError(
-        words(key, field=field.name, value=text[:TEXT_CHARS_MAX]),
-        hint=words(
-            "refusal.range_hint",
-            field=field.name,
-            low=number(field.low, words.lang),
-            high=number(field.high, words.lang),
-        ),
-        field=field.name,
-    )

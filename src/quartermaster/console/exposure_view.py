@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from quartermaster.console import exposure_loss, figures_exposure
 from quartermaster.console.exposure_loss import LossView, rate
-from quartermaster.console.exposure_state import FIELDS, Field, query_of
+from quartermaster.console.exposure_state import FIELDS, query_of
 from quartermaster.console.figures_exposure import ShareEdge, ShareMonth
 from quartermaster.console.figures_forecast import Ahead, Known, fan_chart
 from quartermaster.console.format import (
@@ -25,6 +25,7 @@ from quartermaster.console.format import (
     percent,
 )
 from quartermaster.console.language import Words
+from quartermaster.console.number_field import Field
 from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture, Tile
 from quartermaster.console.ports_exposure import ExposureFacts, Fan, FanMonth, ShareWindow
 from quartermaster.console.report_words import statistic

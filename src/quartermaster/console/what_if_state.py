@@ -1,9 +1,7 @@
 """The what-if page's state is its address: what may stand there, and the same state as a query."""
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -13,11 +11,9 @@ from quartermaster.console.exposure_state import (
     HORIZON,
     OTHERS,
     QUANTILE,
-    TEXT_CHARS_MAX,
-    Field,
 )
-from quartermaster.console.format import number
 from quartermaster.console.language import Words
+from quartermaster.console.number_field import TEXT_CHARS_MAX, Field, number_of
 from quartermaster.console.ports_what_if import (
     LEVERS,
     PRICED,
@@ -70,10 +66,6 @@ COST_PREFIX = "cost_"
 SWITCHES = ("suspend", "everybody")
 OTHER_NAMES = ("lever", "customer", "format", "table", "lang", *SWITCHES)
 
-_NUMBER = re.compile(r"-?\d{1,13}(?:\.\d{1,6})?%?", re.ASCII)
-_WHOLE = re.compile(r"\d{1,4}", re.ASCII)
-Read = Literal["whole", "number"]
-
 
 def question_of(query: Mapping[str, str], words: Words) -> WhatIfQuestion:
     """What the address asks; an empty field is as if it were not there.
@@ -86,7 +78,7 @@ def question_of(query: Mapping[str, str], words: Words) -> WhatIfQuestion:
     lever = _lever(query, words)
 
     def told(field: Field, default: Decimal) -> Decimal:
-        found = _of(field, query, words)
+        found = number_of(field, query, words, whole=field.name in WHOLE)
         return default if found is None else found
 
     # Numbers of other levers are read, so that a mistake is named, and left out of the question.
@@ -99,15 +91,15 @@ def question_of(query: Mapping[str, str], words: Words) -> WhatIfQuestion:
     return WhatIfQuestion(
         lever=lever,
         customer=query.get("customer", ""),
-        size=_of(SIZES[lever], query, words) if lever in SIZES else None,
+        size=number_of(SIZES[lever], query, words) if lever in SIZES else None,
         month=int(kept.get("month", usual.month)),
         until=int(kept.get("until", usual.until)),
         suspend=lever == "leave" and _switch("suspend", query, words),
         everybody=lever == "price" and _switch("everybody", query, words),
         discount=kept.get("discount", usual.discount),
         elasticity=kept.get("elasticity", usual.elasticity),
-        hazard=_of(HAZARD, query, words),
-        others=_of(OTHERS, query, words),
+        hazard=number_of(HAZARD, query, words),
+        others=number_of(OTHERS, query, words),
         horizon_months=int(told(HORIZON, Decimal(usual.horizon_months))),
         quantile=told(QUANTILE, usual.quantile),
         notice=told(NOTICE, usual.notice),
@@ -199,37 +191,10 @@ def _switch(name: str, query: Mapping[str, str], words: Words) -> bool:
 def _costs(query: Mapping[str, str], words: Words) -> tuple[tuple[Priced, Decimal], ...]:
     found: list[tuple[Priced, Decimal]] = []
     for name in PRICED:
-        cost = _of(Field(f"{COST_PREFIX}{name}", Decimal(0), COST_MAX), query, words)
+        cost = number_of(Field(f"{COST_PREFIX}{name}", Decimal(0), COST_MAX), query, words)
         if cost:
             found.append((name, cost))
     return tuple(found)
-
-
-def _of(field: Field, query: Mapping[str, str], words: Words) -> Decimal | None:
-    text = query.get(field.name, "").strip()
-    if not text:
-        return None
-    whole = field.name in WHOLE
-    if not (_WHOLE if whole else _NUMBER).fullmatch(text):
-        raise _refused("refusal.whole" if whole else "refusal.number", field, text, words)
-    value = Decimal(text.rstrip("%"))
-    value = value.scaleb(-2) if text.endswith("%") else value
-    if not field.low <= value <= field.high:
-        raise _refused("refusal.range", field, text, words)
-    return value
-
-
-def _refused(key: str, field: Field, text: str, words: Words) -> UsageError:
-    return UsageError(
-        words(key, field=field.name, value=text[:TEXT_CHARS_MAX]),
-        hint=words(
-            "refusal.range_hint",
-            field=field.name,
-            low=number(field.low, words.lang),
-            high=number(field.high, words.lang),
-        ),
-        field=field.name,
-    )
 
 
 def filled(question: WhatIfQuestion, **fields: object) -> WhatIfQuestion:

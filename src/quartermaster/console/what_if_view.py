@@ -6,11 +6,11 @@ from typing import Literal
 import msgspec
 
 from quartermaster.console.exposure_loss import rate
-from quartermaster.console.exposure_state import Field
 from quartermaster.console.exposure_view import picture
 from quartermaster.console.figures_what_if import LossCurve, Mark, loss_exceedance
 from quartermaster.console.format import EM_DASH, money_short, month_long, number, percent
 from quartermaster.console.language import Words
+from quartermaster.console.number_field import Field
 from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture, Tile
 from quartermaster.console.ports_what_if import LEVERS, WhatIfFacts, WorldFacts
 from quartermaster.console.what_if_pictures import (
