@@ -1,8 +1,8 @@
 """One segment while its log writes it: buffer, what is durable of it, and its end.
 
 The file is filled with zeros ahead of what is written: a sync of bytes inside the file has no new
-length and no new blocks to make durable, and takes less than half of the time and of the CPU. Zero
-is no kind of frame, so a reader stops where the zeros begin; the seal cuts them off.
+length and no new blocks to make durable, which spares it the file system's journal. Zero is no kind
+of frame, so a reader stops where the zeros begin; the seal cuts them off.
 """
 
 from pathlib import Path
