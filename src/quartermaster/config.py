@@ -15,6 +15,7 @@ import msgspec
 
 from quartermaster.api.settings import ApiSettings
 from quartermaster.capacity.settings import CapacitySettings
+from quartermaster.commands.settings import StandingSettings
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import ConfigError, DataError
@@ -67,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     console: ConsoleSettings = msgspec.field(default_factory=ConsoleSettings)
     api: ApiSettings = msgspec.field(default_factory=ApiSettings)
     capacity: CapacitySettings = msgspec.field(default_factory=CapacitySettings)
+    standing: StandingSettings = msgspec.field(default_factory=StandingSettings)
     clerk: ClerkSettings = msgspec.field(default_factory=ClerkSettings)
 
     @property

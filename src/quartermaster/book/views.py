@@ -8,7 +8,7 @@ import msgspec
 from quartermaster.book.chain import Recorded
 from quartermaster.kernel import events
 from quartermaster.kernel.contract import Contract, Customer, Group, Standing
-from quartermaster.kernel.limit import Limits, LimitScope
+from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
 
 
@@ -53,6 +53,22 @@ class ApiToken(msgspec.Struct, frozen=True):
         return self.revoked_at is None and now < self.made.expires_at
 
 
+class Stood(msgspec.Struct, frozen=True):
+    """A standing of a group, since when, and by whom."""
+
+    fact: events.StandingChanged
+    at: int
+    actor: str
+
+
+class StandingWaiting(msgspec.Struct, frozen=True):
+    """A proposed change of standing."""
+
+    fact: events.StandingProposed
+    at: int
+    actor: str
+
+
 class View(msgspec.Struct, frozen=True):
     """Everything agreed and everything that happened, up to entry `seq`."""
 
@@ -66,6 +82,12 @@ class View(msgspec.Struct, frozen=True):
     keys: dict[str, Key] = {}
     standing: dict[str, Standing] = {}
     """By group; a group that is not named is active."""
+    standing_log: dict[str, tuple[Stood, ...]] = {}
+    """By group, every change of standing, oldest first."""
+    standing_waiting: dict[str, StandingWaiting] = {}
+    """By group, the change that waits for a second person; a newer one takes its place."""
+    investigated: dict[str, events.InvestigationSet] = {}
+    """By group, the groups that are under investigation."""
     limits: dict[tuple[LimitScope, str], Limits] = {}
     """By scope and id of the key or group; who is not named has none."""
     deployments: dict[str, Deployed] = {}
@@ -76,6 +98,11 @@ class View(msgspec.Struct, frozen=True):
     """By contract and period, the newest draft."""
     users: dict[str, User] = {}
     api_tokens: dict[str, ApiToken] = {}
+
+    def throttle_of(self, group: str) -> Throttle | None:
+        """How a throttled group is throttled; None for every other standing."""
+        log = self.standing_log.get(group, ())
+        return log[-1].fact.throttle if log and log[-1].fact.standing == "throttled" else None
 
     def contract_at(self, contract: str, at: int) -> Contract | None:
         """The version in force at an instant, or None before the first and after the end."""
@@ -125,6 +152,19 @@ def _apply(view: View, recorded: Recorded) -> None:
             view.keys[fact.key_id] = msgspec.structs.replace(key, revoked_at=recorded.at)
         case events.StandingChanged():
             view.standing[fact.group] = fact.standing
+            stood = Stood(fact, recorded.at, recorded.actor)
+            view.standing_log[fact.group] = (*view.standing_log.get(fact.group, ()), stood)
+            view.standing_waiting.pop(fact.group, None)
+        case events.StandingProposed():
+            waiting = StandingWaiting(fact, recorded.at, recorded.actor)
+            view.standing_waiting[fact.group] = waiting
+        case events.StandingDeclined():
+            view.standing_waiting.pop(fact.group, None)
+        case events.InvestigationSet():
+            if fact.open:
+                view.investigated[fact.group] = fact
+            else:
+                view.investigated.pop(fact.group, None)
         case events.LimitSet():
             if fact.limits.named():
                 view.limits[fact.scope, fact.name] = fact.limits

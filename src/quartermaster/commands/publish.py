@@ -48,6 +48,12 @@ def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
             )
             for deployed in view.deployments.values()
         ),
+        throttles={
+            group: throttle
+            for group in view.standing
+            if (throttle := view.throttle_of(group)) is not None
+        },
+        investigated=tuple(sorted(view.investigated)),
         group_limits={name: limits for (of, name), limits in view.limits.items() if of == "group"},
     )
 

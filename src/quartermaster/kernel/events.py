@@ -10,7 +10,7 @@ from typing import Literal, NewType
 import msgspec
 
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, Standing
-from quartermaster.kernel.limit import Limits, LimitScope
+from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.units import Counts, CountSource, ServiceClass
 
@@ -180,11 +180,49 @@ class KeyRevoked(Fact, frozen=True, tag=True):
 
 
 class StandingChanged(Fact, frozen=True, tag=True):
-    """A group's standing, with its reason."""
+    """A group's standing, with its reason. The journal's actor is who made it so."""
 
     group: str
     standing: Standing
     reason: str
+    throttle: Throttle | None = None
+    """Of `throttled` alone."""
+    case: str = ""
+    """The conduct case that it follows from, where it follows from one."""
+    revenue_share: str = ""
+    """Of revenue when it was decided, as a decimal; empty where it was not known."""
+    proposal: str = ""
+    """What a second person signed off; empty where one person was enough."""
+    proposed_by: str = ""
+
+
+class StandingProposed(Fact, frozen=True, tag=True):
+    """A change of standing that waits for a second person."""
+
+    proposal: str
+    group: str
+    standing: Standing
+    reason: str
+    throttle: Throttle | None = None
+    case: str = ""
+    revenue_share: str = ""
+
+
+class StandingDeclined(Fact, frozen=True, tag=True):
+    """A proposed change of standing that will not be made."""
+
+    proposal: str
+    group: str
+    reason: str
+
+
+class InvestigationSet(Fact, frozen=True, tag=True):
+    """A group is under investigation, or not any more. Its standing is a fact of its own."""
+
+    group: str
+    open: bool
+    reason: str
+    case: str = ""
 
 
 class LimitSet(Fact, frozen=True, tag=True):
@@ -309,6 +347,9 @@ JournalFact = (
     | KeyIssued
     | KeyRevoked
     | StandingChanged
+    | StandingProposed
+    | StandingDeclined
+    | InvestigationSet
     | LimitSet
     | DeploymentSet
     | SegmentShipped

@@ -35,6 +35,31 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Throttle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `throttled` means for one customer group: which of its requests, and how many pass.
+
+    An empty tuple is everything, so a throttle that names nothing holds for the whole group.
+    """
+
+    limits: Limits = Limits()
+    """Shared by all requests of the slice, besides what limits them anyway; with none of them no
+    request of the slice passes."""
+    keys: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    """As `events.Endpoint` names them."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing of the slice passes."""
+        return not self.limits.named()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the slice is everything that the group sends."""
+        return not (self.keys or self.models or self.endpoints)
+
+
 class Shares(msgspec.Struct, frozen=True):
     """One worker's part of limits; it may be zero where there are more workers than units."""
 

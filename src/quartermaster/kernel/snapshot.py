@@ -12,7 +12,7 @@ import msgspec
 from quartermaster.kernel.contract import CancelledStream, Standing
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import DeploymentApi
-from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.limit import Limits, Throttle
 
 SNAPSHOT_POLL_S = 0.2
 """Five looks a second keep a standing change under one second with room for a slow disk."""
@@ -66,6 +66,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     standing: dict[str, Standing] = {}
     """By group; a group that is not named is active."""
     deployments: tuple[Deployment, ...] = ()
+    throttles: dict[str, Throttle] = {}
+    """By group, of those whose standing is `throttled`."""
+    investigated: tuple[str, ...] = ()
+    """Groups under investigation: a worker that has lost contact does not serve them."""
     group_limits: dict[str, Limits] = {}
     """By group, shared by all its keys; a group that is not named has none."""
 
