@@ -197,6 +197,7 @@ def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:
         expires_at=issued.expires_at,
         unpriced_models=_unpriced_models(view, contract, now),
         limits=view.limits.get(("key", issued.key_id)),
+        prepaid=contract.payment == "prepaid",
     )
 
 

@@ -1,6 +1,6 @@
 """May this request pass? Pure: (index, request, now) in, targets or a refusal out."""
 
-from quartermaster.gateway.index import ALL_MODELS, Entry, Index
+from quartermaster.gateway.index import ALL_MODELS, OUT_OF_CONTACT, Entry, Index
 from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.route import Target
 from quartermaster.kernel.errors import RefusedError
@@ -50,7 +50,13 @@ def check_expiry(entry: Entry, now: int) -> None:
 
 
 def account_barred(standing: str) -> RefusedError:
-    """The refusal of a suspended or terminated customer."""
+    """The refusal of a suspended or terminated customer, or of one that needs contact."""
+    if standing == OUT_OF_CONTACT:
+        return refused(
+            "out_of_contact",
+            "This worker cannot read what was published of late.",
+            hint="Please try again.",
+        )
     return refused(
         "account_suspended",
         f"This account is {standing}.",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from quartermaster.gateway.guard import Guard, guard
 from quartermaster.gateway.limits import Scoped, scoped
 from quartermaster.gateway.route import Target, target
 from quartermaster.kernel.errors import ConfigError
@@ -11,6 +12,8 @@ from quartermaster.kernel.snapshot import KeyGrant, Snapshot
 
 ALL_MODELS = "*"
 BARRED = frozenset(("suspended", "terminated"))
+OUT_OF_CONTACT = "out_of_contact"
+"""Bars a key that `needs_contact`, on a worker that has lost it."""
 
 Targets = dict[str, tuple[Target, ...]]
 
@@ -24,6 +27,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     models: Targets
     limited: tuple[Scoped, ...] = ()
     """What limits it; most often nothing."""
+    guard: Guard | None = None
+    """What else it is held to; most often nothing."""
+    needs_contact: bool = False
+    """Prepaid, or under investigation: what a worker that has lost contact may not serve."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -38,6 +45,17 @@ class Index(msgspec.Struct, frozen=True):
     by_key_id: dict[str, Entry]
     problems: tuple[str, ...] = ()
     """Deployments and keys that were left out, and why."""
+
+    def without_contact(self) -> "Index":
+        """The same, for a worker that may have missed a suspension or a spent balance."""
+        keys = {
+            key_hash: msgspec.structs.replace(entry, barred=entry.barred or OUT_OF_CONTACT)
+            if entry.needs_contact
+            else entry
+            for key_hash, entry in self.keys.items()
+        }
+        by_key_id = {entry.grant.key_id: entry for entry in keys.values()}
+        return msgspec.structs.replace(self, keys=keys, by_key_id=by_key_id)
 
 
 def build(snapshot: Snapshot, secrets: Mapping[str, str]) -> Index:
@@ -74,6 +92,7 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
     """Entries by key hash; keys with the same rights share one table of models."""
     shared: dict[tuple[tuple[str, ...], tuple[str, ...]], Targets] = {}
     keys: dict[bytes, Entry] = {}
+    investigated = frozenset(snapshot.investigated)
     for grant in snapshot.keys:
         rights = (grant.models, grant.unpriced_models)
         if rights not in shared:
@@ -85,8 +104,16 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
         except ValueError:
             problems.append(f"key {grant.key_id}: its hash is not hexadecimal")
             continue
+        throttle = snapshot.throttles.get(grant.group) if standing == "throttled" else None
+        try:
+            guarded = guard(grant, throttle)
+        except ValueError as error:
+            # Without the network that it is held to, it would be held to none.
+            problems.append(f"key {grant.key_id}: {error}")
+            continue
         limited = scoped(grant, snapshot.group_limits.get(grant.group))
-        keys[key_hash] = Entry(grant, barred, shared[rights], limited)
+        needs_contact = grant.prepaid or grant.group in investigated
+        keys[key_hash] = Entry(grant, barred, shared[rights], limited, guarded, needs_contact)
     return keys
 
 

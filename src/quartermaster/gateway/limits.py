@@ -7,7 +7,7 @@ what was metered.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -100,7 +100,8 @@ class Bucket:
 class Scoped(msgspec.Struct, frozen=True, gc=False):
     """Whose limits, and which."""
 
-    scope: LimitScope
+    scope: LimitScope | Literal["throttle"]
+    """`throttle`: the slice of a throttled group, by the group's name."""
     name: str
     limits: Limits
 
@@ -230,7 +231,7 @@ class Limiter:
     def __init__(self, workers: int, number: int) -> None:
         self._workers = max(workers, number + 1)
         self._number = number
-        self._accounts: dict[tuple[LimitScope, str], Account] = {}
+        self._accounts: dict[tuple[str, str], Account] = {}
 
     def admit(self, limited: tuple[Scoped, ...], tokens: int, now: int) -> Permit:
         """Take from all accounts together, or from none.

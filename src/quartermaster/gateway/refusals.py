@@ -21,6 +21,9 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "unsupported_value": (400, INVALID),
     "invalid_api_key": (401, INVALID),
     "account_suspended": (403, "permission_error"),
+    "account_throttled": (403, "permission_error"),
+    "address_not_allowed": (403, "permission_error"),
+    "endpoint_not_allowed": (403, "permission_error"),
     "model_not_allowed": (403, "permission_error"),
     "model_not_priced": (403, "permission_error"),
     "model_not_found": (404, INVALID),
@@ -39,6 +42,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "upstream_saturated": (503, SERVER),
     "meter_unavailable": (503, SERVER),
     "not_ready": (503, SERVER),
+    "out_of_contact": (503, SERVER),
     "upstream_timeout": (504, SERVER),
 }
 

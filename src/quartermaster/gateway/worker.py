@@ -13,6 +13,7 @@ from typing import Final
 import uvloop
 
 from quartermaster.gateway.dispatch import Dispatcher
+from quartermaster.gateway.index import Index
 from quartermaster.gateway.limits import Limiter
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.server import ClientConnection
@@ -96,6 +97,8 @@ class Worker:
         self._status_path = var / "status" / f"{self.app_id}.json"
         self._status_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._contact_s = loop.time()
+        self._index: Index | None = None
+        """As it was published; while contact is lost, the dispatcher has a more careful one."""
         self._started_at = system_clock()
         self._requests_at_tick = 0
         self._requests_per_s = 0
@@ -184,9 +187,13 @@ class Worker:
         now_s = self._loop.time()
         if self._follower.in_contact:
             self._contact_s = now_s
-        self.dispatcher.out_of_contact = now_s - self._contact_s > OUT_OF_CONTACT_S
+        out_of_contact = now_s - self._contact_s > OUT_OF_CONTACT_S
+        if index is None and out_of_contact != self.dispatcher.out_of_contact and self._index:
+            index_now = self._index.without_contact() if out_of_contact else self._index
+            self.dispatcher.index = index_now
+        self.dispatcher.out_of_contact = out_of_contact
         if index is not None:
-            self.dispatcher.index = index
+            self.dispatcher.index = self._index = index
             self._relay.end_barred(index)
             self.dispatcher.limiter.keep(
                 one for entry in index.by_key_id.values() for one in entry.limited

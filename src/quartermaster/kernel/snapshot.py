@@ -43,6 +43,11 @@ class KeyGrant(msgspec.Struct, frozen=True):
     contract does not queue."""
     limits: Limits | None = None
     """Of this key alone; its group may have limits besides."""
+    endpoints: tuple[str, ...] = ()
+    """What it may be used for, as `events.Endpoint` names it; empty is everything."""
+    networks: tuple[str, ...] = ()
+    """From where it may be used, `203.0.113.0/24` or `2001:db8::/32`; empty is from anywhere."""
+    prepaid: bool = False
 
 
 class Deployment(msgspec.Struct, frozen=True):
