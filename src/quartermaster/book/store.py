@@ -209,7 +209,16 @@ def _add_answers(connection: Connection) -> None:
     tables.answers.create(connection, checkfirst=True)
 
 
-_STEPS: tuple[Callable[[Connection], None], ...] = (_create_first, _add_answers)
+def _add_files_and_batches(connection: Connection) -> None:
+    for table in (tables.files, tables.batches, tables.batch_lines):
+        table.create(connection, checkfirst=True)
+
+
+_STEPS: tuple[Callable[[Connection], None], ...] = (
+    _create_first,
+    _add_answers,
+    _add_files_and_batches,
+)
 """Step n makes a book of version n out of one of version n - 1."""
 
 SCHEMA_VERSION = len(_STEPS)

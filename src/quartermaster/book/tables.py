@@ -119,6 +119,54 @@ answers = Table(
     Column("sealed", LargeBinary),
 )
 
+files = Table(
+    "files",
+    metadata,
+    Column("id", String, primary_key=True),
+    # Who may see it: a project of a customer, as at OpenAI.
+    Column("customer", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("doc", LargeBinary, nullable=False),
+    Index("files_of_project", "customer", "project", "id"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("customer", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("status", String, nullable=False, index=True),
+    Column("input_file", String, nullable=False, index=True),
+    # Which runner works on it, and until when nobody else does.
+    Column("holder", String, nullable=False),
+    Column("held_until", BigInteger, nullable=False),
+    Column("doc", LargeBinary, nullable=False),
+    Index("batches_of_project", "customer", "project", "id"),
+)
+
+batch_lines = Table(
+    "batch_lines",
+    metadata,
+    Column("batch", String, ForeignKey("batches.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    # Where the line stands in the input file; its content is nowhere else.
+    Column("offset", BigInteger, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    # Before this instant it is not sent again.
+    Column("not_before", BigInteger, nullable=False),
+    # An attempt may have been metered whose answer nobody has.
+    Column("lost", Boolean, nullable=False),
+    Column("answer", LargeBinary),
+    Index("batch_lines_by_state", "batch", "state", "not_before"),
+)
+
 SQLITE_TRIGGERS = (
     """CREATE TRIGGER journal_keeps BEFORE UPDATE ON journal BEGIN
          SELECT RAISE(ABORT, 'the journal is append-only'); END""",

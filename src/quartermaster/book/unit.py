@@ -4,7 +4,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from quartermaster.book import tables
 from quartermaster.book.answers import Answers
+from quartermaster.book.batches import Batches
 from quartermaster.book.chain import Head
+from quartermaster.book.files import Files
 from quartermaster.book.journal import Journal
 from quartermaster.book.postings import Ledger
 from quartermaster.book.users import Users
@@ -24,6 +26,8 @@ class Unit:
         self.ledger = Ledger(connection)
         self.users = Users(connection)
         self.answers = Answers(connection)
+        self.files = Files(connection)
+        self.batches = Batches(connection)
 
     def view(self) -> View:
         """The view including what this unit has written."""
