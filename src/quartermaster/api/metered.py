@@ -165,10 +165,13 @@ def hours(call: Call) -> Hours:
 
 
 def request(call: Call) -> tuple[RequestShown, ...]:
-    """Every attempt of one request."""
+    """Every attempt of one request; of a customer's, the one that served it."""
     wanted, customer = call.path["request_id"], call.bearer.customer
     events = call.ports.usage.request(wanted)
     mine = [event for event in events if customer in ("", event.opened.customer)]
+    if customer:
+        # Where else we asked is ours to know, and is not on the customer's bill.
+        mine = [event for event in mine if not event.closed.cost_only]
     if not mine:
         raise NotFoundError(
             f"there is no usage of request {wanted!r}",

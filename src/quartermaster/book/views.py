@@ -30,6 +30,7 @@ class Deployed(msgspec.Struct, frozen=True):
 
     fact: events.DeploymentSet
     first_at: int
+    drained: bool = False
 
 
 class User(msgspec.Struct, frozen=True):
@@ -172,8 +173,13 @@ def _apply(view: View, recorded: Recorded) -> None:
                 view.limits.pop((fact.scope, fact.name), None)
         case events.DeploymentSet():
             known = view.deployments.get(fact.name)
-            first_at = recorded.at if known is None else known.first_at
-            view.deployments[fact.name] = Deployed(fact, first_at)
+            if known is None:
+                view.deployments[fact.name] = Deployed(fact, recorded.at)
+            else:
+                view.deployments[fact.name] = Deployed(fact, known.first_at, known.drained)
+        case events.DeploymentDrained():
+            drained = view.deployments[fact.name]
+            view.deployments[fact.name] = msgspec.structs.replace(drained, drained=fact.drained)
         case events.SegmentShipped():
             view.shipped[fact.app_id] = max(fact.segment, view.shipped.get(fact.app_id, 0))
             view.shipped_rows[fact.app_id] = view.shipped_rows.get(fact.app_id, 0) + fact.rows

@@ -45,6 +45,8 @@ def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
                 secret_file=deployed.fact.secret_file,
                 created_at_s=deployed.first_at // US_PER_S,
                 api=deployed.fact.api,
+                routing=deployed.fact.routing,
+                drained=deployed.drained,
             )
             for deployed in view.deployments.values()
         ),
@@ -197,6 +199,7 @@ def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:
         expires_at=issued.expires_at,
         unpriced_models=_unpriced_models(view, contract, now),
         limits=view.limits.get(("key", issued.key_id)),
+        zones=tuple(sorted({contract.data_zone, issued.data_zone} - {""})),
         prepaid=contract.payment == "prepaid",
     )
 

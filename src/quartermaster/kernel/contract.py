@@ -7,6 +7,7 @@ import msgspec
 from quartermaster.kernel.clock import zone
 from quartermaster.kernel.errors import UsageError
 from quartermaster.kernel.money import Rounding, exponent
+from quartermaster.kernel.routing import require_zone
 
 CancelledStream = Literal["bill_delivered", "bill_full", "free"]
 PermittedUse = Literal[
@@ -93,10 +94,14 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retain_content: bool = False
     retention_days: int = 0
     sample: bool = False
+    data_zone: str = ""
+    """Only deployments in this zone may be asked, such as `EU`; empty is any."""
 
     def __post_init__(self) -> None:
         exponent(self.currency)
         zone(self.time_zone)
+        if self.data_zone:
+            require_zone(self.data_zone, "data_zone")
         if self.end is not None and self.end <= self.valid_from:
             raise UsageError(f"contract {self.id} ends before it begins", field="end")
         for field in ("notice_days", "payment_days", "retention_days"):

@@ -12,6 +12,7 @@ import msgspec
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, Standing
 from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
+from quartermaster.kernel.routing import Routing
 from quartermaster.kernel.units import Counts, CountSource, ServiceClass
 
 Endpoint = Literal[
@@ -39,7 +40,7 @@ UsageStatus = Literal["closed", "closed_unconfirmed", "aborted"]
 up to the last durable progress, never more."""
 
 
-class Opened(msgspec.Struct, frozen=True, array_like=True):
+class Opened(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Written before the upstream is called."""
 
     request_id: str
@@ -62,7 +63,7 @@ class Opened(msgspec.Struct, frozen=True, array_like=True):
     """The bound of the request's input tokens: every token is at least one byte."""
 
 
-class Progress(msgspec.Struct, frozen=True, array_like=True):
+class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How far a stream has been delivered; lets a crash bill what the client received."""
 
     at: int
@@ -71,7 +72,7 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
     count_source: CountSource
 
 
-class Closed(msgspec.Struct, frozen=True, array_like=True):
+class Closed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Durable before the last byte is released to the client."""
 
     closed_at: int
@@ -86,6 +87,11 @@ class Closed(msgspec.Struct, frozen=True, array_like=True):
     delivered_chunks: int = 0
     failure: str = ""
     """Empty, or why the request ended without a complete answer (`upstream_dropped`, …)."""
+    cost_only: bool = False
+    """A later attempt served the request: this one is the seller's cost, never the customer's."""
+    upstream_counts: Counts | None = None
+    """What the model server counted, where it is not `counts`: of a stream that the customer left
+    and that its server was heard out on."""
 
 
 # Real usage objects are under 600 bytes; a longer one is cut and the row marked by its length.
@@ -170,6 +176,8 @@ class KeyIssued(Fact, frozen=True, tag=True):
     project: str = "default"
     models: tuple[str, ...] = ("*",)
     expires_at: int | None = None
+    data_zone: str = ""
+    """Only deployments in this zone may be asked; empty is any."""
 
 
 class KeyRevoked(Fact, frozen=True, tag=True):
@@ -244,6 +252,17 @@ class DeploymentSet(Fact, frozen=True, tag=True):
     secret_file: str = ""
     axes: tuple[str, ...] = ("input", "cached_read", "output", "reasoning")
     api: DeploymentApi = "openai"
+    routing: Routing = Routing()
+    cost_book: str = ""
+    """The price book of what its owner charges us, by `upstream_model`; empty where unknown."""
+
+
+class DeploymentDrained(Fact, frozen=True, tag=True):
+    """A deployment takes no new requests, or takes them again; running ones end in peace."""
+
+    name: str
+    drained: bool
+    reason: str
 
 
 class SegmentShipped(Fact, frozen=True, tag=True):
@@ -352,6 +371,7 @@ JournalFact = (
     | InvestigationSet
     | LimitSet
     | DeploymentSet
+    | DeploymentDrained
     | SegmentShipped
     | InvoiceDrafted
     | UserAdded

@@ -13,6 +13,7 @@ from quartermaster.kernel.contract import CancelledStream, Standing
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import DeploymentApi
 from quartermaster.kernel.limit import Limits, Throttle
+from quartermaster.kernel.routing import Routing
 
 SNAPSHOT_POLL_S = 0.2
 """Five looks a second keep a standing change under one second with room for a slow disk."""
@@ -43,6 +44,8 @@ class KeyGrant(msgspec.Struct, frozen=True):
     contract does not queue."""
     limits: Limits | None = None
     """Of this key alone; its group may have limits besides."""
+    zones: tuple[str, ...] = ()
+    """Only deployments that lie in all of these may be asked."""
     endpoints: tuple[str, ...] = ()
     """What it may be used for, as `events.Endpoint` names it; empty is everything."""
     networks: tuple[str, ...] = ()
@@ -60,6 +63,9 @@ class Deployment(msgspec.Struct, frozen=True):
     secret_file: str = ""
     created_at_s: int = 0
     api: DeploymentApi = "openai"
+    routing: Routing = Routing()
+    drained: bool = False
+    """It takes no new requests."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -3,14 +3,15 @@
 A row belongs to the UTC date on which its request was *opened*: price book and contract version
 were chosen then, and a request that runs over midnight is not moved by how long it took.
 Zero instants (a first byte that never came) are nulls. The three `segment_…` columns are the same
-in all rows of a segment and cost a few bytes; they make a table checkable by itself.
+in all rows of a segment and cost a few bytes; they make a table checkable by itself. The columns
+`upstream_…` are what the model server counted, null where that is what the row counts.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import pyarrow as pa
+from msgspec.structs import astuple
 
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime
 from quartermaster.kernel.events import Closed, Opened, UsageEvent
@@ -61,11 +62,15 @@ _FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("segment_rows", _INTEGER),
     ("segment_sha256", _TEXT),
     ("segment_previous_sha256", _TEXT),
+    # Columns that came later stand at the end; in older files they are missing.
+    ("cost_only", pa.bool_()),
+    *((f"upstream_{axis}", _INTEGER) for axis in AXES),
 )
 
 SCHEMA = pa.schema(_FIELDS)
 QUARANTINE_SCHEMA = SCHEMA.append(pa.field("reason", _TEXT))
 
+_NOT_TOLD = (None,) * len(AXES)
 _INSTANTS = ("opened_at", "closed_at", "first_byte_at")
 
 
@@ -81,8 +86,8 @@ def _row(event: UsageEvent, seal: Seal) -> tuple[Any, ...]:
         opened.opened_at,
         closed.closed_at,
         closed.first_byte_at or None,
-        *msgspec.structs.astuple(opened)[3:],
-        *msgspec.structs.astuple(closed.counts),
+        *astuple(opened)[3:],
+        *astuple(closed.counts),
         event.status,
         closed.http_status,
         closed.count_source,
@@ -95,6 +100,8 @@ def _row(event: UsageEvent, seal: Seal) -> tuple[Any, ...]:
         seal.rows,
         seal.sha256,
         seal.previous_sha256,
+        closed.cost_only,
+        *(_NOT_TOLD if closed.upstream_counts is None else astuple(closed.upstream_counts)),
     )
 
 
@@ -129,7 +136,12 @@ def to_events(table: pa.Table) -> list[UsageEvent]:
 def _event(row: dict[str, Any]) -> UsageEvent:
     counts = Counts(*(row[axis] for axis in AXES))
     opened = Opened(*(row[name] for name in Opened.__struct_fields__))
-    fields = {**row, "counts": counts}
+    fields = {
+        **row,
+        "counts": counts,
+        "cost_only": bool(row.get("cost_only")),
+        "upstream_counts": _upstream_counts(row),
+    }
     closed = Closed(*(fields[name] for name in Closed.__struct_fields__))
     return UsageEvent(
         row["app_id"],
@@ -140,3 +152,8 @@ def _event(row: dict[str, Any]) -> UsageEvent:
         closed,
         row["event_hash"],
     )
+
+
+def _upstream_counts(row: dict[str, Any]) -> Counts | None:
+    told = [row.get(f"upstream_{axis}") for axis in AXES]
+    return None if None in told else Counts(*told)

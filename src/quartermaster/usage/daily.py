@@ -38,7 +38,7 @@ def daily(table: UsageTable, cut: Cut, *, first: date, last: date) -> list[Daily
     files = table.files()
     if not files or not cut:
         return []
-    rows = engine.scan(files).filter(engine.at_cut(cut))
+    rows = engine.served(engine.scan(files)).filter(engine.at_cut(cut))
     rows = rows.filter((_.event_date >= ibis.literal(first)) & (_.event_date <= ibis.literal(last)))
     tokens = reduce(
         operator.add, (_[axis].cast(_SUM_TYPE) for axis in AXES if axis not in _NOT_TOKENS)

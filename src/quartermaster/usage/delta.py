@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from quartermaster.kernel.errors import UnavailableError
@@ -68,7 +68,14 @@ class DeltaFacts:
                 partition_by=self._partition_by,
                 mode="ignore",
             )
-        return DeltaTable(str(self.path))
+        table = DeltaTable(str(self.path))
+        known = {field.name for field in table.schema().fields}
+        later = [field for field in self.schema if field.name not in known]
+        if later:
+            # The table was made by an older version; its rows have nulls in the new columns.
+            table.alter.add_columns(Schema.from_arrow(pa.schema(later)).fields)
+            table = DeltaTable(str(self.path))
+        return table
 
     def append(self, snapshot: DeltaTable, rows: pa.Table, app_id: str, version: int) -> bool:
         """Commit rows as one app transaction on the snapshot in which the caller checked for it.
@@ -157,6 +164,9 @@ def _may_hold(log: pa.Table, column: str, low: object, high: object) -> pa.Chunk
 
 
 def read(files: Iterable[str], columns: list[str] | None, where: pc.Expression) -> pa.Table | None:
-    """Rows of these files that satisfy the expression; None where there is no file."""
+    """Rows of these files that satisfy the expression; None where there is no file.
+
+    A file that was written before a column was added has nulls in it.
+    """
     parts = [pq.ParquetFile(name).read(columns=columns).filter(where) for name in files]
-    return pa.concat_tables(parts) if parts else None
+    return pa.concat_tables(parts, promote_options="default") if parts else None

@@ -24,6 +24,14 @@ def scan(files: Sequence[str]) -> Any:  # noqa: ANN401 - Ibis is not typed
     return connection.read_parquet(list(files), hive_partitioning=True, union_by_name=True)
 
 
+def served(rows: Any) -> Any:  # noqa: ANN401 - Ibis is not typed
+    """Without the attempts that were the seller's cost alone: one row a request.
+
+    Files of an older version, which knew one attempt only, have no such column.
+    """
+    return rows.filter(~_.cost_only.fill_null(False)) if "cost_only" in rows.columns else rows
+
+
 def at_cut(cut: Cut) -> Any:  # noqa: ANN401 - Ibis is not typed
     """The condition that a row belongs to the cut."""
     parts = [(_.app_id == app_id) & (_.segment <= last) for app_id, last in sorted(cut.items())]

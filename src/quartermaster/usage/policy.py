@@ -4,11 +4,13 @@ How a request ended is in its row; which counts are owed for it follows from the
 for cancelled streams, which admission copied onto the row (`Opened.cancelled_stream`):
 
 - `bill_delivered`: the row's counts, which are what had been delivered;
-- `bill_full`: the row's counts, which are the upstream's own totals where it had told them;
-- `free`: nothing for a stream that the client left or that a dying worker cut off.
+- `bill_full`: the row's counts, which are the upstream's own totals where it told them in time;
+- `free`: nothing for a stream that the client left, or that broke off before its end.
 
-Any other failure (an upstream that dropped the connection) bills the row's counts: what was
-delivered, never more. Every row stays in the table with its counts, whatever is billed.
+A stream that the upstream broke off bills the row's counts: what was delivered, never more, under
+any policy. Where the upstream counted something else, `Closed.upstream_counts` keeps it beside
+them. Every row stays in the table with its counts, whatever is billed. An attempt that another one
+took the place of (`Closed.cost_only`) is never billed at all: it is the seller's cost.
 """
 
 from quartermaster.kernel.contract import CancelledStream
@@ -26,7 +28,7 @@ def status_of(closed: Closed, *, delivered: bool) -> UsageStatus:
     """How sure we are that the request ended as its close record says."""
     if closed.failure == WORKER_DIED:
         return "aborted"
-    if delivered or closed.failure == CLIENT_GONE:
+    if delivered or closed.cost_only or closed.failure == CLIENT_GONE:
         return "closed"
     return "closed_unconfirmed"
 
@@ -51,7 +53,14 @@ def aborted(opened: Opened, progress: Progress | None) -> Closed:
 
 
 WAIVING_POLICY: CancelledStream = "free"
-WAIVED_FAILURES = (CLIENT_GONE, WORKER_DIED)
+WAIVED_FAILURES = (
+    CLIENT_GONE,
+    WORKER_DIED,
+    "upstream_dropped",
+    "upstream_malformed",
+    "upstream_error",
+    "upstream_timeout",
+)
 
 
 def is_waived(policy: CancelledStream, failure: str) -> bool:

@@ -58,7 +58,7 @@ def hourly(
     files = table.files()
     if not files or not cut:
         return []
-    rows = engine.scan(files).filter(engine.at_cut(cut))
+    rows = engine.served(engine.scan(files)).filter(engine.at_cut(cut))
     if customer is not None:
         rows = rows.filter(_.customer == customer)
     if period is not None:

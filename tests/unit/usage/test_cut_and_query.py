@@ -1,12 +1,14 @@
 """Cuts, certificates and the hourly rollup."""
 
 import itertools
+import shutil
 from pathlib import Path
 from typing import get_args
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from msgspec.structs import replace
 from tests.unit.usage import usage_facts
 from tests.unit.usage.sealed_logs import Request, new_table, requests, ship, write_segment
 from tests.unit.usage.usage_facts import HOUR, NOON
@@ -15,10 +17,10 @@ from quartermaster.kernel.clock import month
 from quartermaster.kernel.contract import CancelledStream
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import HourlyUsage
-from quartermaster.kernel.units import Counts
-from quartermaster.usage import policy
+from quartermaster.kernel.units import AXES, Counts
+from quartermaster.usage import columns, policy
 from quartermaster.usage.cut import certify, current_cut
-from quartermaster.usage.query import hourly, recent_events
+from quartermaster.usage.query import hourly, recent_events, usage_rows
 from quartermaster.usage.rollup import rows_sha256, write_rollup
 from quartermaster.usage.table import UsageTable
 
@@ -210,3 +212,47 @@ def test_a_changed_chain_is_found(tmp_path: Path, table: UsageTable) -> None:
     table.rows.open().update(updates={"segment_sha256": f"'{'f' * 64}'"}, predicate="segment = 1")
     with pytest.raises(IntegrityError, match="segment 2 of gateway-0 does not continue 1"):
         certify(table, {"gateway-0": 2})
+
+
+def test_an_attempt_that_another_took_the_place_of_is_nobodys_request(
+    tmp_path: Path, table: UsageTable
+) -> None:
+    given_up = (
+        usage_facts.opened(1, attempt=1),
+        replace(usage_facts.closed(7, failure="upstream_error"), cost_only=True),
+    )
+    heard_out = replace(usage_facts.closed(30), upstream_counts=Counts(input=100, output=90))
+    served = (usage_facts.opened(1, attempt=2), heard_out)
+    send(tmp_path, table, "gateway-0", [given_up, served])
+    cut = current_cut(table)
+    assert totals(hourly(table, cut)) == (1, 30)
+    assert certify(table, cut).rows == 2
+    rows = usage_rows(table, request_id=usage_facts.request_id(1))
+    assert [(row.closed.cost_only, row.closed.upstream_counts) for row in rows] == [
+        (True, None),
+        (False, Counts(input=100, output=90)),
+    ]
+
+
+def test_a_table_of_an_older_version_gets_the_columns_it_lacks(
+    tmp_path: Path, table: UsageTable
+) -> None:
+    send(tmp_path, table, "gateway-0", requests(1))
+    later = {"cost_only", *(f"upstream_{axis}" for axis in AXES)}
+    old = pa.schema([field for field in columns.SCHEMA if field.name not in later])
+    rows = DeltaTable(str(table.path)).to_pyarrow_table().select(old.names)
+    shutil.rmtree(table.path)
+    write_deltalake(
+        str(table.path),
+        rows,
+        partition_by=["event_date"],
+        commit_properties=CommitProperties(app_transactions=[Transaction("gateway-0", 1)]),
+    )
+    before = hourly(table, current_cut(table))
+    assert usage_rows(table, request_id=usage_facts.request_id(1))
+    send(tmp_path, table, "gateway-0", requests(2))
+    assert totals(before) == (1, 10)
+    assert totals(hourly(table, current_cut(table))) == (2, 30)
+    for number in (1, 2):
+        (row,) = usage_rows(table, request_id=usage_facts.request_id(number))
+        assert (row.closed.cost_only, row.closed.upstream_counts) == (False, None)

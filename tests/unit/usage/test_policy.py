@@ -41,10 +41,12 @@ def test_an_aborted_request_without_progress_is_nothing() -> None:
 
 
 def test_only_free_contracts_waive_and_only_what_was_cut_off() -> None:
-    failures = ("", "upstream_dropped", policy.CLIENT_GONE, policy.WORKER_DIED)
+    broken = {"upstream_dropped", "upstream_malformed", "upstream_error", "upstream_timeout"}
+    cut_off = {policy.CLIENT_GONE, policy.WORKER_DIED, *broken}
+    failures = ("", "usage_negative", "upstream_rejected", *sorted(cut_off))
     waived = {
         (kind, failure)
         for kind, failure in itertools.product(get_args(CancelledStream), failures)
         if policy.is_waived(kind, failure)
     }
-    assert waived == {("free", policy.CLIENT_GONE), ("free", policy.WORKER_DIED)}
+    assert waived == {("free", failure) for failure in cut_off}
