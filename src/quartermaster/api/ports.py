@@ -1,6 +1,7 @@
 """What the API asks of the rest of the product; `app` hands it the answers."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -9,6 +10,7 @@ from quartermaster.api import asked
 from quartermaster.billing.invoice import Invoice
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import Acknowledgement
+from quartermaster.commands.standing import RevenueShare
 from quartermaster.exposure.daily_statements import EventScores
 from quartermaster.gateway.status import WorkerStatus
 from quartermaster.kernel.clock import Clock, Instant, Period
@@ -53,6 +55,17 @@ class Gateways(Protocol):
 
     def publish(self, now: Instant) -> Published:
         """Hand what the book says to the gateways, and wait shortly for them."""
+
+
+class Weights(Protocol):
+    """How much a customer group is of revenue, for who decides on its standing."""
+
+    @property
+    def sign_off_share(self) -> Decimal:
+        """Above it, taking service away needs a second person."""
+
+    def share(self, group: str) -> RevenueShare:
+        """Of revenue, as far as it is known."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +147,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
     gateways: Gateways
     answers: Answers
+    weights: Weights
     clock: Clock
     hosts: frozenset[str]
     """Host names that a request may name, in lower case."""

@@ -3,7 +3,17 @@
 from functools import cache
 from typing import Any
 
-from quartermaster.api import agreements, keys, limits, metered, openapi, questions, serving, tokens
+from quartermaster.api import (
+    agreements,
+    keys,
+    limits,
+    metered,
+    openapi,
+    questions,
+    serving,
+    standing,
+    tokens,
+)
 from quartermaster.api.operation import ANYBODY, Call, Operation
 
 
@@ -34,6 +44,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *agreements.OPERATIONS,
     *keys.OPERATIONS,
     *limits.OPERATIONS,
+    *standing.OPERATIONS,
     *serving.OPERATIONS,
     *metered.OPERATIONS,
     *questions.OPERATIONS,

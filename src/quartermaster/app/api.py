@@ -1,6 +1,7 @@
 """The JSON API's ports, answered from the book, the usage table and the gateways' status files."""
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from quartermaster.api import ports
 from quartermaster.api.routes import OPERATIONS
 from quartermaster.api.server import beside, build
 from quartermaster.app.api_answers import RoomAnswers
+from quartermaster.app.revenue_share import revenue_share
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.invoice import Invoice
 from quartermaster.book.pepper import load_pepper
 from quartermaster.commands import invoice as invoices
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import acknowledged, publish
+from quartermaster.commands.standing import RevenueShare
 from quartermaster.gateway.status import WorkerStatus, read_status
 from quartermaster.kernel.clock import Instant, Period
 from quartermaster.kernel.errors import UnavailableError
@@ -34,6 +37,7 @@ def api_application(rooms: Rooms) -> ASGIApp:
             usage=MeteredUsage(rooms),
             gateways=OwnGateways(rooms.book, rooms.var),
             answers=RoomAnswers(rooms),
+            weights=RatedWeights(rooms),
             clock=rooms.now,
             hosts=rooms.settings.console.hosts,
         ),
@@ -99,6 +103,22 @@ class OwnGateways:
         snapshot = publish(self._book, self._var / "snapshot.json", now)
         seen = acknowledged(self._var / "status", snapshot.version, ACKNOWLEDGE_TIMEOUT_S)
         return ports.Published(snapshot.version, seen)
+
+
+class RatedWeights:
+    """Shares of revenue as the clerk last rated it."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    @property
+    def sign_off_share(self) -> Decimal:
+        """Above it, taking service away needs a second person."""
+        return self._rooms.settings.standing.share
+
+    def share(self, group: str) -> RevenueShare:
+        """Of revenue, as far as it is known."""
+        return revenue_share(self._rooms.var, group)
 
 
 def _need_engine() -> None:

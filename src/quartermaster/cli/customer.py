@@ -3,6 +3,7 @@
 import click
 import msgspec
 
+from quartermaster.cli import standing
 from quartermaster.cli.handover import hand_over
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime
 from quartermaster.kernel.contract import Contract, Customer, Group
@@ -14,6 +15,10 @@ Options = dict[str, str | None]
 @click.group("customer")
 def command() -> None:
     """Groups, customers and their contracts."""
+
+
+for _command in standing.COMMANDS:
+    command.add_command(_command)
 
 
 @command.command("add")

@@ -1,6 +1,7 @@
 """A small book with two customers, a token for each role, and fakes for what is outside of it."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from quartermaster.commands.actor import OPERATOR, Actor
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.commands.publish import Acknowledgement
+from quartermaster.commands.standing import RevenueShare
 from quartermaster.config import Settings
 from quartermaster.gateway.status import WorkerStatus
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month
@@ -110,6 +112,15 @@ class FakeGateways:
         return Published(self.published, Acknowledgement(("gateway-0",), (), ()))
 
 
+class FakeWeights:
+    """Acme is a quarter of revenue, nobody else is a tenth."""
+
+    sign_off_share = Decimal("0.10")
+
+    def share(self, group: str) -> RevenueShare:
+        return RevenueShare(Decimal("0.24" if group == "acme" else "0.01"), "USD")
+
+
 class World:
     """The API over its fakes, and a client for each token."""
 
@@ -117,6 +128,7 @@ class World:
         self.now = NOW
         self.book = open_book(f"sqlite:///{folder / 'book.sqlite'}")
         self.gateways = FakeGateways()
+        self.weights = FakeWeights()
         self.keys = _agreements(self.book)
         self.secrets = {role: self._user(role) for role in STAFF}
         self.secrets |= {who: self._customer(who) for who in CUSTOMERS}
@@ -127,6 +139,7 @@ class World:
                 usage=FakeUsage(self.book),
                 gateways=self.gateways,
                 answers=RoomAnswers(Rooms(Settings(var=str(folder)))),
+                weights=self.weights,
                 clock=lambda: self.now,
                 hosts=frozenset({"localhost"}),
             ),

@@ -18,6 +18,7 @@ PATHS = {
     "{contract}": "globex-1",
     "{price_book}": "list",
     "{token}": "tok_x",
+    "{proposal}": "prop_x",
     "{deployment}": "d",
     "{request_id}": "req_globex",
     "{period}": "2026-11",
