@@ -197,5 +197,7 @@ def _apply(view: View, recorded: Recorded) -> None:
             view.api_tokens[fact.token] = msgspec.structs.replace(token, revoked_at=recorded.at)
         case events.ProbabilitiesStated() | events.StatementsResolved():
             pass  # a line a customer and day: read by key, not kept in memory
+        case events.ConductObserved() | events.ConductAlarmed():
+            pass  # likewise
         case _:
             assert_never(fact)

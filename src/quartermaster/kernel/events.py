@@ -9,6 +9,7 @@ from typing import Literal, NewType
 
 import msgspec
 
+from quartermaster.kernel.case import CaseDay, CaseEvidence, CaseLink
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, Standing
 from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
@@ -358,6 +359,42 @@ class StatementsResolved(Fact, frozen=True, tag=True):
     stayed: tuple[str, ...]
 
 
+class ConductObserved(Fact, frozen=True, tag=True):
+    """What the daily analysis saw on a UTC day: one fact a day, with every account it judged.
+
+    An account is a customer. Evidence accumulates from these days and from nothing else, so that
+    it can be counted again from the journal. Keyed `conduct:observed:<day>`.
+    """
+
+    on: str
+    """`2026-11-22` in UTC."""
+    days: tuple[CaseDay, ...]
+    """Accounts with enough of a past, `account` naming the customer; in the order of accounts."""
+    explained: tuple[str, ...] = ()
+    """Accounts whose every finding the contract explains; their day is no evidence."""
+    links: tuple[CaseLink, ...] = ()
+    """Accounts that are alike and share something besides text."""
+    blind: dict[str, tuple[str, ...]] = {}
+    """What could not be seen, by account: each a code of `conduct.blind.WORDS`, with a figure
+    after a colon where it has one (`no_consent`, `past_short:9`, `overwritten:12`)."""
+    cut: Cut = {}
+
+
+class ConductAlarmed(Fact, frozen=True, tag=True):
+    """The evidence on an account reached 1 / alpha: for a person to look at, never a verdict.
+
+    One fact an account, and one more after each case that was closed without a finding. `evidence`
+    holds the reasons as a case takes them: the account's judged days with p-values, the workload
+    of the last of them with its findings in the light of the contract, links, ordinary tenants'
+    scores, alpha, and what could not be seen. Keyed `conduct:alarmed:<account>:<day>`.
+    """
+
+    group: str
+    account: str
+    on: str
+    evidence: CaseEvidence
+
+
 JournalFact = (
     GroupAdded
     | CustomerAdded
@@ -380,4 +417,6 @@ JournalFact = (
     | ApiTokenRevoked
     | ProbabilitiesStated
     | StatementsResolved
+    | ConductObserved
+    | ConductAlarmed
 )
