@@ -39,6 +39,10 @@ FILES_RESERVED = 64
 DRAIN_TIMEOUT_S = 25
 
 
+# A line of the access log is some 500 bytes: a file holds about 200 000 requests, five a busy hour.
+ACCESS_LOG_BYTES_MAX = 100 * 1024 * 1024
+ACCESS_LOG_FILES = 5
+
 # It names a folder, which must be one of those that the clerk looks into.
 _APP_PREFIX: Final = re.compile(r"[a-z][a-z0-9._-]{0,47}")
 # What is not named here is a size, a number or a time that must be at least one.
@@ -46,6 +50,7 @@ _RANGES: Final[dict[str, tuple[int, int | None]]] = {
     "port": (0, 65_535),
     "workers": (1, WORKERS_MAX),
     "drain_timeout_s": (0, None),
+    "metrics_port": (0, 65_535),
 }
 
 
@@ -74,10 +79,25 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     system's limit of open files (`ulimit -Hn`) leaves less room."""
     upstream_connections_max: int = UPSTREAM_CONNECTIONS_MAX
     drain_timeout_s: int = DRAIN_TIMEOUT_S
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    """Where `/metrics` of the whole machine is, apart from the customers' port; 0 is nowhere."""
+    access_log: bool = False
+    """One JSON line a request, without content, in `log/access-<worker>.jsonl`."""
+    access_log_bytes_max: int = ACCESS_LOG_BYTES_MAX
+    access_log_files: int = ACCESS_LOG_FILES
+    """How many are kept, the current one included."""
+    otlp_endpoint: str = ""
+    """A collector of OpenTelemetry, such as `http://127.0.0.1:4318`; empty exports no traces."""
+    otlp_headers_file: str = ""
+    """In the data folder: `name: value` lines that the collector wants, such as its key."""
+    otlp_share: float = 1.0
+    """Of the requests that come without a trace; one that has a trace says itself whether it is
+    recorded."""
 
     def __post_init__(self) -> None:
         for name, value in msgspec.structs.asdict(self).items():
-            if isinstance(value, int):
+            if isinstance(value, int) and not isinstance(value, bool):
                 low, high = _RANGES.get(name, (1, None))
                 if value < low or (high is not None and value > high):
                     span = f"at least {low}" if high is None else f"from {low} to {high}"
@@ -85,6 +105,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         if not _APP_PREFIX.fullmatch(self.app_prefix):
             hint = "use a small letter, then at most 47 more, digits, '.', '_' or '-'"
             raise _unusable("app_prefix", self.app_prefix, hint)
+        # Written so that a number that is none (`nan`) is refused too.
+        if not 0 <= self.otlp_share <= 1:
+            raise _unusable("otlp_share", self.otlp_share, "use a share from 0 to 1")
 
     def within(self, open_files_max: int) -> Self:
         """The same settings with connection limits for which there are file descriptors."""

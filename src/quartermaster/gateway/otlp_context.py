@@ -1,0 +1,70 @@
+"""Whose trace a request belongs to: W3C trace context in, and on to the model server.
+
+A trace id that a client sends is a name it chose for its own request: it is passed on and put on
+our spans, and nothing is ever looked up, billed or deduplicated by it.
+Source: W3C Trace Context, level 1 (www.w3.org/TR/trace-context-1).
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+# `version-trace_id-parent_id-flags`; a later version may have more behind it, and its start is
+# read as the first version's. `ff` is no version, and ids of zeros are no ids.
+_TRACEPARENT: Final = re.compile(
+    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+)
+_FIRST_VERSION: Final = b"00"
+_SAMPLED: Final = 1
+
+
+class Parent(msgspec.Struct, frozen=True):
+    """What a client said about its trace."""
+
+    trace_id: str
+    span_id: str
+    sampled: bool
+
+
+class TraceContext(msgspec.Struct, frozen=True):
+    """One request's place in a trace. Ids are lower-case hexadecimal."""
+
+    trace_id: str
+    server_span_id: str
+    """Of our handling of the request."""
+    model_span_id: str
+    """Of the call to the model server, which is the parent of whatever that one records."""
+    parent_span_id: str
+    """The client's span, or empty where the trace begins here."""
+    sampled: bool
+
+    @property
+    def traceparent(self) -> bytes:
+        """The header for the model server."""
+        return f"00-{self.trace_id}-{self.model_span_id}-{int(self.sampled):02x}".encode()
+
+
+def parent_of(header: bytes) -> Parent | None:
+    """The client's context, or None where the header is none: then it is as if it were absent."""
+    found = _TRACEPARENT.fullmatch(header)
+    if found is None or (found[1] == _FIRST_VERSION and found[5]):
+        return None
+    sampled = bool(int(found[4], 16) & _SAMPLED)
+    return Parent(found[2].decode(), found[3].decode(), sampled)
+
+
+def context(parent: Parent | None, randomness: bytes, share: float) -> TraceContext:
+    """The context of a request: the client's trace, or a new one.
+
+    Args:
+        parent: what the client said; its word decides whether the request is recorded.
+        randomness: 32 bytes.
+        share: of the requests without a parent that are recorded, from 0 to 1.
+    """
+    spans = (randomness[16:24].hex(), randomness[24:32].hex())
+    if parent is not None:
+        return TraceContext(parent.trace_id, *spans, parent.span_id, parent.sampled)
+    # As OpenTelemetry's samplers do it: by the id itself, so that every service decides alike.
+    sampled = int.from_bytes(randomness[8:16]) < share * 2**64
+    return TraceContext(randomness[:16].hex(), *spans, "", sampled)
