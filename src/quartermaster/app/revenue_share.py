@@ -1,4 +1,4 @@
-"""How much of revenue is a customer group, as the clerk rated it last? For decisions on standing."""
+"""How much of revenue is a customer group, as last rated? For who decides on its standing."""
 
 from collections import Counter
 from decimal import Decimal

@@ -143,7 +143,8 @@ def change(
         reason: kept in the journal, and in every listing.
         now: microseconds UTC.
         weight: how much of revenue the group is.
-        sign_off_share: above it, a change that takes service away waits for a second person.
+        sign_off_share: above it, a change that takes service away waits for a second person;
+            at 1 none does.
         throttle: of `throttled`, and of nothing else.
         case: the conduct case that it follows from.
 
@@ -166,7 +167,7 @@ def change(
         if before == standing and view.throttle_of(group) == throttle:
             return Changed(group, before, standing, throttle, revenue_share=share)
         move = _require_move(group, before, standing)
-        if move.second_person and (weight.share is None or weight.share > sign_off_share):
+        if move.second_person and _takes_two(weight, sign_off_share):
             return _propose(
                 unit,
                 actor,
@@ -312,6 +313,11 @@ def all_held(view: View) -> list[Held]:
     """Every group that is not simply active: another standing, an investigation, a proposal."""
     named = {group for group, standing in view.standing.items() if standing != "active"}
     return [held(view, one) for one in sorted(named | {*view.investigated, *view.standing_waiting})]
+
+
+def _takes_two(weight: RevenueShare, sign_off_share: Decimal) -> bool:
+    """Whether a group is too much for one person; nothing is above all of revenue."""
+    return sign_off_share < 1 and (weight.share is None or weight.share > sign_off_share)
 
 
 def _propose(

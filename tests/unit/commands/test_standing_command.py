@@ -100,6 +100,13 @@ def test_exactly_the_share_is_not_above_it(book: Book) -> None:
     assert change(book, "warned", weight=RevenueShare(Decimal("0.10"))).done
 
 
+def test_where_one_person_is_always_enough_nothing_waits(book: Book) -> None:
+    changed = standings.change(
+        book, ANN, "acme", "suspended", "r", NOW, weight=RevenueShare(), sign_off_share=Decimal(1)
+    )
+    assert changed.done
+
+
 def test_a_newer_proposal_takes_the_place_of_an_older_one_and_old_ones_lapse(book: Book) -> None:
     first = change(book, "warned", weight=LARGE)
     second = change(book, "suspended", weight=LARGE)
