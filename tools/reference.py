@@ -1,11 +1,11 @@
-"""Write the reference pages that follow from the code: exit codes, limits and the JSON API.
+"""Write the reference pages that follow from the code: exit codes, limits, the JSON API, clients.
 
     python -m tools.reference            write the pages
     python -m tools.reference --check    exit 1 when a page is stale
 
 Exit codes come from the classes of `kernel/errors.py`; limits from every constant whose name ends
 in a limit word, with the reason that stands beside it. The API's page is made from its OpenAPI
-document by `tools.api_page`.
+document by `tools.api_page`, the one of compatible clients from their tests by `tools.compat`.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from quartermaster.kernel import errors
-from tools import api_page
+from tools import api_page, compat
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "quartermaster"
@@ -165,6 +165,7 @@ PAGES = {
     "docs/reference/exit-codes.md": exit_codes,
     "docs/reference/limits.md": limits,
     "docs/reference/api.md": api_page.page,
+    "docs/reference/compatibility.md": compat.page,
 }
 
 

@@ -423,7 +423,7 @@ def tracked(root: Path = ROOT) -> list[Path]:
     done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
     if done.returncode == 0:
         return [path for name in done.stdout.split("\0") if name and (path := root / name).exists()]
-    ignored = {".venv", "var", "dist", "build", "__pycache__", ".git"}
+    ignored = {".venv", ".cache", "var", "dist", "build", "__pycache__", ".git"}
     return [p for p in root.rglob("*") if p.is_file() and not ignored & set(p.parts)]
 
 

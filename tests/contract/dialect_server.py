@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.contract.gateway_process import (
     ENVELOPE,
@@ -131,7 +132,8 @@ async def refuse(asked: dict[str, Any], writer: asyncio.StreamWriter) -> None:
     writer.write(plain("429 Too Many Requests", {"error": error}, "retry-after: 3"))
 
 
-ANSWERS = {
+Answer = Callable[[dict[str, Any], asyncio.StreamWriter], Awaitable[None]]
+ANSWERS: dict[str, Answer] = {
     "/v1/chat/completions": chat,
     "/v1/completions": completions,
     "/v1/embeddings": embeddings,
@@ -144,6 +146,9 @@ ANSWERS = {
 class DialectServer(ModelServer):
     """Answers by the address that it is asked at; a model called `busy` is."""
 
+    answers: ClassVar[dict[str, Answer]] = ANSWERS
+    refusing: ClassVar[dict[str, Answer]] = {"busy": refuse}
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while not writer.is_closing():
@@ -152,10 +157,11 @@ class DialectServer(ModelServer):
                 length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
                 body = await reader.readexactly(length)
                 is_json = "content-type: application/json" in head
-                asked = json.loads(body) if is_json else {"form": body}
+                asked: dict[str, Any] = json.loads(body) if is_json else {"form": body}
                 self.asked.append(asked)
-                answer = ANSWERS[head.split(" ")[1]]
-                await (refuse if asked.get("model") == "busy" else answer)(asked, writer)
+                answer = self.refusing.get(asked.get("model", ""))
+                answer = answer or self.answers[head.split(" ")[1]]
+                await answer(asked, writer)
                 await writer.drain()
         writer.close()
 
@@ -166,18 +172,22 @@ class DialectGateway(Gateway):
     def __init__(self, var: Path, upstream_port: int) -> None:
         super().__init__(var, upstream_port, {})
 
-    def publish(self, *grants: KeyGrant, standing: dict[str, Standing] | None = None) -> int:
-        """Publish a snapshot; the ordinary key is always in it."""
-        del grants, standing
-        self.version += 1
+    def deployments(self) -> tuple[Deployment, ...]:
+        """One model a dialect of model servers, and one that is busy."""
         root = f"http://127.0.0.1:{self.upstream_port}"
         secret = "secrets/upstream"
-        deployments = (
+        return (
             Deployment("talk@mock", "talk", f"{root}/v1", "theirs", secret),
             Deployment("busy@mock", "busy", f"{root}/v1", "busy", secret),
             Deployment("claude@mock", "claude", f"{root}/v1", "theirs", secret, api="anthropic"),
             Deployment("gpt@mock", "gpt", root, "theirs", secret, api="azure"),
         )
-        snapshot = Snapshot(self.version, 0, (self.grant(self.key),), {}, deployments)
+
+    def publish(self, *grants: KeyGrant, standing: dict[str, Standing] | None = None) -> int:
+        """Publish a snapshot; the ordinary key is always in it."""
+        del grants, standing
+        self.version += 1
+        keys = (self.grant(self.key),)
+        snapshot = Snapshot(self.version, 0, keys, {}, self.deployments())
         write(self.var / "snapshot.json", snapshot)
         return self.version

@@ -292,6 +292,9 @@ def test_azure_deployments(azure: openai.AzureOpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as missing:
         azure.chat.completions.create(model="none", messages=[{"role": "user", "content": "x"}])
     assert missing.value.code == "DeploymentNotFound"
+    with pytest.raises(openai.RateLimitError) as busy:
+        azure.chat.completions.create(model="busy", messages=[{"role": "user", "content": "x"}])
+    assert busy.value.code == "429"  # in Azure's words, whoever the upstream is
 
 
 def test_azure_v1(gateway: DialectGateway) -> None:

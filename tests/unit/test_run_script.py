@@ -203,7 +203,7 @@ def test_no_browser_is_installed_outside_ci(
 
 SPREAD = (
     *("-n", "2", "--dist", "loadfile"),
-    *("--ignore=tests/test_docs.py", "--ignore=tests/test_tidy.py"),
+    *(f"--ignore=tests/{name}" for name in ("compat", "test_docs.py", "test_tidy.py")),
 )
 
 

@@ -18,6 +18,7 @@ from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import FRAME_BYTES_MAX
 from quartermaster.gateway.stream import StreamExchange, is_event_stream
 from quartermaster.gateway.wire import ChatCall
+from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.events import Endpoint
 from quartermaster.kernel.snapshot import KeyGrant
@@ -162,7 +163,7 @@ class PlannedExchange(StreamExchange):
         else:
             Exchange.upstream_data(self, parser)
 
-    def _served(self, status: int, body: bytes, content_type: bytes) -> None:
+    def _served(self, status: int, body: bytes, content_type: bytes, now: Instant) -> None:
         facts = facts_of(self.plan.operation, body)
         if facts is None:
             self.fail("upstream_malformed", "The model server's answer is not a JSON object.")
@@ -195,11 +196,15 @@ class PlannedExchange(StreamExchange):
             finish_reason=facts.finish_reason,
             upstream_id=facts.upstream_id,
             failure=metered.note,
+            now=now,
         )
 
     def _rejected(self, status: int, body: bytes, parser: ResponseParser) -> None:
         """The model server refused this request: pass its status and its words on."""
-        same_family = (self.shape == "anthropic") == (self.plan.operation == "messages")
+        if self.shape == "azure":
+            same_family = self.target.deployment.api == "azure"
+        else:
+            same_family = (self.shape == "anthropic") == (self.plan.operation == "messages")
         if not (same_family and wire.has_error_shape(body)):
             body = errors.upstream_body(self.shape, status, body, self.request_id)
         extra = b"retry-after: %b\r\n" % parser.retry_after if parser.retry_after else b""
