@@ -7,6 +7,7 @@ import msgspec
 
 from quartermaster.book.chain import Recorded
 from quartermaster.kernel import events
+from quartermaster.kernel.budget import Budget
 from quartermaster.kernel.contract import Contract, Customer, Group, Standing
 from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
@@ -91,6 +92,11 @@ class View(msgspec.Struct, frozen=True):
     """By group, the groups that are under investigation."""
     limits: dict[tuple[LimitScope, str], Limits] = {}
     """By scope and id of the key or group; who is not named has none."""
+    budgets: dict[tuple[LimitScope, str], Budget] = {}
+    """By scope and id of the key or group; a prepaid one holds what was paid so far."""
+    crossed: dict[tuple[LimitScope, str], tuple[events.BudgetCrossed, ...]] = {}
+    """By budget: which shares of it were announced, in its newest period."""
+    webhooks: dict[str, events.WebhookAdded] = {}
     deployments: dict[str, Deployed] = {}
     shipped: events.Cut = {}
     """By gateway worker, the newest segment in the usage table."""
@@ -171,6 +177,12 @@ def _apply(view: View, recorded: Recorded) -> None:
                 view.limits[fact.scope, fact.name] = fact.limits
             else:
                 view.limits.pop((fact.scope, fact.name), None)
+        case events.BudgetSet() | events.BudgetToppedUp() | events.BudgetCrossed():
+            _apply_to_budget(view, fact)
+        case events.WebhookAdded():
+            view.webhooks[fact.webhook] = fact
+        case events.WebhookRemoved():
+            view.webhooks.pop(fact.webhook, None)
         case events.DeploymentSet():
             known = view.deployments.get(fact.name)
             if known is None:
@@ -201,3 +213,23 @@ def _apply(view: View, recorded: Recorded) -> None:
             pass  # likewise
         case _:
             assert_never(fact)
+
+
+def _apply_to_budget(
+    view: View, fact: events.BudgetSet | events.BudgetToppedUp | events.BudgetCrossed
+) -> None:
+    who = fact.scope, fact.name
+    if isinstance(fact, events.BudgetCrossed):
+        same_epoch = (one for one in view.crossed.get(who, ()) if one.epoch == fact.epoch)
+        view.crossed[who] = (*same_epoch, fact)
+        return
+    # What was announced was a share of another amount.
+    view.crossed.pop(who, None)
+    if isinstance(fact, events.BudgetToppedUp):
+        budget = view.budgets[who]
+        paid = budget.amount_minor + fact.amount_minor
+        view.budgets[who] = msgspec.structs.replace(budget, amount_minor=paid)
+    elif fact.budget is None:
+        view.budgets.pop(who, None)
+    else:
+        view.budgets[who] = fact.budget

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from quartermaster.book.views import Key, View
+from quartermaster.commands.budget import budget_grants, rate_cards
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import US_PER_S, Instant, system_clock
 from quartermaster.kernel.contract import Contract
@@ -57,6 +58,8 @@ def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
         },
         investigated=tuple(sorted(view.investigated)),
         group_limits={name: limits for (of, name), limits in view.limits.items() if of == "group"},
+        budgets=budget_grants(view, now),
+        rate_cards=rate_cards(view, now),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal, NewType
 
 import msgspec
 
+from quartermaster.kernel.budget import Budget
 from quartermaster.kernel.case import CaseDay, CaseEvidence, CaseLink
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, Standing
 from quartermaster.kernel.limit import Limits, LimitScope, Throttle
@@ -243,6 +244,58 @@ class LimitSet(Fact, frozen=True, tag=True):
     reason: str = ""
 
 
+class BudgetSet(Fact, frozen=True, tag=True):
+    """The budget of a key or of a customer group, in place of the one it had; None lifts it."""
+
+    scope: LimitScope
+    name: str
+    budget: Budget | None
+    reason: str = ""
+
+
+class BudgetToppedUp(Fact, frozen=True, tag=True):
+    """Money was paid into a prepaid budget."""
+
+    scope: LimitScope
+    name: str
+    top_up: str
+    """What the payment is called elsewhere."""
+    amount_minor: int
+    currency: str
+
+
+class BudgetCrossed(Fact, frozen=True, tag=True):
+    """A share of a budget is spent, and whoever asked is told."""
+
+    scope: LimitScope
+    name: str
+    epoch: str
+    label: str
+    """The period as people call it: `2026-11`, or empty."""
+    percent: int
+    spent_minor: int
+    """Settled spending at that moment, rounded up."""
+    amount_minor: int
+    currency: str
+
+
+class WebhookAdded(Fact, frozen=True, tag=True):
+    """Alerts go to an address; the secret that signs them lies in the data folder, not here."""
+
+    webhook: str
+    url: str
+    group: str = ""
+    """Only alerts of this customer group and its keys; empty is all."""
+    allow_private: bool = False
+    """It may lie in a private network; without TLS as well."""
+
+
+class WebhookRemoved(Fact, frozen=True, tag=True):
+    """Alerts do not go there any more."""
+
+    webhook: str
+
+
 class DeploymentSet(Fact, frozen=True, tag=True):
     """Where a model is served; the secret is named, never held."""
 
@@ -407,6 +460,11 @@ JournalFact = (
     | StandingDeclined
     | InvestigationSet
     | LimitSet
+    | BudgetSet
+    | BudgetToppedUp
+    | BudgetCrossed
+    | WebhookAdded
+    | WebhookRemoved
     | DeploymentSet
     | DeploymentDrained
     | SegmentShipped

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from quartermaster.kernel.budget import BudgetGrant, RateCard
 from quartermaster.kernel.contract import CancelledStream, Standing
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import DeploymentApi
@@ -83,6 +84,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Groups under investigation: a worker that has lost contact does not serve them."""
     group_limits: dict[str, Limits] = {}
     """By group, shared by all its keys; a group that is not named has none."""
+    budgets: dict[str, BudgetGrant] = {}
+    """By `budget_id`; what may be spent of them comes in leases."""
+    rate_cards: dict[str, RateCard] = {}
+    """By price book, of those that keys with a budget are billed by."""
 
 
 def encode(snapshot: Snapshot) -> bytes:

@@ -1,0 +1,353 @@
+"""Budgets: how much money a key, or a whole customer group, may spend; hard, or paid beforehand."""
+
+import msgspec
+
+from quartermaster.book.views import Key, View
+from quartermaster.commands.actor import Actor, require
+from quartermaster.commands.names import require_id, require_name
+from quartermaster.commands.ports import Book
+from quartermaster.kernel.budget import (
+    Budget,
+    BudgetGrant,
+    BudgetPeriod,
+    RateCard,
+    budget_id,
+    epochs,
+    rates_of,
+)
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, zone
+from quartermaster.kernel.contract import Contract
+from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
+from quartermaster.kernel.events import BudgetSet, BudgetToppedUp
+from quartermaster.kernel.limit import LimitScope
+from quartermaster.kernel.money import exponent
+from quartermaster.kernel.price import PriceBook
+
+AMOUNT_UNITS_MAX = 1_000_000_000
+"""A thousand million of the currency: in nanos it fits the 63 bits of a file's number, and above it
+is a typing error."""
+
+OUTPUT_TOKENS_MAX = 1_000_000
+"""No model answers longer; above it is a typing error."""
+
+PERCENT_MAX = 100
+"""A hard budget has nothing beyond."""
+
+PRICES_AHEAD_US = 24 * US_PER_HOUR
+"""A price that begins within a day counts already where it is higher: snapshots are renewed at
+least daily, so no request is held to a lower price than its bill's."""
+
+
+class Budgeting(msgspec.Struct, frozen=True):
+    """Whose budget, and which."""
+
+    scope: LimitScope
+    name: str
+    budget: Budget
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be asked of a budget."""
+
+    amount_minor: int = 0
+    """Minor units of the currency; a prepaid budget begins empty."""
+    currency: str = ""
+    """Empty takes the contract's."""
+    time_zone: str = ""
+    """Empty takes the contract's."""
+    period: BudgetPeriod = "month"
+    prepaid: bool = False
+    thresholds: tuple[int, ...] | None = None
+    output_tokens: int | None = None
+
+
+def set_budget(
+    book: Book,
+    actor: Actor,
+    scope: LimitScope,
+    name: str,
+    terms: Terms,
+    now: Instant,
+    *,
+    reason: str = "",
+) -> Budgeting:
+    """Give a key or a group a budget, in place of the one it had.
+
+    What was spent in the running period counts; of a budget without periods, what is spent from
+    now on. Setting what is set already changes nothing. A prepaid budget keeps its balance.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        UsageError: the terms contradict themselves, or the contract.
+        NotFoundError: there is no such key or group.
+        ConflictError: the key is revoked, or the kind of budget cannot change.
+    """
+    require(actor, "admin", "finance")
+    if reason:
+        reason = require_name(reason, "reason")
+    with book.writing() as unit:
+        view = unit.view()
+        agreed = _agreed(view, scope, name)
+        has = view.budgets.get((scope, name))
+        budget = _budget(terms, agreed, has, now)
+        if has is not None:
+            _require_same_kind(has, budget)
+        if budget != has:
+            fact = BudgetSet(scope=scope, name=name, budget=budget, reason=reason)
+            unit.journal.append(fact, actor=actor, now=now)
+    return Budgeting(scope, name, budget)
+
+
+def remove_budget(
+    book: Book, actor: Actor, scope: LimitScope, name: str, now: Instant, *, reason: str = ""
+) -> None:
+    """Lift a budget with the next snapshot; what is left of a prepaid one is not paid back here.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is none.
+    """
+    require(actor, "admin", "finance")
+    if reason:
+        reason = require_name(reason, "reason")
+    with book.writing() as unit:
+        budget_of(unit.view(), scope, name)
+        fact = BudgetSet(scope=scope, name=name, budget=None, reason=reason)
+        unit.journal.append(fact, actor=actor, now=now)
+
+
+def top_up(
+    book: Book,
+    actor: Actor,
+    scope: LimitScope,
+    name: str,
+    amount_minor: int,
+    now: Instant,
+    *,
+    payment: str,
+) -> Budgeting:
+    """Record money that was paid into a prepaid budget; it can be spent at once.
+
+    Args:
+        book: where it is recorded.
+        actor: who records it.
+        scope: key or group.
+        name: of the key or group.
+        amount_minor: minor units of the budget's currency.
+        now: microseconds UTC.
+        payment: what the payment is called elsewhere; the same one again changes nothing.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such budget.
+        UsageError: not a positive amount, or the budget is not prepaid.
+        ConflictError: the payment is recorded with another amount.
+    """
+    require(actor, "admin", "finance")
+    require_id(payment, "payment")
+    with book.writing() as unit:
+        has = budget_of(unit.view(), scope, name)
+        if not has.budget.prepaid:
+            raise UsageError(
+                f"the budget of {scope} {name} is not prepaid",
+                field="name",
+                hint="set another amount instead",
+            )
+        _require_amount(amount_minor, has.budget.currency)
+        _require_amount(has.budget.amount_minor + amount_minor, has.budget.currency)
+        fact = BudgetToppedUp(
+            scope=scope,
+            name=name,
+            top_up=payment,
+            amount_minor=amount_minor,
+            currency=has.budget.currency,
+        )
+        unit.journal.append(
+            fact, actor=actor, now=now, key=f"top_up:{budget_id(scope, name)}:{payment}"
+        )
+        return budget_of(unit.view(), scope, name)
+
+
+def budget_of(view: View, scope: LimitScope, name: str) -> Budgeting:
+    """The budget of a key or a group.
+
+    Raises:
+        NotFoundError: there is no such key or group, or it has none.
+    """
+    budget = view.budgets.get((scope, name))
+    if budget is None:
+        _require_known(view, scope, name)
+        raise NotFoundError(
+            f"{scope} {name} has no budget", field="name", hint="quartermaster budget list"
+        )
+    return Budgeting(scope, name, budget)
+
+
+def all_budgets(view: View) -> list[Budgeting]:
+    """Everybody's, in a fixed order."""
+    return [
+        Budgeting(scope, name, view.budgets[scope, name]) for scope, name in sorted(view.budgets)
+    ]
+
+
+# -- what gateways get to know ---------------------------------------------------------------------
+
+
+def budget_grants(view: View, now: Instant) -> dict[str, BudgetGrant]:
+    """What gateways know of every budget."""
+    return {
+        budget_id(scope, name): BudgetGrant(
+            scope=scope,
+            name=name,
+            currency=budget.currency,
+            epochs=epochs(budget, now),
+            prepaid=budget.prepaid,
+            output_tokens=budget.output_tokens,
+        )
+        for (scope, name), budget in view.budgets.items()
+    }
+
+
+def rate_cards(view: View, now: Instant) -> dict[str, RateCard]:
+    """Rates of every price book that a key with a budget is billed by, the dearest of a day."""
+    if not view.budgets:
+        return {}
+    books = {
+        contract.price_book
+        for key in view.keys.values()
+        if key.live(now)
+        and _has_budget(view, key)
+        and (contract := view.contract_at(key.issued.contract, now)) is not None
+    }
+    models = {deployed.fact.model for deployed in view.deployments.values()}
+    cards = {}
+    for name in sorted(books):
+        versions = _in_force_today(view.price_books.get(name, ()), now)
+        if versions:
+            rates = {model: rates_of(versions, model) for model in sorted(models)}
+            cards[name] = RateCard(
+                versions[0].currency, {model: rate for model, rate in rates.items() if rate}
+            )
+    return cards
+
+
+def _has_budget(view: View, key: Key) -> bool:
+    customer = view.customers.get(key.issued.customer)
+    group = "" if customer is None else customer.group
+    return ("key", key.issued.key_id) in view.budgets or ("group", group) in view.budgets
+
+
+def _in_force_today(versions: tuple[PriceBook, ...], now: Instant) -> list[PriceBook]:
+    begun = [one for one in versions if one.valid_from <= now]
+    soon = [one for one in versions if now < one.valid_from <= now + PRICES_AHEAD_US]
+    return [*begun[-1:], *soon]
+
+
+# -- what may be set -------------------------------------------------------------------------------
+
+
+def _agreed(view: View, scope: LimitScope, name: str) -> list[Contract]:
+    """The newest version of every contract whose keys would spend the budget.
+
+    Raises:
+        NotFoundError: there is no such key or group.
+        ConflictError: the key is revoked.
+    """
+    _require_known(view, scope, name)
+    if scope == "key":
+        key = view.keys[name]
+        if key.revoked_at is not None:
+            raise ConflictError(f"key {name} is revoked", field="name")
+        return [view.contracts[key.issued.contract][-1]]
+    members = {customer.id for customer in view.customers.values() if customer.group == name}
+    newest = (versions[-1] for versions in view.contracts.values())
+    return [contract for contract in newest if contract.customer in members]
+
+
+def _budget(terms: Terms, agreed: list[Contract], has: Budget | None, now: Instant) -> Budget:
+    currency = _one(terms.currency, {one.currency for one in agreed}, "currency")
+    exponent(currency)
+    if any(one.currency != currency for one in agreed):
+        raise UsageError(
+            f"the contracts are not in {currency}",
+            field="currency",
+            hint="give every key of another currency a budget of its own",
+        )
+    time_zone = terms.time_zone or _one(
+        "", {one.time_zone for one in agreed} or {"UTC"}, "time_zone"
+    )
+    zone(time_zone)
+    budget = Budget(
+        currency=currency,
+        time_zone=time_zone,
+        period="none" if terms.prepaid else terms.period,
+        amount_minor=terms.amount_minor,
+        prepaid=terms.prepaid,
+        since=now if has is None else has.since,
+    )
+    if terms.prepaid:
+        if terms.amount_minor:
+            raise UsageError(
+                "a prepaid budget begins empty", field="amount", hint="record payments by a top-up"
+            )
+        budget = msgspec.structs.replace(budget, amount_minor=has.amount_minor if has else 0)
+    else:
+        _require_amount(terms.amount_minor, currency)
+    return _with_options(budget, terms)
+
+
+def _with_options(budget: Budget, terms: Terms) -> Budget:
+    if terms.output_tokens is not None:
+        if not 1 <= terms.output_tokens <= OUTPUT_TOKENS_MAX:
+            raise UsageError(
+                f"output_tokens = {terms.output_tokens} is out of range",
+                field="output_tokens",
+                hint=f"give a whole number from 1 to {OUTPUT_TOKENS_MAX}",
+            )
+        budget = msgspec.structs.replace(budget, output_tokens=terms.output_tokens)
+    if terms.thresholds is not None:
+        for percent in terms.thresholds:
+            if not 1 <= percent <= PERCENT_MAX:
+                raise UsageError(
+                    f"{percent} % is no threshold",
+                    field="thresholds",
+                    hint=f"give whole per cents from 1 to {PERCENT_MAX}",
+                )
+        thresholds = tuple(sorted(set(terms.thresholds)))
+        budget = msgspec.structs.replace(budget, thresholds=thresholds)
+    return budget
+
+
+def _one(given: str, agreed: set[str], field: str) -> str:
+    if given:
+        return given
+    if len(agreed) != 1:
+        found = ", ".join(sorted(agreed)) or "no contract"
+        raise UsageError(f"which {field}? There is {found}", field=field, hint=f"give the {field}")
+    return agreed.pop()
+
+
+def _require_amount(amount_minor: int, currency: str) -> None:
+    most = int(AMOUNT_UNITS_MAX * 10 ** exponent(currency))
+    if not 1 <= amount_minor <= most:
+        raise UsageError(
+            f"{amount_minor} minor units of {currency} is no amount",
+            field="amount",
+            hint=f"give more than 0 and at most {AMOUNT_UNITS_MAX}; to stop a key, revoke it",
+        )
+
+
+def _require_same_kind(has: Budget, budget: Budget) -> None:
+    for field in ("currency", "period", "time_zone", "prepaid"):
+        if getattr(has, field) != getattr(budget, field):
+            raise ConflictError(
+                f"{field} of a budget cannot change",
+                field=field,
+                hint="remove the budget and set another one",
+            )
+
+
+def _require_known(view: View, scope: LimitScope, name: str) -> None:
+    if name not in (view.keys if scope == "key" else view.groups):
+        lists = "quartermaster key list" if scope == "key" else "quartermaster customer list"
+        raise NotFoundError(f"there is no {scope} {name!r}", field="name", hint=lists)
