@@ -31,7 +31,6 @@ _AZURE_CODES: Final = {
     "invalid_api_key": "401",
     "model_not_found": "DeploymentNotFound",
     "unknown_url": "404",
-    "rate_limit_exceeded": "429",
 }
 # An upstream's sentence is passed on up to here; tracebacks and HTML pages are not.
 UPSTREAM_MESSAGE_CHARS_MAX: Final = 2_000
@@ -121,7 +120,9 @@ def _body(
     if shape == "anthropic":
         return _encode(_Anthropic(_AnthropicDetail(anthropic_type(status), message), request_id))
     if shape == "azure":
-        known = _AZURE_CODES.get(code or "", code or str(status))
+        # Model servers name what is too much differently; at Azure it is always the status.
+        unsaid = str(status)
+        known = unsaid if status == 429 else _AZURE_CODES.get(code or "", code or unsaid)
         return _encode(_Azure(_AzureDetail(known, message, param, kind)))
     return _encode(_OpenAI(_OpenAIDetail(message, kind, param, code)))
 
