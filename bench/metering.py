@@ -83,7 +83,8 @@ def unless_failed(error: Exception | None) -> None:
 
 def event_bytes() -> int:
     """Bytes that one event puts into the log."""
-    return len(frames.open_frame(1_000, opened())) + len(frames.close_frame(1_000, closed()))
+    open_bytes = len(frames.frame(frames.OPEN, [(1_000, opened())]))
+    return open_bytes + len(frames.frame(frames.CLOSE, [(1_000, closed())]))
 
 
 def bare_limit(folder: Path, seconds: float, in_flight: int) -> Figures:

@@ -6,7 +6,7 @@ The answer is built when the upstream has finished, and handed to the client onl
 which the write-ahead log calls when the close record is on disk.
 """
 
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from quartermaster.gateway import heads, meter, wire
 from quartermaster.gateway.limits import Permit
@@ -27,7 +27,7 @@ from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import Tallies
 from quartermaster.gateway.wire import ChatCall
-from quartermaster.kernel.clock import Clock
+from quartermaster.kernel.clock import Clock, Instant
 from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.events import (
     UPSTREAM_TEXT_CHARS_MAX,
@@ -41,6 +41,7 @@ from quartermaster.usage.policy import CLIENT_GONE
 
 # What nginx logs when the client closed first; it is never sent.
 STATUS_CLIENT_GONE: Final = 499
+_OK: Final = 200
 _OPEN: Final = Life.OPEN
 _SENT: Final = Life.SENT
 # Our own credentials were refused: the client's key is fine, so it must not read 401.
@@ -100,6 +101,8 @@ class Exchange:
 
     endpoint: Endpoint = "chat.completions"
     """What the customer asked for."""
+    takes_whole: ClassVar = True
+    """An ordinary answer that comes all at once may be given to `answered`."""
 
     def __init__(
         self,
@@ -192,11 +195,20 @@ class Exchange:
         elif parser.complete:
             status = parser.status
             if 200 <= status < 300:
-                self._served(status, parser.take_body(), parser.content_type)
+                body = parser.take_body()
+                self._served(status, body, parser.content_type, self.home.clock())
             else:
                 self._not_served(status, parser)
         elif parser.body_bytes > self.home.settings.answer_bytes_max:
             self.fail("upstream_malformed", "The model server's answer is too large.")
+
+    def answered(self, body: bytes, content_type: bytes) -> None:
+        """A whole answer with status 200 has come at once, recognised and not parsed."""
+        self.upstream = None
+        if self.life is _SENT:
+            self.life = AFTER_HEAD[_SENT]
+            self.first_byte_at = now = self.home.clock()
+            self._served(_OK, body, content_type, now)
 
     def upstream_lost(self, parser: ResponseParser, *, reused: bool) -> None:
         """The upstream connection ended before the response did.
@@ -229,7 +241,7 @@ class Exchange:
         else:
             self.fail("upstream_error", f"The model server answered with status {status}.")
 
-    def _served(self, status: int, body: bytes, content_type: bytes) -> None:
+    def _served(self, status: int, body: bytes, content_type: bytes, now: Instant) -> None:
         answer = wire.read_answer(body)
         if answer is None:
             self.fail("upstream_malformed", "The model server's answer is not a JSON object.")
@@ -260,6 +272,7 @@ class Exchange:
             finish_reason=finish_reason or wire.finish_reason(answer),
             upstream_id=answer.id or "",
             failure=metered.note,
+            now=now,
         )
 
     def _rejected(self, status: int, body: bytes, parser: ResponseParser) -> None:
@@ -354,17 +367,20 @@ class Exchange:
         upstream_id: str = "",
         failure: str = "",
         delivered_chunks: int = 0,
+        now: Instant | None = None,
     ) -> None:
         """Write the close record; `durable` follows when it is on disk."""
         self.life = AFTER_END[self.life]
+        if now is None:
+            now = self.home.clock()
         if self.permit is not None:
-            self.permit.metered(metered.counts.tokens, self.home.clock())
+            self.permit.metered(metered.counts.tokens, now)
         if failure:
             self.home.tallies.failed(failure)
         self.home.wal.closed(
             self.handle,
             Closed(
-                self.home.clock(),
+                now,
                 self.first_byte_at,
                 http_status,
                 metered.counts,
@@ -388,10 +404,9 @@ class Exchange:
             self.life = AFTER_GONE[self.life]
             self.home.finished(self)
             return
-        self.client.write(self.final)
+        self.client.finish(self.final, keep_alive=self.keep_alive)
         self.final = b""
         self.home.released(self)
-        self.client.exchange_done(keep_alive=self.keep_alive)
 
     def meter_lost(self) -> None:
         """The write-ahead log failed: the answer must not be released."""
@@ -401,10 +416,8 @@ class Exchange:
         self.home.tallies.failed("meter_unavailable")
         if self.gone:
             return
-        self.client.write(
-            self.refusal_bytes(refused("meter_unavailable", "The meter cannot write its log."))
-        )
-        self.client.exchange_done(keep_alive=False)
+        refusal = refused("meter_unavailable", "The meter cannot write its log.")
+        self.client.finish(self.refusal_bytes(refusal), keep_alive=False)
 
     # -- flow control and time -------------------------------------------------------------------
 

@@ -52,8 +52,8 @@ class ClientPort(Protocol):
     def abort(self) -> None:
         """Drop the connection now; the exchange is told that its client is gone."""
 
-    def exchange_done(self, *, keep_alive: bool) -> None:
-        """The exchange has written its last byte; the connection may go on or close."""
+    def finish(self, data: bytes, *, keep_alive: bool) -> None:
+        """Send an exchange's last bytes, if any; the connection may go on or close."""
 
 
 class UpstreamPort(Protocol):

@@ -90,14 +90,8 @@ class Relay:
             exchange.permit.end()
 
     def released(self, exchange: Exchange) -> None:
-        """The last byte went to the transport; most often it is in the kernel already."""
+        """The last byte went to the transport, which hands it to the kernel within this turn."""
         self.active.discard(exchange)
-        if exchange.client.drained:
-            exchange.life = AFTER_DRAINED[exchange.life]
-            self.wal.delivered(exchange.handle)
-            if exchange.permit is not None:
-                exchange.permit.end()
-            return
         self._unconfirmed.append(exchange)
         if not self._confirm_due:
             self._confirm_due = True

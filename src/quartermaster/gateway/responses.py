@@ -92,18 +92,20 @@ class ResponseParser:
             self._parse(data)
             return
         self.started = True
-        repeated = self._repeated
-        body = None if repeated is None else repeated.body_of(data)
-        if body is not None and repeated is not None:
-            self._parts.append(body)
-            self.body_bytes = len(body)
-            self.status = _OK
-            self.content_type = repeated.content_type
-            self.head_done = self.complete = self.keep_alive = True
-            return
         self._parse(data)
         if self._heads_learned < HEADS_LEARNED_MAX:
             self._learn(data)
+
+    def whole(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """Body and content type, when the data is one whole 200 answer like one before; else None.
+
+        Such an answer leaves no trace here: the parser is ready for the next one.
+        """
+        repeated = self._repeated
+        if repeated is None or self.started:
+            return None
+        body = repeated.body_of(data)
+        return None if body is None else (body, repeated.content_type)
 
     def _learn(self, data: bytes) -> None:
         """Know this head again, if the data was one ordinary answer and nothing else."""

@@ -209,11 +209,13 @@ class ClientConnection(asyncio.Protocol):
         self._undrained_at_loss = not self.drained
         self._transport.abort()
 
-    def exchange_done(self, *, keep_alive: bool) -> None:
-        """The exchange has written its last byte: take the next request or close."""
+    def finish(self, data: bytes, *, keep_alive: bool) -> None:
+        """Send the exchange's last bytes: take the next request or close."""
         self._exchange = None
         if self.lost:
             return
+        if data:
+            self._transport.write(data)
         dispatcher = self._dispatcher
         self._deadline_s = dispatcher.relay.now_s + self._timeout_s
         if not keep_alive or dispatcher.draining:

@@ -12,6 +12,7 @@ from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import FRAME_BYTES_MAX
 from quartermaster.gateway.sse import Scanner, SseScanner
 from quartermaster.gateway.wire import ChatCall
+from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.events import Progress
 from quartermaster.kernel.snapshot import KeyGrant
@@ -63,6 +64,8 @@ class StreamExchange(Exchange):
         self.paused = False
         self._streaming = False
         self._progressed_deltas = 0
+
+    takes_whole = False
 
     def upstream_data(self, parser: ResponseParser) -> None:
         """Bytes of the response have been parsed: forward whole frames at once."""
@@ -171,6 +174,7 @@ class StreamExchange(Exchange):
         upstream_id: str = "",
         failure: str = "",
         delivered_chunks: int = 0,
+        now: Instant | None = None,
     ) -> None:
         """Write the close record, with the content deltas handed to the client's transport."""
         super().close(
@@ -181,6 +185,7 @@ class StreamExchange(Exchange):
             upstream_id=upstream_id,
             failure=failure,
             delivered_chunks=delivered_chunks or self.scanner.deltas,
+            now=now,
         )
 
     def status_if_gone(self) -> int:

@@ -58,8 +58,14 @@ class UpstreamConnection(asyncio.Protocol):
         """Bytes of the response."""
         exchange = self._exchange
         parser = self.parser
-        if exchange is None and not self.detached:
-            self.transport.abort()  # nobody asked
+        if exchange is None:
+            if not self.detached:
+                self.transport.abort()  # nobody asked
+                return
+        elif exchange.takes_whole and (whole := parser.whole(data)) is not None:
+            self._exchange = None
+            exchange.answered(*whole)
+            self._rest()
             return
         try:
             parser.feed(data)
@@ -100,9 +106,12 @@ class UpstreamConnection(asyncio.Protocol):
         if not parser.keep_alive:
             self.transport.close()
             return
+        parser.reset()
+        self._rest()
+
+    def _rest(self) -> None:
         if self._paused:
             self.resume()
-        parser.reset()
         pool = self._pool
         self.deadline_s = pool.now_s + pool.idle_s
         self.idle.append(self)

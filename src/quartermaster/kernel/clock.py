@@ -1,8 +1,8 @@
 """Instants are integer microseconds UTC; periods are half-open local months converted once."""
 
-import time
 from collections.abc import Callable
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from time import time_ns
 from typing import NewType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,7 +21,7 @@ US_PER_HOUR = 3_600 * US_PER_S
 
 def system_clock() -> Instant:
     """The wall clock. Cores take `now` as an argument instead of calling this."""
-    return Instant(time.time_ns() // 1_000)
+    return Instant(time_ns() // 1_000)
 
 
 def as_datetime(at: Instant) -> datetime:

@@ -32,7 +32,7 @@ CountSource = Literal["upstream", "engine", "tokenizer", "estimated"]
 COUNT_MAX = 1_000_000_000
 
 
-class Counts(msgspec.Struct, frozen=True, array_like=True):
+class Counts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Quantities of one request or one sum: tokens, except `image`, which counts images."""
 
     input: int = 0

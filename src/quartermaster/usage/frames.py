@@ -1,8 +1,9 @@
 """Frames: how one write-ahead record looks on disk, and how a damaged file is read.
 
 A frame is `length u32 · crc32 u32 · kind u8 · payload`, little-endian; the payload is msgpack and
-the checksum covers kind and payload. Files only grow, so what a crash leaves is a whole prefix and
-a torn tail:
+the checksum covers kind and payload. Records of one kind that are written together share a frame:
+a busy worker writes dozens a turn. Files only grow, so what a crash leaves is a whole prefix and a
+torn tail:
 
 - A file that was never sealed may end anywhere. Its tail after the first unreadable frame is cut.
 - A power loss may also keep a later page and lose an earlier one. Whether the hole matters is
@@ -26,12 +27,13 @@ HEADER = struct.Struct("<IIB")
 OPEN, PROGRESS, CLOSE, DELIVERED, SEAL = b"OPCDS"
 KINDS = frozenset((OPEN, PROGRESS, CLOSE, DELIVERED, SEAL))
 
-# The largest honest payload is a `delivered` list: 100 000 handles of 5 bytes. A length above this
-# is damage, and must not make a reader allocate gigabytes.
+# The largest honest payloads are a list of 100 000 delivered handles of 5 bytes and a full frame of
+# closes. A length above this is damage, and must not make a reader allocate gigabytes.
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+# A close is at most about 6 KB, nearly all of it the upstream's own words, so 500 stay below that.
+RECORDS_MAX = 500
 
 _KIND_CRC = {kind: zlib.crc32(bytes((kind,))) for kind in KINDS}
-_OPEN_CRC, _PROGRESS_CRC, _CLOSE_CRC = (_KIND_CRC[kind] for kind in (OPEN, PROGRESS, CLOSE))
 _encode = msgspec.msgpack.Encoder().encode
 _crc32 = zlib.crc32
 _pack = HEADER.pack
@@ -72,46 +74,32 @@ def frame(kind: int, message: Any) -> bytes:  # noqa: ANN401 - whatever msgpack 
     return _pack(len(payload), _crc32(payload, _KIND_CRC[kind]), kind) + payload
 
 
-# The three below are `frame` with the look-ups done: they run once for every request.
+def record_frames(kind: int, records: list[Any]) -> list[bytes]:
+    """The frames of records of one kind, pairs of a handle and what is recorded."""
+    return [
+        frame(kind, records[at : at + RECORDS_MAX]) for at in range(0, len(records), RECORDS_MAX)
+    ]
 
 
-def open_frame(handle: int, opened: Opened) -> bytes:
-    """The bytes of an `open` frame."""
-    payload = _encode((handle, opened))
-    return _pack(len(payload), _crc32(payload, _OPEN_CRC), OPEN) + payload
-
-
-def progress_frame(handle: int, progress: Progress) -> bytes:
-    """The bytes of a `progress` frame."""
-    payload = _encode((handle, progress))
-    return _pack(len(payload), _crc32(payload, _PROGRESS_CRC), PROGRESS) + payload
-
-
-def close_frame(handle: int, closed: Closed) -> bytes:
-    """The bytes of a `close` frame."""
-    payload = _encode((handle, closed))
-    return _pack(len(payload), _crc32(payload, _CLOSE_CRC), CLOSE) + payload
-
-
-_decode_open = msgspec.msgpack.Decoder(tuple[int, Opened]).decode
-_decode_progress = msgspec.msgpack.Decoder(tuple[int, Progress]).decode
-_decode_close = msgspec.msgpack.Decoder(tuple[int, Closed]).decode
+_decode_open = msgspec.msgpack.Decoder(list[tuple[int, Opened]]).decode
+_decode_progress = msgspec.msgpack.Decoder(list[tuple[int, Progress]]).decode
+_decode_close = msgspec.msgpack.Decoder(list[tuple[int, Closed]]).decode
 _decode_delivered = msgspec.msgpack.Decoder(tuple[int, list[int]]).decode
 _decode_seal = msgspec.msgpack.Decoder(Seal).decode
 
 
-def decode_open(frame: Frame) -> tuple[int, Opened]:
-    """Handle and record of an `open` frame."""
+def decode_open(frame: Frame) -> list[tuple[int, Opened]]:
+    """Handles and records of an `open` frame."""
     return _decode_open(frame.payload)
 
 
-def decode_progress(frame: Frame) -> tuple[int, Progress]:
-    """Handle and record of a `progress` frame."""
+def decode_progress(frame: Frame) -> list[tuple[int, Progress]]:
+    """Handles and records of a `progress` frame."""
     return _decode_progress(frame.payload)
 
 
-def decode_close(frame: Frame) -> tuple[int, Closed]:
-    """Handle and record of a `close` frame."""
+def decode_close(frame: Frame) -> list[tuple[int, Closed]]:
+    """Handles and records of a `close` frame."""
     return _decode_close(frame.payload)
 
 

@@ -73,9 +73,11 @@ def _merge(directory: Path, files: FileLayer, left: list[int]) -> tuple[bytes, i
         run += found
         pieces += (data[f.start : f.end] for f in found)
     content = Content(run)
-    for handle in content.unfinished():
-        closed = policy.aborted(content.opened[handle], content.progress.get(handle))
-        pieces.append(frames.close_frame(handle, closed))
+    closes = [
+        (handle, policy.aborted(content.opened[handle], content.progress.get(handle)))
+        for handle in content.unfinished()
+    ]
+    pieces += frames.record_frames(frames.CLOSE, closes)
     return b"".join(pieces), len(content.opened)
 
 

@@ -6,7 +6,7 @@
     0000000007.sealed      complete, synced, chained to its predecessor; to be shipped
     0000000007.shipped     in the usage table; the newest is kept because it holds number and hash
 
-Rows of a segment are its `close` frames, one row each. An `open` without a `close` in the same
+Rows of a segment are its `close` records, one row each. An `open` without a `close` in the same
 segment has been carried over into the next one.
 """
 
@@ -85,14 +85,11 @@ class Content:
 
     def _add(self, frame: Frame) -> None:
         if frame.kind == frames.OPEN:
-            handle, opened = frames.decode_open(frame)
-            self.opened[handle] = opened
+            self.opened.update(frames.decode_open(frame))
         elif frame.kind == frames.CLOSE:
-            handle, closed = frames.decode_close(frame)
-            self.closed[handle] = closed
+            self.closed.update(frames.decode_close(frame))
         elif frame.kind == frames.PROGRESS:
-            handle, progress = frames.decode_progress(frame)
-            self.progress[handle] = progress
+            self.progress.update(frames.decode_progress(frame))
         elif frame.kind == frames.DELIVERED:
             self.delivered.update(frames.decode_delivered(frame)[1])
 

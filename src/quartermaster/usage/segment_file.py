@@ -9,6 +9,7 @@ from pathlib import Path
 
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import NotDurableError
+from quartermaster.kernel.events import Closed, Opened, Progress
 from quartermaster.usage import frames, segment
 from quartermaster.usage.files import FileLayer, write_all
 from quartermaster.usage.segment import Head
@@ -28,16 +29,18 @@ class SegmentFile:
     """An open file of a log; everything but `seal` runs on the loop's thread."""
 
     __slots__ = (
-        "buffer", "deadline", "delivered", "descriptor", "filled", "is_new", "number", "path",
-        "rows", "synced", "syncing", "unsynced", "waiting", "written",
+        "closes", "deadline", "delivered", "descriptor", "filled", "is_new", "number", "opens",
+        "path", "progresses", "rows", "synced", "syncing", "unsynced", "waiting", "written",
     )  # fmt: skip
 
     def __init__(self, number: int, path: Path, descriptor: int) -> None:
         self.number = number
         self.path = path
         self.descriptor = descriptor
-        self.buffer: list[bytes] = []
-        """Frames that are not written yet."""
+        self.opens: list[tuple[int, Opened]] = []
+        """Records that are not written yet, by handle; so are the next two."""
+        self.progresses: list[tuple[int, Progress]] = []
+        self.closes: list[tuple[int, Closed]] = []
         self.delivered: list[int] = []
         """Handles delivered since the last `delivered` frame."""
         self.rows = 0
@@ -63,13 +66,21 @@ class SegmentFile:
         Raises:
             OSError: the disk refuses; part of it may be written.
         """
+        pieces: list[bytes] = []
+        if self.opens:
+            pieces += frames.record_frames(frames.OPEN, self.opens)
+            self.opens = []
+        if self.progresses:
+            pieces += frames.record_frames(frames.PROGRESS, self.progresses)
+            self.progresses = []
+        if self.closes:
+            pieces += frames.record_frames(frames.CLOSE, self.closes)
+            self.closes = []
         if self.delivered:
-            message = (self.synced, self.delivered)
-            self.buffer.append(frames.frame(frames.DELIVERED, message))
+            pieces.append(frames.frame(frames.DELIVERED, (self.synced, self.delivered)))
             self.delivered = []
-        if self.buffer:
-            data = b"".join(self.buffer)
-            self.buffer.clear()
+        if pieces:
+            data = b"".join(pieces)
             if self.written + len(data) > self.filled:
                 self._fill(files, self.written + len(data))
             write_all(files, self.descriptor, data)

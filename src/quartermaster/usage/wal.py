@@ -7,9 +7,9 @@
 `closed` hands its frame to the next group sync: one `fdatasync` in the background covers every
 close that was written before it started, thousands under load, and one call back onto the loop
 tells them all. On a quiet log it begins at once; when the last one began a moment ago, it waits
-for half of the open requests or for `GATHER_S`, because a sync costs what it costs however much
-it carries. A failed write or sync is never repeated as if it could still succeed (after a failed
-`fsync` the kernel forgets which pages were dirty): the log stops, and the gateway refuses.
+for three quarters of the requests or for `GATHER_S`, because a sync costs what it costs however
+much it carries. A failed write or sync is never repeated as if it could still succeed (after a
+failed `fsync` the kernel forgets which pages were dirty): the log stops, and the gateway refuses.
 
 A segment that is old or large enough is *rotated*: its successor starts with the `open` frames of
 the requests in flight and their last progress, so that each file can be recovered by itself. The
@@ -28,10 +28,9 @@ from typing import Self
 from quartermaster.kernel.clock import Clock
 from quartermaster.kernel.errors import IntegrityError, NotDurableError, UnavailableError
 from quartermaster.kernel.events import Closed, Opened, Progress
-from quartermaster.usage import frames, policy, segment
+from quartermaster.usage import policy, segment
 from quartermaster.usage.disk_sync import DiskSync
 from quartermaster.usage.files import OS_FILES, FileLayer, write_all
-from quartermaster.usage.frames import close_frame, open_frame, progress_frame
 from quartermaster.usage.group_sync import GroupSync, MakeGroupSync
 from quartermaster.usage.offload import Cancellable, Loop, Offload, ThreadOffload
 from quartermaster.usage.recover import recover
@@ -53,8 +52,9 @@ GATHER_S = 0.002
 of a millisecond of CPU, so that at most a twentieth of a core goes to the disk; no client sees two
 milliseconds at the end of an answer that took a model hundreds."""
 
-GATHER_SHARE = 1
-"""So many waiting closes for each open request are worth a sync at once: half of them wait."""
+GATHER_SHARE = 3
+"""So many waiting closes for each request that still runs are worth a sync at once: three quarters
+of a busy worker's answers are ready."""
 
 LAST_DRAIN_S = 0.5
 """When the log closes, the connections have: only callbacks of the last sync may still deliver."""
@@ -88,8 +88,8 @@ class Wal:
         self._head = head
         self._error: NotDurableError | None = None
         self._next_handle = 1
-        self._open: dict[int, bytes] = {}
-        self._progress: dict[int, bytes] = {}
+        self._open: dict[int, Opened] = {}
+        self._progress: dict[int, Progress] = {}
         self._undelivered: dict[int, SegmentFile] = {}
         self._pending: list[WhenDurable] = []
         self._sync_due = False
@@ -167,17 +167,15 @@ class Wal:
             raise self._error
         handle = self._next_handle
         self._next_handle = handle + 1
-        frame = open_frame(handle, opened)
-        self._open[handle] = frame
-        self._active.buffer.append(frame)
+        self._open[handle] = opened
+        self._active.opens.append((handle, opened))
         return handle
 
     def progressed(self, handle: int, progress: Progress) -> None:
         """Record how far a stream has been delivered; buffered, and never waits for a sync."""
         if self._error is None:
-            frame = progress_frame(handle, progress)
-            self._progress[handle] = frame
-            self._active.buffer.append(frame)
+            self._progress[handle] = progress
+            self._active.progresses.append((handle, progress))
 
     def closed(self, handle: int, closed: Closed, when_durable: WhenDurable) -> None:
         """Record a request's final counts.
@@ -199,7 +197,7 @@ class Wal:
         if self._progress:
             self._progress.pop(handle, None)
         active = self._active
-        active.buffer.append(close_frame(handle, closed))
+        active.closes.append((handle, closed))
         active.rows += 1
         active.unsynced = True
         if closed.failure != policy.CLIENT_GONE:
@@ -250,7 +248,8 @@ class Wal:
         try:
             old.write(self._files)
             new = self._create(old.number + 1)
-            new.buffer = [*self._open.values(), *self._progress.values()]
+            new.opens = list(self._open.items())
+            new.progresses = list(self._progress.items())
             self._active = new
             new.write(self._files)
         except OSError as error:
@@ -289,8 +288,8 @@ class Wal:
         """
         self.writable = False
         if self._error is None:
-            for handle, frame in list(self._open.items()):
-                self._abort(handle, frame)
+            for handle, opened in list(self._open.items()):
+                self._abort(handle, opened)
             self._last = self._active
             if self._last.rows:
                 self._drain(self._last, LAST_DRAIN_S)
@@ -312,11 +311,8 @@ class Wal:
         self._drained = self._loop.create_future()
         await self._drained
 
-    def _abort(self, handle: int, frame: bytes) -> None:
-        _, opened = frames.decode_open(frames.scan(frame).frames[0])
-        told = self._progress.get(handle)
-        progress = frames.decode_progress(frames.scan(told).frames[0])[1] if told else None
-        self.closed(handle, policy.aborted(opened, progress), _nobody_waits)
+    def _abort(self, handle: int, opened: Opened) -> None:
+        self.closed(handle, policy.aborted(opened, self._progress.get(handle)), _nobody_waits)
         self.delivered(handle)
 
     # -- writing ---------------------------------------------------------------------------------

@@ -107,8 +107,9 @@ class FakeClient:
         """Hung up on."""
         self.aborted = True
 
-    def exchange_done(self, *, keep_alive: bool) -> None:
-        """The exchange is over."""
+    def finish(self, data: bytes, *, keep_alive: bool) -> None:
+        """The last bytes; the exchange is over."""
+        self.write(data)
         self.done = keep_alive
 
     @property

@@ -9,9 +9,9 @@ from quartermaster.usage import frames
 
 def some_file() -> tuple[bytes, list[bytes]]:
     pieces = [
-        frames.open_frame(1, usage_facts.opened(1)),
-        frames.progress_frame(1, usage_facts.progress(3)),
-        frames.close_frame(1, usage_facts.closed()),
+        frames.frame(frames.OPEN, [(1, usage_facts.opened(1)), (2, usage_facts.opened(2))]),
+        frames.frame(frames.PROGRESS, [(1, usage_facts.progress(3))]),
+        frames.frame(frames.CLOSE, [(1, usage_facts.closed())]),
     ]
     return b"".join(pieces), pieces
 
@@ -21,16 +21,21 @@ def test_frames_come_back_in_order_with_their_records() -> None:
     found, end = frames.scan(data)
     assert [frame.kind for frame in found] == [frames.OPEN, frames.PROGRESS, frames.CLOSE]
     assert end == len(data)
-    assert frames.decode_open(found[0]) == (1, usage_facts.opened(1))
-    assert frames.decode_progress(found[1]) == (1, usage_facts.progress(3))
-    assert frames.decode_close(found[2]) == (1, usage_facts.closed())
+    assert frames.decode_open(found[0]) == [
+        (1, usage_facts.opened(1)),
+        (2, usage_facts.opened(2)),
+    ]
+    assert frames.decode_progress(found[1]) == [(1, usage_facts.progress(3))]
+    assert frames.decode_close(found[2]) == [(1, usage_facts.closed())]
 
 
-def test_the_short_forms_are_the_general_form() -> None:
-    opened, closed, progress = usage_facts.opened(1), usage_facts.closed(), usage_facts.progress(1)
-    assert frames.open_frame(9, opened) == frames.frame(frames.OPEN, (9, opened))
-    assert frames.close_frame(9, closed) == frames.frame(frames.CLOSE, (9, closed))
-    assert frames.progress_frame(9, progress) == frames.frame(frames.PROGRESS, (9, progress))
+def test_more_records_than_one_frame_may_hold_are_shared_out() -> None:
+    longest = usage_facts.closed_with_the_longest_texts()
+    records = [(handle, longest) for handle in range(frames.RECORDS_MAX + 1)]
+    pieces = frames.record_frames(frames.CLOSE, records)
+    found, _ = frames.scan(b"".join(pieces))
+    assert [len(frames.decode_close(one)) for one in found] == [frames.RECORDS_MAX, 1]
+    assert len(pieces[0]) < frames.PAYLOAD_BYTES_MAX
 
 
 def test_a_torn_tail_is_cut() -> None:

@@ -1,7 +1,15 @@
 """Usage facts for tests: short to write, complete to read."""
 
+from msgspec.structs import replace
+
 from quartermaster.kernel.contract import CancelledStream
-from quartermaster.kernel.events import Closed, Opened, Progress
+from quartermaster.kernel.events import (
+    UPSTREAM_TEXT_CHARS_MAX,
+    UPSTREAM_USAGE_BYTES_MAX,
+    Closed,
+    Opened,
+    Progress,
+)
 from quartermaster.kernel.units import Counts, ServiceClass
 
 NOON = 1_790_000_000_000_000
@@ -57,6 +65,12 @@ def closed(number: int = 50, *, at: int = NOON + 5, failure: str = "") -> Closed
         delivered_chunks=number,
         failure=failure,
     )
+
+
+def closed_with_the_longest_texts() -> Closed:
+    text = "\N{SNOWMAN}" * UPSTREAM_TEXT_CHARS_MAX
+    usage = bytes(UPSTREAM_USAGE_BYTES_MAX)
+    return replace(closed(), finish_reason=text, upstream_id=text, upstream_usage=usage)
 
 
 def progress(number: int, *, at: int = NOON + 3) -> Progress:
