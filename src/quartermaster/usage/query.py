@@ -11,13 +11,14 @@ from ibis import _
 
 from quartermaster.kernel.clock import US_PER_HOUR, US_PER_S, Instant, Period, as_datetime
 from quartermaster.kernel.events import Cut, HourlyUsage, UsageEvent
-from quartermaster.kernel.units import AXES, Counts
+from quartermaster.kernel.units import AXES, Counts, ServiceClass
 from quartermaster.usage import columns, engine
 from quartermaster.usage.delta import read
 from quartermaster.usage.policy import WAIVED_FAILURES, WAIVING_POLICY
 from quartermaster.usage.table import UsageTable
 
 S_PER_HOUR = US_PER_HOUR // US_PER_S
+BATCH: ServiceClass = "batch"
 
 _KEYS = (
     "customer",
@@ -58,12 +59,37 @@ def hourly(
     files = table.files()
     if not files or not cut:
         return []
-    rows = engine.served(engine.scan(files)).filter(engine.at_cut(cut))
+    every = engine.served(engine.scan(files)).filter(engine.at_cut(cut))
     if customer is not None:
-        rows = rows.filter(_.customer == customer)
-    if period is not None:
-        rows = rows.filter(_within(period))
-    return [_hourly(row) for row in engine.rows_of(_rollup(rows))]
+        every = every.filter(_.customer == customer)
+    rows = every if period is None else every.filter(_within(period))
+    return [_hourly(row) for row in engine.rows_of(_rollup(settled(rows, every)))]
+
+
+def settled(rows: Any, every: Any) -> Any:  # noqa: ANN401 - Ibis is not typed
+    """Rows without the attempts at a batch's line that a later one took the place of.
+
+    A line whose answer was lost with its runner is sent again, and the model server works twice;
+    the customer has one answer and pays for the last attempt alone.
+
+    Args:
+        rows: the rows of a question.
+        every: the same without its bounds of time: the later attempt may lie behind them.
+    """
+    again = every.filter((_.service_class == BATCH) & (_.attempt > 1))
+    if not engine.rows_of(again.select("attempt").limit(1)):
+        return rows
+    last = again.group_by("request_id").aggregate(last_attempt=_.attempt.max())
+    lines = rows.filter(_.service_class == BATCH).left_join(last, "request_id")
+    lines = lines.filter(_.last_attempt.isnull() | (_.attempt >= _.last_attempt))
+    others = rows.filter(_.service_class != BATCH)
+    return others.union(lines.select(*others.columns))
+
+
+def owed(rows: Any) -> Any:  # noqa: ANN401 - Ibis is not typed
+    """Rows with the counts that are billed: what the contract waives is zero."""
+    waived = (_.cancelled_stream == WAIVING_POLICY) & _.failure.isin(WAIVED_FAILURES)
+    return rows.mutate(**{axis: waived.ifelse(0, _[axis]).cast(_SUM_TYPE) for axis in AXES})
 
 
 def _within(period: Period) -> Any:  # noqa: ANN401 - Ibis is not typed
@@ -82,12 +108,9 @@ def _rollup(rows: Any) -> Any:  # noqa: ANN401 - Ibis is not typed
 
     Hours are made of epoch seconds: truncating a timestamp would depend on the session's zone.
     """
-    waived = (_.cancelled_stream == WAIVING_POLICY) & _.failure.isin(WAIVED_FAILURES)
     hour = (_.opened_at.epoch_seconds() // S_PER_HOUR).cast("int64") * US_PER_HOUR
-    owed = {axis: waived.ifelse(0, _[axis]).cast(_SUM_TYPE) for axis in AXES}
     return (
-        rows.mutate(hour=hour)
-        .mutate(**owed)
+        owed(rows.mutate(hour=hour))
         .group_by(list(_KEYS))
         .aggregate(requests=_.count(), **{axis: _[axis].sum() for axis in AXES})
         .order_by(list(_KEYS))
