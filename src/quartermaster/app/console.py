@@ -17,6 +17,7 @@ from quartermaster.app.console_capacity import capacity_of
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
 from quartermaster.app.console_warning import RealWarning, SampleWarning
 from quartermaster.app.console_what_if import what_if_of
+from quartermaster.app.live_traffic import LiveTraffic
 from quartermaster.app.rooms import Rooms
 from quartermaster.commands.identity import Identity
 from quartermaster.console import ports
@@ -46,6 +47,7 @@ def run(rooms: Rooms, *, sample: bool) -> int:
         capacity=capacity,
         warning=SampleWarning() if sample else RealWarning(rooms),
         board=board_of(rooms.var, sample=sample),
+        traffic=LiveTraffic(rooms.var),
         around=api,
     )
 

@@ -23,6 +23,7 @@ Catalogue = Literal[
     "guidance",
     "report",
     "risk",
+    "traffic",
     "warning",
     "what_if",
 ]

@@ -12,6 +12,7 @@ from quartermaster.console.pages import (
     overview,
     preferences,
     reliability,
+    traffic,
     warning,
     what_if,
 )
@@ -39,6 +40,8 @@ async def healthz(visit: Visit) -> Response:
 PAGES: tuple[Page, ...] = (
     Page("/", overview.overview, STAFF),
     Page("/live", overview.live_panel, STAFF, by_itself=True),
+    Page("/traffic", traffic.traffic, STAFF),
+    Page("/traffic/panel", traffic.panel, STAFF, by_itself=True),
     Page("/exposure", exposure.exposure, STAFF),
     Page("/what-if", what_if.what_if, STAFF),
     Page("/capacity", capacity.capacity, STAFF),

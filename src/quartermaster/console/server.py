@@ -21,6 +21,7 @@ from quartermaster.console.guard import Guard, dress
 from quartermaster.console.ports import Identity, Live, Overview
 from quartermaster.console.ports_capacity import CapacityBook, NoCapacity
 from quartermaster.console.ports_exposure import ExposureBook
+from quartermaster.console.ports_traffic import NoTraffic, TrafficBook
 from quartermaster.console.ports_warning import NoWarning, WarningBook
 from quartermaster.console.ports_what_if import NoWhatIf, WhatIfBook
 from quartermaster.console.routes import PAGES
@@ -31,6 +32,7 @@ from quartermaster.kernel.errors import NotFoundError, OurError, UnavailableErro
 
 NO_WHAT_IF, NO_CAPACITY, NO_WARNING = NoWhatIf(), NoCapacity(), NoWarning()
 NO_BOARD = NoBoard()
+NO_TRAFFIC = NoTraffic()
 GRACEFUL_STOP_S = 5
 """No page takes longer; a browser that hangs must not hold up a restart."""
 CONNECTIONS_MAX = 1_000
@@ -54,6 +56,7 @@ def build(
     capacity: CapacityBook = NO_CAPACITY,
     warning: WarningBook = NO_WARNING,
     board: BoardBook = NO_BOARD,
+    traffic: TrafficBook = NO_TRAFFIC,
 ) -> Starlette:
     """The application over its ports."""
     desk = Desk(
@@ -66,6 +69,7 @@ def build(
         capacity=capacity,
         warning=warning,
         board=board,
+        traffic=traffic,
         clock=clock,
         assets=assets.packaged(),
         templates=environment(),
@@ -111,6 +115,7 @@ def run(
     capacity: CapacityBook = NO_CAPACITY,
     warning: WarningBook = NO_WARNING,
     board: BoardBook = NO_BOARD,
+    traffic: TrafficBook = NO_TRAFFIC,
     around: Callable[[ASGIApp], ASGIApp] = lambda pages: pages,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
@@ -135,6 +140,7 @@ def run(
         capacity=capacity,
         warning=warning,
         board=board,
+        traffic=traffic,
     )
     server = uvicorn.Server(config(around(pages), settings))
     server.run(sockets=[listening])

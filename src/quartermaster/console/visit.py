@@ -20,6 +20,7 @@ from quartermaster.console.language import Words
 from quartermaster.console.ports import Identity, Live, Overview, SignedIn
 from quartermaster.console.ports_capacity import CapacityBook
 from quartermaster.console.ports_exposure import ExposureBook
+from quartermaster.console.ports_traffic import TrafficBook
 from quartermaster.console.ports_warning import WarningBook
 from quartermaster.console.ports_what_if import WhatIfBook
 from quartermaster.console.settings import ConsoleSettings
@@ -52,6 +53,7 @@ class Desk:
     capacity: CapacityBook
     warning: WarningBook
     board: BoardBook
+    traffic: TrafficBook
     clock: Clock
     assets: Assets
     templates: Environment

@@ -22,6 +22,7 @@ CUSTOMERS_MAX: Final = 100
 # In-flight requests on the timeline: the oldest, which are those that somebody looks for.
 RUNNING_MAX: Final = 20
 
+_INTERVAL_US: Final = INTERVAL_S * US_PER_S
 _BUCKETS: Final = len(LATENCY_BOUNDS_US) + 1
 
 
@@ -111,8 +112,9 @@ class Window:
         """
         self._ended.extend(meters.recent())
         last = _difference(self._begun, _sum(totals, now), sum(in_flight.values()))
-        intervals = (*self._intervals, last)
-        if last.seconds >= INTERVAL_S:
+        intervals = (*self._intervals, last)[-INTERVALS_MAX:]
+        if now // _INTERVAL_US != self._begun.at // _INTERVAL_US:
+            # By the clock, so that intervals of all workers can be laid on each other.
             self._intervals.append(last)
             self._begun = _sum(totals, now)
         if now - self._minute_at >= MINUTE_S * US_PER_S:
