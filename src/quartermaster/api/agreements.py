@@ -60,6 +60,8 @@ class NewContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     rounding: Rounding = "half_up"
     cancelled_stream: CancelledStream = "bill_delivered"
     serve_unpriced: ServeUnpriced = "refuse"
+    data_zone: str = ""
+    """Only deployments in this zone may be asked, such as `EU`; empty is any."""
 
 
 class NewPriceBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -188,6 +190,7 @@ def post_contract(call: Call) -> ContractSigned:
         rounding=new.rounding,
         cancelled_stream=new.cancelled_stream,
         serve_unpriced=new.serve_unpriced,
+        data_zone=new.data_zone,
     )
     signed = contracts.sign(call.ports.book, call.actor, contract, call.now)
     return ContractSigned(signed, call.ports.gateways.publish(call.now))

@@ -2,16 +2,19 @@
 
 import msgspec
 
+from quartermaster.api.keys import Reason
 from quartermaster.api.operation import STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
 from quartermaster.book.chain import Head
 from quartermaster.book.unit import Unit
-from quartermaster.commands.deployment import set_deployment
+from quartermaster.book.views import Deployed
+from quartermaster.commands.deployment import Drained, set_deployment, set_drained
 from quartermaster.gateway.status import WorkerStatus
 from quartermaster.kernel.errors import ConflictError, IntegrityError, NotFoundError, UsageError
 from quartermaster.kernel.events import DeploymentApi, DeploymentSet
 from quartermaster.kernel.price import TEXT_AXES
+from quartermaster.kernel.routing import Routing
 
 TAG = "serving"
 # 18 digits hold the entries of a million a second for thirty thousand years.
@@ -28,6 +31,9 @@ class DeploymentShown(msgspec.Struct, frozen=True):
     secret_file: str
     axes: tuple[str, ...]
     api: DeploymentApi
+    routing: Routing
+    cost_book: str
+    drained: bool
 
 
 class NewDeployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,12 +47,23 @@ class NewDeployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     axes: tuple[str, ...] = TEXT_AXES
     api: DeploymentApi = "openai"
     """What the server speaks."""
+    routing: Routing = Routing()
+    """What part of the model's requests it takes, and how patient the gateway is with it."""
+    cost_book: str = ""
+    """The price book of what its owner charges, by `upstream_model`."""
 
 
 class DeploymentPut(msgspec.Struct, frozen=True):
     """The deployment as it is set, and which gateways know it."""
 
     deployment: DeploymentShown
+    published: Published
+
+
+class DrainedPut(msgspec.Struct, frozen=True):
+    """Whether the deployment takes new requests, and which gateways know it."""
+
+    drained: Drained
     published: Published
 
 
@@ -59,17 +76,21 @@ class HeadAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 def list_deployments(call: Call) -> Page[DeploymentShown]:
     """Every deployment."""
-    found = [_shown(one.fact) for one in call.ports.book.view().deployments.values()]
+    found = [_shown(one) for one in call.ports.book.view().deployments.values()]
     return page(found, call.asked(Paged), lambda one: one.name)
 
 
 def show_deployment(call: Call) -> DeploymentShown:
     """One deployment."""
+    return _shown(_found(call))
+
+
+def _found(call: Call) -> Deployed:
     wanted = call.path["deployment"]
     found = call.ports.book.view().deployments.get(wanted)
     if found is None:
         raise NotFoundError(f"there is no deployment {wanted!r}", field="deployment")
-    return _shown(found.fact)
+    return found
 
 
 def put_deployment(call: Call) -> DeploymentPut:
@@ -83,9 +104,27 @@ def put_deployment(call: Call) -> DeploymentPut:
         secret_file=new.secret_file,
         axes=new.axes,
         api=new.api,
+        routing=new.routing,
+        cost_book=new.cost_book,
     )
     set_deployment(call.ports.book, call.actor, fact, call.now)
-    return DeploymentPut(_shown(fact), call.ports.gateways.publish(call.now))
+    return DeploymentPut(_shown(_found(call)), call.ports.gateways.publish(call.now))
+
+
+def post_drain(call: Call) -> DrainedPut:
+    """Send a deployment no new requests."""
+    return _drain(call, drained=True)
+
+
+def post_undrain(call: Call) -> DrainedPut:
+    """Send a deployment requests again."""
+    return _drain(call, drained=False)
+
+
+def _drain(call: Call, *, drained: bool) -> DrainedPut:
+    reason, name = call.given(Reason).reason, call.path["deployment"]
+    done = set_drained(call.ports.book, call.actor, name, call.now, drained=drained, reason=reason)
+    return DrainedPut(done, call.ports.gateways.publish(call.now))
 
 
 def list_gateways(call: Call) -> tuple[WorkerStatus, ...]:
@@ -121,7 +160,8 @@ def _holds(unit: Unit, noted: Head) -> bool:
     return True
 
 
-def _shown(fact: DeploymentSet) -> DeploymentShown:
+def _shown(deployed: Deployed) -> DeploymentShown:
+    fact = deployed.fact
     return DeploymentShown(
         name=fact.name,
         model=fact.model,
@@ -130,6 +170,9 @@ def _shown(fact: DeploymentSet) -> DeploymentShown:
         secret_file=fact.secret_file,
         axes=fact.axes,
         api=fact.api,
+        routing=fact.routing,
+        cost_book=fact.cost_book,
+        drained=deployed.drained,
     )
 
 
@@ -165,6 +208,28 @@ OPERATIONS = (
         handler=put_deployment,
         answer=DeploymentPut,
         body=Body(kind=NewDeployment),
+    ),
+    Operation(
+        method="POST",
+        path="/deployments/{deployment}/drain",
+        name="drainDeployment",
+        summary="Send a deployment no new requests; running ones end in peace.",
+        tag=TAG,
+        roles=frozenset({"admin"}),
+        handler=post_drain,
+        answer=DrainedPut,
+        body=Body(kind=Reason),
+    ),
+    Operation(
+        method="POST",
+        path="/deployments/{deployment}/undrain",
+        name="undrainDeployment",
+        summary="Send a deployment requests again.",
+        tag=TAG,
+        roles=frozenset({"admin"}),
+        handler=post_undrain,
+        answer=DrainedPut,
+        body=Body(kind=Reason),
     ),
     Operation(
         method="GET",

@@ -1,12 +1,14 @@
 """`quartermaster customer`: groups, customers and their contracts."""
 
+from typing import get_args
+
 import click
 import msgspec
 
 from quartermaster.cli import standing
 from quartermaster.cli.handover import hand_over
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime
-from quartermaster.kernel.contract import Contract, Customer, Group
+from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group
 from quartermaster.kernel.errors import NotFoundError
 
 Options = dict[str, str | None]
@@ -67,6 +69,14 @@ def add(
     show_default=True,
     help="What happens to a model without a price.",
 )
+@click.option(
+    "--cancelled-stream",
+    type=click.Choice(get_args(CancelledStream)),
+    default="bill_delivered",
+    show_default=True,
+    help="What is owed for a stream that the customer leaves.",
+)
+@click.option("--data-zone", default="", help="Only deployments in this zone, such as EU.")
 @click.pass_obj
 def sign(
     options: Options,
@@ -76,6 +86,8 @@ def sign(
     time_zone: str,
     rounding: str,
     serve_unpriced: str,
+    cancelled_stream: str,
+    data_zone: str,
 ) -> None:
     """Record a contract, or its next version; it begins with the current hour."""
     from quartermaster.app import open_rooms
@@ -99,6 +111,8 @@ def sign(
             "valid_from": now - now % US_PER_HOUR,
             "rounding": rounding,
             "serve_unpriced": serve_unpriced,
+            "cancelled_stream": cancelled_stream,
+            "data_zone": data_zone,
         },
         Contract,
     )

@@ -1,21 +1,38 @@
-"""`quartermaster deployment`: where models are served, and what their servers speak."""
+"""`quartermaster deployment`: where models are served, who takes which part, and who rests."""
 
-from typing import get_args
+import time
+from typing import TYPE_CHECKING, get_args
 
 import click
 import msgspec
 
 from quartermaster.cli.handover import hand_over
+from quartermaster.kernel.clock import US_PER_S
+from quartermaster.kernel.errors import FindingError
 from quartermaster.kernel.events import DeploymentApi, DeploymentSet
 from quartermaster.kernel.price import TEXT_AXES
+from quartermaster.kernel.routing import PATIENCE_S_MAX, PRIORITY_MAX, WEIGHT_MAX, Routing
+from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S
 from quartermaster.kernel.units import AXES
 
+if TYPE_CHECKING:
+    from quartermaster.app import Rooms
+    from quartermaster.book.views import Deployed
+    from quartermaster.gateway.status import WorkerStatus
+
 Options = dict[str, str | None]
+
+# Workers write their status each second; looking more often shows nothing new.
+LOOK_EVERY_S = 0.5
 
 
 @click.group("deployment")
 def command() -> None:
     """Where models are served."""
+
+
+_SECONDS = click.IntRange(1, PATIENCE_S_MAX)
+_REASON = click.option("--reason", required=True, help="Kept in the journal.")
 
 
 @command.command("set")
@@ -40,6 +57,26 @@ def command() -> None:
     type=click.Choice(get_args(DeploymentApi)),
     help="What the server speaks.",
 )
+@click.option(
+    "--weight",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, WEIGHT_MAX),
+    help="Its share among the deployments of the model with the same priority.",
+)
+@click.option(
+    "--priority",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, PRIORITY_MAX),
+    help="A higher number is asked only where nothing lower can be.",
+)
+@click.option("--zone", "zones", multiple=True, help="Repeatable: where data stays, such as EU.")
+@click.option("--connect-timeout", "connect_s", type=_SECONDS, help="Seconds.")
+@click.option("--first-byte-timeout", "first_byte_s", type=_SECONDS, help="Seconds.")
+@click.option("--idle-timeout", "idle_s", type=_SECONDS, help="Seconds between two chunks.")
+@click.option("--total-timeout", "total_s", type=_SECONDS, help="Seconds; default no limit.")
+@click.option("--cost-book", default="", help="Price book of what its owner charges us.")
 @click.pass_obj
 def set_(
     options: Options,
@@ -50,11 +87,28 @@ def set_(
     secret_file: str,
     axes: tuple[str, ...],
     api: DeploymentApi,
+    weight: int,
+    priority: int,
+    zones: tuple[str, ...],
+    connect_s: int | None,
+    first_byte_s: int | None,
+    idle_s: int | None,
+    total_s: int | None,
+    cost_book: str,
 ) -> None:
-    """Add a deployment, or change where it is."""
+    """Add a deployment, or change where it is and what it takes; all of it is set anew."""
     from quartermaster.app import open_rooms
     from quartermaster.commands.deployment import set_deployment
 
+    routing = Routing(
+        weight=weight,
+        priority=priority,
+        zones=zones,
+        connect_s=connect_s,
+        first_byte_s=first_byte_s,
+        idle_s=idle_s,
+        total_s=total_s,
+    )
     rooms = open_rooms(options)
     deployment = DeploymentSet(
         name=name,
@@ -64,6 +118,8 @@ def set_(
         secret_file=secret_file,
         axes=axes,
         api=api,
+        routing=routing,
+        cost_book=cost_book,
     )
     set_deployment(rooms.book, rooms.actor, deployment, rooms.now())
     hand_over(rooms)
@@ -76,9 +132,118 @@ def list_deployments(options: Options, as_json: bool) -> None:
     """Every deployment; secrets are named by file, never shown."""
     from quartermaster.app import open_rooms
 
-    facts = [deployed.fact for deployed in open_rooms(options).book.view().deployments.values()]
+    found = list(open_rooms(options).book.view().deployments.values())
     if as_json:
-        click.echo(msgspec.json.encode(facts))
+        click.echo(
+            msgspec.json.encode([msgspec.to_builtins(one.fact) | _drained(one) for one in found])
+        )
         return
-    for fact in facts:
-        click.echo(f"{fact.name}  {fact.model}  {fact.url}  as {fact.upstream_model}  ({fact.api})")
+    for one in found:
+        click.echo(_line(one))
+
+
+def _drained(one: "Deployed") -> dict[str, bool]:
+    return {"drained": one.drained}
+
+
+def _line(one: "Deployed") -> str:
+    fact, routing = one.fact, one.fact.routing
+    said = [f"weight {routing.weight}", f"priority {routing.priority}"]
+    if routing.zones:
+        said.append(f"zones {' '.join(routing.zones)}")
+    if one.drained:
+        said.append("drained")
+    where = f"{fact.name}  {fact.model}  {fact.url}  as {fact.upstream_model}  ({fact.api})"
+    return f"{where}  {', '.join(said)}"
+
+
+@command.command("drain")
+@click.argument("name")
+@_REASON
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.IntRange(0, PATIENCE_S_MAX),
+    default=0,
+    show_default=True,
+    help="Seconds to wait for its running requests; exit code 3 where some still run then.",
+)
+@click.pass_obj
+def drain(options: Options, name: str, reason: str, wait_s: int) -> None:
+    """Send a deployment no new requests; running ones end in peace."""
+    from quartermaster.app import open_rooms
+    from quartermaster.commands.deployment import set_drained
+
+    rooms = open_rooms(options)
+    done = set_drained(rooms.book, rooms.actor, name, rooms.now(), drained=True, reason=reason)
+    version = hand_over(rooms)
+    if not done.others:
+        click.echo(f"warning: nothing else serves {done.model}, which is refused now", err=True)
+    if wait_s:
+        _wait_until_idle(rooms, name, version, wait_s)
+
+
+@command.command("undrain")
+@click.argument("name")
+@_REASON
+@click.pass_obj
+def undrain(options: Options, name: str, reason: str) -> None:
+    """Send a deployment requests again."""
+    from quartermaster.app import open_rooms
+    from quartermaster.commands.deployment import set_drained
+
+    rooms = open_rooms(options)
+    set_drained(rooms.book, rooms.actor, name, rooms.now(), drained=False, reason=reason)
+    hand_over(rooms)
+
+
+def _wait_until_idle(rooms: "Rooms", name: str, version: int, wait_s: int) -> None:
+    """Look at the workers' status until nothing runs at the deployment.
+
+    Raises:
+        FindingError: requests still run when the time is over.
+    """
+    end = time.monotonic() + wait_s
+    while True:
+        now = rooms.now()
+        live = [
+            one
+            for one in _statuses(rooms)
+            if one.state != "stopped" and now - one.at <= OUT_OF_CONTACT_S * US_PER_S
+        ]
+        # A worker that does not know of the drain yet may still send requests there.
+        told = all((one.snapshot_version or 0) >= version for one in live)
+        running = sum(one.running.get(name, 0) for one in live)
+        if told and not running:
+            click.echo(f"{name}: nothing runs there any more", err=True)
+            return
+        if time.monotonic() >= end:
+            what = f"{running} requests still run" if told else "a worker does not know of it"
+            raise FindingError(f"{name}: {what} after {wait_s} s")
+        time.sleep(LOOK_EVERY_S)
+
+
+@command.command("health")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a worker.")
+@click.pass_obj
+def health(options: Options, as_json: bool) -> None:
+    """Which deployments rest, worker by worker: after failures, or because they were busy."""
+    from quartermaster.app import open_rooms
+
+    rooms = open_rooms(options)
+    for status in _statuses(rooms):
+        if as_json:
+            shown = {"app_id": status.app_id, "circuits": status.circuits}
+            click.echo(msgspec.json.encode({**shown, "opened": status.circuits_opened}))
+            continue
+        resting = [
+            f"{name} {one.circuit.replace('_', '-')} for {one.rests_s:.1f} s"
+            for name, one in status.circuits.items()
+        ]
+        click.echo(f"{status.app_id}: {', '.join(resting) or 'nothing rests'}")
+
+
+def _statuses(rooms: "Rooms") -> list["WorkerStatus"]:
+    from quartermaster.gateway.status import read_status
+
+    return [read_status(path) for path in sorted((rooms.var / "status").glob("*.json"))]

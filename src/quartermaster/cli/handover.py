@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 ACKNOWLEDGE_TIMEOUT_S = 2.0
 
 
-def hand_over(rooms: "Rooms") -> None:
-    """Publish, wait for the live gateway workers, and report on stderr."""
+def hand_over(rooms: "Rooms") -> int:
+    """Publish, wait for the live gateway workers, and report on stderr.
+
+    Returns:
+        The version that was published.
+    """
     from quartermaster.commands.publish import acknowledged, publish
 
     snapshot = publish(rooms.book, rooms.var / "snapshot.json", rooms.now())
@@ -23,3 +27,4 @@ def hand_over(rooms: "Rooms") -> None:
         click.echo(f"warning: {app_id} does not serve it yet", err=True)
     for app_id in seen.silent:
         click.echo(f"warning: {app_id} has lost contact", err=True)
+    return snapshot.version

@@ -32,6 +32,14 @@ class Tallies:
         self.failures[reason] = self.failures.get(reason, 0) + 1
 
 
+class CircuitShown(msgspec.Struct, frozen=True):
+    """A deployment that rests, as one worker sees it."""
+
+    circuit: str
+    rests_s: float
+    failures: int
+
+
 class WorkerStatus(msgspec.Struct, frozen=True):
     """One worker at one moment; `snapshot_version` is its acknowledgement."""
 
@@ -59,6 +67,12 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     failures: dict[str, int]
     wal_syncs: int = 0
     """Disk syncs since the worker started; requests by syncs is how many shared one."""
+    running: dict[str, int] = {}
+    """Open requests by deployment."""
+    circuits: dict[str, CircuitShown] = {}
+    """Deployments that rest, by name."""
+    circuits_opened: int = 0
+    """How often one was given a rest after failures, since the worker started."""
 
     @property
     def ready(self) -> bool:

@@ -60,6 +60,23 @@ def test_a_deployment_is_set_and_its_secret_only_named(world: World) -> None:
     assert (refused.status_code, refused.json()["error"]["field"]) == (400, "url")
 
 
+def test_a_deployment_is_drained_and_takes_requests_again(world: World) -> None:
+    admin = world.client("admin")
+    body = {"model": "m", "url": "http://10.0.0.1/v1", "routing": {"weight": 3, "zones": ["EU"]}}
+    answer = admin.put(f"{PREFIX}/deployments/vllm", json=body)
+    assert answer.json()["deployment"]["routing"]["zones"] == ["EU"]
+    drain = f"{PREFIX}/deployments/vllm/drain"
+    assert world.client("trust").post(drain, json={"reason": "r"}).status_code == 403
+    drained = admin.post(drain, json={"reason": "new weights"})
+    assert (drained.status_code, drained.json()["drained"]["others"]) == (200, 1)
+    assert admin.get(f"{PREFIX}/deployments/vllm").json()["drained"] is True
+    undrain = f"{PREFIX}/deployments/vllm/undrain"
+    assert admin.post(undrain, json={"reason": "done"}).status_code == 200
+    assert admin.get(f"{PREFIX}/deployments/vllm").json()["drained"] is False
+    bad = admin.put(f"{PREFIX}/deployments/vllm", json=body | {"routing": {"weight": 0}})
+    assert (bad.status_code, bad.json()["error"]["field"]) == (400, "weight")
+
+
 def test_a_token_makes_no_wider_token(world: World) -> None:
     finance = world.client("finance")
     status, made = post(finance, "/tokens", {"name": "nightly", "roles": ["finance"], "days": 1})

@@ -1,0 +1,203 @@
+"""The way of one request through the deployments that may serve it, and the record of each step."""
+
+from typing import Final, Protocol, Self
+
+import msgspec
+
+from quartermaster.gateway.affinity import Affinity
+from quartermaster.gateway.breaker import Signal
+from quartermaster.gateway.choice import Candidate, Choice
+from quartermaster.gateway.route import Target
+
+# The first and two more: a third failure elsewhere is hardly bad luck, and clients try again too.
+ATTEMPTS_MAX: Final = 3
+
+TOO_MANY_REQUESTS: Final = 429
+# Anthropic's "overloaded", which it sends before it has begun.
+OVERLOADED: Final = 529
+UNAVAILABLE: Final = 503
+BUSY: Final = frozenset((TOO_MANY_REQUESTS, UNAVAILABLE, OVERLOADED))
+"""Statuses that say that nothing was begun, so that somebody else may be asked."""
+
+UNREACHABLE: Final = "upstream_unreachable"
+# Ends of which the deployment is innocent, or says nothing: whether it serves is not known.
+_SAYS_NOTHING: Final = frozenset(
+    (
+        "client_gone",
+        "upstream_saturated",
+        "meter_unavailable",
+        "account_suspended",
+        "invalid_api_key",
+    )
+)
+
+
+class Considered(msgspec.Struct, frozen=True, gc=False):
+    """One deployment as a choice saw it."""
+
+    deployment: str
+    circuit: str
+    priority: int
+    weight: int
+    in_flight: int
+    rests_s: float
+    tried: bool
+
+    @classmethod
+    def of(cls, one: Candidate) -> Self:
+        """What a trace says of a candidate."""
+        rests_s = round(one.rests_s, 3)
+        circuit = one.circuit.name.lower()
+        return cls(one.name, circuit, one.priority, one.weight, one.in_flight, rests_s, one.tried)
+
+
+class Attempt(msgspec.Struct):
+    """One attempt as its trace tells it."""
+
+    number: int
+    deployment: str
+    why: str
+    considered: tuple[Considered, ...]
+    began_s: float
+    """Seconds since the route began."""
+    outcome: str = ""
+    """Empty while it runs, `served`, or why it ended."""
+    ended_s: float | None = None
+    wait_s: float | None = None
+    """How long the deployment asked to be left alone."""
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """Every decision for one request."""
+
+    request_id: str
+    affinity: str
+    """What it belongs to was told by: `prompt_cache_key`, `user`, `prefix`, or nothing."""
+    attempts: tuple[Attempt, ...]
+
+
+class HealthPort(Protocol):
+    """What a route asks of the router."""
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never jumps."""
+
+    def choose(
+        self, targets: tuple[Target, ...], tried: list[str], affinity: Affinity
+    ) -> tuple[Choice | None, tuple[Considered, ...]]:
+        """Who is asked next, and what was known of each."""
+
+    def signal(self, name: str, signal: Signal, wait_s: float | None = None) -> None:
+        """A deployment served, failed, or said that it is busy."""
+
+    def released(self, name: str) -> None:
+        """An attempt at the deployment is over."""
+
+    def unanswered(self, name: str) -> None:
+        """An attempt ended without a word from the deployment."""
+
+
+class Route:
+    """Which deployments a request has been sent to.
+
+    Args:
+        health: of all deployments.
+        targets: which may serve it, at least one.
+        affinity: what it belongs to.
+    """
+
+    __slots__ = (
+        "_affinity",
+        "_attempts",
+        "_began_s",
+        "_health",
+        "_running",
+        "_said",
+        "_targets",
+        "_tried",
+        "request_id",
+        "target",
+    )
+
+    def __init__(self, health: HealthPort, targets: tuple[Target, ...], affinity: Affinity) -> None:
+        self._health = health
+        self._targets = targets
+        self._affinity = affinity
+        self._attempts: list[Attempt] = []
+        self._tried: list[str] = []
+        self._began_s = health.monotonic()
+        self._running = False
+        self._said = False
+        self.request_id = ""
+        chosen = self._choose()
+        assert chosen is not None, "the last resort of at least one target"
+        self.target = chosen
+
+    def _choose(self) -> Target | None:
+        choice, considered = self._health.choose(self._targets, self._tried, self._affinity)
+        if choice is None:
+            return None
+        self._tried.append(choice.name)
+        self._running, self._said = True, False
+        began_s = self._health.monotonic() - self._began_s
+        number = len(self._attempts) + 1
+        self._attempts.append(Attempt(number, choice.name, choice.why, considered, began_s))
+        return next(one for one in self._targets if one.deployment.name == choice.name)
+
+    @property
+    def number(self) -> int:
+        """Of the attempt that runs, from 1."""
+        return len(self._attempts)
+
+    def elsewhere(self, outcome: str, wait_s: float | None = None) -> Target | None:
+        """The attempt failed before anything was begun: who else may be asked, if anybody.
+
+        Args:
+            outcome: why, such as `upstream_unreachable` or `429`.
+            wait_s: how long the deployment asked to be left alone.
+        """
+        if self._running:
+            busy = outcome == str(TOO_MANY_REQUESTS) or wait_s is not None
+            self._end(outcome, Signal.THROTTLED if busy else Signal.FAILED, wait_s)
+        if len(self._attempts) >= ATTEMPTS_MAX:
+            return None
+        chosen = self._choose()
+        if chosen is not None:
+            self.target = chosen
+        return chosen
+
+    def answers(self) -> None:
+        """A stream begins: the deployment serves, however long the stream will be."""
+        if not self._said:
+            self._said = True
+            self._health.signal(self._tried[-1], Signal.SERVED)
+
+    def ended(self, failure: str) -> None:
+        """The request is over.
+
+        Args:
+            failure: why it ended without a complete answer, or empty.
+        """
+        if not self._running:
+            return
+        if failure in _SAYS_NOTHING:
+            self._health.unanswered(self._tried[-1])
+            self._end(failure, None)
+        elif failure.startswith("upstream_") and failure != "upstream_rejected":
+            self._end(failure, Signal.FAILED)
+        else:
+            self._end(failure or "served", None if self._said else Signal.SERVED)
+
+    def _end(self, outcome: str, signal: Signal | None, wait_s: float | None = None) -> None:
+        self._running = False
+        name = self._tried[-1]
+        attempt = self._attempts[-1]
+        attempt.outcome, attempt.wait_s = outcome, wait_s
+        attempt.ended_s = self._health.monotonic() - self._began_s
+        self._health.released(name)
+        if signal is not None:
+            self._health.signal(name, signal, wait_s)
+
+    def trace(self) -> Trace:
+        """Every decision up to now."""
+        return Trace(self.request_id, self._affinity.source, tuple(self._attempts))
