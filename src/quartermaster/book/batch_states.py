@@ -24,6 +24,9 @@ BatchStatus = Literal[
     "cancelled",
 ]
 
+BatchEnd = Literal["completed", "expired", "cancelled"]
+"""States of a batch that leaves files."""
+
 AFTER: Final[dict[BatchStatus, tuple[BatchStatus, ...]]] = {
     "validating": ("in_progress", "failed", "cancelling"),
     "in_progress": ("finalizing", "cancelling"),

@@ -26,7 +26,9 @@ class Line(msgspec.Struct, frozen=True):
     request_id: str
     state: LineState = "waiting"
     attempt: int = 0
-    """How often it has been sent."""
+    """The number of its last attempt; 0 where it was never sent."""
+    failures: int = 0
+    """How often it was answered with an error that another try may mend."""
     not_before: int = 0
     lost: bool = False
     """An attempt may have been metered whose answer nobody has."""
@@ -135,6 +137,14 @@ class Batches:
         ).first()
         return row is not None and row.holder == holder
 
+    def release(self, holder: str) -> None:
+        """Give everything back that a holder works on."""
+        self._connection.execute(
+            update(tables.batches)
+            .where(tables.batches.c.holder == holder)
+            .values(holder="", held_until=0)
+        )
+
     # -- lines -----------------------------------------------------------------------------------
 
     def add_lines(self, batch_id: str, lines: Iterable[Line]) -> None:
@@ -159,6 +169,11 @@ class Batches:
             query = query.where(line.state.in_(states))
         rows = self._connection.execute(query.order_by(line.number).limit(limit))
         return [_line(row) for row in rows]
+
+    def line(self, batch_id: str, number: int) -> Line | None:
+        """One line."""
+        found = self.lines(batch_id, after=number - 1, limit=1)
+        return found[0] if found and found[0].number == number else None
 
     def due(self, batch_id: str, *, now: int, limit: int) -> list[Line]:
         """Lines that may be sent now."""
@@ -191,6 +206,7 @@ class Batches:
             query.values(
                 state=line.state,
                 attempt=line.attempt,
+                failures=line.failures,
                 not_before=line.not_before,
                 lost=line.lost,
                 answer=line.answer,

@@ -159,6 +159,8 @@ batch_lines = Table(
     Column("request_id", String, nullable=False),
     Column("state", String, nullable=False),
     Column("attempt", Integer, nullable=False),
+    # How often it was answered with an error that another try may mend.
+    Column("failures", Integer, nullable=False),
     # Before this instant it is not sent again.
     Column("not_before", BigInteger, nullable=False),
     # An attempt may have been metered whose answer nobody has.

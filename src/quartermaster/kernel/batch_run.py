@@ -22,6 +22,10 @@ CHARS_MAX = 512
 _PURPOSE = b"batch run"
 _SEPARATOR = "."
 
+ATTEMPT_STEP = 100
+"""From one sending of a line to the next: in between the gateway numbers its own attempts, should
+it try several deployments for one sending."""
+
 PATH_PREFIX = "/batch/v1/"
 """Where a gateway takes signed lines; behind it stands what stands behind `/v1/`."""
 

@@ -1,0 +1,429 @@
+"""The batch runner: validates inputs, sends lines through the gateway, writes what came back.
+
+Everything that it must not forget is in the book before it acts: a line is marked as sent before
+it leaves, and its answer is kept before the next one is taken. After a `kill -9` the next runner
+sends the lines again whose answers nobody has, under the same request ids and as later attempts; of
+a line only the last attempt is billed, so the customer pays once for the one answer it gets.
+"""
+
+import logging
+import os
+import queue
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from quartermaster.api.settings import ApiSettings
+from quartermaster.app import batch_answers
+from quartermaster.app.batch_ending import Ending
+from quartermaster.app.batch_gateway import Answered, Outgoing, Send
+from quartermaster.app.batch_input import ModelError, check, read_line
+from quartermaster.book.batch_states import Batch, BatchEnd, BatchStatus, LineError, Tokens
+from quartermaster.book.batches import Batches, Line
+from quartermaster.book.sealed_files import SealedReader, Vault
+from quartermaster.commands.file import sweep
+from quartermaster.commands.ports import Book
+from quartermaster.kernel.batch_run import ATTEMPT_STEP
+from quartermaster.kernel.clock import US_PER_S, Clock
+from quartermaster.kernel.errors import QuartermasterError
+
+POLL_S: Final = 1.0
+"""How soon a batch is seen that another process queued; our own wake us."""
+HELD_POLL_S: Final = 0.2
+"""How soon a line is sent again whose time has come."""
+RENEWALS: Final = 3
+"""Within the time that a claim holds: two of them may fail."""
+FIRST_ERROR: Final = 400
+"""The first HTTP status that is one."""
+CLAIM_S: Final = 10
+"""A runner that is silent for longer is gone."""
+COLLECT_S: Final = 0.05
+"""Answers that arrive within this time are kept by one write to the disk."""
+SWEEP_S: Final = 60
+"""How often files are looked through whose time is over."""
+FAILURES_MAX: Final = 5
+"""A model server that fails five times at one request will fail again."""
+BACKOFF_S: Final = (1.0, 5.0, 20.0, 60.0)
+"""Between two attempts, where the answer does not say how long."""
+LINES_AT_ONCE: Final = 2_000
+"""Written in one transaction, so that others who write to the book wait for milliseconds only."""
+BUSY: Final = frozenset((408, 429, 503))
+"""Not a failure of the line: it waits for as long as its batch may."""
+FAILED: Final = frozenset((500, 502, 504))
+STOP_S: Final = 5.0
+"""How long a stopping runner waits for answers that are on their way."""
+
+log = logging.getLogger("quartermaster.batches")
+
+
+class Runner:
+    """Works on every batch that nobody else works on.
+
+    Args:
+        book: the queue.
+        vault: the files.
+        send: sends one line; called from several threads.
+        ending: writes what a batch leaves.
+        model_error: looks whether a key may ask a model in a batch.
+        settings: bounds.
+        line_bytes_max: the largest request that the gateway takes.
+        clock: microseconds UTC.
+        claim_s: how long a claim holds that is not renewed.
+    """
+
+    def __init__(
+        self,
+        *,
+        book: Book,
+        vault: Vault,
+        send: Send,
+        ending: Ending,
+        model_error: Callable[[Batch], ModelError],
+        settings: ApiSettings,
+        line_bytes_max: int,
+        clock: Clock,
+        claim_s: int = CLAIM_S,
+    ) -> None:
+        self._book, self._vault, self._send, self._ending = book, vault, send, ending
+        self._model_error, self._settings, self._clock = model_error, settings, clock
+        self._line_bytes_max, self._claim_us = line_bytes_max, claim_s * US_PER_S
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._pool = ThreadPoolExecutor(settings.batch_requests_at_once, "batch")
+        self._answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
+        self._in_flight: dict[str, set[int]] = {}
+        self._readers: dict[str, SealedReader] = {}
+        self._held: dict[str, Batch] = {}
+        self._renew_at = self._sweep_at = 0
+        self._wake = threading.Event()
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    def run(self, stopping: threading.Event) -> None:
+        """Work until asked to stop."""
+        while not stopping.is_set():
+            try:
+                self.step()
+            except QuartermasterError as error:
+                # A full disk or a locked book: the queue is as it was, and is tried again.
+                log.warning("batches wait: %s (%s)", error.message, error.hint)
+            if not self.sending:
+                self._wake.wait(HELD_POLL_S if self._held else POLL_S)
+                self._wake.clear()
+        self.stop()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._renew_at = 0
+        self._wake.set()
+
+    @property
+    def sending(self) -> bool:
+        """Whether a line is on its way."""
+        return any(self._in_flight.values())
+
+    def step(self) -> None:
+        """One round."""
+        now = self._clock()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_S * US_PER_S
+            sweep(self._book, self._vault, now)
+        self._keep(self._arrived())
+        if now >= self._renew_at:
+            self._renew_at = now + self._claim_us // RENEWALS
+            self._renew(now)
+        else:
+            self._look()
+        for batch in list(self._held.values()):
+            self._advance(batch)
+
+    def stop(self) -> None:
+        """Keep what still arrives within a moment, and let others go on."""
+        deadline = self._clock() + int(STOP_S * US_PER_S)
+        while self.sending and self._clock() < deadline:
+            self._keep(self._arrived())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._book.writing() as unit:
+            unit.batches.release(self.name)
+        for batch_id in list(self._readers):
+            self._forget(batch_id)
+
+    # -- claims ----------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """See what customers did to what is ours."""
+        with self._book.reading() as unit:
+            for batch_id in list(self._held):
+                batch = unit.batches.find(batch_id)
+                if batch is not None and batch.open:
+                    self._held[batch_id] = batch
+                else:
+                    self._forget(batch_id)
+
+    def _renew(self, now: int) -> None:
+        """Take what is free, and keep what is ours."""
+        with self._book.writing() as unit:
+            claimed = unit.batches.claim(self.name, now=now, until=now + self._claim_us)
+            for batch, is_new in claimed:
+                if is_new:
+                    unit.batches.reclaim(batch.id)
+        ours = {batch.id: batch for batch, _ in claimed}
+        for batch_id in self._held.keys() - ours.keys():
+            self._forget(batch_id)
+        self._held = ours
+
+    def _forget(self, batch_id: str) -> None:
+        self._held.pop(batch_id, None)
+        self._in_flight.pop(batch_id, None)
+        reader = self._readers.pop(batch_id, None)
+        if reader is not None:
+            reader.close()
+
+    # -- one batch -------------------------------------------------------------------------------
+
+    def _advance(self, batch: Batch) -> None:
+        now = self._clock()
+        if batch.status == "validating":
+            self._validate(batch)
+        elif batch.status == "in_progress":
+            if now >= batch.expires_at:
+                self._end(batch, "expired")
+            elif not self._fill(batch, now) and self._all_done(batch):
+                self._end(batch, "completed")
+        elif batch.status == "cancelling":
+            self._end(batch, "cancelled")
+        else:
+            # A runner died while it wrote the files; what is in the book says how it ends.
+            self._end(batch, "completed" if self._all_done(batch) else "expired")
+
+    def _validate(self, batch: Batch) -> None:
+        """Check the input, and queue its lines."""
+        reader = self._reader(batch)
+        if reader is None:
+            error = LineError("file_not_found", "The input file is gone.", "input_file_id")
+            self._move(batch, "failed", errors=(error,))
+            return
+        checked = check(
+            reader,
+            batch.endpoint,
+            lines_max=self._settings.batch_lines_max,
+            line_bytes_max=self._line_bytes_max,
+            model_error=self._model_error(batch),
+        )
+        if checked.errors:
+            self._move(batch, "failed", errors=checked.errors, total=len(checked.lines))
+            self._forget(batch.id)
+            return
+        with self._book.writing() as unit:
+            unit.batches.drop_lines(batch.id)
+        for at in range(0, len(checked.lines), LINES_AT_ONCE):
+            with self._book.writing() as unit:
+                unit.batches.add_lines(batch.id, checked.lines[at : at + LINES_AT_ONCE])
+        self._move(batch, "in_progress", total=len(checked.lines), model=checked.model)
+
+    def _fill(self, batch: Batch, now: int) -> int:
+        """Send what is due while there is room; how many lines are on their way."""
+        flying = self._in_flight.setdefault(batch.id, set())
+        busy = sum(len(numbers) for numbers in self._in_flight.values())
+        # Every batch gets its share of the room, so that none waits for a large one to end.
+        share = max(1, self._settings.batch_requests_at_once // max(1, len(self._held)))
+        room = min(share - len(flying), self._settings.batch_requests_at_once - busy)
+        reader = self._reader(batch)
+        if room <= 0 or reader is None:
+            return len(flying)
+        with self._book.writing() as unit:
+            if not unit.batches.holds(batch.id, self.name):
+                return len(flying)
+            due = [
+                msgspec.structs.replace(line, state="sent", attempt=_next_attempt(line))
+                for line in unit.batches.due(batch.id, now=now, limit=room)
+            ]
+            for line in due:
+                unit.batches.put_line(batch.id, line)
+        for line in due:
+            flying.add(line.number)
+            self._pool.submit(self._sent, self._outgoing(batch, line, reader))
+        return len(flying)
+
+    def _outgoing(self, batch: Batch, line: Line, reader: SealedReader) -> Outgoing:
+        read = read_line(reader.read(line.offset, line.length))
+        return Outgoing(
+            batch.id,
+            line.number,
+            line.attempt,
+            batch.key_id,
+            line.request_id,
+            batch.endpoint,
+            read.custom_id,
+            bytes(read.body),
+        )
+
+    def _sent(self, line: Outgoing) -> None:
+        """In a thread of the pool: send, and hand the answer back whatever happens."""
+        answer = Answered(line, "lost")
+        try:
+            answer = self._send(line)
+        except Exception:
+            log.exception("line %d of %s met a defect of ours", line.number, line.batch_id)
+            raise
+        finally:
+            self._answers.put(answer)
+
+    def _all_done(self, batch: Batch) -> bool:
+        with self._book.reading() as unit:
+            counts = unit.batches.counts(batch.id)
+        return not (counts.get("waiting") or counts.get("sent"))
+
+    def _end(self, batch: Batch, end: BatchEnd) -> None:
+        """Write the files, once nothing is on its way any more."""
+        if self._in_flight.get(batch.id):
+            return
+        reader = self._reader(batch)
+        if batch.status == "in_progress":
+            batch = self._move(batch, "finalizing")
+        if batch.status == "in_progress":
+            return  # cancelled meanwhile, or no longer ours
+        self._ending.end(batch, end, reader, self.name)
+        self._forget(batch.id)
+
+    def _move(
+        self,
+        batch: Batch,
+        status: BatchStatus,
+        *,
+        errors: tuple[LineError, ...] = (),
+        total: int = 0,
+        model: str = "",
+    ) -> Batch:
+        """The batch in its next state, unless it was cancelled or taken from us meanwhile."""
+        with self._book.writing() as unit:
+            known = unit.batches.find(batch.id)
+            if known is None or known.status != batch.status:
+                return batch
+            if not unit.batches.holds(batch.id, self.name):
+                return batch
+            moved = msgspec.structs.replace(
+                known.moved(status, self._clock()),
+                errors=errors or known.errors,
+                total=total or known.total,
+                model=model or known.model,
+            )
+            unit.batches.put(moved)
+        self._held[batch.id] = moved
+        return moved
+
+    def _reader(self, batch: Batch) -> SealedReader | None:
+        if batch.id not in self._readers:
+            with self._book.reading() as unit:
+                file = unit.files.find(batch.input_file, batch.tenant)
+            if file is None:
+                return None
+            self._readers[batch.id] = self._vault.reader(file.id, file.sealed)
+        return self._readers[batch.id]
+
+    # -- answers ---------------------------------------------------------------------------------
+
+    def _arrived(self) -> list[Answered]:
+        """Answers since the last look; waits a moment where some are on their way."""
+        if not self.sending:
+            return []
+        try:
+            found = [self._answers.get(timeout=COLLECT_S)]
+        except queue.Empty:
+            return []
+        while not self._answers.empty():
+            found.append(self._answers.get())
+        return found
+
+    def _keep(self, answers: Sequence[Answered]) -> None:
+        """Make answers durable, in one transaction."""
+        if not answers:
+            return
+        now = self._clock()
+        with self._book.writing() as unit:
+            for batch_id in {answer.line.batch_id for answer in answers}:
+                batch = unit.batches.find(batch_id)
+                if batch is None or not unit.batches.holds(batch_id, self.name):
+                    continue  # taken over by another runner, which sends the lines again
+                mine = [answer for answer in answers if answer.line.batch_id == batch_id]
+                used = self._keep_lines(unit.batches, batch, mine, now)
+                counts = unit.batches.counts(batch_id)
+                unit.batches.put(
+                    msgspec.structs.replace(
+                        batch,
+                        completed=counts.get("done", 0),
+                        failed=counts.get("failed", 0),
+                        tokens=batch.tokens + used,
+                    )
+                )
+        for answer in answers:
+            self._in_flight.get(answer.line.batch_id, set()).discard(answer.line.number)
+
+    def _keep_lines(
+        self, batches: Batches, batch: Batch, answers: Sequence[Answered], now: int
+    ) -> Tokens:
+        """Write what came of lines; what the answers that were kept say they used."""
+        used = Tokens()
+        key = self._vault.unwrap(batch.key, batch.id)
+        for answer in answers:
+            known = batches.line(batch.id, answer.line.number)
+            if known is None:
+                continue
+            line = judged(known, answer, now)
+            if line.state in ("done", "failed"):
+                data = _answer_line(answer)
+                sealed = self._vault.seal(key, line.number, line.attempt, data, batch.id)
+                line = msgspec.structs.replace(line, answer=sealed)
+            # A line that waits again, or was sent again, is no longer this attempt's.
+            kept = batches.put_line(batch.id, line, attempt=answer.line.attempt)
+            if kept and line.state == "done":
+                used += batch_answers.tokens_of(answer.body)
+        return used
+
+
+def judged(line: Line, answer: Answered, now: int) -> Line:
+    """What a line becomes by an answer: done, failed, or waiting for another attempt.
+
+    Args:
+        line: as it was sent.
+        answer: what came back, if anything did.
+        now: microseconds UTC.
+    """
+    status, failures, lost = answer.status, line.failures, line.lost
+    if answer.sent == "answered" and status < FIRST_ERROR:
+        return msgspec.structs.replace(line, state="done")
+    if answer.sent == "lost":
+        failures, lost = failures + 1, True
+    elif answer.sent == "answered" and status not in BUSY:
+        failures += 1
+        if status not in FAILED:
+            return msgspec.structs.replace(line, state="failed", failures=failures)
+    if failures >= FAILURES_MAX:
+        return msgspec.structs.replace(line, state="failed", failures=failures, lost=lost)
+    wait_s = answer.retry_after_s
+    if wait_s is None:
+        wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
+    return msgspec.structs.replace(
+        line,
+        state="waiting",
+        failures=failures,
+        lost=lost,
+        not_before=now + int(wait_s * US_PER_S),
+    )
+
+
+def _answer_line(answer: Answered) -> bytes:
+    line = answer.line
+    if answer.sent == "answered":
+        return batch_answers.answered(line.custom_id, line.request_id, answer.status, answer.body)
+    return batch_answers.unanswered(
+        line.custom_id, line.request_id, "The request was sent several times without an answer."
+    )
+
+
+def _next_attempt(line: Line) -> int:
+    return line.attempt + ATTEMPT_STEP if line.attempt else 1
