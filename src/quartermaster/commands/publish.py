@@ -12,6 +12,7 @@ from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import US_PER_S, Instant, system_clock
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.limit import Throttle
 from quartermaster.kernel.snapshot import (
     OUT_OF_CONTACT_S,
     SNAPSHOT_POLL_S,
@@ -21,7 +22,7 @@ from quartermaster.kernel.snapshot import (
     decode,
     write,
 )
-from quartermaster.kernel.units import AXES, Axis
+from quartermaster.kernel.units import AXES, Axis, ServiceClass
 
 _AXES: dict[str, Axis] = {axis: axis for axis in AXES}
 
@@ -52,7 +53,7 @@ def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
             for deployed in view.deployments.values()
         ),
         throttles={
-            group: throttle
+            group: _followed(view, throttle)
             for group in view.standing
             if (throttle := view.throttle_of(group)) is not None
         },
@@ -184,7 +185,7 @@ def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:
     issued = key.issued
     contract = view.contract_at(issued.contract, now)
     customer = view.customers.get(issued.customer)
-    if contract is None or customer is None:
+    if contract is None or customer is None or view.archived(customer.id, issued.project):
         return None
     price_book = view.price_book_at(contract.price_book, now)
     return KeyGrant(
@@ -199,15 +200,26 @@ def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:
         price_book_version=0 if price_book is None else price_book.version,
         cancelled_stream=contract.cancelled_stream,
         models=issued.models,
-        expires_at=issued.expires_at,
-        unpriced_models=_unpriced_models(view, contract, now),
+        expires_at=key.expires_at,
+        unpriced_models=unpriced_models(view, contract, now),
+        unpriced_batch_models=unpriced_models(view, contract, now, "batch"),
         limits=view.limits.get(("key", issued.key_id)),
         zones=tuple(sorted({contract.data_zone, issued.data_zone} - {""})),
+        endpoints=issued.endpoints,
+        networks=issued.networks,
         prepaid=contract.payment == "prepaid",
     )
 
 
-def _unpriced_models(view: View, contract: Contract, now: Instant) -> tuple[str, ...]:
+def _followed(view: View, throttle: Throttle) -> Throttle:
+    """A throttle of keys holds for the keys that they are rotated to, or it could be shaken off."""
+    later = (one for key_id in throttle.keys for one in view.successors(key_id))
+    return msgspec.structs.replace(throttle, keys=(*throttle.keys, *later))
+
+
+def unpriced_models(
+    view: View, contract: Contract, now: Instant, service_class: ServiceClass = "standard"
+) -> tuple[str, ...]:
     """Models that may emit a quantity without a price; none where the contract queues it."""
     if contract.serve_unpriced == "queue":
         return ()
@@ -215,6 +227,7 @@ def _unpriced_models(view: View, contract: Contract, now: Instant) -> tuple[str,
     unpriced = set()
     for deployed in view.deployments.values():
         axes = tuple(_AXES[axis] for axis in deployed.fact.axes)
-        if price_book is None or price_book.unpriced_axes(deployed.fact.model, axes, "standard"):
-            unpriced.add(deployed.fact.model)
+        model = deployed.fact.model
+        if price_book is None or price_book.unpriced_axes(model, axes, service_class):
+            unpriced.add(model)
     return tuple(sorted(unpriced))

@@ -53,6 +53,8 @@ class KeyGrant(msgspec.Struct, frozen=True):
     """From where it may be used, `203.0.113.0/24` or `2001:db8::/32`; empty is from anywhere."""
     prepaid: bool = False
 
+    unpriced_batch_models: tuple[str, ...] = ()
+    """The same for the service class of batches, which has prices of its own."""
 
 class Deployment(msgspec.Struct, frozen=True):
     """One place where a model is served: a base URL ending in `/v1`, of Azure the resource's."""
