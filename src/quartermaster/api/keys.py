@@ -10,7 +10,7 @@ from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
 from quartermaster.book.views import Key
 from quartermaster.commands import key as keys
-from quartermaster.kernel.clock import Instant, as_datetime, as_instant
+from quartermaster.kernel.clock import US_PER_S, Instant, as_datetime, as_instant
 from quartermaster.kernel.errors import NotFoundError
 
 MODELS_MAX = 100
@@ -30,6 +30,11 @@ class KeyShown(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     revoked_at: datetime | None
     live: bool
+    data_zone: str = ""
+    endpoints: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    successor: str | None = None
+    """The key that takes its place; `expires_at` says until when it works beside it."""
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,6 +44,12 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     project: str = "default"
     models: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MODELS_MAX)] = ("*",)
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    data_zone: str = ""
+    """Only deployments in this zone may be asked, such as `EU`; empty is any."""
+    endpoints: tuple[str, ...] = ()
+    """What it may be used for, such as `chat.completions`; empty is everything."""
+    networks: tuple[str, ...] = ()
+    """From where it may be used: `203.0.113.0/24`, `2001:db8::/32`; empty is from anywhere."""
 
 
 class KeyMade(msgspec.Struct, frozen=True):
@@ -46,6 +57,21 @@ class KeyMade(msgspec.Struct, frozen=True):
 
     id: str
     secret: str
+    published: Published
+
+
+class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long the key goes on beside its successor."""
+
+    overlap_s: Annotated[int, msgspec.Meta(ge=0)] = 86_400
+
+
+class KeyTurned(msgspec.Struct, frozen=True):
+    """The successor: its secret is shown here, once; until `ends_at` both work."""
+
+    id: str
+    secret: str
+    ends_at: datetime
     published: Published
 
 
@@ -98,8 +124,27 @@ def post_key(call: Call) -> KeyMade:
         project=new.project,
         models=new.models,
         expires_at=None if new.expires_at is None else as_instant(new.expires_at),
+        data_zone=new.data_zone,
+        endpoints=new.endpoints,
+        networks=new.networks,
     )
     return KeyMade(issued.key_id, issued.secret, call.ports.gateways.publish(call.now))
+
+
+def post_rotation(call: Call) -> KeyTurned:
+    """Give a key a successor."""
+    key_id = _found(call).issued.key_id
+    made = keys.rotate(
+        call.ports.book,
+        call.actor,
+        key_id,
+        overlap_us=call.given(Rotation).overlap_s * US_PER_S,
+        pepper=call.ports.pepper,
+        now=call.now,
+    )
+    assert made.ends_at is not None, "a rotated key ends"
+    published = call.ports.gateways.publish(call.now)
+    return KeyTurned(made.key_id, made.secret, as_datetime(Instant(made.ends_at)), published)
 
 
 def post_revocation(call: Call) -> KeyRevoked:
@@ -127,9 +172,13 @@ def _shown(key: Key, now: Instant) -> KeyShown:
         project=issued.project,
         models=issued.models,
         issued_at=as_datetime(Instant(key.issued_at)),
-        expires_at=None if issued.expires_at is None else as_datetime(Instant(issued.expires_at)),
+        expires_at=None if key.expires_at is None else as_datetime(Instant(key.expires_at)),
         revoked_at=None if key.revoked_at is None else as_datetime(Instant(key.revoked_at)),
         live=key.live(now),
+        data_zone=issued.data_zone,
+        endpoints=issued.endpoints,
+        networks=issued.networks,
+        successor=None if key.rotated is None else key.rotated.successor,
     )
 
 
@@ -151,7 +200,7 @@ OPERATIONS = (
         name="issueKey",
         summary="Issue a customer key; its secret is in this answer and nowhere else.",
         tag=TAG,
-        roles=frozenset({"admin"}),
+        roles=frozenset({"admin", "customer"}),
         handler=post_key,
         answer=KeyMade,
         body=Body(kind=NewKey),
@@ -170,11 +219,24 @@ OPERATIONS = (
     ),
     Operation(
         method="POST",
+        path="/keys/{key}/rotation",
+        name="rotateKey",
+        summary="Give a key a successor; its secret is in this answer and nowhere else.",
+        tag=TAG,
+        roles=frozenset({"admin", "customer"}),
+        handler=post_rotation,
+        answer=KeyTurned,
+        body=Body(kind=Rotation),
+        status=201,
+        writes=True,
+    ),
+    Operation(
+        method="POST",
         path="/keys/{key}/revocation",
         name="revokeKey",
         summary="Stop a key for good; the answer says which gateways know it.",
         tag=TAG,
-        roles=frozenset({"admin", "trust"}),
+        roles=frozenset({"admin", "trust", "customer"}),
         handler=post_revocation,
         answer=KeyRevoked,
         body=Body(kind=Reason),

@@ -19,11 +19,29 @@ class Key(msgspec.Struct, frozen=True):
     issued: events.KeyIssued
     issued_at: int
     revoked_at: int | None = None
+    rotated: events.KeyRotated | None = None
+    """Which key takes its place, and until when it works beside it."""
+
+    @property
+    def expires_at(self) -> int | None:
+        """When it stops by itself: as it was issued, or earlier where it was rotated."""
+        issued = self.issued.expires_at
+        if self.rotated is None:
+            return issued
+        return self.rotated.ends_at if issued is None else min(issued, self.rotated.ends_at)
 
     def live(self, now: int) -> bool:
         """Neither revoked nor expired."""
-        expires_at = self.issued.expires_at
+        expires_at = self.expires_at
         return self.revoked_at is None and (expires_at is None or now < expires_at)
+
+
+class Project(msgspec.Struct, frozen=True):
+    """A customer's project and its life so far."""
+
+    added: events.ProjectAdded
+    added_at: int
+    archived_at: int | None = None
 
 
 class Deployed(msgspec.Struct, frozen=True):
@@ -82,6 +100,8 @@ class View(msgspec.Struct, frozen=True):
     price_books: dict[str, tuple[PriceBook, ...]] = {}
     """By id, versions in ascending order."""
     keys: dict[str, Key] = {}
+    projects: dict[tuple[str, str], Project] = {}
+    """By customer and project; every customer has `default` without being named."""
     standing: dict[str, Standing] = {}
     """By group; a group that is not named is active."""
     standing_log: dict[str, tuple[Stood, ...]] = {}
@@ -105,6 +125,19 @@ class View(msgspec.Struct, frozen=True):
     """By contract and period, the newest draft."""
     users: dict[str, User] = {}
     api_tokens: dict[str, ApiToken] = {}
+
+    def archived(self, customer: str, project: str) -> bool:
+        """Whether a project is over."""
+        found = self.projects.get((customer, project))
+        return found is not None and found.archived_at is not None
+
+    def successors(self, key_id: str) -> tuple[str, ...]:
+        """The keys that took this key's place, one after the other."""
+        found: list[str] = []
+        while (key := self.keys.get(key_id)) is not None and key.rotated is not None:
+            key_id = key.rotated.successor
+            found.append(key_id)
+        return tuple(found)
 
     def throttle_of(self, group: str) -> Throttle | None:
         """How a throttled group is throttled; None for every other standing."""
@@ -157,6 +190,15 @@ def _apply(view: View, recorded: Recorded) -> None:
         case events.KeyRevoked():
             key = view.keys[fact.key_id]
             view.keys[fact.key_id] = msgspec.structs.replace(key, revoked_at=recorded.at)
+        case events.KeyRotated():
+            key = view.keys[fact.key_id]
+            view.keys[fact.key_id] = msgspec.structs.replace(key, rotated=fact)
+        case events.ProjectAdded():
+            view.projects[fact.customer, fact.project] = Project(fact, recorded.at)
+        case events.ProjectArchived():
+            project = view.projects[fact.customer, fact.project]
+            ended = msgspec.structs.replace(project, archived_at=recorded.at)
+            view.projects[fact.customer, fact.project] = ended
         case events.StandingChanged():
             view.standing[fact.group] = fact.standing
             stood = Stood(fact, recorded.at, recorded.actor)
@@ -209,7 +251,7 @@ def _apply(view: View, recorded: Recorded) -> None:
             view.api_tokens[fact.token] = msgspec.structs.replace(token, revoked_at=recorded.at)
         case events.ProbabilitiesStated() | events.StatementsResolved():
             pass  # a line a customer and day: read by key, not kept in memory
-        case events.ConductObserved() | events.ConductAlarmed():
+        case events.ConductObserved() | events.ConductAlarmed() | events.CaseStepped():
             pass  # likewise
         case _:
             assert_never(fact)

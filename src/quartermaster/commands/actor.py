@@ -17,6 +17,8 @@ class Actor(msgspec.Struct, frozen=True):
 
     id: str
     roles: tuple[str, ...]
+    customer: str = ""
+    """Of the role `customer`: whose account it is, and no other's."""
 
 
 OPERATOR = Actor("operator", ("admin",))
@@ -37,6 +39,17 @@ def require(actor: Actor, *roles: Role) -> None:
             f"this needs the role {' or '.join(roles)}",
             hint="ask an admin to give you the role, or somebody who has it to do this",
         )
+
+
+def require_for(actor: Actor, customer: str, *roles: Role) -> None:
+    """Let the actor pass when it has one of the roles, or when the account is its own.
+
+    Raises:
+        NotAllowedError: neither.
+    """
+    own = "customer" in actor.roles and actor.customer == customer != ""
+    if not own:
+        require(actor, *roles)
 
 
 def require_known(roles: tuple[str, ...]) -> None:

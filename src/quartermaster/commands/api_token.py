@@ -174,7 +174,7 @@ def recognise(view: View, secret: str, pepper: bytes, now: Instant) -> Bearer | 
         return None
     made = found.made
     if made.customer:
-        actor = Actor(f"{CUSTOMER}:{made.customer}", made.roles)
+        actor = Actor(f"{CUSTOMER}:{made.customer}", made.roles, made.customer)
         return Bearer(token_id, made.name, actor, made.customer)
     owner = view.users.get(made.user)
     roles = tuple(role for role in made.roles if owner is not None and role in owner.roles)

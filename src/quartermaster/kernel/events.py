@@ -10,7 +10,7 @@ from typing import Literal, NewType
 import msgspec
 
 from quartermaster.kernel.budget import Budget
-from quartermaster.kernel.case import CaseDay, CaseEvidence, CaseLink
+from quartermaster.kernel.case import CaseDay, CaseEvent, CaseEvidence, CaseLink
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, Standing
 from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
@@ -180,6 +180,34 @@ class KeyIssued(Fact, frozen=True, tag=True):
     expires_at: int | None = None
     data_zone: str = ""
     """Only deployments in this zone may be asked; empty is any."""
+    endpoints: tuple[str, ...] = ()
+    """What it may be used for, as `Endpoint` names it; empty is everything."""
+    networks: tuple[str, ...] = ()
+    """From where it may be used; empty is from anywhere."""
+
+
+class KeyRotated(Fact, frozen=True, tag=True):
+    """Another key takes a key's place; until `ends_at` both work."""
+
+    key_id: str
+    successor: str
+    ends_at: int
+
+
+class ProjectAdded(Fact, frozen=True, tag=True):
+    """A customer's project: keys belong to it, and usage is told apart by it."""
+
+    customer: str
+    project: str
+    name: str
+
+
+class ProjectArchived(Fact, frozen=True, tag=True):
+    """A project is over: its keys stop with the next snapshot, its usage stays."""
+
+    customer: str
+    project: str
+    reason: str
 
 
 class KeyRevoked(Fact, frozen=True, tag=True):
@@ -448,13 +476,25 @@ class ConductAlarmed(Fact, frozen=True, tag=True):
     evidence: CaseEvidence
 
 
+class CaseStepped(Fact, frozen=True, tag=True):
+    """One step of a conduct case. Keyed `case:<case>:<number>`; the journal's actor took it."""
+
+    case: str
+    number: int
+    """From one, without a gap."""
+    event: CaseEvent
+
+
 JournalFact = (
     GroupAdded
     | CustomerAdded
     | PriceBookPublished
     | ContractSigned
     | KeyIssued
+    | KeyRotated
     | KeyRevoked
+    | ProjectAdded
+    | ProjectArchived
     | StandingChanged
     | StandingProposed
     | StandingDeclined
@@ -477,4 +517,5 @@ JournalFact = (
     | StatementsResolved
     | ConductObserved
     | ConductAlarmed
+    | CaseStepped
 )

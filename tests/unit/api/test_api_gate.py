@@ -19,6 +19,7 @@ PATHS = {
     "{price_book}": "list",
     "{token}": "tok_x",
     "{proposal}": "prop_x",
+    "{project}": "chat",
     "{deployment}": "d",
     "{request_id}": "req_globex",
     "{period}": "2026-11",

@@ -13,6 +13,7 @@ from quartermaster.book.store import Book, open_book
 from quartermaster.commands import contract as contracts
 from quartermaster.commands import key as keys
 from quartermaster.commands import price_book as price_books
+from quartermaster.commands import project as projects
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import set_deployment
@@ -65,6 +66,7 @@ def grants(book: Book, now: Instant = NOW) -> tuple[KeyGrant, ...]:
 
 
 def test_a_key_is_resolved_to_everything_the_gateway_needs(book: Book) -> None:
+    projects.add(book, OPERATOR, customer="acme", project="chat", name="Chat", now=NOW)
     issued = issue(book, project="chat", models=("m",), expires_at=LATER)
     (grant,) = grants(book)
     assert grant == KeyGrant(
