@@ -38,9 +38,18 @@ class Run(NamedTuple):
         return self.requests / self.seconds
 
 
-def chat_body(model: str, *, stream: bool) -> str:
-    """A chat completion request of some thirty tokens."""
-    body: dict[str, object] = {"model": model, "messages": MESSAGES, "max_tokens": 64}
+# English has about four tokens for three words, and about five letters a word.
+SENTENCE = "a contract says that its customer pays for what was served and for nothing besides"
+DOCUMENT_SENTENCES = 52
+"""Make a body of about 1,000 tokens, 4 KB: a customer's request is seldom a single line."""
+
+
+def chat_body(model: str, *, stream: bool, document_sentences: int = 0) -> str:
+    """A chat completion request: a question of thirty tokens, and a document to ask it about."""
+    lines = (f"{at}: {SENTENCE}." for at in range(document_sentences))
+    document = {"role": "user", "content": " ".join(lines)}
+    messages = [*MESSAGES, document] if document_sentences else MESSAGES
+    body: dict[str, object] = {"model": model, "messages": messages, "max_tokens": 64}
     if stream:
         body["stream"] = True
     return json.dumps(body)
