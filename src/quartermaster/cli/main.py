@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("metrics", "Counters of the gateways, as Prometheus reads them."),
     "bill": ("bill", "Rate a cut and draft an invoice."),
     "exposure": ("exposure", "How much hangs on one customer."),
+    "request": ("request", "One request: where it went, and why there."),
     "report": ("report", "The board report: HTML and PDF, German and English."),
     "warn": ("warn", "Who is leaving, by what usage says."),
     "backtest": ("backtest", "How good those probabilities would have been."),
