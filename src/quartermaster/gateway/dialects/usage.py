@@ -122,7 +122,7 @@ def chat(usage: bytes) -> Reading:
         seen.prompt_tokens_details or _NO_INPUT,
         seen.completion_tokens,
         seen.completion_tokens_details or _NO_OUTPUT,
-        engine=seen.count_source == "engine",
+        seen.count_source == "engine",
     )
 
 
@@ -231,7 +231,6 @@ def _nested(
     inside: _ChatInput,
     total_out: int | None,
     beside: _ChatOutput,
-    *,
     engine: bool = False,
 ) -> Reading:
     """Totals that hold their parts as disjoint axes.
