@@ -68,7 +68,8 @@ def targets_for(index: Index, entry: Entry, model: str) -> tuple[Target, ...]:
     """The deployments that may serve the model to this key.
 
     Raises:
-        RefusedError: 404 for an unknown model, 403 for one not allowed or not priced.
+        RefusedError: 404 for an unknown model, 403 for one not allowed, not priced or not served
+            where the key's data must stay, 503 for one that is being deployed.
     """
     targets = entry.models.get(model)
     if targets is not None:
@@ -79,9 +80,24 @@ def targets_for(index: Index, entry: Entry, model: str) -> tuple[Target, ...]:
         raise refused(
             "model_not_allowed", f"This key may not use the model '{model}'.", param="model"
         )
+    if model in entry.grant.unpriced_models:
+        raise refused(
+            "model_not_priced",
+            f"The contract has no complete price for the model '{model}'.",
+            param="model",
+            hint="Nothing was served and nothing is charged.",
+        )
+    zones = entry.grant.zones
+    if not any(one.deployment.routing.lies_in(zones) for one in index.models[model]):
+        raise refused(
+            "data_zone_not_served",
+            f"The model '{model}' is not served in the data zone {' and '.join(zones)}.",
+            param="model",
+            hint="Nothing was sent anywhere.",
+        )
     raise refused(
-        "model_not_priced",
-        f"The contract has no complete price for the model '{model}'.",
+        "model_drained",
+        f"The model '{model}' takes no requests for a moment.",
         param="model",
-        hint="Nothing was served and nothing is charged.",
+        hint="Please try again.",
     )

@@ -19,7 +19,7 @@ Targets = dict[str, tuple[Target, ...]]
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What one key may do, resolved: a hit in `models` means known, allowed and priced."""
+    """What one key may do, resolved: a hit in `models` means known, allowed, priced and served."""
 
     grant: KeyGrant
     barred: str
@@ -90,11 +90,11 @@ def build(snapshot: Snapshot, secrets: Mapping[str, str]) -> Index:
 
 def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[bytes, Entry]:
     """Entries by key hash; keys with the same rights share one table of models."""
-    shared: dict[tuple[tuple[str, ...], tuple[str, ...]], Targets] = {}
+    shared: dict[tuple[tuple[str, ...], ...], Targets] = {}
     keys: dict[bytes, Entry] = {}
     investigated = frozenset(snapshot.investigated)
     for grant in snapshot.keys:
-        rights = (grant.models, grant.unpriced_models)
+        rights = (grant.models, grant.unpriced_models, grant.zones)
         if rights not in shared:
             shared[rights] = _granted(models, grant)
         standing = snapshot.standing.get(grant.group, "active")
@@ -118,9 +118,17 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
 
 
 def _granted(models: Targets, grant: KeyGrant) -> Targets:
+    """What the key may use, of deployments that take requests and lie where its data may go."""
     every = ALL_MODELS in grant.models
-    return {
-        model: targets
-        for model, targets in models.items()
-        if (every or model in grant.models) and model not in grant.unpriced_models
-    }
+    granted: Targets = {}
+    for model, targets in models.items():
+        if (every or model in grant.models) and model not in grant.unpriced_models:
+            able = tuple(one for one in targets if serves(one, grant))
+            if able:
+                granted[model] = able
+    return granted
+
+
+def serves(one: Target, grant: KeyGrant) -> bool:
+    """Whether a deployment takes requests, and lies where the key's data may go."""
+    return not one.deployment.drained and one.deployment.routing.lies_in(grant.zones)

@@ -26,6 +26,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "endpoint_not_allowed": (403, "permission_error"),
     "model_not_allowed": (403, "permission_error"),
     "model_not_priced": (403, "permission_error"),
+    "data_zone_not_served": (403, "permission_error"),
     "model_not_found": (404, INVALID),
     "unknown_url": (404, INVALID),
     "method_not_allowed": (405, INVALID),
@@ -42,6 +43,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "upstream_saturated": (503, SERVER),
     "meter_unavailable": (503, SERVER),
     "not_ready": (503, SERVER),
+    "model_drained": (503, SERVER),
     "out_of_contact": (503, SERVER),
     "upstream_timeout": (504, SERVER),
 }

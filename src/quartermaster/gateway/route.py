@@ -40,6 +40,11 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     server is asked in another dialect."""
     heads: dict[Operation, bytes]
     """By what the server can be asked for: the request head up to and with `content-type: `."""
+    connect_s: int = 0
+    """This and the other times: 0 is the gateway's setting, of `total_s` no limit."""
+    first_byte_s: int = 0
+    idle_s: int = 0
+    total_s: int = 0
 
 
 def target(deployment: Deployment, secret: str = "") -> Target:
@@ -62,6 +67,7 @@ def target(deployment: Deployment, secret: str = "") -> Target:
     origin = Origin(parts.hostname or "", port or _PORTS[parts.scheme], parts.scheme == "https")
     heads = _heads(deployment, parts, secret)
     chat = heads.get("chat.completions", b"")
+    routing = deployment.routing
     return Target(
         deployment,
         origin,
@@ -69,6 +75,10 @@ def target(deployment: Deployment, secret: str = "") -> Target:
         msgspec.json.encode(deployment.upstream_model),
         chat and chat + _JSON,
         heads,
+        routing.connect_s or 0,
+        routing.first_byte_s or 0,
+        routing.idle_s or 0,
+        routing.total_s or 0,
     )
 
 

@@ -35,6 +35,14 @@ CLIENT_CONNECTIONS_MAX = 4_096
 # Open files that are no connection: log segments, status, snapshot, the interpreter's own. Without
 # them a flood of idle clients would keep the log from starting its next segment.
 FILES_RESERVED = 64
+# Whoever hangs up at the very end leaves a second of the answer or two; a server that needs longer
+# would go on making tokens that nobody pays for.
+HEAR_OUT_S = 2
+# Where the contract has the customer pay the whole answer: longer than most answers take.
+HEAR_OUT_FULL_S = 60
+# After a reload the old worker takes no new requests; its streams may end in peace, but a day-long
+# one must not keep the old version, with its settings, for a day.
+RELOAD_DRAIN_S = 600
 # Kubernetes and systemd kill after 30 s and 90 s; leave time to sync the log after the last answer.
 DRAIN_TIMEOUT_S = 25
 
@@ -50,6 +58,9 @@ _RANGES: Final[dict[str, tuple[int, int | None]]] = {
     "port": (0, 65_535),
     "workers": (1, WORKERS_MAX),
     "drain_timeout_s": (0, None),
+    "reload_drain_s": (0, None),
+    "hear_out_s": (0, None),
+    "hear_out_full_s": (0, None),
     "metrics_port": (0, 65_535),
 }
 
@@ -79,6 +90,11 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     system's limit of open files (`ulimit -Hn`) leaves less room."""
     upstream_connections_max: int = UPSTREAM_CONNECTIONS_MAX
     drain_timeout_s: int = DRAIN_TIMEOUT_S
+    reload_drain_s: int = RELOAD_DRAIN_S
+    hear_out_s: int = HEAR_OUT_S
+    """How long a model server may go on after its customer hung up, to learn its own count."""
+    hear_out_full_s: int = HEAR_OUT_FULL_S
+    """The same where the contract bills cancelled streams in full."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     """Where `/metrics` of the whole machine is, apart from the customers' port; 0 is nowhere."""
