@@ -69,12 +69,12 @@ def build(ports: Ports, operations: Sequence[Operation]) -> Starlette:
     )
 
 
-def beside(api: ASGIApp, other: ASGIApp) -> ASGIApp:
-    """Requests below `PREFIX` go to the API, everything else to the other application."""
+def beside(api: ASGIApp, other: ASGIApp, *, prefix: str = PREFIX) -> ASGIApp:
+    """Requests below the prefix go to the API, everything else to the other application."""
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope.get("path", ""))
-        ours = path == PREFIX or path.startswith(f"{PREFIX}/")
+        ours = path == prefix or path.startswith(f"{prefix}/")
         await (api if ours else other)(scope, receive, send)
 
     return choose

@@ -70,6 +70,7 @@ class Runner:
         send: sends one line; called from several threads.
         ending: writes what a batch leaves.
         model_error: looks whether a key may ask a model in a batch.
+        key_of: the key in whose name a batch goes on.
         settings: bounds.
         line_bytes_max: the largest request that the gateway takes.
         clock: microseconds UTC.
@@ -84,13 +85,15 @@ class Runner:
         send: Send,
         ending: Ending,
         model_error: Callable[[Batch], ModelError],
+        key_of: Callable[[Batch], str],
         settings: ApiSettings,
         line_bytes_max: int,
         clock: Clock,
         claim_s: int = CLAIM_S,
     ) -> None:
         self._book, self._vault, self._send, self._ending = book, vault, send, ending
-        self._model_error, self._settings, self._clock = model_error, settings, clock
+        self._model_error, self._key_of = model_error, key_of
+        self._settings, self._clock = settings, clock
         self._line_bytes_max, self._claim_us = line_bytes_max, claim_s * US_PER_S
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._pool = ThreadPoolExecutor(settings.batch_requests_at_once, "batch")
@@ -244,23 +247,11 @@ class Runner:
             ]
             for line in due:
                 unit.batches.put_line(batch.id, line)
+        key_id = self._key_of(batch) if due else ""
         for line in due:
             flying.add(line.number)
-            self._pool.submit(self._sent, self._outgoing(batch, line, reader))
+            self._pool.submit(self._sent, _outgoing(batch, line, reader, key_id))
         return len(flying)
-
-    def _outgoing(self, batch: Batch, line: Line, reader: SealedReader) -> Outgoing:
-        read = read_line(reader.read(line.offset, line.length))
-        return Outgoing(
-            batch.id,
-            line.number,
-            line.attempt,
-            batch.key_id,
-            line.request_id,
-            batch.endpoint,
-            read.custom_id,
-            bytes(read.body),
-        )
 
     def _sent(self, line: Outgoing) -> None:
         """In a thread of the pool: send, and hand the answer back whatever happens."""
@@ -413,6 +404,20 @@ def judged(line: Line, answer: Answered, now: int) -> Line:
         failures=failures,
         lost=lost,
         not_before=now + int(wait_s * US_PER_S),
+    )
+
+
+def _outgoing(batch: Batch, line: Line, reader: SealedReader, key_id: str) -> Outgoing:
+    read = read_line(reader.read(line.offset, line.length))
+    return Outgoing(
+        batch.id,
+        line.number,
+        line.attempt,
+        key_id,
+        line.request_id,
+        batch.endpoint,
+        read.custom_id,
+        bytes(read.body),
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from quartermaster.app import live as views
 from quartermaster.app.api import with_api
+from quartermaster.app.api_relayed import with_relayed
 from quartermaster.app.board import board_of
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_capacity import capacity_of
@@ -37,19 +38,20 @@ def run(rooms: Rooms, *, sample: bool) -> int:
     identity, gateways = Identity(rooms.book), Gateways(rooms.var)
     api = with_api(rooms)
     capacity = capacity_of(rooms, sample=sample)
-    return serve(
-        rooms.settings.console,
-        identity,
-        overview,
-        gateways,
-        exposure,
-        what_if=what_if_of(rooms.var, capacity, rooms.now, sample=sample),
-        capacity=capacity,
-        warning=SampleWarning() if sample else RealWarning(rooms),
-        board=board_of(rooms.var, sample=sample),
-        traffic=LiveTraffic(rooms.var),
-        around=api,
-    )
+    with with_relayed(rooms) as relayed:
+        return serve(
+            rooms.settings.console,
+            identity,
+            overview,
+            gateways,
+            exposure,
+            what_if=what_if_of(rooms.var, capacity, rooms.now, sample=sample),
+            capacity=capacity,
+            warning=SampleWarning() if sample else RealWarning(rooms),
+            board=board_of(rooms.var, sample=sample),
+            traffic=LiveTraffic(rooms.var),
+            around=lambda pages: relayed(api(pages)),
+        )
 
 
 class SampleOverview:

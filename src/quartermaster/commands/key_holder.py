@@ -63,7 +63,8 @@ class KeyRing:
         view = self._book.view()
         key = None if len(secret) > KEY_CHARS_MAX else self._find(view, secret)
         contract = None if key is None else view.contract_at(key.issued.contract, now)
-        if key is None or contract is None or not key.live(now):
+        over = key is None or view.archived(key.issued.customer, key.issued.project)
+        if key is None or contract is None or over or not key.live(now):
             raise RefusedError(
                 "Incorrect API key provided.", code="invalid_api_key", http_status=UNAUTHORISED
             )
