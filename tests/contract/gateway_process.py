@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from quartermaster.gateway.status import WorkerStatus, read_status
 from quartermaster.kernel.contract import Standing
@@ -222,6 +222,9 @@ class ModelServer:
 class Gateway:
     """One worker process with its data folder."""
 
+    stderr: IO[str] | None = None
+    """Where the worker complains; with the tests, unless somebody listens."""
+
     def __init__(self, var: Path, upstream_port: int, settings: dict[str, Any]) -> None:
         self.var = var
         self.key = new_key_secret()
@@ -241,7 +244,9 @@ class Gateway:
         self.app_id = f"{settings.get('app_prefix', 'gateway')}-0"
         given = json.dumps({"port": 0, **settings})
         command = [sys.executable, "-c", script, str(self.var), given]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.stderr, text=True
+        )
         until(self._serving)
         self.port = self.status.port
 
