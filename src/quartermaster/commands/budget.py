@@ -15,7 +15,7 @@ from quartermaster.kernel.budget import (
     epochs,
     rates_of,
 )
-from quartermaster.kernel.clock import US_PER_HOUR, Instant, zone
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_of
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
 from quartermaster.kernel.events import BudgetSet, BudgetToppedUp
@@ -276,7 +276,12 @@ def _budget(terms: Terms, agreed: list[Contract], has: Budget | None, now: Insta
     time_zone = terms.time_zone or _one(
         "", {one.time_zone for one in agreed} or {"UTC"}, "time_zone"
     )
-    zone(time_zone)
+    if month_of(now, time_zone).start % US_PER_HOUR:
+        raise UsageError(
+            f"months in {time_zone} do not begin on a full UTC hour",
+            field="time_zone",
+            hint="usage is rolled up by UTC hour; use a zone with a whole-hour offset",
+        )
     budget = Budget(
         currency=currency,
         time_zone=time_zone,

@@ -33,8 +33,10 @@ class AskedLease(msgspec.Struct, frozen=True, array_like=True):
     """The first segment of the worker's log that holds nothing but leased spending."""
     held: int
     """It spends no more than this until it is granted more."""
-    used: int
-    """Of which it has spent, or set aside for requests that are running."""
+    spent: int
+    """What its closed requests cost."""
+    reserved: int
+    """What is set aside for requests that are running."""
     want: int
     """The limit that would let it serve what it expects."""
     need: int

@@ -38,7 +38,7 @@ LOG_INSTANT_STEP_US = 1_000
 Source: the Delta protocol, Per-file Statistics."""
 
 # A sum of 64-bit counts does not fit 64 bits; 38 digits hold any number of any of them.
-_SUM_TYPE = "decimal(38, 0)"
+SUM_TYPE = "decimal(38, 0)"
 
 
 def hourly(
@@ -62,7 +62,7 @@ def hourly(
     every = engine.served(engine.scan(files)).filter(engine.at_cut(cut))
     if customer is not None:
         every = every.filter(_.customer == customer)
-    rows = every if period is None else every.filter(_within(period))
+    rows = every if period is None else every.filter(within(period))
     return [_hourly(row) for row in engine.rows_of(_rollup(settled(rows, every)))]
 
 
@@ -89,10 +89,10 @@ def settled(rows: Any, every: Any) -> Any:  # noqa: ANN401 - Ibis is not typed
 def owed(rows: Any) -> Any:  # noqa: ANN401 - Ibis is not typed
     """Rows with the counts that are billed: what the contract waives is zero."""
     waived = (_.cancelled_stream == WAIVING_POLICY) & _.failure.isin(WAIVED_FAILURES)
-    return rows.mutate(**{axis: waived.ifelse(0, _[axis]).cast(_SUM_TYPE) for axis in AXES})
+    return rows.mutate(**{axis: waived.ifelse(0, _[axis]).cast(SUM_TYPE) for axis in AXES})
 
 
-def _within(period: Period) -> Any:  # noqa: ANN401 - Ibis is not typed
+def within(period: Period) -> Any:  # noqa: ANN401 - Ibis is not typed
     """Rows opened in the period; the dates let whole partitions be skipped."""
     first, last = as_datetime(Instant(period.start)), as_datetime(Instant(period.end))
     return (
@@ -103,7 +103,33 @@ def _within(period: Period) -> Any:  # noqa: ANN401 - Ibis is not typed
     )
 
 
-def _rollup(rows: Any) -> Any:  # noqa: ANN401 - Ibis is not typed
+def hourly_of_segments(
+    table: UsageTable, after: Cut, upto: Cut
+) -> list[tuple[str, int, HourlyUsage]]:
+    """Billable counts of what was shipped between two cuts, by worker, segment and hour.
+
+    Attempts that a later one took the place of are not looked for: they count as spent.
+
+    Args:
+        table: the usage table.
+        after: segments up to these are left out.
+        upto: segments up to these are taken.
+    """
+    news = {app: last for app, last in upto.items() if last > after.get(app, 0)}
+    files = {
+        name
+        for app, last in news.items()
+        for name in table.rows.files_holding("segment", after.get(app, 0) + 1, last)
+    }
+    if not files:
+        return []
+    rows = engine.served(engine.scan(sorted(files))).filter(engine.at_cut(news))
+    old = {app: last for app, last in after.items() if app in news}
+    found = engine.rows_of(_rollup(rows.filter(~engine.at_cut(old)), ("app_id", "segment")))
+    return [(row["app_id"], row["segment"], _hourly(row)) for row in found]
+
+
+def _rollup(rows: Any, beside: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - Ibis is not typed
     """The expression of the rollup; runs on any engine that Ibis speaks.
 
     Hours are made of epoch seconds: truncating a timestamp would depend on the session's zone.
@@ -111,9 +137,9 @@ def _rollup(rows: Any) -> Any:  # noqa: ANN401 - Ibis is not typed
     hour = (_.opened_at.epoch_seconds() // S_PER_HOUR).cast("int64") * US_PER_HOUR
     return (
         owed(rows.mutate(hour=hour))
-        .group_by(list(_KEYS))
+        .group_by([*beside, *_KEYS])
         .aggregate(requests=_.count(), **{axis: _[axis].sum() for axis in AXES})
-        .order_by(list(_KEYS))
+        .order_by([*beside, *_KEYS])
     )
 
 
