@@ -103,13 +103,17 @@ class Journal:
 
     def keyed(self, prefix: str) -> list[Recorded]:
         """Facts whose key begins so, oldest first, without reading the others."""
+        return [chain.recorded(entry) for entry in self.keyed_entries(prefix)]
+
+    def keyed_entries(self, prefix: str) -> list[Entry]:
+        """The same with their hashes, as stored."""
         keys = tables.journal.c.key
         found = self._connection.execute(
             select(tables.journal)
             .where(keys >= prefix, keys < prefix + _LAST_CHARACTER)
             .order_by(tables.journal.c.seq)
         )
-        return [chain.recorded(_entry(row)) for row in found]
+        return [_entry(row) for row in found]
 
     def verify(self, *, expected: Head | None = None) -> Head:
         """Check the whole chain and return its head.

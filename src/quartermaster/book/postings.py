@@ -1,7 +1,9 @@
 """Double entry: sets of postings in integer minor units that sum to zero in every currency.
 
 Debits are positive, credits negative. What is earned and not yet invoiced is debited to
-`accrued_receivable:<customer>` and credited to `revenue:<customer>`.
+`accrued_receivable:<customer>` and credited to `revenue:<customer>`. What is granted for service
+that was withheld is debited to `service_credit:<customer>` and credited to
+`credit_balance:<customer>`.
 """
 
 from collections import defaultdict
@@ -43,6 +45,16 @@ def accrued_receivable(customer: str) -> str:
 def revenue(customer: str) -> str:
     """The account of what was earned from a customer."""
     return f"revenue:{customer}"
+
+
+def service_credit(customer: str) -> str:
+    """The account of what a customer was granted for service that it did not get."""
+    return f"service_credit:{customer}"
+
+
+def credit_balance(customer: str) -> str:
+    """The account of what the seller owes a customer in credits."""
+    return f"credit_balance:{customer}"
 
 
 def transfer(debit: str, credit: str, minor: int, currency: str) -> tuple[Posting, ...]:

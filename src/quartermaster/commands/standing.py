@@ -241,6 +241,27 @@ def sign_off(book: Book, actor: Actor, proposal: str, now: Instant) -> Changed:
     )
 
 
+def follow(unit: Unit, actor: Actor, fact: StandingChanged, now: Instant) -> None:
+    """Put a standing in force that a conduct case brought about, in the case's own transaction.
+
+    The case has seen to the second person where one is needed, and names the first. Saying what is
+    so already changes nothing.
+
+    Raises:
+        NotFoundError: there is no such group, or no such key in it.
+        UsageError: the throttle is missing, or says nothing, or does not belong here.
+        ConflictError: the standing cannot follow from the one before.
+    """
+    view = unit.view()
+    _require_group(view, fact.group)
+    _require_throttle(view, fact.group, fact.standing, fact.throttle)
+    before = view.standing.get(fact.group, "active")
+    if before == fact.standing and view.throttle_of(fact.group) == fact.throttle:
+        return
+    _require_move(fact.group, before, fact.standing)
+    unit.journal.append(fact, actor=actor, now=now)
+
+
 def decline(book: Book, actor: Actor, proposal: str, reason: str, now: Instant) -> str:
     """Drop a proposed standing; whoever proposed it may, too. Returns the group.
 

@@ -1,0 +1,413 @@
+"""Conduct cases: opened, stepped, signed, answered, appealed, and brought to an end.
+
+A step and everything that it brings about (the group's standing, an investigation, a credit) are
+one transaction of the book. Whoever calls publishes the snapshot afterwards.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from quartermaster.book.postings import PostingSet, credit_balance, service_credit, transfer
+from quartermaster.book.unit import Unit
+from quartermaster.book.views import View
+from quartermaster.commands.actor import CLERK, Actor, require
+from quartermaster.commands.case_read import KEY, all_cases, folded, known, own
+from quartermaster.commands.ports import Book
+from quartermaster.commands.standing import STANDINGS, follow
+from quartermaster.conduct import cases_step as steps
+from quartermaster.conduct.cases import Case
+from quartermaster.conduct.cases_settings import CaseSettings
+from quartermaster.conduct.cases_step import Around, By, Due, Effect, Stepped
+from quartermaster.kernel import case as facts
+from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.errors import ConflictError, NotAllowedError, NotFoundError, UsageError
+from quartermaster.kernel.events import (
+    CaseStepped,
+    ConductAlarmed,
+    InvestigationSet,
+    StandingChanged,
+)
+from quartermaster.kernel.ids import new_id
+
+TEXT_CHARS_MAX = 4_000
+"""Two printed pages: a longer letter is sent, and noted here."""
+EVIDENCE_BYTES_MAX = 1_000_000
+"""A journal entry that people can still read; ninety days of a hundred accounts fit."""
+_ALARMS = "conduct:alarmed:"
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator has set, and what a reinstatement may have to credit."""
+
+    settings: CaseSettings
+    sign_off_share: Decimal
+    """Of revenue; above it two sign whatever is held against a customer."""
+    dues: tuple[Due, ...] = ()
+
+
+def open_case(book: Book, actor: Actor, opening: facts.CaseOpened, now: Instant) -> Case:
+    """Begin to observe a customer group.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such group.
+        ConflictError: a case of the group is open.
+        UsageError: no reason, or more evidence than the journal takes.
+    """
+    _staff_or_clerk(actor)
+    opening = msgspec.structs.replace(opening, reason=_text(opening.reason, "reason"))
+    _fits(opening.evidence)
+    with book.writing() as unit:
+        group = unit.view().groups.get(opening.group)
+        if group is None:
+            raise NotFoundError(
+                f"there is no group {opening.group!r}",
+                field="group",
+                hint="quartermaster customer list",
+            )
+        running = [one for one in folded(unit) if one.group == opening.group and not one.ended]
+        if running:
+            raise ConflictError(
+                f"case {running[0].id} of group {opening.group} is open",
+                hint="add the evidence to it",
+            )
+        opening = msgspec.structs.replace(opening, sample=group.sample)
+        case_id = new_id("case")
+        case, effects = steps.opened(case_id, opening, _by(unit.view(), actor, now))
+        return _apply(unit, case, 0, effects, actor, now)
+
+
+def tell(
+    book: Book,
+    actor: Actor,
+    case_id: str,
+    event: facts.EvidenceAdded | facts.Noted | facts.FileMade,
+    now: Instant,
+) -> Case:
+    """Add evidence or a note, or record that a case file was made.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such case.
+        UsageError: an empty note, or more evidence than the journal takes.
+    """
+    _staff_or_clerk(actor)
+    if isinstance(event, facts.Noted):
+        event = facts.Noted(_text(event.text, "note"))
+    if isinstance(event, facts.EvidenceAdded):
+        _fits(event.evidence)
+    return _stepped(book, actor, case_id, now, lambda case, by, _: steps.told(case, event, by))
+
+
+def move(
+    book: Book,
+    actor: Actor,
+    case_id: str,
+    asked: facts.MoveAsked,
+    now: Instant,
+    rules: Rules,
+) -> Case:
+    """Make a move, or propose it where a second person signs.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such case.
+        ConflictError, UsageError: the case does not allow it; see `conduct.cases_step.move`.
+    """
+    require(actor, "trust", "admin")
+    asked = msgspec.structs.replace(asked, reason=_text(asked.reason, "reason"))
+    return _stepped(
+        book,
+        actor,
+        case_id,
+        now,
+        lambda case, by, view: steps.move(case, asked, by, _around(view, case, rules)),
+    )
+
+
+def sign(book: Book, actor: Actor, case_id: str, now: Instant, rules: Rules) -> Case:
+    """Sign a proposed move, as the second person.
+
+    Raises:
+        NotAllowedError: the actor may not, proposed it, or is not signed in.
+        NotFoundError: there is no such case.
+        ConflictError: nothing waits, or it is not allowed any more.
+    """
+    require(actor, "trust", "admin")
+    return _stepped(
+        book,
+        actor,
+        case_id,
+        now,
+        lambda case, by, view: steps.sign(case, by, _around(view, case, rules)),
+    )
+
+
+def withdraw(book: Book, actor: Actor, case_id: str, reason: str, now: Instant) -> Case:
+    """Take a proposed move back.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such case.
+        ConflictError: nothing waits.
+    """
+    require(actor, "trust", "admin")
+    said = _text(reason, "reason")
+    return _stepped(book, actor, case_id, now, lambda case, by, _: steps.withdraw(case, said, by))
+
+
+def decide(
+    book: Book,
+    actor: Actor,
+    case_id: str,
+    decision: facts.AppealDecided,
+    now: Instant,
+    rules: Rules,
+) -> Case:
+    """Decide an appeal; granting it reinstates the customer at once.
+
+    Raises:
+        NotAllowedError: the actor may not, or had a part in the measure.
+        NotFoundError: there is no such case.
+        ConflictError: no appeal waits.
+    """
+    require(actor, "trust", "admin")
+    decision = msgspec.structs.replace(decision, reason=_text(decision.reason, "reason"))
+    return _stepped(
+        book,
+        actor,
+        case_id,
+        now,
+        lambda case, by, view: steps.decide(case, decision, by, _around(view, case, rules)),
+    )
+
+
+def answer(
+    book: Book, actor: Actor, customer: str, case_id: str, said: facts.Answered, now: Instant
+) -> Case:
+    """What the customer says.
+
+    Args:
+        book: where it is recorded.
+        actor: the customer's user or token.
+        customer: whose account the actor is tied to; never something that the actor typed.
+        case_id: which case.
+        said: the words, and how much it was where a number is said.
+        now: microseconds UTC.
+
+    Raises:
+        NotAllowedError: not a customer.
+        NotFoundError: no such case of this customer.
+        ConflictError: the case is not open to an answer.
+    """
+    require(actor, "customer")
+    said = msgspec.structs.replace(said, text=_text(said.text, "text"))
+    return _stepped(
+        book,
+        actor,
+        case_id,
+        now,
+        lambda case, by, view: steps.answer(own(view, case, customer), said, by),
+    )
+
+
+def appeal(
+    book: Book,
+    actor: Actor,
+    customer: str,
+    case_id: str,
+    text: str,
+    now: Instant,
+    rules: Rules,
+) -> Case:
+    """The customer asks another person to decide; arguments as of `answer`.
+
+    Raises:
+        NotAllowedError: not a customer.
+        NotFoundError: no such case of this customer.
+        ConflictError: there is nothing to appeal, or the time is over.
+    """
+    require(actor, "customer")
+    said = _text(text, "text")
+    return _stepped(
+        book,
+        actor,
+        case_id,
+        now,
+        lambda case, by, view: steps.appeal(
+            own(view, case, customer), said, by, _around(view, case, rules)
+        ),
+    )
+
+
+def tend(book: Book, now: Instant, rules: Rules) -> list[Case]:
+    """What needs no person: new alarms become cases, and what nobody looked at ends by itself.
+
+    Where the operator allows it for customers so small, a new case whose expected cost says so is
+    suspended, until a person looks. Returns the cases that changed.
+    """
+    changed = _open_alarmed(book, now)
+    for opened in list(changed):
+        try:
+            after = _automatic(book, opened, now, rules)
+        except (NotAllowedError, ConflictError):
+            continue  # the usual case: it stays under observation until a person decides
+        changed[changed.index(opened)] = after
+    for case in all_cases(book):
+        if case.review_until is not None and now >= case.review_until:
+            changed.append(
+                _stepped(
+                    book,
+                    CLERK,
+                    case.id,
+                    now,
+                    lambda one, by, view: steps.tend(one, by, _around(view, one, rules)),
+                )
+            )
+    return changed
+
+
+def _open_alarmed(book: Book, now: Instant) -> list[Case]:
+    """A case for each alarm that came after the group's last case was opened."""
+    with book.reading() as unit:
+        alarms = unit.journal.keyed(_ALARMS)
+        cases, view = folded(unit), unit.view()
+    opened = []
+    for recorded in alarms:
+        alarm = recorded.fact
+        if not isinstance(alarm, ConductAlarmed):
+            continue
+        customer = view.customers.get(alarm.account)
+        if customer is None:
+            continue
+        earlier = [case for case in cases if case.group == customer.group]
+        if any(not case.ended or case.history[0].seq > recorded.seq for case in earlier):
+            continue
+        opening = facts.CaseOpened(
+            group=customer.group,
+            reason=f"the daily analysis of {alarm.on} reached its line",
+            evidence=alarm.evidence,
+        )
+        case = open_case(book, CLERK, opening, now)
+        cases.append(case)
+        opened.append(case)
+    return opened
+
+
+def _automatic(book: Book, case: Case, now: Instant, rules: Rules) -> Case:
+    asked = facts.MoveAsked(
+        move="suspend", reason="expected cost, within the operator's limit", urgent=True
+    )
+    return _stepped(
+        book,
+        CLERK,
+        case.id,
+        now,
+        lambda one, by, view: steps.move(one, asked, by, _around(view, one, rules)),
+    )
+
+
+def _stepped(
+    book: Book,
+    actor: Actor,
+    case_id: str,
+    now: Instant,
+    go: Callable[[Case, By, View], Stepped],
+) -> Case:
+    with book.writing() as unit:
+        view, case = unit.view(), known(unit, case_id)
+        after, effects = go(case, _by(view, actor, now), view)
+        return _apply(unit, after, len(case.history), effects, actor, now)
+
+
+def _apply(
+    unit: Unit, case: Case, steps_before: int, effects: Sequence[Effect], actor: Actor, now: Instant
+) -> Case:
+    number, seq = steps_before, 0
+    for effect in effects:
+        match effect:
+            case steps.Record(event):
+                number += 1
+                fact = CaseStepped(case=case.id, number=number, event=event)
+                key = f"{KEY}{case.id}:{number:06}"
+                seq = unit.journal.append(fact, actor=actor, now=now, key=key).seq
+            case steps.Stand():
+                _stand(unit, actor, case, effect, now)
+            case steps.Investigate(under, reason):
+                shown = InvestigationSet(group=case.group, open=under, reason=reason, case=case.id)
+                unit.journal.append(shown, actor=actor, now=now)
+            case steps.Post(credit):
+                posting_set = PostingSet(
+                    key=f"credit:{case.id}:{number}:{credit.contract}",
+                    contract=credit.contract,
+                    period=credit.period,
+                    postings=transfer(
+                        service_credit(credit.customer),
+                        credit_balance(credit.customer),
+                        credit.minor,
+                        credit.currency,
+                    ),
+                    sample=case.sample,
+                )
+                unit.ledger.post(posting_set, seq=seq, now=now)
+    return known(unit, case.id)
+
+
+def _stand(unit: Unit, actor: Actor, case: Case, effect: steps.Stand, now: Instant) -> None:
+    """The group's standing follows; what was decided outside of cases, and is harder, stays."""
+    log = unit.view().standing_log.get(case.group, ())
+    last = log[-1].fact if log else None
+    hard = STANDINGS.index(effect.standing)
+    if last is not None and not last.case and STANDINGS.index(last.standing) > hard:
+        return
+    fact = StandingChanged(
+        group=case.group,
+        standing=effect.standing,
+        reason=effect.reason,
+        throttle=effect.throttle,
+        case=case.id,
+        proposed_by=effect.proposed_by,
+    )
+    follow(unit, actor, fact, now)
+
+
+def _by(view: View, actor: Actor, now: Instant) -> By:
+    return By(actor.id, now, automatic=actor.id == CLERK.id, signed_in=actor.id in view.users)
+
+
+def _around(view: View, case: Case, rules: Rules) -> Around:
+    group = view.groups.get(case.group)
+    return Around(
+        settings=rules.settings,
+        sign_off_share=float(rules.sign_off_share),
+        customer=case.group if group is None else group.name,
+        dues=rules.dues,
+    )
+
+
+def _staff_or_clerk(actor: Actor) -> None:
+    if actor.id != CLERK.id:
+        require(actor, "trust", "admin")
+
+
+def _fits(evidence: facts.CaseEvidence) -> None:
+    size = len(msgspec.json.encode(evidence))
+    if size > EVIDENCE_BYTES_MAX:
+        raise UsageError(
+            f"the evidence takes {size} bytes, a case holds {EVIDENCE_BYTES_MAX}",
+            hint="give fewer days or accounts",
+        )
+
+
+def _text(text: str, field: str) -> str:
+    said = text.strip()
+    plain = all(letter.isprintable() or letter in "\n\t" for letter in said)
+    if not 0 < len(said) <= TEXT_CHARS_MAX or not plain:
+        raise UsageError(
+            f"this {field} cannot be used",
+            field=field,
+            hint=f"1-{TEXT_CHARS_MAX} printable characters; it is kept in the journal",
+        )
+    return said

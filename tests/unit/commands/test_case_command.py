@@ -1,0 +1,276 @@
+"""Cases through their commands: journal, standing, two persons, the customer, the ledger."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.unit.conduct.case_made_up import DAY, HARVEST, LARGE, ONLY_REASONING, SMALL
+
+from quartermaster.book.store import Book, open_book
+from quartermaster.commands import case as cases
+from quartermaster.commands import case_read as reading
+from quartermaster.commands import contract as contracts
+from quartermaster.commands import key as keys
+from quartermaster.commands import price_book as price_books
+from quartermaster.commands import standing as standings
+from quartermaster.commands.actor import CLERK, OPERATOR, Actor
+from quartermaster.commands.customer import add_customer
+from quartermaster.commands.publish import build_snapshot
+from quartermaster.conduct.cases import Case
+from quartermaster.conduct.cases_settings import CaseSettings
+from quartermaster.conduct.cases_step import Due
+from quartermaster.kernel import case as facts
+from quartermaster.kernel.case import CaseEvidence, CaseFinding, CaseOpened, CaseStake, MoveAsked
+from quartermaster.kernel.clock import US_PER_HOUR, Instant
+from quartermaster.kernel.contract import Contract, Customer
+from quartermaster.kernel.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotFoundError,
+    UsageError,
+)
+from quartermaster.kernel.events import ConductAlarmed, InvestigationSet, UserAdded
+from quartermaster.kernel.limit import Limits, Throttle
+from quartermaster.kernel.price import Price, PriceBook
+
+NOW = Instant(20_000 * 24 * US_PER_HOUR)
+ADA = Actor("usr_ada", ("trust",))
+BOB = Actor("usr_bob", ("admin",))
+CY = Actor("usr_cy", ("trust",))
+BUYER = Actor("usr_buyer", ("customer",))
+RULES = cases.Rules(
+    settings=CaseSettings(),
+    sign_off_share=Decimal("0.1"),
+    dues=(Due("acme", "c", "2024-10", "USD", 100_000),),
+)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
+    for name in ("acme", "other"):
+        add_customer(book, OPERATOR, Customer(name, name.upper(), name), NOW)
+    prices = PriceBook("list", 1, "USD", 0, (Price("m", "input", "0.15"),))
+    price_books.publish(book, OPERATOR, prices, NOW)
+    contracts.sign(book, OPERATOR, Contract("c", 1, "acme", "list", "USD", "UTC", 0), NOW)
+    for actor in (ADA, BOB, CY, BUYER):
+        book.append(
+            UserAdded(user=actor.id, name=actor.id, roles=actor.roles), actor=actor, now=NOW
+        )
+    yield book
+    book.close()
+
+
+def at(days: float) -> Instant:
+    return Instant(NOW + round(days * DAY))
+
+
+def opened(book: Book, *findings: CaseFinding, stake: CaseStake | None = SMALL) -> Case:
+    found = CaseEvidence(findings=findings or (HARVEST,))
+    opening = CaseOpened(group="acme", reason="an alarm", evidence=found, stake=stake)
+    return cases.open_case(book, ADA, opening, NOW)
+
+
+def asked(name: facts.Move, throttle: Throttle | None = None, *, urgent: bool = False) -> MoveAsked:
+    return MoveAsked(move=name, reason=f"to {name}", throttle=throttle, urgent=urgent)
+
+
+def suspended(book: Book) -> Case:
+    case = opened(book)
+    cases.move(book, ADA, case.id, asked("inform"), at(1), RULES)
+    cases.move(book, ADA, case.id, asked("suspend", urgent=True), at(2), RULES)
+    return cases.sign(book, BOB, case.id, at(2), RULES)
+
+
+def test_every_step_is_a_fact_of_the_chained_journal(book: Book) -> None:
+    case = suspended(book)
+    found = reading.entries(book, case.id)
+    assert [entry.actor for entry in found] == ["usr_ada", "usr_ada", "usr_ada", "usr_bob"]
+    assert [step.seq for step in case.history] == [entry.seq for entry in found]
+    assert book.verify().seq >= found[-1].seq
+    assert reading.read(book, case.id) == case
+
+
+def test_a_suspension_is_in_the_snapshot_and_names_both_persons(book: Book) -> None:
+    case = suspended(book)
+    assert build_snapshot(book.view(), at(2), 1).standing == {"acme": "suspended"}
+    log = book.view().standing_log["acme"][-1]
+    assert (log.fact.case, log.fact.proposed_by, log.actor) == (case.id, "usr_ada", "usr_bob")
+
+
+def test_a_throttle_reaches_the_slice_and_nothing_else(book: Book) -> None:
+    issued = keys.issue(book, OPERATOR, contract="c", pepper=b"p" * 32, now=NOW)
+    slice_ = Throttle(limits=Limits(requests_per_minute=6), keys=(issued.key_id,))
+    case = opened(book)
+    cases.move(book, ADA, case.id, asked("inform"), at(1), RULES)
+    cases.move(book, ADA, case.id, asked("warn"), at(20), RULES)
+    cases.move(book, ADA, case.id, asked("throttle", slice_), at(40), RULES)
+    snapshot = build_snapshot(book.view(), at(40), 1)
+    assert snapshot.throttles == {"acme": slice_}
+    assert snapshot.standing == {"acme": "throttled"}
+
+
+def test_a_throttle_of_somebody_elses_key_undoes_the_whole_step(book: Book) -> None:
+    case = opened(book)
+    cases.move(book, ADA, case.id, asked("inform"), at(1), RULES)
+    cases.move(book, ADA, case.id, asked("warn"), at(20), RULES)
+    wrong = Throttle(limits=Limits(requests_per_minute=6), keys=("key_of_nobody",))
+    before = book.verify()
+    with pytest.raises(NotFoundError, match="no key"):
+        cases.move(book, ADA, case.id, asked("throttle", wrong), at(40), RULES)
+    assert book.verify() == before
+    assert reading.read(book, case.id).state == "warned"
+
+
+def test_reinstatement_posts_the_credit_and_the_books_still_add_up(book: Book) -> None:
+    case = suspended(book)
+    cases.move(book, ADA, case.id, asked("investigate"), at(3), RULES)
+    assert book.view().investigated["acme"].case == case.id
+    done = cases.move(book, ADA, case.id, asked("reinstate"), at(12), RULES)
+    assert done.state == "reinstated"
+    with book.reading() as unit:
+        balances = unit.ledger.balances()
+    assert balances["service_credit:acme", "USD"] == 250_000
+    assert balances["credit_balance:acme", "USD"] == -250_000
+    book.verify()
+    assert build_snapshot(book.view(), at(12), 2).standing == {}
+    assert book.view().investigated == {}
+    closes = [f.fact for f in book.facts() if isinstance(f.fact, InvestigationSet)]
+    assert [one.open for one in closes] == [True, False]
+
+
+def test_who_is_not_of_the_staff_steps_nothing(book: Book) -> None:
+    case = opened(book)
+    for actor in (BUYER, Actor("usr_v", ("viewer",)), Actor("usr_f", ("finance",))):
+        with pytest.raises(NotAllowedError):
+            cases.move(book, actor, case.id, asked("inform"), at(1), RULES)
+        with pytest.raises(NotAllowedError):
+            cases.sign(book, actor, case.id, at(1), RULES)
+
+
+def test_the_operator_at_the_machine_is_no_signed_in_user(book: Book) -> None:
+    case = opened(book)
+    cases.move(book, OPERATOR, case.id, asked("inform"), at(1), RULES)
+    with pytest.raises(NotAllowedError, match="two signed-in users"):
+        cases.move(book, OPERATOR, case.id, asked("suspend", urgent=True), at(2), RULES)
+    cases.move(book, ADA, case.id, asked("suspend", urgent=True), at(2), RULES)
+    with pytest.raises(NotAllowedError, match="two signed-in users"):
+        cases.sign(book, OPERATOR, case.id, at(2), RULES)
+
+
+def test_a_customer_sees_and_answers_its_own_case_only(book: Book) -> None:
+    case = opened(book)
+    assert reading.own_cases(book, "acme") == []
+    with pytest.raises(NotFoundError):  # it was told nothing yet
+        reading.read_own(book, "acme", case.id)
+    cases.move(book, ADA, case.id, asked("inform"), at(1), RULES)
+    assert [one.id for one in reading.own_cases(book, "acme")] == [case.id]
+    assert reading.own_cases(book, "other") == []
+    said = facts.Answered(text="Our own tests.")
+    for customer in ("other", "nobody", ""):
+        with pytest.raises(NotFoundError, match="no case"):
+            cases.answer(book, BUYER, customer, case.id, said, at(2))
+        with pytest.raises(NotFoundError, match="no case"):
+            cases.appeal(book, BUYER, customer, case.id, "No.", at(2), RULES)
+        with pytest.raises(NotFoundError, match="no case"):
+            reading.read_own(book, customer, case.id)
+    assert cases.answer(book, BUYER, "acme", case.id, said, at(2)).answered
+    with pytest.raises(NotAllowedError):
+        cases.answer(book, ADA, "acme", case.id, said, at(2))
+
+
+def test_an_appeal_that_another_person_grants_lifts_everything(book: Book) -> None:
+    case = suspended(book)
+    cases.appeal(book, BUYER, "acme", case.id, "You are mistaken.", at(3), RULES)
+    decision = facts.AppealDecided(granted=True, reason="they are right")
+    for actor in (ADA, BOB):
+        with pytest.raises(NotAllowedError, match="took part"):
+            cases.decide(book, actor, case.id, decision, at(4), RULES)
+    done = cases.decide(book, CY, case.id, decision, at(4), RULES)
+    assert done.state == "reinstated"
+    assert book.view().standing["acme"] == "active"
+    assert done.credits[0].minor == 50_000
+
+
+def test_a_group_has_one_open_case(book: Book) -> None:
+    case = opened(book)
+    with pytest.raises(ConflictError, match=case.id):
+        opened(book)
+    cases.move(book, ADA, case.id, asked("dismiss"), at(1), RULES)
+    assert opened(book).id != case.id
+
+
+def test_what_somebody_decided_outside_of_the_case_stays(book: Book) -> None:
+    case = opened(book)
+    standings.change(
+        book, BOB, "acme", "suspended", "unpaid", at(1),
+        weight=standings.RevenueShare(Decimal(0)), sign_off_share=Decimal(1),
+    )  # fmt: skip
+    cases.move(book, ADA, case.id, asked("inform"), at(2), RULES)
+    cases.move(book, ADA, case.id, asked("warn"), at(20), RULES)
+    assert book.view().standing["acme"] == "suspended"
+    cases.move(book, ADA, case.id, asked("reinstate"), at(21), RULES)
+    assert book.view().standing["acme"] == "suspended"
+
+
+def alarm(book: Book, day: int, *findings: CaseFinding) -> None:
+    fact = ConductAlarmed(
+        group="acme",
+        account="acme",
+        on=f"2024-10-{day:02}",
+        evidence=CaseEvidence(findings=findings or (HARVEST,)),
+    )
+    book.append(fact, actor=CLERK, now=at(day), key=f"conduct:alarmed:acme:{fact.on}")
+
+
+def test_an_alarm_becomes_a_case_under_observation_once(book: Book) -> None:
+    alarm(book, 1)
+    (case,) = cases.tend(book, at(2), RULES)
+    assert (case.state, case.opened_by) == ("observing", "clerk")
+    assert cases.tend(book, at(2), RULES) == []
+    cases.move(book, ADA, case.id, asked("dismiss"), at(3), RULES)
+    assert cases.tend(book, at(4), RULES) == []
+    alarm(book, 5)
+    assert len(cases.tend(book, at(6), RULES)) == 1
+
+
+def test_nothing_is_automatic_unless_the_operator_says_so(book: Book) -> None:
+    alarm(book, 1)
+    (case,) = cases.tend(book, at(2), RULES)
+    with pytest.raises(NotAllowedError, match="operator's limit"):
+        cases.move(
+            book,
+            Actor("clerk", ("trust",)),
+            case.id,
+            asked("suspend", urgent=True),
+            at(3),
+            RULES,
+        )
+    assert book.view().standing.get("acme") is None
+
+
+def test_reasoning_alone_is_refused_for_everybody(book: Book) -> None:
+    case = opened(book, ONLY_REASONING, stake=LARGE)
+    for actor in (ADA, BOB):
+        with pytest.raises(ConflictError, match="never leads beyond observation"):
+            cases.move(book, actor, case.id, asked("inform"), at(1), RULES)
+
+
+def test_words_have_a_bound(book: Book) -> None:
+    case = opened(book)
+    for text in ("", "  ", "x" * (cases.TEXT_CHARS_MAX + 1), "a\x00b"):
+        with pytest.raises(UsageError):
+            cases.tell(book, ADA, case.id, facts.Noted(text), at(1))
+    big = CaseEvidence(blind=("x" * cases.EVIDENCE_BYTES_MAX,))
+    with pytest.raises(UsageError, match="a case holds"):
+        cases.tell(book, ADA, case.id, facts.EvidenceAdded(evidence=big), at(1))
+
+
+def test_a_stake_that_is_added_counts_from_then_on(book: Book) -> None:
+    case = opened(book, stake=None)
+    event = facts.EvidenceAdded(
+        evidence=CaseEvidence(findings=(HARVEST,)), stake=msgspec.structs.replace(LARGE)
+    )
+    assert cases.tell(book, ADA, case.id, event, at(1)).stake == LARGE
