@@ -89,6 +89,22 @@ def cpu_ms(pid: int) -> int:
     return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
 
 
+def cpu_us(pid: int) -> int:
+    """CPU time of a process and its threads so far, in microseconds, from the scheduler's clock.
+
+    Where `cpu_ms` counts in hundredths of a second, this tells apart a few milliseconds; threads
+    that have ended are missing.
+    """
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) // 1_000
+
+
+def resident_mb(pid: int) -> float:
+    """Memory of a process that is in RAM, in MB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def _await_port(process: "subprocess.Popen[str]", port: int, name: str) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
@@ -140,11 +156,12 @@ def nginx(folder: Path, body: str, port: int, cpu: int) -> Iterator[Pinned]:
 
 
 @contextmanager
-def stream_mock(chunks: int, pause_ms: float = 0.0) -> Iterator[Pinned]:
+def stream_mock(chunks: int, pause_ms: float = 0.0, *, burst: bool = False) -> Iterator[Pinned]:
     """The streaming mock model server."""
     port = free_port()
     script = ROOT / "bench" / "gateway_parts" / "upstream.py"
     options = ["--port", str(port), "--chunks", str(chunks), "--pause-ms", str(pause_ms)]
+    options += ["--burst"] if burst else []
     with started([sys.executable, str(script), *options], port, LOAD_CPU) as process:
         yield Pinned(process.pid, port)
 
@@ -163,9 +180,8 @@ class Gateway(NamedTuple):
         self.process.wait(STOP_S)
 
 
-@contextmanager
-def gateway(var: Path, urls: dict[str, str]) -> Iterator[Gateway]:
-    """Our worker with one key and one deployment a model; `urls` by model."""
+def lay_out(var: Path, urls: dict[str, str]) -> str:
+    """A data folder with one key, which is returned, and one deployment a model of `urls`."""
     key = new_key_secret()
     pepper = os.urandom(PEPPER_BYTES)
     secrets = var / "secrets"
@@ -185,8 +201,19 @@ def gateway(var: Path, urls: dict[str, str]) -> Iterator[Gateway]:
     )
     deployments = tuple(Deployment(f"{m}@mock", m, url, m) for m, url in urls.items())
     write(var / "snapshot.json", Snapshot(1, 0, (grant,), {}, deployments))
-    port = free_port()
+    return key
+
+
+def worker_command(var: Path, port: int, *options: str) -> list[str]:
+    """What starts a worker over a data folder."""
     command = [sys.executable, "-m", "bench.gateway_parts.worker"]
-    command += ["--port", str(port), "--var", str(var)]
-    with started(command, port, PROXY_CPU) as process:
+    return [*command, "--port", str(port), "--var", str(var), *options]
+
+
+@contextmanager
+def gateway(var: Path, urls: dict[str, str], *options: str) -> Iterator[Gateway]:
+    """Our worker with one key and one deployment a model; `urls` by model."""
+    key = lay_out(var, urls)
+    port = free_port()
+    with started(worker_command(var, port, *options), port, PROXY_CPU) as process:
         yield Gateway(process, process.pid, port, key)

@@ -75,11 +75,11 @@ class MockModelServer(asyncio.Protocol):
             self._loop.call_later(self._pause_s, self._step, at + 1)
 
 
-async def serve(port: int, chunks: int, pause_s: float) -> None:
-    writes = frames(chunks)
+async def serve(port: int, chunks: int, pause_s: float, burst: bool) -> None:
+    writes = [b"".join(frames(chunks))] if burst else frames(chunks)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: MockModelServer(writes, pause_s), "127.0.0.1", port, backlog=1024
+        lambda: MockModelServer(writes, pause_s), "127.0.0.1", port, backlog=4096
     )
     await server.serve_forever()
 
@@ -89,8 +89,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--chunks", type=int, default=100)
     parser.add_argument("--pause-ms", type=float, default=0.0)
+    parser.add_argument("--burst", action="store_true", help="all chunks in one write")
     options = parser.parse_args()
-    uvloop.run(serve(options.port, options.chunks, options.pause_ms / 1000))
+    uvloop.run(serve(options.port, options.chunks, options.pause_ms / 1000, options.burst))
 
 
 if __name__ == "__main__":

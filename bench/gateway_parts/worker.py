@@ -12,8 +12,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--var", type=Path, required=True)
+    parser.add_argument("--worker", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--access-log", action="store_true")
     options = parser.parse_args()
-    run(GatewaySettings(port=options.port), var=options.var, worker=0)
+    settings = GatewaySettings(
+        port=options.port, workers=options.workers, access_log=options.access_log
+    )
+    run(settings, var=options.var, worker=options.worker)
 
 
 if __name__ == "__main__":
