@@ -4,6 +4,9 @@ A server sends the same headers with every answer; only some of their values dif
 answer that the strict parser has accepted, the next one with the same status, the same header
 names in the same order, and the same values wherever a value means something to us or to HTTP's
 framing, needs no second parse: the length alone is read. Anything else goes to the parser.
+
+A date changes once a second, so most heads are the last one with other digits in the length; that
+is looked at first.
 """
 
 import re
@@ -23,7 +26,8 @@ _MEANINGFUL: Final = frozenset(
 # What a header value may hold (RFC 9110, 5.5): no line break, no NUL, no DEL.
 _ANY_VALUE: Final = rb"[\t\x20-\x7e\x80-\xff]*"
 # Beyond a petabyte nothing is a length; the parser says so.
-_SOME_LENGTH: Final = rb"[ \t]*([0-9]{1,15})[ \t]*"
+_DIGITS_MAX: Final = 15
+_SOME_LENGTH: Final = rb"[ \t]*([0-9]{1,%d})[ \t]*" % _DIGITS_MAX
 # Model servers send a dozen; a pattern of hundreds would cost more than the parser.
 _HEADERS_MAX: Final = 32
 
@@ -36,10 +40,12 @@ class RepeatedAnswer:
         content_type: the header's value.
     """
 
-    __slots__ = ("_match", "content_type")
+    __slots__ = ("_after", "_before", "_match", "content_type")
 
     def __init__(self, pattern: re.Pattern[bytes], content_type: bytes) -> None:
         self._match = pattern.match
+        self._before = _END
+        self._after = b""
         self.content_type = content_type
 
     @classmethod
@@ -71,8 +77,18 @@ class RepeatedAnswer:
 
     def body_of(self, data: bytes) -> bytes | None:
         """The body, when the data is one whole response with this head; else None."""
+        before = self._before
+        start = len(before)
+        if data[:start] == before:
+            end = data.find(b"\r", start, start + _DIGITS_MAX + 1)
+            digits = data[start:end]
+            if digits.isdigit() and data.startswith(self._after, end):
+                body = data[end + len(self._after) :]
+                return body if len(body) == int(digits) else None
         match = self._match(data)
         if match is None:
             return None
+        self._before = data[: match.start(1)]
+        self._after = data[match.end(1) : match.end()]
         body = data[match.end() :]
         return body if len(body) == int(match[1]) else None
