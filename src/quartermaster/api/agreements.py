@@ -8,6 +8,7 @@ import msgspec
 from quartermaster.api.operation import STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
+from quartermaster.billing.provisioned_file import LINES_MAX
 from quartermaster.commands import contract as contracts
 from quartermaster.commands import price_book as price_books
 from quartermaster.commands.customer import add_customer, add_group
@@ -17,6 +18,7 @@ from quartermaster.kernel.contract import (
     Contract,
     Customer,
     Group,
+    PtuLine,
     ServeUnpriced,
     Standing,
 )
@@ -62,6 +64,8 @@ class NewContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     serve_unpriced: ServeUnpriced = "refuse"
     data_zone: str = ""
     """Only deployments in this zone may be asked, such as `EU`; empty is any."""
+    ptu_lines: Annotated[tuple[PtuLine, ...], msgspec.Meta(max_length=LINES_MAX)] = ()
+    """Provisioned units; instants are full UTC hours in microseconds."""
 
 
 class NewPriceBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -191,6 +195,7 @@ def post_contract(call: Call) -> ContractSigned:
         cancelled_stream=new.cancelled_stream,
         serve_unpriced=new.serve_unpriced,
         data_zone=new.data_zone,
+        ptu_lines=new.ptu_lines,
     )
     signed = contracts.sign(call.ports.book, call.actor, contract, call.now)
     return ContractSigned(signed, call.ports.gateways.publish(call.now))

@@ -19,6 +19,7 @@ from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.invoice import draft
+from quartermaster.billing.provisioned import with_provisioned
 from quartermaster.billing.rate import Rated, RatedLine, Unpriced, rate
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
@@ -173,7 +174,7 @@ def recompute(rooms: Rooms) -> live.LiveBook:
     result = live.LiveBook(
         cut=cut,
         computed_at=rooms.now(),
-        revenue=_revenue(view, rows, rated, cut),
+        revenue=_revenue(view, rows, rated, cut, rooms.now()),
         recent=tuple(recent_events(table, cut, limit=live.RECENT_EVENTS_MAX)),
     )
     live.write(rooms.var, result)
@@ -189,7 +190,7 @@ def _taken(lock: int) -> bool:
 
 
 def _revenue(
-    view: View, rows: Sequence[HourlyUsage], rated: Rated, cut: Cut
+    view: View, rows: Sequence[HourlyUsage], rated: Rated, cut: Cut, now: Instant
 ) -> tuple[live.MonthRevenue, ...]:
     """What every real contract's months come to; usage of unknown contracts stays out.
 
@@ -197,6 +198,10 @@ def _revenue(
     """
     requests: Counter[_ContractMonth] = Counter()
     tokens: Counter[_ContractMonth] = Counter()
+    for signed in view.contracts.values():
+        if not signed[-1].sample:
+            # Units are owed in months without a request, too.
+            requests.update(dict.fromkeys(_provisioned_months(signed, now), 0))
     for row in rows:
         versions = view.contracts.get(row.contract)
         if versions is None or versions[-1].sample:
@@ -223,6 +228,20 @@ def _revenue(
     )
 
 
+def _provisioned_months(versions: Sequence[Contract], now: Instant) -> list[_ContractMonth]:
+    """Months up to now in which a contract had provisioned units."""
+    found = []
+    for version in versions:
+        for line in version.ptu_lines:
+            at = max(line.start, version.valid_from)
+            ends = min(now, line.end, *([] if version.end is None else [version.end]))
+            while at < ends:
+                period = month_of(Instant(at), version.time_zone)
+                found.append((version.id, period.label))
+                at = period.end
+    return found
+
+
 def _month_revenue(
     view: View, key: _ContractMonth, rated: Rated, cut: Cut, *, requests: int, tokens: int
 ) -> live.MonthRevenue:
@@ -231,6 +250,7 @@ def _month_revenue(
     period = month_named(month, versions[0].time_zone)
     # A gateway's clock may be behind the one that signed: usage before the start is still owed.
     agreed = billing_version(versions, period) or versions[0]
+    rated = with_provisioned(rated, versions, period)
     invoice = draft(agreed, period, rated, cut)
     who = view.customers[agreed.customer]
     amount = Decimal(0)

@@ -14,7 +14,7 @@ _UNIT_WORDS = {
     "1M_tokens": "1M tokens",
     "1_image": "image",
     "1_request": "request",
-    "1_ptu_hour": "hour",
+    "1_ptu_hour": "PTU hour",
 }
 _COLUMNS = ("#", "model", "class", "meter", "quantity", "price", "per", "exact", "amount")
 # Numbers stand under each other's last digit, words under each other's first letter.

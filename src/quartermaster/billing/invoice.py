@@ -10,14 +10,14 @@ from typing import Literal
 
 import msgspec
 
-from quartermaster.billing.rate import Rated, RatedLine, Unpriced
+from quartermaster.billing.rate import METERS, Meter, Rated, RatedLine, Unpriced
 from quartermaster.kernel.clock import Period
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import Cut
 from quartermaster.kernel.money import Rounding, round_line
 from quartermaster.kernel.price import PriceUnit
-from quartermaster.kernel.units import AXES, SERVICE_CLASSES, Axis, ServiceClass
+from quartermaster.kernel.units import SERVICE_CLASSES, ServiceClass
 
 # 96 bits of a SHA-256: drafts of one contract will not collide, and people can read it aloud.
 _ID_HEX_DIGITS = 24
@@ -29,7 +29,7 @@ class InvoiceLine(msgspec.Struct, frozen=True):
     number: int
     model: str
     service_class: ServiceClass
-    axis: Axis
+    axis: Meter
     quantity: int
     price: str
     unit: PriceUnit
@@ -131,7 +131,7 @@ def _order(line: RatedLine) -> tuple[str, int, int, str, tuple[int, ...], str]:
     return (
         line.model,
         SERVICE_CLASSES.index(line.service_class),
-        AXES.index(line.axis),
+        METERS.index(line.axis),
         line.price_book,
         line.price_book_versions,
         line.price,

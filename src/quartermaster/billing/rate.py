@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
+from typing import Literal
 
 import msgspec
 
@@ -16,10 +17,15 @@ from quartermaster.kernel.clock import Instant, Period, month_of
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.events import HourlyUsage
 from quartermaster.kernel.price import Price, PriceBook, PriceUnit
-from quartermaster.kernel.units import Axis, ServiceClass
+from quartermaster.kernel.units import AXES, Axis, ServiceClass
 
 # (contract, hour) pairs whose month is remembered: a few contracts times the hours of a month.
 _MONTHS_REMEMBERED = 16_384
+
+
+Meter = Axis | Literal["ptu_hour"]
+"""What a line counts: an axis of the gateway's meter, or units times hours of standing ready."""
+METERS: tuple[Meter, ...] = (*AXES, "ptu_hour")
 
 
 class RatedLine(msgspec.Struct, frozen=True):
@@ -30,7 +36,7 @@ class RatedLine(msgspec.Struct, frozen=True):
     period: Period
     model: str
     service_class: ServiceClass
-    axis: Axis
+    axis: Meter
     quantity: int
     price: str
     unit: PriceUnit
@@ -143,6 +149,12 @@ def _price(
         return f"price book {contract.price_book} has no version in force"
     if book.currency != contract.currency:
         return f"price book {book.id} is in {book.currency}, the contract in {contract.currency}"
+    if row.service_class == "provisioned" and any(
+        line.model == row.model and line.active(row.hour) for line in contract.ptu_lines
+    ):
+        # Paid by the hour already; the line says what was had for it.
+        unit: PriceUnit = "1_image" if axis == "image" else "1M_tokens"
+        return Price(row.model, axis, "0", unit, "provisioned", "provisioned units")
     price = book.find(row.model, axis, row.service_class)
     if price is None:
         return f"price book {book.id} version {book.version} has no price for it"

@@ -1,6 +1,6 @@
 """`quartermaster customer`: groups, customers and their contracts."""
 
-from typing import get_args
+from typing import BinaryIO, get_args
 
 import click
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from quartermaster.cli import standing
 from quartermaster.cli.handover import hand_over
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime
-from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group
+from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, PermittedUse
 from quartermaster.kernel.errors import NotFoundError
 
 Options = dict[str, str | None]
@@ -77,6 +77,26 @@ def add(
     help="What is owed for a stream that the customer leaves.",
 )
 @click.option("--data-zone", default="", help="Only deployments in this zone, such as EU.")
+@click.option(
+    "--provisioned",
+    type=click.File("rb"),
+    help="TOML file of provisioned units: [[provisioned]] tables.",
+)
+@click.option(
+    "--permit",
+    "permitted_uses",
+    multiple=True,
+    type=click.Choice(get_args(PermittedUse)),
+    help="What the answers may be used for; application and evaluation where none is named.",
+)
+@click.option(
+    "--distillation-model", "distillation_models", multiple=True, help="May be distilled, by name."
+)
+@click.option(
+    "--watch-content",
+    is_flag=True,
+    help="The customer consents that sampled requests are read in memory, and forgotten.",
+)
 @click.pass_obj
 def sign(
     options: Options,
@@ -88,11 +108,18 @@ def sign(
     serve_unpriced: str,
     cancelled_stream: str,
     data_zone: str,
+    provisioned: BinaryIO | None,
+    permitted_uses: tuple[str, ...],
+    distillation_models: tuple[str, ...],
+    *,
+    watch_content: bool,
 ) -> None:
     """Record a contract, or its next version; it begins with the current hour."""
     from quartermaster.app import open_rooms
+    from quartermaster.billing.provisioned_file import load
     from quartermaster.commands import contract as contracts
 
+    lines = () if provisioned is None else load(provisioned.read(), provisioned.name)
     rooms = open_rooms(options)
     now, view = rooms.now(), rooms.book.view()
     published = view.price_books.get(price_book)
@@ -109,11 +136,15 @@ def sign(
             "currency": published[-1].currency,
             "time_zone": time_zone,
             "valid_from": now - now % US_PER_HOUR,
+            "ptu_lines": lines,
             "rounding": rounding,
             "serve_unpriced": serve_unpriced,
             "cancelled_stream": cancelled_stream,
             "data_zone": data_zone,
-        },
+            "distillation_models": distillation_models,
+            "watch_content": watch_content,
+        }
+        | ({"permitted_uses": permitted_uses} if permitted_uses else {}),
         Contract,
     )
     contracts.sign(rooms.book, rooms.actor, contract, now)

@@ -1,13 +1,23 @@
 """Contracts: each change is a new version, and what usage was rated under stays as it was."""
 
+from itertools import combinations
+
 from quartermaster.book.views import View
 from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.names import require_id
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_of
-from quartermaster.kernel.contract import Contract
+from quartermaster.kernel.contract import Contract, PtuLine
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
 from quartermaster.kernel.events import ContractSigned
+from quartermaster.kernel.money import exact_decimal
+
+UNITS_MAX = 10_000_000
+"""More than a hundred times what any customer is reported to have; above it is a typing error."""
+UNIT_TOKENS_MAX = 1_000_000_000
+"""The smallest models carry some ten thousand a unit; above it is a typing error."""
+WEIGHT_MAX = 100
+"""Output costs up to eight times as much as input; above it is a typing error."""
 
 # What makes periods, amounts and parties comparable between versions of one contract.
 _FIXED_FIELDS = ("customer", "currency", "time_zone", "sample")
@@ -26,6 +36,7 @@ def sign(book: Book, actor: Actor, contract: Contract, now: Instant) -> Contract
     require_id(contract.id, "contract")
     _require_billable(contract)
     _require_full_hours(contract)
+    _require_provisioned(contract)
     with book.writing() as unit:
         view = unit.view()
         known = view.contracts.get(contract.id, ())
@@ -45,7 +56,6 @@ def _require_billable(contract: Contract) -> None:
     """What is agreed and not billed would be a zero that nobody sees."""
     terms = {
         "commitments": bool(contract.commitments),
-        "ptu_lines": bool(contract.ptu_lines),
         "payment": contract.payment != "postpaid",
     }
     for field, unbilled in terms.items():
@@ -69,6 +79,54 @@ def _require_full_hours(contract: Contract) -> None:
             field="time_zone",
             hint="usage is rolled up by UTC hour; use a zone with a whole-hour offset",
         )
+
+
+def _require_provisioned(contract: Contract) -> None:
+    """Provisioned units are billed by the hour and carry a stated throughput."""
+    for number, line in enumerate(contract.ptu_lines, start=1):
+        refused = _unusable(line)
+        if refused is not None:
+            field, message = refused
+            raise UsageError(
+                f"contract {contract.id}: provisioned line {number}: {message}",
+                field=f"ptu_lines.{field}",
+            )
+    for one, other in combinations(contract.ptu_lines, 2):
+        same_time = one.start < other.end and other.start < one.end
+        if one.model == other.model and same_time and _terms(one) != _terms(other):
+            raise UsageError(
+                f"contract {contract.id}: lines of {one.model} overlap with other terms",
+                field="ptu_lines",
+                hint="lines that overlap add their units up; all else must be the same",
+            )
+
+
+def _unusable(line: PtuLine) -> tuple[str, str] | None:
+    """The field of a line that cannot be billed or served, and why; None where all can."""
+    if not line.model:
+        return "model", "it names no model"
+    if not 1 <= line.units <= UNITS_MAX:
+        return "units", f"give 1 to {UNITS_MAX} units"
+    if line.start >= line.end or line.start % US_PER_HOUR or line.end % US_PER_HOUR:
+        return "start", "it begins and ends on full UTC hours, and lasts for at least one"
+    if exact_decimal(line.price_per_ptu_hour) < 0:
+        return "price_per_ptu_hour", "the price is negative"
+    if line.reserved_units:
+        return "reserved_units", "reservations have no price here, and cannot be billed"
+    if not 1 <= line.input_tokens_per_minute <= UNIT_TOKENS_MAX:
+        return "input_tokens_per_minute", "say how many input tokens a minute one unit carries"
+    if not 1 <= line.output_weight <= WEIGHT_MAX:
+        return "output_weight", f"give 1 to {WEIGHT_MAX}"
+    return None
+
+
+def _terms(line: PtuLine) -> tuple[int, int, bool, str]:
+    return (
+        line.input_tokens_per_minute,
+        line.output_weight,
+        line.spillover,
+        line.deployment,
+    )
 
 
 def _require_parties(view: View, contract: Contract) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from quartermaster.billing import invoice as billing
 from quartermaster.billing.invoice import Invoice
+from quartermaster.billing.provisioned import with_provisioned
 from quartermaster.billing.rate import rate
 from quartermaster.book.postings import PostingSet, accrued_receivable, revenue, transfer
 from quartermaster.book.unit import Unit
@@ -85,7 +86,8 @@ def compute(
         for book in view.price_books.get(price_book, ())
     ]
     mine = [row for row in hourly if row.contract == contract.id and row.hour in period]
-    return billing.draft(contract, period, rate(mine, versions, price_books), cut)
+    rated = with_provisioned(rate(mine, versions, price_books), versions, period)
+    return billing.draft(contract, period, rated, cut)
 
 
 def draft(

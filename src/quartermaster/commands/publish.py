@@ -18,6 +18,7 @@ from quartermaster.kernel.snapshot import (
     SNAPSHOT_POLL_S,
     Deployment,
     KeyGrant,
+    Provisioned,
     Snapshot,
     decode,
     write,
@@ -208,7 +209,23 @@ def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:
         endpoints=issued.endpoints,
         networks=issued.networks,
         prepaid=contract.payment == "prepaid",
+        provisioned=_provisioned(contract, now),
+        watched=contract.watch_content,
     )
+
+
+def _provisioned(contract: Contract, now: Instant) -> tuple[Provisioned, ...]:
+    """What is deployed now, one entry a model: the units of all its lines add up."""
+    found: dict[str, Provisioned] = {}
+    for line in contract.ptu_lines:
+        if line.active(now):
+            known = found.get(line.model)
+            carried = line.units * line.input_tokens_per_minute
+            carried += 0 if known is None else known.input_tokens_per_minute
+            found[line.model] = Provisioned(
+                line.model, carried, line.output_weight, line.spillover, line.deployment
+            )
+    return tuple(found[model] for model in sorted(found))
 
 
 def _followed(view: View, throttle: Throttle) -> Throttle:

@@ -53,7 +53,10 @@ class Commitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PtuLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Provisioned units: billed by deployed unit and hour, used or not."""
+    """Provisioned units: billed by deployed unit and hour, used or not.
+
+    What is served on them costs nothing more. Lines of one model that overlap add up.
+    """
 
     model: str
     region: str
@@ -62,6 +65,18 @@ class PtuLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: int
     price_per_ptu_hour: str
     reserved_units: int = 0
+    input_tokens_per_minute: int = 0
+    """What one unit carries; the vendor's table says it by model."""
+    output_weight: int = 1
+    """How many input tokens an output token counts as; cached input counts as none."""
+    spillover: bool = False
+    """Whether what the units do not carry is served at standard prices, or refused."""
+    deployment: str = ""
+    """Only this one serves it; empty is any that serves the model."""
+
+    def active(self, at: int) -> bool:
+        """Whether the units are deployed at an instant."""
+        return self.start <= at < self.end
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +84,7 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Instants are microseconds UTC; periods are local months in `time_zone`. `prepaid` spends from a
     balance and fails closed; `postpaid` is invoiced in arrears. Conduct reads `permitted_uses`,
-    the content tap `retain_content`, the meter `cancelled_stream`.
+    the content tap `watch_content`, the meter `cancelled_stream`.
     """
 
     id: str
@@ -96,6 +111,10 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample: bool = False
     data_zone: str = ""
     """Only deployments in this zone may be asked, such as `EU`; empty is any."""
+    watch_content: bool = False
+    """Whether the customer consents that sampled requests are read in memory for signs of a
+    harvest and forgotten; without it the content tap takes nothing. Keeping text is another term,
+    `retain_content`."""
 
     def __post_init__(self) -> None:
         exponent(self.currency)

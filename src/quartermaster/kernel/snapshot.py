@@ -24,6 +24,16 @@ OUT_OF_CONTACT_S = 5
 cannot read what is news, for longer has lost contact."""
 
 
+class Provisioned(msgspec.Struct, frozen=True):
+    """Throughput that a contract has of one model, all its units together."""
+
+    model: str
+    input_tokens_per_minute: int
+    output_weight: int
+    spillover: bool
+    deployment: str = ""
+
+
 class KeyGrant(msgspec.Struct, frozen=True):
     """What the holder of one key may do, resolved at publication."""
 
@@ -52,9 +62,14 @@ class KeyGrant(msgspec.Struct, frozen=True):
     networks: tuple[str, ...] = ()
     """From where it may be used, `203.0.113.0/24` or `2001:db8::/32`; empty is from anywhere."""
     prepaid: bool = False
+    provisioned: tuple[Provisioned, ...] = ()
+    """Of its contract, shared by all keys of it."""
 
     unpriced_batch_models: tuple[str, ...] = ()
     """The same for the service class of batches, which has prices of its own."""
+    watched: bool = False
+    """Whether the contract permits the content tap."""
+
 
 class Deployment(msgspec.Struct, frozen=True):
     """One place where a model is served: a base URL ending in `/v1`, of Azure the resource's."""

@@ -18,8 +18,8 @@ from quartermaster.commands import invoice as invoices
 from quartermaster.commands import price_book as price_books
 from quartermaster.config import Settings
 from quartermaster.console.ports import OverviewFacts
-from quartermaster.kernel.clock import Instant
-from quartermaster.kernel.contract import Contract, Customer, Group
+from quartermaster.kernel.clock import US_PER_HOUR, Instant
+from quartermaster.kernel.contract import Contract, Customer, Group, PtuLine
 from quartermaster.kernel.errors import ConflictError, IntegrityError
 from quartermaster.kernel.events import Closed, Opened
 from quartermaster.kernel.units import Counts
@@ -200,3 +200,14 @@ def test_a_price_book_published_before_the_first_start_does_not_stop_it(tmp_path
     price_books.publish(rooms.book, rooms.actor, load(EURO, "euro.toml"), rooms.now())
     prepare(rooms)
     assert FIRST_CONTRACT in rooms.book.view().contracts
+
+
+def test_provisioned_units_are_owed_in_months_without_a_request(rooms: Rooms) -> None:
+    line = PtuLine(
+        "toy", "", 10, BEGIN, BEGIN + 2 * 24 * US_PER_HOUR, "2.00", input_tokens_per_minute=1
+    )
+    _sign(rooms, "units", "fabrikam", ptu_lines=(line,))
+    book = _recompute(rooms)
+    shown = {row.month: (row.minor, row.requests) for row in book.revenue}
+    # One hour of July, and the rest of two days in August.
+    assert shown == {"2026-07": (10 * 1 * 200, 0), "2026-08": (10 * 47 * 200, 0)}

@@ -15,7 +15,7 @@ from quartermaster.commands.actor import OPERATOR, Actor, require, require_known
 from quartermaster.commands.customer import add_customer, add_group
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
-from quartermaster.kernel.contract import Commitment, Contract, Customer, Group, PtuLine
+from quartermaster.kernel.contract import Commitment, Contract, Customer, Group
 from quartermaster.kernel.errors import (
     ConflictError,
     NotAllowedError,
@@ -233,7 +233,6 @@ def test_setting_a_deployment_again_writes_only_what_is_new(book: Book) -> None:
     ("field", "terms"),
     [
         ("commitments", {"commitments": (Commitment(1_000, 0, 10),)}),
-        ("ptu_lines", {"ptu_lines": (PtuLine("m", "eu", 1, 0, 10, "2.00"),)}),
         ("payment", {"payment": "prepaid"}),
     ],
 )
