@@ -16,6 +16,8 @@ import msgspec
 from quartermaster.api.settings import ApiSettings
 from quartermaster.capacity.settings import CapacitySettings
 from quartermaster.commands.settings import StandingSettings
+from quartermaster.conduct.cases_settings import CaseSettings
+from quartermaster.conduct.settings import ConductSettings
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import ConfigError, DataError
@@ -69,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     api: ApiSettings = msgspec.field(default_factory=ApiSettings)
     capacity: CapacitySettings = msgspec.field(default_factory=CapacitySettings)
     standing: StandingSettings = msgspec.field(default_factory=StandingSettings)
+    conduct: ConductSettings = msgspec.field(default_factory=ConductSettings)
+    cases: CaseSettings = msgspec.field(default_factory=CaseSettings)
     clerk: ClerkSettings = msgspec.field(default_factory=ClerkSettings)
 
     @property

@@ -72,11 +72,10 @@ def test_ranks_are_probabilities(others: list[float], score: float, draw: float)
     assert 0 < own_p(others, score, draw) <= 1
 
 
-@given(st.floats(1e-12, 1), st.floats(1e-12, 1))
-def test_a_smaller_p_value_is_worth_more(one: float, other: float) -> None:
+@given(st.floats(1e-12, 1), st.floats(1e-12, 1), st.integers(14, 900), st.integers(0, 55))
+def test_a_smaller_p_value_is_worth_more(one: float, other: float, before: int, since: int) -> None:
     low, high = sorted((one, other))
-    assert bet(low) >= bet(high) - 1e-9
-    assert bet(high) >= 0.5 - 1e-6
+    assert bet(low, before, since) >= bet(high, before, since) >= 0
 
 
 @settings(deadline=None)

@@ -9,8 +9,12 @@ from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.ids import PEPPER_BYTES
 
 
-def load_pepper(path: Path) -> bytes:
+def load_pepper(path: Path, *, lost: str = "every customer key stops working") -> bytes:
     """The pepper in the file; created with mode 0600 where there is none.
+
+    Args:
+        path: the file.
+        lost: what happens without it.
 
     Raises:
         ConfigError: the file has the wrong length or others can read it.
@@ -23,7 +27,7 @@ def load_pepper(path: Path) -> bytes:
     if len(pepper) != PEPPER_BYTES:
         raise ConfigError(
             f"{path} holds {len(pepper)} bytes instead of {PEPPER_BYTES}",
-            hint="restore it from a backup: without it every customer key stops working",
+            hint=f"restore it from a backup: without it {lost}",
         )
     return pepper
 

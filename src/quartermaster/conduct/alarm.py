@@ -12,7 +12,7 @@ days and with a look at every one of them. `tests/simulation/test_conduct_alarms
 accounts that differ much and last long, beside a daily line that fails.
 """
 
-import math
+from collections import deque
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -20,6 +20,12 @@ import msgspec
 
 OWN_DAYS_MIN = 14
 """With fewer own days the smallest p-value is above 1 in 15, and evidence would be mere luck."""
+STAKE = 0.8
+"""What is not staked is left after a quiet day: four fifths lost still leave a fifth."""
+SPREAD = (1, 2, 4)
+"""The share of ranks that is bet on, once, twice and four times as wide."""
+BEGINNINGS_MAX = 56
+"""Eight weeks: a campaign that has not shown by then is the account's usual traffic."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -65,53 +71,79 @@ def keyed_draw(key: bytes, account: str, day: int) -> float:
     return (int.from_bytes(blake2b(text, key=key, digest_size=8).digest(), "big") + 1) / 2**64
 
 
-def bet(p: float) -> float:
-    """What a bet of one against uniform p-values is worth: k p^(k-1), mixed over k in (0, 1).
+def bet(p: float, before: int, since: int) -> float:
+    """What a bet of one pays on the next day of a campaign that is supposed to have begun.
 
-    Source: Vovk and Wang, "E-values: calibration, combination and applications", 2021.
+    If the days since then are above all that were before, today's rank is among the `since + 1`
+    first of all: the stake is on that share of ranks, on twice and on four times of it, for
+    campaigns with quiet days among them and accounts with loud ones before. Paid is one over the
+    share, so that a uniform p-value makes one of one on average, and a larger p never pays more.
+
+    Args:
+        p: today's p-value.
+        before: days of the account before the supposed beginning.
+        since: days since then, without today.
     """
-    if p >= 1:
-        return 0.5  # the limit
-    log_p = math.log(p)
-    if log_p > -1e-3:
-        return 0.5 - log_p / 6  # the series, where the formula cancels
-    return (1 - p + p * log_p) / (p * log_p * log_p)
+    first = (since + 1) / (before + since + 1)
+    shares = [min(1.0, times * first) for times in SPREAD]
+    paid = sum(1 / share for share in shares if p <= share) / len(shares)
+    return 1 - STAKE + STAKE * paid
 
 
 class Accumulator:
     """The evidence on one account, day by day.
 
-    A campaign may begin on any day: the bet is spread over all starting days, with the weight
-    1 / (t (t + 1)) for day t, which sums to one.
+    A campaign may begin on any day: one is split over all beginnings, with the weight 1 / (k (k+1))
+    for the k-th day on which it could begin, which sums to one.
 
     Args:
         account: whose days they are.
-        ordinary: one score for each of the operator's ordinary tenants.
         key: the deployment's key; breaks ties.
     """
 
-    def __init__(self, account: str, ordinary: Sequence[float], key: bytes) -> None:
+    def __init__(self, account: str, key: bytes) -> None:
         self._account = account
-        self._ordinary = ordinary
         self._key = key
         self._past: list[float] = []
-        self._running = 0.0
+        self._begun: deque[tuple[int, float]] = deque(maxlen=BEGINNINGS_MAX)
+        self._value = 1.0
 
-    def add(self, score: float) -> Evidence:
-        """The evidence after one more day."""
+    def add(self, score: float, ordinary: Sequence[float]) -> Evidence:
+        """The evidence after one more day.
+
+        Args:
+            score: of the day.
+            ordinary: one score for each of the operator's ordinary tenants.
+        """
         day = len(self._past) + 1
-        population = conformal_p(self._ordinary, score)
+        population = conformal_p(ordinary, score)
         own = own_p(self._past, score, keyed_draw(self._key, self._account, day))
+        self.again(score, max(population, own))
+        return Evidence(day, population, own, self._value)
+
+    def again(self, score: float, p: float | None) -> None:
+        """Count a day of which the p-value is known.
+
+        Args:
+            score: of the day.
+            p: the larger of its two p-values; None where it was not ranked, and nothing was bet.
+        """
+        known = len(self._past)
         self._past.append(score)
-        worth = bet(max(population, own)) if day > OWN_DAYS_MIN else 1.0
-        self._running = worth * (self._running + 1 / (day * (day + 1)))
-        # What is not yet bet is kept: it is the weight of starting days to come.
-        return Evidence(day, population, own, self._running + 1 / (day + 1))
+        place = known + 1 - OWN_DAYS_MIN
+        if place < 1:
+            return
+        self._begun.append((known, 1 / (place * (place + 1))))
+        if p is not None:
+            paid = [(at, held * bet(p, at, known - at)) for at, held in self._begun]
+            self._begun = deque(paid, maxlen=BEGINNINGS_MAX)
+        # What is not yet bet is kept: it is the weight of beginnings to come.
+        self._value = sum(held for _, held in self._begun) + 1 / (place + 1)
 
 
 def accumulate(
     scores: Sequence[float], ordinary: Sequence[float], key: bytes, account: str
 ) -> list[Evidence]:
     """The evidence after each day of an account, from its first day on."""
-    run = Accumulator(account, ordinary, key)
-    return [run.add(score) for score in scores]
+    run = Accumulator(account, key)
+    return [run.add(score, ordinary) for score in scores]

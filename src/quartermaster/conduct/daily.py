@@ -18,7 +18,7 @@ from quartermaster.conduct.detectors import Finding
 from quartermaster.conduct.history import PAST_DAYS, Past
 from quartermaster.conduct.model import Model
 from quartermaster.conduct.score import Workload, best_score, blind_spots, judged
-from quartermaster.conduct.sketch import DaySketch, Sample, Traces
+from quartermaster.conduct.sketch import Sample, SketchedDay, Traces
 
 NEWNESS_CAP = 3.0
 """Three standard errors of newness are news; ten are no more suspicious."""
@@ -69,7 +69,7 @@ class JudgedDay(NamedTuple):
 
 
 def day_score(
-    past: Sequence[DaySketch], today: DaySketch, model: Model, terms: Terms | None = None
+    past: Sequence[SketchedDay], today: SketchedDay, model: Model, terms: Terms | None = None
 ) -> DayScore | None:
     """Judge a day against at most 28 days before it; `None` where the past is too short.
 
@@ -84,14 +84,14 @@ def day_score(
 
 
 def judge_day(
-    past: Sequence[DaySketch], today: DaySketch, model: Model, terms: Terms | None = None
+    past: Sequence[SketchedDay], today: SketchedDay, model: Model, terms: Terms | None = None
 ) -> JudgedDay | None:
     """As `day_score`, with what may become part of the account's past."""
     used = past[-PAST_DAYS:]
     before = Past([day.sample for day in used])
-    if not before.known or not today.totals.requests:
-        return None
     sample = today.sample
+    if not before.known or not len(sample):
+        return None
     newness = before.newness(sample)
     new = sample.take(newness.new)
     parts = judged(new, model) if len(new) >= NEW_MIN else []
@@ -135,7 +135,7 @@ def combined(z: float, harvest: float | None) -> float:
     return min(z, NEWNESS_CAP) + float(np.clip(low if harvest is None else harvest, low, high))
 
 
-def _metered(past: Sequence[DaySketch], today: DaySketch) -> list[Finding]:
+def _metered(past: Sequence[SketchedDay], today: SketchedDay) -> list[Finding]:
     """What the meter adds: a move to other models, and traffic that looks resold."""
     out = []
     used = today.traces.models

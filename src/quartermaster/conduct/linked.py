@@ -1,6 +1,6 @@
 """Link the accounts of a file, and score those that are joined as one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -9,7 +9,7 @@ from quartermaster.conduct.model import Model, shipped
 from quartermaster.conduct.observe import Observer
 from quartermaster.conduct.records import AccountDay
 from quartermaster.conduct.score import Workload, judged
-from quartermaster.conduct.sketch import SAMPLE, DaySketch, joined
+from quartermaster.conduct.sketch import SAMPLE, DaySketch, SketchedDay, joined
 from quartermaster.kernel.errors import DataError
 
 ACCOUNTS_MIN = 10
@@ -59,6 +59,23 @@ def linked(
         for request in day.requests:
             sketch.add(request)
     held = {name: one.seal() for name, one in sketches.items() if one.totals.requests}
+    return link_days(held, key, p_max=p_max, model=model)
+
+
+def link_days(
+    held: Mapping[str, SketchedDay], key: bytes, *, p_max: float, model: Model | None = None
+) -> Linked:
+    """As `linked`, of sketches: one an account.
+
+    Args:
+        held: sketches by account, each with a sample.
+        key: draws the pairs that likeness is ranked among.
+        p_max: share of pairs that are as alike by chance.
+        model: weights; those of the package by default.
+
+    Raises:
+        DataError: too few accounts to say what is usual, or too many.
+    """
     if not ACCOUNTS_MIN <= len(held) <= ACCOUNTS_MAX:
         raise DataError(
             f"{len(held)} accounts with requests; linking needs {ACCOUNTS_MIN} to {ACCOUNTS_MAX}",
@@ -69,7 +86,7 @@ def linked(
     return Linked(tuple(edges), tuple(_group(names, held, model) for names in groups(edges)))
 
 
-def _group(names: list[str], held: dict[str, DaySketch], model: Model | None) -> Group:
+def _group(names: list[str], held: Mapping[str, SketchedDay], model: Model | None) -> Group:
     # As many requests of each account, so that one large account does not speak for all.
     each = max(1, SAMPLE // len(names))
     together = joined(held[name].sample.take(slice(each)) for name in names)

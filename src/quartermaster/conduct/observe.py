@@ -133,6 +133,11 @@ class Observer:
             edges=_edges(hashes, len(system)),
         )
 
+    def answered(self, text: str) -> tuple[int, Marks]:
+        """What is kept of an answer: how many words were read, and the smallest hashes of them."""
+        found = split_words(text[:HEAD_CHARS])
+        return len(found), _marks(shingled(self.hashed(found), SHINGLE_WORDS))
+
     def corpus_shingles(self, text: str) -> HashArray:
         """What a registry keeps of a corpus item."""
         return shingled(self.hashed(split_words(text)), CORPUS_WORDS)

@@ -16,7 +16,7 @@ from quartermaster.conduct.features import FEATURES, FloatArray, features
 from quartermaster.conduct.model import Model, shipped
 from quartermaster.conduct.observe import FIELD, Observer
 from quartermaster.conduct.records import AccountDay
-from quartermaster.conduct.sketch import DaySketch, Sample, sketched
+from quartermaster.conduct.sketch import DaySketch, Sample, SketchedDay, sketched
 from quartermaster.conduct.slices import slices
 
 SMALL_PENALTY = 4.0
@@ -156,7 +156,7 @@ def _scaled(part: Workload | None, factor: float) -> Workload | None:
     return msgspec.structs.replace(part, requests=round(part.requests * factor))
 
 
-def blind_spots(sketch: DaySketch) -> tuple[str, ...]:
+def blind_spots(sketch: SketchedDay) -> tuple[str, ...]:
     """What the sketch of a day cannot show."""
     out = []
     if not sketch.totals.metered:

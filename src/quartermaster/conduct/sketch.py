@@ -9,7 +9,7 @@ after N requests, text was read for about `SAMPLE` x (1 + ln(N / `SAMPLE`)) of t
 import math
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +98,54 @@ class Sample(NamedTuple):
     def nbytes(self) -> int:
         """Memory of the sample."""
         return sum(int(part.nbytes) for part in self)
+
+
+class SketchedDay(Protocol):
+    """An account-day without its text, be it in memory or read back from a file."""
+
+    @property
+    def account(self) -> str:
+        """Whose day it is."""
+
+    @property
+    def day(self) -> str:
+        """Which one."""
+
+    @property
+    def totals(self) -> MeterTotals:
+        """Of every request."""
+
+    @property
+    def traces(self) -> Traces:
+        """What the meter saw besides text."""
+
+    @property
+    def sample(self) -> Sample:
+        """The fingerprints kept."""
+
+    @property
+    def sampled_fraction(self) -> float:
+        """Share of the day's requests in the sample."""
+
+
+class KeptDay(NamedTuple):
+    """An account-day read back: the meter's totals, and the sample that a watcher kept."""
+
+    account: str
+    day: str
+    totals: MeterTotals
+    traces: Traces
+    sample: Sample
+
+    @property
+    def sampled_fraction(self) -> float:
+        """Share of the day's requests in the sample."""
+        requests = self.totals.requests
+        return min(1.0, len(self.sample) / requests) if requests else 1.0
+
+    def usual(self, rows: npt.NDArray[np.intp]) -> "KeptDay":
+        """The day with these rows of its sample alone."""
+        return self._replace(sample=self.sample.take(rows))
 
 
 class DaySketch:

@@ -77,9 +77,10 @@ def watch_days(
         if not ordinary:
             yield Watched(found, None)
             continue
-        run = evidence.setdefault(day.account, Accumulator(day.account, ordinary, key))
+        run = evidence.setdefault(day.account, Accumulator(day.account, key))
         # What the contract explains is no evidence: it counts as a day without news.
-        yield Watched(found, run.add(HARVEST_BOUNDS[0] if found.explained else found.score))
+        counted = HARVEST_BOUNDS[0] if found.explained else found.score
+        yield Watched(found, run.add(counted, ordinary))
 
 
 def ordinary_scores(days: Iterable[AccountDay], observer: Observer, key: bytes) -> list[float]:

@@ -1,0 +1,333 @@
+"""The clerk's daily analysis of conduct: what watchers kept, judged once a day, into the journal.
+
+The journal holds what was seen (`ConductObserved`, one fact a day) and which accounts the evidence
+alarmed on (`ConductAlarmed`). Beside the watchers' files, each day's folder gets a file with what
+the meter counted and which rows may become an account's past. Each step can be interrupted and
+repeated: facts have a key a day, and a clerk that was away catches up day by day.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from quartermaster.app.clerk_warning import due_day
+from quartermaster.app.rooms import Rooms, open_usage
+from quartermaster.app.watch import conduct_key, days_folder
+from quartermaster.book.views import View
+from quartermaster.commands.actor import CLERK
+from quartermaster.conduct import blind, facts
+from quartermaster.conduct.declared import Terms
+from quartermaster.conduct.facts import Facts
+from quartermaster.conduct.history import PAST_DAYS
+from quartermaster.conduct.linked import ACCOUNTS_MIN, link_days
+from quartermaster.conduct.model import shipped
+from quartermaster.conduct.review import Account, Judged, Reviewed, evidence_of, review
+from quartermaster.conduct.sketch import (
+    HALF_HOURS,
+    KeptDay,
+    MeterTotals,
+    Traces,
+    hashed_name,
+)
+from quartermaster.conduct.watch import ORDINARY_MIN
+from quartermaster.kernel.case import CaseLink
+from quartermaster.kernel.clock import US_PER_HOUR, Period, as_instant
+from quartermaster.kernel.contract import Contract, PermittedUse
+from quartermaster.kernel.events import ConductAlarmed, ConductObserved, Cut, HourlyUsage
+from quartermaster.usage.cut import current_cut
+from quartermaster.usage.query import hourly
+
+OBSERVED, ALARMED = "conduct:observed:", "conduct:alarmed:"
+"""Beginnings of the keys of the journal's facts; the day follows, or account and day."""
+METER_FILE = "meter.bin"
+"""Beside the watchers' files of a day."""
+LINK_SAMPLE_MIN = 10
+"""Fewer requests of an account have neither a template nor a middle to compare."""
+
+
+class DayMeter(msgspec.Struct, array_like=True):
+    """What the meter counted of an account's day, and which rows of its sample are usual."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    models: dict[str, int] = {}
+    keys: set[int] = set()
+    half_hours: list[int] = msgspec.field(default_factory=lambda: [0] * HALF_HOURS)
+    usual: list[int] | None = None
+    """None is all of them."""
+
+    def take(self, row: HourlyUsage, key: bytes) -> None:
+        """Add an hour of one key and model."""
+        counts = row.counts
+        written = counts.output + counts.reasoning
+        self.requests += row.requests
+        self.input_tokens += counts.tokens - written
+        self.output_tokens += written
+        self.models[row.model] = self.models.get(row.model, 0) + row.requests
+        self.keys.add(hashed_name(row.key_id, key))
+        # The rollup has whole hours; both halves of one count the same.
+        at = row.hour // US_PER_HOUR % 24 * 2
+        for half in (at, at + 1):
+            self.half_hours[half] += row.requests
+
+
+class Day(NamedTuple):
+    """Everything about a day before it is judged."""
+
+    on: date
+    meters: dict[str, DayMeter]
+    read: dict[str, Facts]
+    cut: Cut
+
+
+def catch_up(rooms: Rooms) -> list[ConductObserved]:
+    """Judge every day that is over and was not judged; returns what was seen.
+
+    Raises:
+        IntegrityError: a file of the watcher is damaged.
+    """
+    last = due_day(rooms.now())
+    folder = days_folder(rooms.var)
+    done = [entry.fact for entry in rooms.book.keyed(OBSERVED)]
+    newest = max((one.on for one in done if isinstance(one, ConductObserved)), default="")
+    first = min((path.name for path in folder.glob("????-??-??")), default="")
+    if not first:
+        return []
+    day = max(date.fromisoformat(newest) + timedelta(days=1) if newest else date.min,
+              date.fromisoformat(first))  # fmt: skip
+    found = []
+    while day <= last:
+        found.append(analyse(rooms, day))
+        day += timedelta(days=1)
+    if found:
+        facts.forget_before(folder, last)
+    return found
+
+
+def analyse(rooms: Rooms, on: date) -> ConductObserved:
+    """Judge one day and record it."""
+    key, model, settings = conduct_key(rooms.var), shipped(), rooms.settings.conduct
+    view = rooms.book.view()
+    day = _day(rooms, view, on, key)
+    accounts = _accounts(rooms, view, day)
+    reviewed, ordinary = review(accounts, key, model)
+    links = _links(accounts, key, settings.link_p)
+    unseen = _blind(view, day, accounts, reviewed, ordinary)
+    observed = ConductObserved(
+        on=on.isoformat(),
+        days=tuple(reviewed[name].day for name in sorted(reviewed)),
+        explained=tuple(sorted(n for n, one in reviewed.items() if one.found.explained)),
+        links=links,
+        blind=unseen,
+        cut=day.cut,
+    )
+    alarms = [
+        ConductAlarmed(
+            group=view.customers[name].group,
+            account=name,
+            on=on.isoformat(),
+            evidence=evidence_of(
+                name,
+                one,
+                accounts,
+                ordinary,
+                links=links,
+                alpha=settings.alpha,
+                model=model,
+                blind=unseen.get(name, ()),
+            ),
+        )
+        for name, one in sorted(reviewed.items())
+        if one.evidence is not None and one.evidence.alarms(settings.alpha)
+    ]
+    _keep(rooms.var, day, reviewed)
+    _record(rooms, observed, alarms)
+    return observed
+
+
+def alarmed(rooms: Rooms) -> dict[str, ConductAlarmed]:
+    """The newest alarm on each account."""
+    entries = rooms.book.keyed(ALARMED)
+    facts_ = (entry.fact for entry in entries)
+    return {one.account: one for one in facts_ if isinstance(one, ConductAlarmed)}
+
+
+def _day(rooms: Rooms, view: View, on: date, key: bytes) -> Day:
+    table = open_usage(rooms.var)
+    cut = current_cut(table)
+    start = as_instant(datetime(on.year, on.month, on.day, tzinfo=UTC))
+    period = Period(start, start + 24 * US_PER_HOUR, on.isoformat(), "UTC")
+    meters: dict[str, DayMeter] = defaultdict(DayMeter)
+    for row in hourly(table, cut, period=period):
+        customer = view.customers.get(row.customer)
+        if customer is not None and not customer.sample:
+            meters[row.customer].take(row, key)
+    read = {}
+    for account in meters:
+        found = facts.read_day(days_folder(rooms.var), on.isoformat(), account)
+        if found is not None and len(found.sample):
+            read[account] = found
+    return Day(on, dict(meters), read, cut)
+
+
+def _accounts(rooms: Rooms, view: View, day: Day) -> dict[str, Account]:
+    """Everybody that was read, with the past as it was kept."""
+    folder = days_folder(rooms.var)
+    before = _judged(rooms, day.on)
+    held = set(alarmed(rooms))
+    days = [(day.on - timedelta(days=back)).isoformat() for back in range(PAST_DAYS, 0, -1)]
+    meters = {one: _meters(folder, one) for one in days}
+    out = {}
+    for name, found in day.read.items():
+        past = []
+        for one in days:
+            meter = meters[one].get(name)
+            earlier = None if meter is None else facts.read_day(folder, one, name)
+            if meter is not None and earlier is not None:
+                past.append(_past(earlier, meter))
+        group = view.customers[name].group
+        ordinary = (
+            name not in held
+            and view.standing.get(group, "active") == "active"
+            and group not in view.investigated
+        )
+        out[name] = Account(
+            _kept(found, day.meters[name]), past, before.get(name, ()), _terms(view, name, day.on),
+            ordinary,
+        )  # fmt: skip
+    return out
+
+
+def _judged(rooms: Rooms, on: date) -> dict[str, list[Judged]]:
+    """All days that were judged before, by account."""
+    out: dict[str, list[Judged]] = defaultdict(list)
+    for entry in rooms.book.keyed(OBSERVED):
+        fact = entry.fact
+        if isinstance(fact, ConductObserved) and fact.on < on.isoformat():
+            for one in fact.days:
+                out[one.account].append(Judged(one, one.account in fact.explained))
+    return out
+
+
+def _kept(found: Facts, meter: DayMeter) -> KeptDay:
+    totals = MeterTotals(
+        requests=meter.requests,
+        input_tokens=meter.input_tokens,
+        output_tokens=meter.output_tokens,
+        metered=meter.requests,
+    )
+    traces = Traces(
+        set(), set(meter.keys), set(), set(), set(found.end_users), dict(meter.models),
+        np.array(meter.half_hours, dtype=np.uint32),
+    )  # fmt: skip
+    return KeptDay(found.account, found.day, facts.read_counts(found, totals), traces, found.sample)
+
+
+def _past(found: Facts, meter: DayMeter) -> KeptDay:
+    day = _kept(found, meter)
+    if meter.usual is None:
+        return day
+    rows = np.array([row for row in meter.usual if row < len(day.sample)], dtype=np.intp)
+    return day.usual(rows)
+
+
+def _terms(view: View, account: str, on: date) -> Terms | None:
+    """What the account's contracts permit on a day, taken together."""
+    contracts = list(_contracts(view, account, on))
+    if not contracts:
+        return None
+    uses: list[PermittedUse] = []
+    models: list[str] = []
+    for contract in contracts:
+        uses += [use for use in contract.permitted_uses if use not in uses]
+        models += [model for model in contract.distillation_models if model not in models]
+    return Terms(tuple(uses), tuple(models))
+
+
+def _contracts(view: View, account: str, on: date) -> Iterable[Contract]:
+    noon = as_instant(datetime(on.year, on.month, on.day, 12, tzinfo=UTC))
+    for name, versions in sorted(view.contracts.items()):
+        if versions[-1].customer == account:
+            contract = view.contract_at(name, noon)
+            if contract is not None:
+                yield contract
+
+
+def _links(accounts: Mapping[str, Account], key: bytes, p_max: float) -> tuple[CaseLink, ...]:
+    held = {
+        name: one.today
+        for name, one in accounts.items()
+        if len(one.today.sample) >= LINK_SAMPLE_MIN
+    }
+    if len(held) < ACCOUNTS_MIN:
+        return ()
+    edges = link_days(held, key, p_max=p_max).links
+    return tuple(
+        CaseLink(one.left, one.right, one.p, one.reasons) for one in edges if one.confirmed
+    )
+
+
+def _blind(
+    view: View,
+    day: Day,
+    accounts: Mapping[str, Account],
+    reviewed: Mapping[str, Reviewed],
+    ordinary: tuple[float, ...],
+) -> dict[str, tuple[str, ...]]:
+    """What could not be seen, by account."""
+    out = {}
+    for name, meter in sorted(day.meters.items()):
+        codes = blind.of_sample(day.read[name]) if name in day.read else []
+        if name not in accounts:
+            consent = any(one.watch_content for one in _contracts(view, name, day.on))
+            codes.append(blind.NO_TEXT if consent else blind.NO_CONSENT)
+            if meter.input_tokens:
+                codes.append(f"{blind.OUTPUT_RATIO}:{meter.output_tokens / meter.input_tokens:.2f}")
+        elif name not in reviewed:
+            codes.append(f"{blind.PAST_SHORT}:{len(accounts[name].past)}")
+        elif reviewed[name].evidence is None:
+            others = len(ordinary) - accounts[name].ordinary
+            codes.append(f"{blind.FEW_ORDINARY}:{min(others, ORDINARY_MIN)}")
+        if codes:
+            out[name] = tuple(codes)
+    return out
+
+
+def _meters(folder: Path, day: str) -> dict[str, DayMeter]:
+    try:
+        data = (folder / day / METER_FILE).read_bytes()
+    except FileNotFoundError:
+        return {}
+    return msgspec.msgpack.decode(data, type=dict[str, DayMeter])
+
+
+def _keep(var: Path, day: Day, reviewed: Mapping[str, Reviewed]) -> None:
+    """Store what later days need of this one."""
+    for name, meter in day.meters.items():
+        one = reviewed.get(name)
+        if one is not None and len(one.usual) < len(day.read[name].sample):
+            meter.usual = [int(row) for row in one.usual]
+    path = days_folder(var) / day.on.isoformat() / METER_FILE
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    beside.write_bytes(msgspec.msgpack.encode(day.meters))
+    beside.replace(path)
+
+
+def _record(rooms: Rooms, observed: ConductObserved, alarms: Iterable[ConductAlarmed]) -> None:
+    """Write the day and its alarms at once, where the day has none; an account is alarmed once."""
+    with rooms.book.writing() as unit:
+        key = f"{OBSERVED}{observed.on}"
+        if unit.journal.keyed(key):
+            return
+        unit.journal.append(observed, actor=CLERK, now=rooms.now(), key=key)
+        for alarm in alarms:
+            if not unit.journal.keyed(f"{ALARMED}{alarm.account}:"):
+                at = f"{ALARMED}{alarm.account}:{alarm.on}"
+                unit.journal.append(alarm, actor=CLERK, now=rooms.now(), key=at)
