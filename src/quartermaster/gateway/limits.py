@@ -87,9 +87,14 @@ class Bucket:
             self._give_back(excess)
 
     @property
+    def level(self) -> int:
+        """Whole units that are taken, rounded up."""
+        return -(-self._used // _US_PER_MINUTE)
+
+    @property
     def remaining(self) -> int:
         """Whole units that can be taken now."""
-        return max(self.per_minute - -(-self._used // _US_PER_MINUTE), 0)
+        return max(self.per_minute - self.level, 0)
 
     @property
     def full_in_us(self) -> int:

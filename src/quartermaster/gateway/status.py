@@ -40,6 +40,21 @@ class CircuitShown(msgspec.Struct, frozen=True):
     failures: int
 
 
+class LaneStatus(msgspec.Struct, frozen=True):
+    """Provisioned units of one contract and model, as one worker uses its share of them."""
+
+    contract: str
+    model: str
+    input_tokens_per_minute: int
+    """What this worker's share carries."""
+    utilisation_permille: int
+    served: int
+    """Requests that ran on the units."""
+    spilled: int
+    """Requests that were served by standard deployments instead."""
+    refused: int
+
+
 class WorkerStatus(msgspec.Struct, frozen=True):
     """One worker at one moment; `snapshot_version` is its acknowledgement."""
 
@@ -67,6 +82,7 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     failures: dict[str, int]
     wal_syncs: int = 0
     """Disk syncs since the worker started; requests by syncs is how many shared one."""
+    provisioned: tuple[LaneStatus, ...] = ()
     running: dict[str, int] = {}
     """Open requests by deployment."""
     circuits: dict[str, CircuitShown] = {}

@@ -31,17 +31,18 @@ CAP_TOKENS_MAX: Final = 1_000_000_000
 _decode_number = msgspec.json.Decoder(int | None).decode
 
 
-def estimate(call: ChatCall, body: bytes, *, answers: bool = True) -> int:
+def estimate(call: ChatCall, body: bytes, *, answers: bool = True, output_weight: int = 1) -> int:
     """Input and output tokens of a request that has not been served.
 
     Args:
         call: the request.
         body: its bytes as they came.
         answers: whether tokens come back; of an embedding none do.
+        output_weight: how many input tokens an output token counts as.
     """
     if isinstance(call, FormCall):
         return MEDIA_PART_TOKENS
-    return _input(body) + (_output(call) if answers else 0)
+    return _input(body) + (output_weight * _output(call) if answers else 0)
 
 
 def _input(body: bytes) -> int:

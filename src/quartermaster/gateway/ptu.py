@@ -1,0 +1,186 @@
+"""Provisioned throughput: may this request run on the units, or are they fully used?
+
+Azure's leaky bucket: a request passes while utilisation is below 100 % and then adds its estimate,
+so that one request may go over; it is corrected by what was metered; and the bucket drains evenly
+with the throughput of all units. Over 100 % the answer is 429 with the time until it is below, or
+the request spills over to standard deployments at standard prices.
+
+Source: learn.microsoft.com/azure/ai-services/openai/concepts/provisioned-throughput, "How
+utilization is enforced"; the weights of tokens: how-to/provisioned-throughput-onboarding.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote
+
+from quartermaster.gateway.limits import Bucket, Permit
+from quartermaster.gateway.rate_headers import RateLimitedError, duration
+from quartermaster.gateway.status import LaneStatus
+from quartermaster.kernel.snapshot import Provisioned
+from quartermaster.kernel.units import Counts
+
+_PERMILLE: Final = 1_000
+
+LaneName = tuple[str, str]
+"""Contract and model: all keys of a contract share its units."""
+
+
+def weigh(counts: Counts, output_weight: int) -> int:
+    """Counts as input tokens; what came from a cache is free of the units.
+
+    Args:
+        counts: what was metered.
+        output_weight: how many input tokens an output token counts as.
+    """
+    read = counts.input + counts.cache_write + counts.audio_input
+    return read + output_weight * (counts.output + counts.reasoning + counts.audio_output)
+
+
+class Lane:
+    """The units of one contract and model, as far as this worker may use them."""
+
+    __slots__ = ("bucket", "refused", "served", "spilled", "terms")
+
+    def __init__(self, terms: Provisioned, share: int, now: int) -> None:
+        self.terms = terms
+        self.bucket = Bucket(share, now)
+        self.served = 0
+        self.spilled = 0
+        self.refused = 0
+
+    def utilisation_permille(self, now: int) -> int:
+        """How full the bucket is; over 1,000 where the last request went over."""
+        self.bucket.refill(now)
+        return self.bucket.level * _PERMILLE // max(self.bucket.per_minute, 1)
+
+
+class Ride:
+    """A request that runs on the units, until it is metered; a permit with the same face.
+
+    Args:
+        lane: whose units.
+        tokens: the estimate, as input tokens.
+        permit: of the customer's other limits, where it has any.
+    """
+
+    __slots__ = ("_lane", "_mark", "_permit", "_tokens", "requests", "tokens")
+
+    def __init__(self, lane: Lane, tokens: int, permit: Permit | None) -> None:
+        self._lane: Lane | None = lane
+        self._tokens = tokens
+        self._mark = lane.bucket.take(tokens)
+        self._permit = permit
+        self.requests = None if permit is None else permit.requests
+        self.tokens = None if permit is None else permit.tokens
+
+    def metered(self, counts: Counts, now: int) -> None:
+        """The request's true counts are known; a second time changes nothing."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            actual = weigh(counts, lane.terms.output_weight)
+            lane.bucket.refill(now)
+            lane.bucket.correct(self._mark, self._tokens, actual)
+        if self._permit is not None:
+            self._permit.metered(counts.tokens, now)
+
+    def withdraw(self, now: int) -> None:
+        """The request could not be opened after all."""
+        self.metered(Counts(), now)
+        self.end()
+
+    def end(self) -> None:
+        """The request is not open any more."""
+        if self._permit is not None:
+            self._permit.end()
+
+
+class Lanes:
+    """The provisioned units of one worker's snapshot.
+
+    Args:
+        workers: processes that share every contract's units.
+        number: which of them this is, from 0.
+    """
+
+    def __init__(self, workers: int, number: int) -> None:
+        self._workers = max(workers, number + 1)
+        self._number = number
+        self._lanes: dict[LaneName, Lane] = {}
+
+    def lane(self, contract: str, terms: Provisioned, now: int) -> Lane:
+        """The lane of a contract and model; a resize takes effect at once."""
+        name = (contract, terms.model)
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane(terms, self._share(terms), now)
+        elif lane.terms is not terms and lane.terms != terms:
+            lane.bucket.refill(now)
+            lane.terms, lane.bucket.per_minute = terms, self._share(terms)
+        else:
+            lane.bucket.refill(now)
+        return lane
+
+    def _share(self, terms: Provisioned) -> int:
+        whole = terms.input_tokens_per_minute
+        return whole // self._workers + (self._number < whole % self._workers)
+
+    def keep(self, names: Iterable[LaneName]) -> None:
+        """Forget lanes that no contract has any more."""
+        kept = set(names)
+        self._lanes = {name: lane for name, lane in self._lanes.items() if name in kept}
+
+    def status(self, now: int) -> tuple[LaneStatus, ...]:
+        """How full each lane is, and what became of its requests since the worker started."""
+        return tuple(
+            LaneStatus(
+                contract,
+                model,
+                lane.bucket.per_minute,
+                lane.utilisation_permille(now),
+                lane.served,
+                lane.spilled,
+                lane.refused,
+            )
+            for (contract, model), lane in self._lanes.items()
+        )
+
+
+def enter(lane: Lane) -> bool:
+    """Whether a request may run on the units now; False where it spills over to standard ones.
+
+    Raises:
+        RateLimitedError: 429, where it may do neither.
+    """
+    wait_us = lane.bucket.wait_us(1)
+    if not wait_us:
+        lane.served += 1
+        return True
+    if lane.terms.spillover:
+        lane.spilled += 1
+        return False
+    lane.refused += 1
+    raise RateLimitedError(
+        f"The provisioned throughput of the model '{lane.terms.model}' is fully used.",
+        kind="tokens",
+        wait_us=wait_us,
+        hint=f"Please try again in {duration(wait_us).decode()}.",
+    )
+
+
+def spillover_headers(model: str, deployment: str) -> bytes:
+    """What Azure's clients read of a request that spilled over.
+
+    Args:
+        model: the provisioned deployment, by the name that customers call it.
+        deployment: the standard one that served it.
+    """
+    return b"x-ms-spillover-from-deployment: %b\r\nx-ms-deployment-name: %b\r\n" % (
+        _header(model),
+        _header(deployment),
+    )
+
+
+def _header(name: str) -> bytes:
+    """A name as a header carries it; models may be called anything."""
+    plain = name.isascii() and name.isprintable()
+    return (name if plain else quote(name)).encode()
