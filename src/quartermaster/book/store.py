@@ -214,10 +214,16 @@ def _add_files_and_batches(connection: Connection) -> None:
         table.create(connection, checkfirst=True)
 
 
+def _tie_links_to_customers(connection: Connection) -> None:
+    if all(column["name"] != "customer" for column in inspect(connection).get_columns("links")):
+        connection.execute(text("ALTER TABLE links ADD COLUMN customer TEXT NOT NULL DEFAULT ''"))
+
+
 _STEPS: tuple[Callable[[Connection], None], ...] = (
     _create_first,
     _add_answers,
     _add_files_and_batches,
+    _tie_links_to_customers,
 )
 """Step n makes a book of version n out of one of version n - 1."""
 

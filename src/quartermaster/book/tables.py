@@ -96,6 +96,8 @@ links = Table(
     Column("issued_by", String, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
+    # Whose account the new user sees; empty for the seller's own people.
+    Column("customer", String, nullable=False, server_default=""),
 )
 
 sign_in_attempts = Table(

@@ -144,16 +144,25 @@ class Users:
             )
         )
 
-    def add_link(self, token: str, roles: tuple[str, ...], *, by: str, expires_at: int) -> None:
-        """Remember a one-time link."""
+    def add_link(
+        self, token: str, roles: tuple[str, ...], *, by: str, expires_at: int, customer: str = ""
+    ) -> None:
+        """Remember a one-time link; `customer` is whose account its user will see."""
         self._connection.execute(
             insert(tables.links).values(
                 token_hash=token_hash(token),
                 roles=_roles_text(roles),
                 issued_by=by,
                 expires_at=expires_at,
+                customer=customer,
             )
         )
+
+    def link_customer(self, token: str) -> str:
+        """Whose account the user of a link will see; empty for the seller's own people."""
+        links = tables.links
+        found = select(links.c.customer).where(links.c.token_hash == token_hash(token))
+        return str(self._connection.execute(found).scalar() or "")
 
     def link_roles(self, token: str, *, now: int) -> tuple[str, ...] | None:
         """What an unused, unexpired link would grant."""

@@ -58,6 +58,8 @@ class User(msgspec.Struct, frozen=True):
     id: str
     name: str
     roles: tuple[str, ...]
+    customer: str = ""
+    """Whose account it sees, and no other; empty for the seller's own people."""
 
 
 class ApiToken(msgspec.Struct, frozen=True):
@@ -240,7 +242,7 @@ def _apply(view: View, recorded: Recorded) -> None:
         case events.InvoiceDrafted():
             view.drafts[fact.contract, fact.period] = fact
         case events.UserAdded():
-            view.users[fact.user] = User(fact.user, fact.name, fact.roles)
+            view.users[fact.user] = User(fact.user, fact.name, fact.roles, fact.customer)
         case events.RolesChanged():
             user = view.users[fact.user]
             view.users[fact.user] = msgspec.structs.replace(user, roles=fact.roles)

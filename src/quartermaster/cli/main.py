@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "statements": ("statements", "How good our own past probabilities were."),
     "sec-losses": ("sec_losses", "How often filers lose a large customer, in the SEC's files."),
     "conduct": ("conduct", "Who may be training a rival on the outputs, with reasons."),
+    "case": ("case", "Cases of that: steps, signatures, answers, appeals, the case file."),
     "model": ("model", "Fetch and check the embedded model."),
     "journal": ("journal", "Verify and export the hash-chained journal."),
     "config": ("config", "Show the settings and where each came from."),

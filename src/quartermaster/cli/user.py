@@ -9,8 +9,8 @@ from quartermaster.kernel.errors import NotFoundError, UsageError
 
 Options = dict[str, str | None]
 
-# A customer's user sees one account, and nothing ties a user to an account yet.
-INVITED = tuple(role for role in ROLES if role != "customer")
+# A token of a user of the seller has no customer's role; a customer's token is made for a customer.
+STAFF = tuple(role for role in ROLES if role != "customer")
 
 
 @click.group("user")
@@ -24,17 +24,19 @@ def command() -> None:
     "roles",
     multiple=True,
     required=True,
-    type=click.Choice(INVITED),
+    type=click.Choice(ROLES),
     help="Repeatable: what the new user may do.",
 )
+@click.option("--customer", default="", help="With the role customer: whose account it sees.")
 @click.pass_obj
-def invite(options: Options, roles: tuple[str, ...]) -> None:
+def invite(options: Options, roles: tuple[str, ...], customer: str) -> None:
     """Print a link that makes one user, once, within a day."""
     from quartermaster.app import open_rooms
     from quartermaster.commands.identity import Identity
 
     rooms = open_rooms(options)
-    token = Identity(rooms.book).issue_link(roles, rooms.now(), actor=rooms.actor)
+    identity = Identity(rooms.book)
+    token = identity.issue_link(roles, rooms.now(), actor=rooms.actor, customer=customer)
     click.echo(f"{rooms.settings.console.url}/join/{token}")
     click.echo("whoever opens the link first becomes the user; it works once", err=True)
 
@@ -66,7 +68,7 @@ def token() -> None:
     "--role",
     "roles",
     multiple=True,
-    type=click.Choice(INVITED),
+    type=click.Choice(STAFF),
     help="Repeatable, with --user: some of the user's roles.",
 )
 @click.option("--customer", default="", help="Instead of a user: whose account it may see.")

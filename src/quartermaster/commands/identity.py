@@ -48,11 +48,13 @@ class SignedIn(msgspec.Struct, frozen=True):
     name: str
     roles: tuple[str, ...]
     csrf: str
+    customer: str = ""
+    """Whose account it sees, and no other; empty for the seller's own people."""
 
     @property
     def actor(self) -> Actor:
         """The user as the author of facts."""
-        return Actor(self.user, self.roles)
+        return Actor(self.user, self.roles, self.customer)
 
 
 class Identity:
@@ -76,20 +78,36 @@ class Identity:
         *,
         lifetime_s: int = LINK_LIFETIME_S,
         actor: Actor = OPERATOR,
+        customer: str = "",
     ) -> str:
         """A token that creates one user with these roles, once.
 
         A face passes the signed-in user as `actor`; without one it is the operator's first link.
+        A link for `customer` makes a user of that customer, who sees its account and no other.
 
         Raises:
             NotAllowedError: the actor is no admin.
-            UsageError: an unknown role.
+            UsageError: an unknown role, or the role of a customer without saying whose.
+            NotFoundError: there is no such customer.
         """
         require(actor, "admin")
         require_known(roles)
+        if ("customer" in roles) != bool(customer) or (customer and len(roles) > 1):
+            raise UsageError(
+                "a customer's user has the role customer alone, and one customer",
+                field="customer",
+            )
         token = secrets.token_urlsafe(TOKEN_BYTES)
         with self._book.writing() as unit:
-            unit.users.add_link(token, roles, by=actor.id, expires_at=now + lifetime_s * US_PER_S)
+            if customer and customer not in unit.view().customers:
+                raise NotFoundError(f"there is no customer {customer!r}", field="customer")
+            unit.users.add_link(
+                token,
+                roles,
+                by=actor.id,
+                expires_at=now + lifetime_s * US_PER_S,
+                customer=customer,
+            )
         return token
 
     def redeem_link(self, token: str, name: str, password: str, now: Instant) -> str:
@@ -117,8 +135,9 @@ class Identity:
                 raise _no_link()
             account = Account(new_id("usr"), name, password_hash, roles)
             unit.users.add(account, now=now)
+            customer = unit.users.link_customer(token)
             unit.journal.append(
-                UserAdded(user=account.id, name=name, roles=roles),
+                UserAdded(user=account.id, name=name, roles=roles, customer=customer),
                 actor=Actor(account.id, roles),
                 now=now,
                 key=f"user:{account.id}",
@@ -180,7 +199,10 @@ class Identity:
             with self._book.writing() as unit:
                 unit.users.touch_session(token, now=now)
         account = session.account
-        return SignedIn(account.id, account.name, account.roles, csrf_token(token))
+        customer = ""
+        if "customer" in account.roles:
+            customer = self._book.view().users[account.id].customer
+        return SignedIn(account.id, account.name, account.roles, csrf_token(token), customer)
 
     def sign_out(self, token: str) -> None:
         """End the session; an unknown token is no error."""

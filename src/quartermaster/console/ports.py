@@ -43,6 +43,10 @@ class SignedIn(Protocol):
     def csrf(self) -> str:
         """Secret of this session that every POST must carry."""
 
+    @property
+    def customer(self) -> str:
+        """Whose account it sees, and no other; empty for the seller's own people."""
+
 
 class Identity(Protocol):
     """Who may come in. Calls may block (database, password hash); the console uses threads."""

@@ -374,6 +374,8 @@ class UserAdded(Fact, frozen=True, tag=True):
     user: str
     name: str
     roles: tuple[str, ...]
+    customer: str = ""
+    """Whose account it sees, and no other; empty for the seller's own people."""
 
 
 class RolesChanged(Fact, frozen=True, tag=True):

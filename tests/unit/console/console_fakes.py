@@ -29,6 +29,7 @@ class FakeSignedIn:
     name: str
     roles: tuple[str, ...]
     csrf: str
+    customer: str = ""
 
 
 @dataclass

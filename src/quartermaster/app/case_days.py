@@ -1,0 +1,114 @@
+"""A file of account-days becomes the evidence of a case: the daily analysis, day by day."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from quartermaster.conduct.history import PAST_DAYS
+from quartermaster.conduct.model import shipped
+from quartermaster.conduct.observe import Observer
+from quartermaster.conduct.records import AccountDay, read_days
+from quartermaster.conduct.review import Account, Judged, Reviewed, evidence_of, review
+from quartermaster.conduct.settings import ConductSettings
+from quartermaster.conduct.sketch import SAMPLE, KeptDay, sketched
+from quartermaster.exposure.report import input_file
+from quartermaster.kernel.case import CaseEvidence, CasePart, CaseStratum
+from quartermaster.kernel.errors import DataError
+
+
+class FileEvidence(NamedTuple):
+    """What a file says about an account, as of the last day on which it was judged."""
+
+    evidence: CaseEvidence
+    day: str
+
+
+def evidence_of_file(
+    path: Path, account: str, *, suspects: Iterable[str] = (), key: bytes
+) -> FileEvidence:
+    """Judge each day of a file, and give everything that speaks about one account.
+
+    Args:
+        path: account-days with a `day`, in any order of accounts.
+        account: whom the case is about.
+        suspects: other accounts that nobody is ranked among.
+        key: the deployment's, or the public one.
+
+    Raises:
+        DataError: the file cannot be read, or holds no day of the account with enough of a past.
+    """
+    days: defaultdict[str, list[AccountDay]] = defaultdict(list)
+    for one in read_days(path):
+        days[one.day].append(one)
+    held_against = {account, *suspects}
+    found = _walked(days, account, held_against, key)
+    if found is None:
+        raise DataError(
+            f"{path.name} holds no day of account {account!r} with enough of a past",
+            hint="give the account's days before, too, each line with a day",
+        )
+    source = input_file(path.name, path.read_bytes())
+    evidence = msgspec.structs.replace(
+        found.evidence, source=source.name, source_sha256=source.sha256
+    )
+    return FileEvidence(evidence, found.day)
+
+
+def _walked(
+    days: dict[str, list[AccountDay]], account: str, held_against: set[str], key: bytes
+) -> FileEvidence | None:
+    observer, model, alpha = Observer(key), shipped(), ConductSettings().alpha
+    pasts: defaultdict[str, list[KeptDay]] = defaultdict(list)
+    before: defaultdict[str, list[Judged]] = defaultdict(list)
+    strata: list[CaseStratum] = []
+    found: FileEvidence | None = None
+    for day in sorted(days):
+        today = {one.account: _kept(one, observer, key) for one in days[day]}
+        accounts = {
+            name: Account(
+                today=kept,
+                past=tuple(pasts[name][-PAST_DAYS:]),
+                before=tuple(before[name]),
+                terms=None,
+                ordinary=name not in held_against,
+            )
+            for name, kept in today.items()
+        }
+        reviewed, ordinary = review(accounts, key, model)
+        if account in reviewed:
+            evidence = evidence_of(
+                account, reviewed[account], accounts, ordinary,
+                links=(), alpha=alpha, model=model, blind=(),
+            )  # fmt: skip
+            asked = next(one for one in days[day] if one.account == account)
+            strata += (_metered(one, asked, reviewed[account]) for one in evidence.strata)
+            whole = msgspec.structs.replace(evidence, strata=tuple(strata))
+            found = FileEvidence(whole, day)
+        for name, kept in today.items():
+            one = reviewed.get(name)
+            pasts[name].append(kept if one is None else kept.usual(one.usual))
+            if one is not None:
+                before[name].append(Judged(one.day, explained=one.found.explained))
+    return found
+
+
+def _kept(day: AccountDay, observer: Observer, key: bytes) -> KeptDay:
+    sketch = sketched(day, observer, key)
+    return KeptDay(day.account, day.day, sketch.totals, sketch.traces, sketch.sample)
+
+
+def _metered(stratum: CaseStratum, day: AccountDay, reviewed: Reviewed) -> CaseStratum:
+    """With output tokens, where the file has them and the day was read whole, in its order."""
+    tokens = [one.meter.output_tokens if one.meter else None for one in day.requests]
+    sizes = [size for size in tokens if size is not None]
+    if len(sizes) < len(tokens) or len(tokens) > SAMPLE:
+        return stratum
+    aside = np.setdiff1d(np.arange(len(sizes)), reviewed.usual).tolist()
+    hits = [sizes[at] for at in aside]
+    total, squares = sum(sizes), sum(size * size for size in sizes)
+    part = CasePart(total, total, squares, sum(hits), sum(size * size for size in hits))
+    return msgspec.structs.replace(stratum, parts={"output_tokens": part})
