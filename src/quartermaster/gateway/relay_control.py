@@ -1,0 +1,386 @@
+"""Requests that another process answers: customers' files, batches and usage.
+
+The gateway knows no files and no SQL. It authenticates, as for every request, and hands method,
+address, key and body on to the API role; that looks the key up again, in the book, so nothing that
+is relayed can be forged by somebody who reaches the API past the gateway. Bodies pass in both
+directions as they come, with backpressure, and are never held whole beyond the gateway's own limit.
+"""
+
+import asyncio
+import ssl
+from collections import Counter
+from typing import Final, Protocol, cast
+from urllib.parse import urlsplit
+
+from quartermaster.gateway import heads
+from quartermaster.gateway.ports import ClientPort
+from quartermaster.gateway.refusals import error_body, refused
+from quartermaster.gateway.relay import Relay
+from quartermaster.gateway.responses import ResponseParser
+from quartermaster.kernel.errors import ConfigError, RefusedError, UpstreamError
+
+PATHS: Final = ("/v1/files", "/v1/batches", "/v1/organization")
+"""What is relayed, with everything below it."""
+UPLOADS: Final = b"/v1/files"
+"""Where a POST has a body that is not collected."""
+RELAYED_MAX: Final = 64
+"""Of one worker: a flood of questions about usage must not open all its files."""
+RELAYED_OF_CUSTOMER_MAX: Final = 16
+"""Of one customer: an SDK uploads a handful of files at once."""
+CONNECT_TIMEOUT_S: Final = 5.0
+"""The API is on this machine or the next one."""
+SILENCE_S: Final = 120.0
+"""Between two signs of life; a question about a year of usage takes some seconds."""
+# RFC 9110, 6.4.1: no body, not even an empty chunked one.
+_BODILESS: Final = (204, 304)
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class UploadClient(ClientPort, Protocol):
+    """A client's connection that can be told to wait while its body is taken."""
+
+    def hold(self) -> None:
+        """Read no more of the body."""
+
+    def go_on(self) -> None:
+        """Read on."""
+
+    def finish_unread(self, data: bytes) -> None:
+        """Send a whole answer although the body has not arrived, and close."""
+
+
+class Control:
+    """The way to the API role, for one worker.
+
+    Args:
+        loop: the worker's loop.
+        url: the API role's address, such as `http://127.0.0.1:8470`.
+        relay: the worker's clocks and tallies.
+
+    Raises:
+        ConfigError: not an address.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, url: str, relay: Relay) -> None:
+        self.loop, self.relay = loop, relay
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise ConfigError(
+                f"gateway.control_url = {url!r} is not an http(s) address",
+                hint="write it as http://host:port",
+                field="gateway.control_url",
+            )
+        self.host, self.port = parts.hostname, port or _PORTS[parts.scheme]
+        self.tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self.running: Counter[str] = Counter()
+
+    def begin(
+        self,
+        client: ClientPort,
+        *,
+        customer: str,
+        request_id: str,
+        method: bytes,
+        target: bytes,
+        authorization: bytes,
+        body: bytes | None,
+        keep_alive: bool = True,
+        http_1_0: bool = False,
+    ) -> "ControlExchange":
+        """Relay a request.
+
+        Args:
+            client: who asked.
+            customer: whose key it was.
+            request_id: under which the answer goes out.
+            method: as it came.
+            target: path and query.
+            authorization: the customer's own key.
+            body: the whole body, or None where it follows in parts.
+            keep_alive: whether the client's connection may go on.
+            http_1_0: whether the client knows no chunks.
+
+        Raises:
+            RefusedError: too many are under way.
+        """
+        if self.running[customer] >= RELAYED_OF_CUSTOMER_MAX:
+            raise refused("rate_limit_exceeded", "Too many of these requests are under way.")
+        if self.running.total() >= RELAYED_MAX:
+            raise refused("not_ready", "Too many of these requests are under way.")
+        framing = b"transfer-encoding: chunked"
+        if body is not None:
+            framing = b"content-length: %d" % len(body)
+        head = (
+            b"%b %b HTTP/1.1\r\nhost: localhost\r\nauthorization: %b\r\nx-request-id: %b\r\n"
+            b"accept-encoding: identity\r\nconnection: close\r\n%b\r\n\r\n"
+        ) % (method, target, authorization, request_id.encode(), framing)
+        self.running[customer] += 1
+        exchange = ControlExchange(self, client, customer, request_id, keep_alive, http_1_0)
+        exchange.start(head, body)
+        return exchange
+
+    def ended(self, customer: str) -> None:
+        """One less is under way."""
+        self.running[customer] -= 1
+        if not self.running[customer]:
+            del self.running[customer]
+
+
+class ControlExchange(asyncio.Protocol):
+    """One relayed request, from its head to the last byte of its answer."""
+
+    __slots__ = (
+        "_answering",
+        "_body_ended",
+        "_chunked",
+        "_client",
+        "_connecting",
+        "_control",
+        "_customer",
+        "_done",
+        "_held",
+        "_keep_alive",
+        "_parser",
+        "_request_id",
+        "_transport",
+        "_unsent",
+        "_watch",
+    )
+
+    def __init__(
+        self,
+        control: Control,
+        client: ClientPort,
+        customer: str,
+        request_id: str,
+        keep_alive: bool,
+        http_1_0: bool,
+    ) -> None:
+        self._control, self._client = control, client
+        self._customer, self._request_id = customer, request_id
+        self._keep_alive, self._chunked = keep_alive, not http_1_0
+        self._parser = ResponseParser()
+        self._transport: asyncio.Transport | None = None
+        self._unsent: list[bytes] = []
+        self._body_ended = self._answering = self._done = self._held = False
+        self._connecting: asyncio.Task[None] | None = None
+        self._watch: asyncio.TimerHandle | None = None
+
+    # -- the request -----------------------------------------------------------------------------
+
+    def start(self, head: bytes, body: bytes | None) -> None:
+        """Connect, and send what is there."""
+        self._unsent.append(head)
+        if body is not None:
+            self._unsent.append(body)
+            self._body_ended = True
+        else:
+            self._hold()
+        self._alive(CONNECT_TIMEOUT_S)
+        self._connecting = self._control.loop.create_task(self._connect())
+
+    def body(self, data: bytes) -> None:
+        """The next part of a body that is not collected."""
+        if data and not self._done:
+            self._alive(SILENCE_S)
+            self._send(heads.chunk(data))
+
+    def body_end(self, *, keep_alive: bool, http_1_0: bool) -> None:
+        """The body has ended; what the whole request said of its connection."""
+        self._body_ended = True
+        self._keep_alive, self._chunked = keep_alive, not http_1_0
+        self._send(heads.CHUNKS_END)
+
+    async def _connect(self) -> None:
+        control = self._control
+        try:
+            await control.loop.create_connection(
+                lambda: self, control.host, control.port, ssl=control.tls
+            )
+        except OSError:
+            self._fail()
+
+    def _send(self, data: bytes) -> None:
+        if self._done:
+            return
+        if self._transport is None:
+            self._unsent.append(data)
+        else:
+            self._transport.write(data)
+
+    # -- asyncio.Protocol ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = cast(asyncio.Transport, transport)
+        if self._done:
+            self._transport.abort()
+            return
+        self._alive(SILENCE_S)
+        self._transport.writelines(self._unsent)
+        self._unsent.clear()
+        self._go_on()
+
+    def pause_writing(self) -> None:
+        """The API does not take the body as fast as it comes."""
+        self._hold()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._alive(SILENCE_S)
+        self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the answer."""
+        if self._done:
+            return
+        self._alive(SILENCE_S)
+        try:
+            self._parser.feed(data)
+        except UpstreamError:
+            self._fail()
+            return
+        self._pass_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The API has closed, or we have."""
+        del exc  # why it broke does not change what the client is told
+        self._transport = None
+        if self._done:
+            return
+        if self._parser.eof():
+            self._pass_on()
+        else:
+            self._fail()
+
+    def _pass_on(self) -> None:
+        parser = self._parser
+        if not parser.head_done:
+            return
+        if not self._answering:
+            if parser.complete:
+                self._end(self._head(parser.take_body(), whole=True))
+                return
+            self._answering = True
+            self._client.write(self._head(b"", whole=False))
+        body = parser.take_body()
+        if body:
+            self._client.write(heads.chunk(body) if self._chunked else body)
+        if parser.complete:
+            self._end(heads.CHUNKS_END if self._chunked else b"")
+
+    def _head(self, body: bytes, *, whole: bool) -> bytes:
+        """The answer's head, with the body where all of it is here."""
+        parser, home = self._parser, self._control.relay
+        keep_alive = self._keep_alive and (whole or self._chunked) and self._body_ended
+        self._keep_alive = keep_alive
+        connection = heads.connection_header(keep_alive=keep_alive, http_1_0=not self._chunked)
+        extra = b"retry-after: %b\r\n" % parser.retry_after if parser.retry_after else b""
+        kind = parser.content_type or heads.JSON
+        if whole or parser.status in _BODILESS:
+            return heads.plain(
+                parser.status,
+                body,
+                self._request_id,
+                date=home.date,
+                connection=connection,
+                content_type=kind,
+                extra=extra,
+            )
+        framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
+        return b"%bcontent-type: %b\r\n%bx-request-id: %b\r\n%b%b%b\r\n" % (
+            heads.status_line(parser.status),
+            kind,
+            home.date,
+            self._request_id.encode(),
+            connection,
+            extra,
+            framing,
+        )
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def _fail(self) -> None:
+        """No answer, or only half of one."""
+        if self._done:
+            return
+        self._control.relay.tallies.failed("control_unreachable")
+        if self._answering:
+            self._close()
+            self._client.abort()  # a client that counts sees that the rest is missing
+            return
+        self._end(
+            self._refusal_bytes(refused("not_ready", "This cannot be answered at the moment."))
+        )
+
+    def _refusal_bytes(self, refusal: RefusedError) -> bytes:
+        self._keep_alive = self._keep_alive and self._body_ended
+        return heads.plain(
+            refusal.http_status,
+            error_body(refusal),
+            self._request_id,
+            date=self._control.relay.date,
+            connection=heads.connection_header(
+                keep_alive=self._keep_alive, http_1_0=not self._chunked
+            ),
+        )
+
+    def _end(self, last: bytes) -> None:
+        """Send the client's last bytes."""
+        self._close()
+        if self._body_ended:
+            self._client.finish(last, keep_alive=self._keep_alive)
+        else:
+            cast(UploadClient, self._client).finish_unread(last)
+
+    def _close(self) -> None:
+        """Nothing more of this request."""
+        self._done = True
+        self._unsent.clear()
+        self._control.ended(self._customer)
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self._connecting is not None and not self._connecting.done() and self._transport is None:
+            self._connecting.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    # -- what the client's side tells ------------------------------------------------------------
+
+    def client_gone(self) -> None:
+        """The client hung up."""
+        if not self._done:
+            self._close()
+
+    def pause(self) -> None:
+        """The client does not keep up."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """The client's buffer has drained."""
+        if self._transport is not None:
+            self._alive(SILENCE_S)
+            self._transport.resume_reading()
+
+    def _hold(self) -> None:
+        if not self._body_ended and not self._held:
+            self._held = True
+            cast(UploadClient, self._client).hold()
+
+    def _go_on(self) -> None:
+        if self._held:
+            self._held = False
+            cast(UploadClient, self._client).go_on()
+
+    def _alive(self, seconds: float) -> None:
+        """Somebody said something: the other side has its time again."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = self._control.loop.call_later(seconds, self._fail)
