@@ -5,19 +5,24 @@ Amounts are quoted strings, because TOML reads a bare 0.15 as a binary float tha
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
+from msgspec import structs
+
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_instant
 from quartermaster.kernel.errors import CallerError, DataError, UsageError
-from quartermaster.kernel.money import exact_decimal
+from quartermaster.kernel.money import EXACT, exact_decimal
 from quartermaster.kernel.price import Price, PriceBook, PriceUnit
 from quartermaster.kernel.toml import parse_toml
 from quartermaster.kernel.units import AXES, SERVICE_CLASSES, Axis, ServiceClass
 
-_HEADER = ("id", "version", "currency", "valid_from", "source", "sample")
+_HEADER = ("id", "version", "currency", "valid_from", "source", "sample", "batch_percent")
 _REQUIRED = ("id", "version", "currency", "valid_from")
 _PLAIN = ("model", "service_class", "source")
+# Per cent: a batch that costs more than single requests is a typing error.
+_WHOLE = 100
 
 
 def starter() -> PriceBook:
@@ -58,7 +63,7 @@ def load(data: bytes, name: str) -> PriceBook:
             version=_version(header, name),
             currency=_text(header, "currency", f"{name}: [price_book]"),
             valid_from=_valid_from(header, name),
-            prices=tuple(prices),
+            prices=_with_batches(prices, header, name),
             source=_text(header, "source", f"{name}: [price_book]"),
             sample=header.get("sample") is True,
         )
@@ -90,6 +95,35 @@ def _prices(entry: object, where: str) -> list[Price]:
     if not prices:
         raise DataError(f"{where} prices nothing", hint=f"give one of {', '.join(AXES)}")
     return prices
+
+
+def _with_batches(prices: list[Price], header: Mapping[str, Any], name: str) -> tuple[Price, ...]:
+    """The prices, and with `batch_percent` those of the class batch that nobody wrote out.
+
+    A model with a batch price of its own has no others. The published book holds every price as a
+    decimal string, so nothing is multiplied when usage is rated.
+    """
+    percent = header.get("batch_percent")
+    if percent is None:
+        return tuple(prices)
+    if not isinstance(percent, int) or isinstance(percent, bool) or not 0 < percent <= _WHOLE:
+        raise DataError(
+            f"{name}: [price_book] batch_percent is not a whole number from 1 to {_WHOLE}",
+            field="batch_percent",
+            hint="50 is what most sellers ask of a batch",
+        )
+    own = {price.model for price in prices if price.service_class == "batch"}
+    share = Decimal(percent).scaleb(-2, context=EXACT)
+    derived = [
+        structs.replace(
+            price,
+            amount=f"{EXACT.multiply(exact_decimal(price.amount), share).normalize(EXACT):f}",
+            service_class="batch",
+        )
+        for price in prices
+        if price.service_class == "standard" and price.model not in own
+    ]
+    return (*prices, *derived)
 
 
 def _unit(axis: Axis) -> PriceUnit:

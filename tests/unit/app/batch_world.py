@@ -93,7 +93,8 @@ class World:
     """The face and the runner over one data folder."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        self.folder, self.now = folder, NOW
+        self.folder = folder
+        self.now: int = NOW
         self.settings = ApiSettings(**settings)
         self.rooms = Rooms(Settings(var=str(folder)))
         self.rooms.now = lambda: Instant(self.now)  # type: ignore[method-assign]

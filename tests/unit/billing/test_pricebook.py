@@ -40,6 +40,23 @@ def test_a_book_is_read_as_written() -> None:
     ]
 
 
+def test_batch_prices_are_a_share_of_the_others_where_nobody_wrote_them_out() -> None:
+    own = '[[price]]\nmodel = "n"\ninput = "3"\n[[price]]\nmodel = "n"\ninput = "1"\n'
+    own += 'service_class = "batch"\n'
+    text = HEADER + "batch_percent = 50" + ENTRY + 'output = "0.0333"\nimage = "1.00"\n' + own
+    book = load(text.encode(), "p.toml")
+    batch = {(p.model, p.axis): p for p in book.prices if p.service_class == "batch"}
+    assert {key: price.amount for key, price in batch.items()} == {
+        ("m", "input"): "0.075",
+        ("m", "output"): "0.01665",
+        ("m", "image"): "0.5",
+        ("n", "input"): "1",
+    }
+    assert batch["m", "image"].unit == "1_image"
+    whole = HEADER + "batch_percent = 100" + ENTRY.replace("0.15", "200")
+    assert load(whole.encode(), "p.toml").prices[1].amount == "200"
+
+
 @pytest.mark.parametrize(
     ("text", "message", "field"),
     [
@@ -52,6 +69,9 @@ def test_a_book_is_read_as_written() -> None:
         (HEADER.replace('"USD"', '"usd"') + ENTRY, "ISO 4217", None),
         (HEADER.replace("00:00Z", "30:00Z") + ENTRY, "full hour", "valid_from"),
         (HEADER.replace("T00:00:00Z", "") + ENTRY, "with an offset", "valid_from"),
+        (HEADER + "batch_percent = 0" + ENTRY, "whole number from 1", "batch_percent"),
+        (HEADER + "batch_percent = 101" + ENTRY, "whole number from 1", "batch_percent"),
+        (HEADER + "batch_percent = 0.5" + ENTRY, "whole number from 1", "batch_percent"),
         (HEADER + "discount = 1" + ENTRY, "unknown field 'discount'", "discount"),
         (HEADER + ENTRY.replace('"0.15"', "0.15"), "[[price]] 1 (m): input is not", "input"),
         (HEADER + ENTRY.replace("0.15", "0,15"), "[[price]] 1 (m): input: '0,15'", "input"),

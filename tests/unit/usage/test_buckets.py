@@ -49,7 +49,8 @@ def test_of_a_line_only_the_last_attempt_is_billed(tmp_path: Path, table: UsageT
     """Whichever log its attempts are in, and wherever a month or an hour begins between them."""
     send(tmp_path, table, [line(1, 1, 10), line(2, 1, 20), line(3, 1, 40)])
     send(tmp_path, table, [line(1, 101, 11, at=NOON + HOUR)], "gateway-1")
-    voided = (line(2, 101, 0)[0], Closed(*([NOON, 0, 0, Counts(), "engine", "", "", b""])))
+    nothing = Closed(NOON, 0, 0, Counts(), "engine", "", "", b"", failure="unanswered")
+    voided = (line(2, 101, 0)[0], nothing)
     send(tmp_path, table, [voided], "batch-void")
     cut = current_cut(table)
     found = hourly(table, cut)
