@@ -26,6 +26,8 @@ from quartermaster.kernel.money import Money
 
 SHOWN_MAX = 10
 """Customers in the picture: a screen of intervals."""
+SEEING_SHARE = 0.5
+"""Detectors that would find less than half of the fades put into this history are no watch."""
 ROWS_MAX = 25
 """Rows of the table: as many as somebody looks into; all are in the CSV."""
 
@@ -136,6 +138,15 @@ def _findings(facts: WarningFacts, look: WarningLook, lay: Stakes) -> list[str]:
         )
     elif not alarms:
         found.append(words("finding.no_alarms"))
+        if look.tried and look.found is not None and look.found < SEEING_SHARE * look.tried:
+            found.append(
+                words(
+                    "finding.nearly_blind",
+                    found=number(round(look.found), lay.lang),
+                    tried=number(round(look.tried), lay.lang),
+                    window=number(round(look.window_days or 0), lay.lang),
+                )
+            )
     elif facts.currency:
         total = sum(one.minor or 0 for one in facts.customers)
         share = Decimal(sum(one.minor or 0 for one in alarms)) / total if total else Decimal(0)

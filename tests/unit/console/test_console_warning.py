@@ -255,7 +255,12 @@ def test_no_detector_watches_yet(viewer: TestClient, warning: FakeWarning) -> No
     assert "they need 350 days of history, there are 20" in text
     look = replace(look, false_alarms_a_year=0.5)
     warning.facts = replace(warning.facts, look=look)
-    assert "No detector is in alarm." in plain(viewer.get("/warning", headers=EN).text)
+    text = plain(viewer.get("/warning", headers=EN).text)
+    assert "No detector is in alarm." in text
+    assert "That says little" not in text
+    warning.facts = replace(warning.facts, look=replace(look, found=3.0))
+    text = plain(viewer.get("/warning", headers=EN).text)
+    assert "would find only 3 of 154 fades within 35 days" in text
 
 
 def test_without_revenue_nothing_is_at_stake_in_money(
