@@ -119,7 +119,8 @@ def usage_of(kind: Kind) -> Answering:
             by=tuple(sorted({_COLUMNS[name] for name in groups if name in _COLUMNS})),
         )
         customer = asking.holder.customer
-        rows = await run_in_threadpool(asking.ports.usage.buckets, customer, asked)
+        async with asking.turn:
+            rows = await run_in_threadpool(asking.ports.usage.buckets, customer, asked)
         merged = _merged(rows, groups, kind)
         return answered(_page(span, merged))
 
@@ -138,7 +139,8 @@ async def costs(asking: Asking, request: Request) -> Response:
         by=tuple(sorted({_COLUMNS[name] for name in groups if name in _COLUMNS})),
         by_line="line_item" in groups,
     )
-    rows = await run_in_threadpool(asking.ports.usage.costs, asking.holder.customer, asked)
+    async with asking.turn:
+        rows = await run_in_threadpool(asking.ports.usage.costs, asking.holder.customer, asked)
     found: dict[int, list[Result]] = defaultdict(list)
     for row in rows:
         found[row.start_s].append(_cost(row))

@@ -4,6 +4,7 @@ A customer sends its own key, to the gateway as to here; nothing else says who i
 reaches this address directly gains nothing. Errors have the shape that OpenAI's SDK knows.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -40,6 +41,8 @@ JSON_BYTES_MAX: Final = 64 * 1_024
 """A batch with all its metadata takes ten kilobytes."""
 # Filters name keys, projects and models: a longer query is a list that belongs into a program.
 QUERY_VALUES_MAX: Final = 200
+QUESTIONS_AT_ONCE: Final = 2
+"""Each reads the usage table on every core; what waits longer than the gateway does is given up."""
 BRACKETS: Final = "[]"
 """What OpenAI's SDK writes behind the names of lists."""
 
@@ -77,6 +80,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     ports: RelayedPorts
     path: Mapping[str, str]
     query: Mapping[str, tuple[str, ...]]
+    turn: asyncio.Semaphore
+    """Held while the usage table is read."""
 
     def one(self, name: str, default: str = "") -> str:
         """A parameter that stands once.
@@ -145,6 +150,7 @@ class Row(msgspec.Struct, frozen=True):
 
 def build(ports: RelayedPorts, rows: Sequence[Row]) -> Starlette:
     """The application over its ports."""
+    turn = asyncio.Semaphore(QUESTIONS_AT_ONCE)
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException), "registered for HTTPException only"
@@ -160,7 +166,7 @@ def build(ports: RelayedPorts, rows: Sequence[Row]) -> Starlette:
         return shown(OurError("The request failed."))
 
     return Starlette(
-        routes=[_route(row, ports) for row in rows],
+        routes=[_route(row, ports, turn) for row in rows],
         middleware=[Middleware(Guard, hosts=ports.hosts)],
         exception_handlers={HTTPException: refused, Exception: broken},
     )
@@ -218,14 +224,15 @@ async def json_body(request: Request, kind: type[msgspec.Struct]) -> msgspec.Str
         raise DataError(f"The request body is not valid JSON: {error}.") from error
 
 
-def _route(row: Row, ports: RelayedPorts) -> Route:
+def _route(row: Row, ports: RelayedPorts, turn: asyncio.Semaphore) -> Route:
     async def handle(request: Request) -> Response:
         try:
             now = ports.clock()
             holder = await run_in_threadpool(ports.ring.recognise, _key(request), now)
             path = {name: str(value) for name, value in request.path_params.items()}
-            query = _query(request)
-            asking = Asking(holder=holder, now=now, ports=ports, path=path, query=query)
+            asking = Asking(
+                holder=holder, now=now, ports=ports, path=path, query=_query(request), turn=turn
+            )
             return await row.answer(asking, request)
         except QuartermasterError as error:
             return shown(error)
