@@ -8,11 +8,13 @@ import msgspec
 
 from quartermaster.api import asked
 from quartermaster.billing.invoice import Invoice
+from quartermaster.commands.case import Rules
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.standing import RevenueShare
 from quartermaster.exposure.daily_statements import EventScores
 from quartermaster.gateway.status import WorkerStatus
+from quartermaster.kernel.case import CaseEvidence, CaseStake
 from quartermaster.kernel.clock import Clock, Instant, Period
 from quartermaster.kernel.events import Cut, HourlyUsage, UsageEvent
 
@@ -66,6 +68,16 @@ class Weights(Protocol):
 
     def share(self, group: str) -> RevenueShare:
         """Of revenue, as far as it is known."""
+
+
+class CaseDesk(Protocol):
+    """What a conduct case needs to know of revenue and settings."""
+
+    def rules(self, group: str) -> Rules:
+        """What the operator has set, and what the group's contracts bring in on a day."""
+
+    def stake(self, group: str, evidence: CaseEvidence) -> CaseStake | None:
+        """What hangs on the group and what was taken; None while nothing of it is rated."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +160,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     gateways: Gateways
     answers: Answers
     weights: Weights
+    cases: CaseDesk
     clock: Clock
     hosts: frozenset[str]
     """Host names that a request may name, in lower case."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from quartermaster.api import (
     agreements,
+    cases,
     keys,
     limits,
     metered,
@@ -47,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *projects.OPERATIONS,
     *limits.OPERATIONS,
     *standing.OPERATIONS,
+    *cases.OPERATIONS,
     *serving.OPERATIONS,
     *metered.OPERATIONS,
     *questions.OPERATIONS,

@@ -11,6 +11,7 @@ from quartermaster.api import ports
 from quartermaster.api.routes import OPERATIONS
 from quartermaster.api.server import beside, build
 from quartermaster.app.api_answers import RoomAnswers
+from quartermaster.app.case_desk import OwnCaseDesk
 from quartermaster.app.revenue_share import revenue_share
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.invoice import Invoice
@@ -38,6 +39,7 @@ def api_application(rooms: Rooms) -> ASGIApp:
             gateways=OwnGateways(rooms.book, rooms.var),
             answers=RoomAnswers(rooms),
             weights=RatedWeights(rooms),
+            cases=OwnCaseDesk(rooms),
             clock=rooms.now,
             hosts=rooms.settings.console.hosts,
         ),

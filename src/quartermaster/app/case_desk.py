@@ -21,6 +21,21 @@ MONTHS_MAX = 12
 """A year of months: one month's peak says little about what a customer is worth."""
 
 
+class OwnCaseDesk:
+    """The cases of this data folder."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def rules(self, group: str) -> Rules:
+        """What the operator has set, and what the group's contracts bring in on a day."""
+        return rules(self._rooms, group)
+
+    def stake(self, group: str, evidence: CaseEvidence) -> CaseStake | None:
+        """What hangs on the group and what was taken; None while nothing of it is rated."""
+        return stake(self._rooms, group, evidence)
+
+
 def rules(rooms: Rooms, group: str = "") -> Rules:
     """What the operator has set, and what each contract of the group brings in on a day."""
     return Rules(

@@ -57,7 +57,7 @@ def open_case(book: Book, actor: Actor, opening: facts.CaseOpened, now: Instant)
         UsageError: no reason, or more evidence than the journal takes.
     """
     _staff_or_clerk(actor)
-    opening = msgspec.structs.replace(opening, reason=_text(opening.reason, "reason"))
+    opening = msgspec.structs.replace(opening, reason=said(opening.reason, "reason"))
     _fits(opening.evidence)
     with book.writing() as unit:
         group = unit.view().groups.get(opening.group)
@@ -95,7 +95,7 @@ def tell(
     """
     _staff_or_clerk(actor)
     if isinstance(event, facts.Noted):
-        event = facts.Noted(_text(event.text, "note"))
+        event = facts.Noted(said(event.text, "note"))
     if isinstance(event, facts.EvidenceAdded):
         _fits(event.evidence)
     return _stepped(book, actor, case_id, now, lambda case, by, _: steps.told(case, event, by))
@@ -117,7 +117,7 @@ def move(
         ConflictError, UsageError: the case does not allow it; see `conduct.cases_step.move`.
     """
     require(actor, "trust", "admin")
-    asked = msgspec.structs.replace(asked, reason=_text(asked.reason, "reason"))
+    asked = msgspec.structs.replace(asked, reason=said(asked.reason, "reason"))
     return _stepped(
         book,
         actor,
@@ -154,8 +154,8 @@ def withdraw(book: Book, actor: Actor, case_id: str, reason: str, now: Instant) 
         ConflictError: nothing waits.
     """
     require(actor, "trust", "admin")
-    said = _text(reason, "reason")
-    return _stepped(book, actor, case_id, now, lambda case, by, _: steps.withdraw(case, said, by))
+    why = said(reason, "reason")
+    return _stepped(book, actor, case_id, now, lambda case, by, _: steps.withdraw(case, why, by))
 
 
 def decide(
@@ -174,7 +174,7 @@ def decide(
         ConflictError: no appeal waits.
     """
     require(actor, "trust", "admin")
-    decision = msgspec.structs.replace(decision, reason=_text(decision.reason, "reason"))
+    decision = msgspec.structs.replace(decision, reason=said(decision.reason, "reason"))
     return _stepped(
         book,
         actor,
@@ -185,7 +185,7 @@ def decide(
 
 
 def answer(
-    book: Book, actor: Actor, customer: str, case_id: str, said: facts.Answered, now: Instant
+    book: Book, actor: Actor, customer: str, case_id: str, answered: facts.Answered, now: Instant
 ) -> Case:
     """What the customer says.
 
@@ -194,7 +194,7 @@ def answer(
         actor: the customer's user or token.
         customer: whose account the actor is tied to; never something that the actor typed.
         case_id: which case.
-        said: the words, and how much it was where a number is said.
+        answered: the words, and how much it was where a number is said.
         now: microseconds UTC.
 
     Raises:
@@ -203,13 +203,13 @@ def answer(
         ConflictError: the case is not open to an answer.
     """
     require(actor, "customer")
-    said = msgspec.structs.replace(said, text=_text(said.text, "text"))
+    words = msgspec.structs.replace(answered, text=said(answered.text, "text"))
     return _stepped(
         book,
         actor,
         case_id,
         now,
-        lambda case, by, view: steps.answer(own(view, case, customer), said, by),
+        lambda case, by, view: steps.answer(own(view, case, customer), words, by),
     )
 
 
@@ -230,14 +230,14 @@ def appeal(
         ConflictError: there is nothing to appeal, or the time is over.
     """
     require(actor, "customer")
-    said = _text(text, "text")
+    words = said(text, "text")
     return _stepped(
         book,
         actor,
         case_id,
         now,
         lambda case, by, view: steps.appeal(
-            own(view, case, customer), said, by, _around(view, case, rules)
+            own(view, case, customer), words, by, _around(view, case, rules)
         ),
     )
 
@@ -401,13 +401,18 @@ def _fits(evidence: facts.CaseEvidence) -> None:
         )
 
 
-def _text(text: str, field: str) -> str:
-    said = text.strip()
-    plain = all(letter.isprintable() or letter in "\n\t" for letter in said)
-    if not 0 < len(said) <= TEXT_CHARS_MAX or not plain:
+def said(text: str, field: str) -> str:
+    """What somebody wrote, without spaces around it.
+
+    Raises:
+        UsageError: nothing, too much, or what cannot be printed.
+    """
+    words = text.strip()
+    plain = all(letter.isprintable() or letter in "\n\t" for letter in words)
+    if not 0 < len(words) <= TEXT_CHARS_MAX or not plain:
         raise UsageError(
             f"this {field} cannot be used",
             field=field,
             hint=f"1-{TEXT_CHARS_MAX} printable characters; it is kept in the journal",
         )
-    return said
+    return words

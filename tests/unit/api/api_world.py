@@ -21,12 +21,16 @@ from quartermaster.commands import invoice as invoices
 from quartermaster.commands import key as keys
 from quartermaster.commands import price_book as price_books
 from quartermaster.commands.actor import OPERATOR, Actor
+from quartermaster.commands.case import Rules
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.standing import RevenueShare
+from quartermaster.conduct.cases_settings import CaseSettings
+from quartermaster.conduct.cases_step import Due
 from quartermaster.config import Settings
 from quartermaster.gateway.status import WorkerStatus
+from quartermaster.kernel.case import CaseEvidence, CaseStake
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month
 from quartermaster.kernel.contract import Contract, Customer
 from quartermaster.kernel.events import (
@@ -121,6 +125,17 @@ class FakeWeights:
         return RevenueShare(Decimal("0.24" if group == "acme" else "0.01"), "USD")
 
 
+class FakeDesk:
+    """Ten dollars a day of each group; nothing is known of what is at stake."""
+
+    def rules(self, group: str) -> Rules:
+        dues = (Due(group, f"c-{group}", "2026-11", "USD", 1_000),) if group else ()
+        return Rules(settings=CaseSettings(), sign_off_share=Decimal("0.10"), dues=dues)
+
+    def stake(self, group: str, evidence: CaseEvidence) -> CaseStake | None:
+        return None
+
+
 class World:
     """The API over its fakes, and a client for each token."""
 
@@ -140,6 +155,7 @@ class World:
                 gateways=self.gateways,
                 answers=RoomAnswers(Rooms(Settings(var=str(folder)))),
                 weights=self.weights,
+                cases=FakeDesk(),
                 clock=lambda: self.now,
                 hosts=frozenset({"localhost"}),
             ),
