@@ -67,7 +67,7 @@ def run(rooms: Rooms) -> int:
 def _work(rooms: Rooms, stopping: threading.Event) -> None:
     settings = rooms.settings.clerk
     publish_at = rollup_at = recompute_at = look_at = compact_at = 0.0
-    daily = DailyLook(rooms)
+    daily, conduct = DailyLook(rooms), DailyLook(rooms, _judge_conduct, "analysis of conduct")
     stale = False
     # Not at once: after a crash of the whole machine the workers are starting with us.
     orphans_at = time.monotonic() + ORPHANED_AFTER_S
@@ -95,10 +95,22 @@ def _work(rooms: Rooms, stopping: threading.Event) -> None:
             compact_tables(rooms)
             compact_at = time.monotonic() + COMPACT_EVERY_S
         if time.monotonic() >= look_at:
-            daily.poll()
-            look_at = time.monotonic() + LOOK_EVERY_S
+            # In this order: a warning of leaving takes an alarm of the same day as evidence.
+            conduct.poll()
+            if conduct.running:
+                look_at = time.monotonic() + settings.ship_seconds
+            else:
+                daily.poll()
+                look_at = time.monotonic() + LOOK_EVERY_S
         stopping.wait(settings.ship_seconds)
     ship(rooms)
+
+
+def _judge_conduct(rooms: Rooms) -> None:
+    # numpy comes with it: a clerk without the extra does everything else.
+    from quartermaster.app.clerk_conduct import catch_up
+
+    catch_up(rooms)
 
 
 def ship(rooms: Rooms) -> int:

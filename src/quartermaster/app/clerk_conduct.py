@@ -265,7 +265,8 @@ def _links(accounts: Mapping[str, Account], key: bytes, p_max: float) -> tuple[C
         for name, one in accounts.items()
         if len(one.today.sample) >= LINK_SAMPLE_MIN
     }
-    if len(held) < ACCOUNTS_MIN:
+    # A rank among fewer pairs is never as rare as is asked for.
+    if len(held) < ACCOUNTS_MIN or len(held) * (len(held) - 1) / 2 < 1 / p_max:
         return ()
     edges = link_days(held, key, p_max=p_max).links
     return tuple(

@@ -114,10 +114,23 @@ def look(rooms: Rooms) -> WarningLook | None:
 
 
 class DailyLook:
-    """The look beside the clerk's other work: it computes for seconds, and shipping goes on."""
+    """A look beside the clerk's other work: it computes for seconds, and shipping goes on.
 
-    def __init__(self, rooms: Rooms) -> None:
+    Args:
+        rooms: settings and stores.
+        do: the look; it looks at every day that is due and was not looked at.
+        what: what there is none of where it cannot be done.
+    """
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        do: Callable[[Rooms], object] = look,
+        what: str = "early warning",
+    ) -> None:
         self._rooms = rooms
+        self._do = do
+        self._what = what
         self._thread: threading.Thread | None = None
         self._failed: list[BaseException] = []
         self._done: date | None = None
@@ -143,7 +156,7 @@ class DailyLook:
 
     def _look(self, day: date) -> None:
         try:
-            look(self._rooms)
+            self._do(self._rooms)
         except ModuleNotFoundError as error:
             self._say(day, f"{error.name} is not installed: pip install 'quartermaster-ai[risk]'")
         except QuartermasterError as error:
@@ -155,7 +168,7 @@ class DailyLook:
 
     def _say(self, day: date, reason: str) -> None:
         if self._said != day:
-            log.warning("no early warning for %s: %s", day, reason)
+            log.warning("no %s for %s: %s", self._what, day, reason)
             self._said = day
 
 

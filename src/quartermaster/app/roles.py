@@ -1,12 +1,19 @@
 """Run one role in this process. Each branch imports only what its role needs."""
 
+from importlib.util import find_spec
 from typing import Literal, get_args
 
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import die_with
+from quartermaster.kernel.errors import UnavailableError
 
-Role = Literal["gateway", "clerk", "console", "model"]
+Role = Literal["gateway", "clerk", "watch", "console", "model"]
 ROLES: tuple[Role, ...] = get_args(Role)
+
+
+def can_watch() -> bool:
+    """Whether what reads traffic is installed."""
+    return find_spec("numpy") is not None
 
 
 def run_role(role: Role, rooms: Rooms, *, worker: int, sample: bool, lifeline: int | None) -> int:
@@ -18,6 +25,9 @@ def run_role(role: Role, rooms: Rooms, *, worker: int, sample: bool, lifeline: i
         worker: number of the gateway worker; each has its own write-ahead log.
         sample: whether the console shows the sample book.
         lifeline: read end of the supervisor's pipe, or None when started by hand.
+
+    Raises:
+        UnavailableError: the role needs what is not installed.
     """
     if lifeline is not None:
         die_with(lifeline)
@@ -34,6 +44,15 @@ def run_role(role: Role, rooms: Rooms, *, worker: int, sample: bool, lifeline: i
         from quartermaster.app.clerk import run as run_clerk
 
         return run_clerk(rooms)
+    if role == "watch":
+        if not can_watch():
+            raise UnavailableError(
+                "watching needs numpy, which is not installed",
+                hint="pip install 'quartermaster-ai[risk]'",
+            )
+        from quartermaster.app.watch import run as run_watch
+
+        return run_watch(rooms)
     from quartermaster.app.console import run as run_console
 
     return run_console(rooms, sample=sample)

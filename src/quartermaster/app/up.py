@@ -12,6 +12,7 @@ from typing import Protocol
 
 from quartermaster.app import live, own_gateway, story
 from quartermaster.app.first_start import prepare
+from quartermaster.app.roles import can_watch
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import Supervisor
 from quartermaster.commands.identity import Identity
@@ -81,6 +82,9 @@ def _start(
     config = options.get("config_file")
     common = ["--var", str(rooms.var), *(["--config", config] if config else []), "up", "--role"]
     supervisor.add("model", [*common, "model"])
+    if can_watch():
+        # Before the gateways: what starts first is stopped last, and reads their last requests.
+        supervisor.add("watch", [*common, "watch"])
     for worker in range(rooms.settings.gateway.workers):
         supervisor.add(f"gateway-{worker}", [*common, "gateway", "--worker", str(worker)])
     supervisor.add("clerk", [*common, "clerk"])

@@ -176,8 +176,9 @@ class WatchedDay:
         """Go on where an earlier watcher ended."""
         sample, answers = _sample(stored), _answers(stored)
         count = len(sample)
-        for mine, theirs in zip(self._kept, sample, strict=True):
-            mine[:count] = theirs
+        kept = self._kept
+        kept.facts[:count], kept.vectors[:count] = sample.facts, sample.vectors
+        kept.marks[:count], kept.edges[:count] = sample.marks, sample.edges
         self._answers.words[:count], self._answers.marks[:count] = answers
         priorities = np.frombuffer(stored.priorities).tolist()
         self._heap = [(-priority, slot) for slot, priority in enumerate(priorities)]

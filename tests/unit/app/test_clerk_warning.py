@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -163,11 +164,12 @@ def polled(daily: clerk_warning.DailyLook) -> None:
 
 
 def test_the_look_runs_beside_the_clerk(
-    rooms: ClockedRooms, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    rooms: ClockedRooms, caplog: pytest.LogCaptureFixture
 ) -> None:
     use(rooms, 0, 9)
     rooms.go_to_day(10)
-    daily = clerk_warning.DailyLook(rooms)
+    look: list[Callable[[Rooms], object]] = [clerk_warning.look]
+    daily = clerk_warning.DailyLook(rooms, lambda found: look[0](found))
     polled(daily)
     assert len(stated(rooms)) == 1
 
@@ -178,7 +180,7 @@ def test_the_look_runs_beside_the_clerk(
         looked.append(1)
         raise error[0]
 
-    monkeypatch.setattr(clerk_warning, "look", fail)
+    look[0] = fail
     polled(daily)
     assert looked == []  # the day is done
     rooms.go_to_day(11)

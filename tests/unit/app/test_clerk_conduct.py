@@ -1,0 +1,126 @@
+"""The daily analysis: a campaign is found and recorded, others are not, and no text is kept."""
+
+import random
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from tests.unit.app.conduct_world import ALPHA, CANARY, World, harvest, support
+
+from quartermaster.app import clerk_conduct
+from quartermaster.app.watch import days_folder
+from quartermaster.conduct.facts import KEEP_DAYS, forget_before
+from quartermaster.kernel import ring
+from quartermaster.kernel.events import ConductAlarmed, ConductObserved
+
+pytestmark = pytest.mark.skipif(not ring.SHARED_MEMORY.is_dir(), reason="no shared memory here")
+TENANTS = [f"shop-{number:02}" for number in range(20)]
+JUDGED_DAYS = 16
+"""Days that only the journal remembers: enough that evidence may begin."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Three ordinary days, then five of a campaign that hides among ordinary requests."""
+    found = World(tmp_path_factory.mktemp("conduct") / "var", [*TENANTS, "rival"], ["quiet"])
+    draw = random.Random(5)
+    try:
+        for day in range(-JUDGED_DAYS, 0):
+            found.judged_before(day, {n: draw.uniform(-2, 1) for n in (*TENANTS, "rival")})
+        for day in range(8):
+            bodies = {name: support(at, day, 20) for at, name in enumerate(TENANTS)}
+            bodies["rival"] = support(30, day, 20)
+            if day >= 3:
+                bodies["rival"] = support(30, day, 14) + harvest(day, 8)
+            bodies["quiet"] = support(31, day, 5)
+            found.live(day, bodies)
+        yield found
+    finally:
+        found.close()
+
+
+def observed(world: World) -> list[ConductObserved]:
+    facts = [entry.fact for entry in world.rooms.book.keyed(clerk_conduct.OBSERVED)]
+    return [fact for fact in facts if isinstance(fact, ConductObserved)]
+
+
+def alarms(world: World) -> list[ConductAlarmed]:
+    facts = [entry.fact for entry in world.rooms.book.keyed(clerk_conduct.ALARMED)]
+    return [fact for fact in facts if isinstance(fact, ConductAlarmed)]
+
+
+def test_the_campaign_is_alarmed_on_once_and_nobody_else_is(world: World) -> None:
+    (alarm,) = alarms(world)
+    assert (alarm.account, alarm.group) == ("rival", "rival")
+    assert "2026-11-19" <= alarm.on <= "2026-11-22"
+    assert clerk_conduct.alarmed(world.rooms) == {"rival": alarm}
+
+
+def test_the_alarm_says_what_it_stands_on(world: World) -> None:
+    (alarm,) = alarms(world)
+    found = alarm.evidence
+    assert [one.kind for one in found.actionable][:1] == ["meta_generation"]
+    (cluster,) = found.clusters
+    assert 8 <= cluster.requests <= 12
+    assert sum(cluster.cells) >= 8
+    assert cluster.reasons
+    last = found.days[-1]
+    assert last.evidence is not None
+    assert last.evidence >= 1 / ALPHA
+    assert last.over_line
+    assert last.day == alarm.on
+    assert len(found.ordinary) >= 19
+    assert (found.alpha, found.source) == (ALPHA, "daily analysis")
+    (stratum,) = found.strata
+    assert (stratum.requests, stratum.read) == (22, 22)
+    assert stratum.hits >= 8
+    assert len(found.neighbours) == 3
+
+
+def test_every_day_of_every_account_is_in_the_journal(world: World) -> None:
+    days = observed(world)[JUDGED_DAYS:]
+    assert [len(one.days) for one in days] == [0, 0, *[21] * 6]
+    assert days[0].blind["rival"] == ("past_short:0",)
+    assert days[-1].cut == {"gateway-0": 8}
+    last = {one.account: one for one in days[-1].days}
+    assert last["rival"].requests == 22
+    assert last["rival"].sampled_fraction == 1
+    assert last["rival"].models == {"toy": 22}
+    assert max(one.evidence or 0 for name, one in last.items() if name != "rival") < 2
+    world.rooms.book.verify()
+
+
+def test_who_does_not_consent_is_judged_by_the_meter_and_said_to_be_unseen(world: World) -> None:
+    for day in observed(world)[JUDGED_DAYS:]:
+        assert day.blind["quiet"] == ("no_consent", "output_ratio:0.50")
+        assert "quiet" not in {one.account for one in day.days}
+
+
+def test_new_requests_that_look_like_a_harvest_stay_out_of_the_past(world: World) -> None:
+    scores = [
+        one.score for day in observed(world)[-5:] for one in day.days if one.account == "rival"
+    ]
+    assert min(scores) > 4, "a campaign must not become the account's usual traffic"
+
+
+def test_no_text_is_left_on_disk_or_in_memory(world: World) -> None:
+    held = [path for path in world.rooms.var.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".msgpack" for path in held)
+    for path in (*held, *ring.folder_of(world.rooms.var).glob("*")):
+        assert CANARY.encode() not in path.read_bytes(), path
+
+
+def test_a_second_look_changes_nothing(world: World) -> None:
+    before = len(observed(world)), len(alarms(world))
+    assert clerk_conduct.catch_up(world.rooms) == []
+    assert (len(observed(world)), len(alarms(world))) == before
+
+
+def test_facts_are_forgotten_after_a_month(tmp_path: Path) -> None:
+    folder = days_folder(tmp_path)
+    for day in ("2026-10-20", "2026-10-23", "2026-11-22"):
+        (folder / day).mkdir(parents=True)
+
+    assert forget_before(folder, date(2026, 11, 22)) == ["2026-10-20"]
+    assert KEEP_DAYS == 31
