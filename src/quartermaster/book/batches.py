@@ -79,8 +79,10 @@ class Batches:
         row = self._connection.execute(query).first()
         return None if row is None else _DECODER.decode(row.doc)
 
-    def page(self, tenant: Tenant | None, *, after: str, limit: int) -> list[Batch]:
-        """Batches, newest first, of a tenant or of all; one more than asked."""
+    def page(
+        self, tenant: Tenant | None, *, after: str, limit: int, customer: str | None = None
+    ) -> list[Batch]:
+        """Batches, newest first, of a tenant, of a customer or of all; one more than asked."""
         ids = tables.batches.c.id
         query = select(tables.batches.c.doc)
         if tenant is not None:
@@ -88,6 +90,8 @@ class Batches:
                 tables.batches.c.customer == tenant.customer,
                 tables.batches.c.project == tenant.project,
             )
+        if customer is not None:
+            query = query.where(tables.batches.c.customer == customer)
         if after:
             query = query.where(ids < after)
         rows = self._connection.execute(query.order_by(ids.desc()).limit(limit + 1))

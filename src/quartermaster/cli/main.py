@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "limit": ("limit", "Requests and tokens a minute, and requests at once."),
     "deployment": ("deployment", "Where models are served."),
     "usage": ("usage", "Metered usage: facts, cuts and the hourly rollup."),
+    "batch": ("batch", "How far customers' batches are."),
     "metrics": ("metrics", "Counters of the gateways, as Prometheus reads them."),
     "bill": ("bill", "Rate a cut and draft an invoice."),
     "exposure": ("exposure", "How much hangs on one customer."),

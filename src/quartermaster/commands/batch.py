@@ -112,6 +112,19 @@ def find(book: Book, tenant: Tenant, batch_id: str) -> Batch:
     )
 
 
+def find_any(book: Book, batch_id: str) -> Batch:
+    """A batch, whoever's it is, for the operator.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    with book.reading() as unit:
+        batch = unit.batches.find(batch_id)
+    if batch is None:
+        raise NotFoundError(f"there is no batch {batch_id!r}", field="batch")
+    return batch
+
+
 def cancel(book: Book, tenant: Tenant, batch_id: str, now: Instant) -> Batch:
     """Send no more of a batch; what is under way is finished and written to its files.
 
