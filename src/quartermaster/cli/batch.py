@@ -17,7 +17,7 @@ Options = dict[str, str | None]
 
 SHOWN_MAX = 1_000
 """A terminal is no place for more."""
-TERMINAL_COLUMNS_MIN = 120
+TERMINAL_COLUMNS_MIN = 160
 """Ids are never broken over lines: they are there to be copied."""
 
 
@@ -91,6 +91,7 @@ def list_(options: Options, customer: str | None, last: int, as_json: bool) -> N
         )
     for column in table.columns:
         column.no_wrap = True
+        column.overflow = "ignore"
     Console(width=max(Console().width, TERMINAL_COLUMNS_MIN)).print(table, crop=False)
 
 
