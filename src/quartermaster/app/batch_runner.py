@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -95,7 +96,7 @@ class Runner:
         self._model_error, self._key_of = model_error, key_of
         self._settings, self._clock = settings, clock
         self._line_bytes_max, self._claim_us = line_bytes_max, claim_s * US_PER_S
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.name = f"{_here()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._pool = ThreadPoolExecutor(settings.batch_requests_at_once, "batch")
         self._answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
         self._in_flight: dict[str, set[int]] = {}
@@ -170,7 +171,9 @@ class Runner:
     def _renew(self, now: int) -> None:
         """Take what is free, and keep what is ours."""
         with self._book.writing() as unit:
-            claimed = unit.batches.claim(self.name, now=now, until=now + self._claim_us)
+            claimed = unit.batches.claim(
+                self.name, now=now, until=now + self._claim_us, gone=is_gone
+            )
             for batch, is_new in claimed:
                 if is_new:
                     unit.batches.reclaim(batch.id)
@@ -374,6 +377,30 @@ class Runner:
             if kept and line.state == "done":
                 used += batch_answers.tokens_of(answer.body)
         return used
+
+
+def _here() -> str:
+    """Where process ids mean the same: this host, and on it this container."""
+    try:
+        namespace = Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return socket.gethostname()  # not Linux: no containers either
+    return f"{socket.gethostname()}/{namespace}".replace(":", "")
+
+
+def is_gone(holder: str) -> bool:
+    """Whether a runner is known to be dead: its process was here and is no more."""
+    where, _, rest = holder.partition(":")
+    pid = rest.partition(":")[0]
+    if where != _here() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False  # somebody else's process has the number now
+    return False
 
 
 def judged(line: Line, answer: Answered, now: int) -> Line:

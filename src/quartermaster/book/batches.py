@@ -4,7 +4,7 @@ What a line asks stands only in its sealed input file; what was answered lies he
 is written to the output file. Then the lines are deleted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -117,15 +117,26 @@ class Batches:
 
     # -- claims ----------------------------------------------------------------------------------
 
-    def claim(self, holder: str, *, now: int, until: int) -> list[tuple[Batch, bool]]:
-        """Open batches that nobody else works on, now this holder's; True where new to it."""
+    def claim(
+        self, holder: str, *, now: int, until: int, gone: Callable[[str], bool]
+    ) -> list[tuple[Batch, bool]]:
+        """Open batches that nobody else works on, now this holder's; True where new to it.
+
+        Args:
+            holder: who asks.
+            now: microseconds UTC.
+            until: how long the claim holds, unless it is renewed.
+            gone: whether another holder is known to be dead, so that nobody waits for its claim.
+        """
         held = tables.batches.c
-        mine_or_free = (held.holder == holder) | (held.held_until <= now)
         rows = self._connection.execute(
-            select(held.id, held.holder, held.doc)
-            .where(held.status.in_(OPEN), mine_or_free)
+            select(held.id, held.holder, held.held_until, held.doc)
+            .where(held.status.in_(OPEN))
             .order_by(held.id)
         ).all()
+        rows = [
+            row for row in rows if row.holder == holder or row.held_until <= now or gone(row.holder)
+        ]
         for row in rows:
             self._connection.execute(
                 update(tables.batches)

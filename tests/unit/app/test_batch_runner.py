@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from tests.unit.app.batch_world import World, jsonl, refused, request, said
 
 from quartermaster.app.api_relayed import key_of
 from quartermaster.app.batch_gateway import Answered, Outgoing
+from quartermaster.app.batch_runner import is_gone
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.key import revoke
 from quartermaster.kernel.batch_run import ATTEMPT_STEP
@@ -283,3 +286,20 @@ def test_a_batch_goes_on_under_the_key_that_its_own_was_rotated_to(world: World)
     assert key_of(world.rooms, batch) == world.key_ids["acme"]
     revoke(world.book, OPERATOR, world.key_ids["acme"], "left", Instant(world.now))
     assert key_of(world.rooms, batch) == world.key_ids["acme"]  # the gateway refuses it
+
+
+def test_a_dead_process_of_this_machine_is_not_waited_for(world: World) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    runner = world.runner()
+    here, _, token = runner.name.rpartition(":")
+    where = here.rpartition(":")[0]
+    dead = f"{where}:{process.pid}:{token}"
+    assert is_gone(dead)
+    assert not is_gone(runner.name)
+    assert not is_gone(f"elsewhere{where}:{process.pid}:{token}")
+    assert not is_gone("")
+    batch_id = world.queue(request(0))
+    with world.book.writing() as unit:
+        unit.batches.claim(dead, now=world.now, until=world.now + DAY_US, gone=lambda _: False)
+    assert world.run(runner, batch_id)["status"] == "completed"
