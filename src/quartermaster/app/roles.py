@@ -3,6 +3,8 @@
 from importlib.util import find_spec
 from typing import Literal, get_args
 
+from msgspec import structs
+
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import die_with
 from quartermaster.kernel.errors import UnavailableError
@@ -16,7 +18,15 @@ def can_watch() -> bool:
     return find_spec("numpy") is not None
 
 
-def run_role(role: Role, rooms: Rooms, *, worker: int, sample: bool, lifeline: int | None) -> int:
+def run_role(
+    role: Role,
+    rooms: Rooms,
+    *,
+    worker: int,
+    sample: bool,
+    lifeline: int | None,
+    successor: int = 0,
+) -> int:
     """Run until SIGTERM and return the exit code.
 
     Args:
@@ -25,6 +35,7 @@ def run_role(role: Role, rooms: Rooms, *, worker: int, sample: bool, lifeline: i
         worker: number of the gateway worker; each has its own write-ahead log.
         sample: whether the console shows the sample book.
         lifeline: read end of the supervisor's pipe, or None when started by hand.
+        successor: how many gateway workers of this number have handed over to the next.
 
     Raises:
         UnavailableError: the role needs what is not installed.
@@ -35,7 +46,10 @@ def run_role(role: Role, rooms: Rooms, *, worker: int, sample: bool, lifeline: i
     if role == "gateway":
         from quartermaster.gateway.worker import run as run_gateway
 
-        return run_gateway(settings.gateway, var=rooms.var, worker=worker, usage=settings.usage)
+        gateway = settings.gateway
+        if not gateway.control_url and settings.api.enabled:
+            gateway = structs.replace(gateway, control_url=settings.console.url)
+        return run_gateway(gateway, var=rooms.var, worker=worker, usage=settings.usage)
     if role == "model":
         from quartermaster.model.server import run as run_model
 

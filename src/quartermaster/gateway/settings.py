@@ -13,6 +13,8 @@ WORKERS_MAX = 64
 PORT = 8471
 # Prompts of ten million characters fit; a larger body is a file and belongs to a file endpoint.
 BODY_BYTES_MAX = 16 * 1024 * 1024
+# The largest file of a batch at OpenAI, with its form around it; it passes through unheld.
+UPLOAD_BYTES_MAX = 201 * 1024 * 1024
 # nginx allows 4 x 8 KiB, Node 16 KiB; keys and traces fit many times over.
 HEAD_BYTES_MAX = 32 * 1024
 # A base64 image or audio answer stays under this; above it something is wrong upstream.
@@ -74,10 +76,15 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     app_prefix: str = "gateway"
     """Worker n keeps its log under `<app_prefix>-<n>`; name it per machine when machines share a
     usage table."""
+    control_url: str = ""
+    """Where customers' files, batches and usage are answered, such as `http://10.0.0.2:8470`; empty
+    is the console of the same settings."""
     tls_certificate: str = ""
     """PEM chain; empty serves plain HTTP (behind nginx or Envoy, or on loopback)."""
     tls_key: str = ""
     body_bytes_max: int = BODY_BYTES_MAX
+    upload_bytes_max: int = UPLOAD_BYTES_MAX
+    """Of a file for `/v1/files`, which is handed on as it comes."""
     head_bytes_max: int = HEAD_BYTES_MAX
     answer_bytes_max: int = ANSWER_BYTES_MAX
     connect_timeout_s: int = CONNECT_TIMEOUT_S
