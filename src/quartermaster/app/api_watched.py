@@ -108,14 +108,16 @@ def _known(book: str, rooms: Rooms) -> "Known":
 
     if book == "sample":
         return warning_use.sample_use()
-    from quartermaster.app.clerk_warning import due_day
+    from quartermaster.app.clerk_warning import alarmed, due_day
     from quartermaster.usage.cut import current_cut
     from quartermaster.usage.daily import daily
 
     last = due_day(rooms.now())
     first = last - timedelta(days=warning_use.HISTORY_DAYS - 1)
     rows = daily(rooms.usage, current_cut(rooms.usage), first=first, last=last)
-    known = warning_use.real_use(rows, rooms.book.view(), (), last_day=last, now=rooms.now())
+    known = warning_use.real_use(
+        rows, rooms.book.view(), (), last_day=last, now=rooms.now(), alarms=alarmed(rooms)
+    )
     if known is None:
         raise NotFoundError(
             "nobody used anything here on a day that is over",

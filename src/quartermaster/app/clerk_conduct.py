@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from quartermaster.app.clerk_warning import due_day
+from quartermaster.app.clerk_warning import ALARMED, alarmed, due_day
 from quartermaster.app.rooms import Rooms, open_usage
 from quartermaster.app.watch import conduct_key, days_folder
 from quartermaster.book.views import View
@@ -42,8 +42,8 @@ from quartermaster.kernel.events import ConductAlarmed, ConductObserved, Cut, Ho
 from quartermaster.usage.cut import current_cut
 from quartermaster.usage.query import hourly
 
-OBSERVED, ALARMED = "conduct:observed:", "conduct:alarmed:"
-"""Beginnings of the keys of the journal's facts; the day follows, or account and day."""
+OBSERVED = "conduct:observed:"
+"""Beginning of the keys of the days that were judged; the day follows."""
 METER_FILE = "meter.bin"
 """Beside the watchers' files of a day."""
 LINK_SAMPLE_MIN = 10
@@ -151,13 +151,6 @@ def analyse(rooms: Rooms, on: date) -> ConductObserved:
     return observed
 
 
-def alarmed(rooms: Rooms) -> dict[str, ConductAlarmed]:
-    """The newest alarm on each account."""
-    entries = rooms.book.keyed(ALARMED)
-    facts_ = (entry.fact for entry in entries)
-    return {one.account: one for one in facts_ if isinstance(one, ConductAlarmed)}
-
-
 def _day(rooms: Rooms, view: View, on: date, key: bytes) -> Day:
     table = open_usage(rooms.var)
     cut = current_cut(table)
@@ -180,7 +173,7 @@ def _accounts(rooms: Rooms, view: View, day: Day) -> dict[str, Account]:
     """Everybody that was read, with the past as it was kept."""
     folder = days_folder(rooms.var)
     before = _judged(rooms, day.on)
-    held = set(alarmed(rooms))
+    held = {alarm.account for alarm in alarmed(rooms)}
     days = [(day.on - timedelta(days=back)).isoformat() for back in range(PAST_DAYS, 0, -1)]
     meters = {one: _meters(folder, one) for one in days}
     out = {}

@@ -20,7 +20,12 @@ from quartermaster.commands.actor import CLERK
 from quartermaster.console.ports_warning import WarningLook
 from quartermaster.kernel.clock import US_PER_S, Instant, as_datetime
 from quartermaster.kernel.errors import IntegrityError, QuartermasterError
-from quartermaster.kernel.events import ProbabilitiesStated, StatedEvent, StatementsResolved
+from quartermaster.kernel.events import (
+    ConductAlarmed,
+    ProbabilitiesStated,
+    StatedEvent,
+    StatementsResolved,
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +34,8 @@ SETTLES_S = 15 * 60
 closed and their segments are shipped by then."""
 LOOK_EVERY_S = 60.0
 """How often the clerk asks whether a day is due."""
+ALARMED = "conduct:alarmed:"
+"""Beginning of the keys of conduct's alarms; account and day follow."""
 STATED, RESOLVED = "stated:", "resolved:"
 """Beginnings of the keys of the journal's facts; event and day follow."""
 
@@ -101,6 +108,7 @@ def look(rooms: Rooms) -> WarningLook | None:
         () if rated is None else rated.revenue,
         last_day=day,
         now=rooms.now(),
+        alarms=alarmed(rooms),
     )
     if known is None:
         return None
@@ -111,6 +119,12 @@ def look(rooms: Rooms) -> WarningLook | None:
     result = warning_look.shown(found, known.groups)
     _write(rooms.var, result)
     return result
+
+
+def alarmed(rooms: Rooms) -> list[ConductAlarmed]:
+    """Every alarm of the daily analysis of conduct."""
+    entries = rooms.book.keyed(ALARMED)
+    return [entry.fact for entry in entries if isinstance(entry.fact, ConductAlarmed)]
 
 
 class DailyLook:

@@ -15,11 +15,14 @@ from quartermaster.console.ports import Bilingual
 from quartermaster.exposure.access_signals import Signal
 from quartermaster.kernel.clock import Instant, month_of
 from quartermaster.kernel.contract import Contract
+from quartermaster.kernel.events import ConductAlarmed
 from quartermaster.sim.usage import MODELS, sample_usage
 from quartermaster.usage.daily import DailyUse
 
 FloatArray = npt.NDArray[np.float64]
 
+FROM_CONDUCT = "conduct"
+"""Source of findings of the daily analysis."""
 HISTORY_DAYS = 3 * 366
 """Three years: as much as seasons and thresholds gain from, and a panel of bounded size."""
 
@@ -39,11 +42,21 @@ def real_use(
     *,
     last_day: date,
     now: Instant,
+    alarms: Iterable[ConductAlarmed] = (),
 ) -> Known | None:
     """What real customers used up to the last day, or None before the first day of use.
 
     Usage of unknown and of sample customers stays out.
+
+    Args:
+        rows: daily use.
+        view: what the journal says.
+        revenue: what closed months came to.
+        last_day: the last day that is known.
+        now: decides which months are closed.
+        alarms: of the daily analysis of conduct; each is a finding about its group.
     """
+    suspected = _suspected(alarms)
     real = {one.id: one for one in view.customers.values() if not one.sample}
     mine = [row for row in rows if row.customer in real]
     if not mine:
@@ -71,6 +84,7 @@ def real_use(
                 prices=_prices(view, contracts, now),
                 contracts=contracts,
                 months=owed,
+                facts=tuple(suspected[group]),
             )
             for group in sorted(models)
             for contracts in [_contracts(view, group)]
@@ -128,6 +142,25 @@ def usage_by_day(known: Known) -> dict[str, dict[date, float]]:
             known.first_day + timedelta(days=int(at)): float(total[at])
             for at in np.flatnonzero(total)
         }
+    return found
+
+
+def _suspected(
+    alarms: Iterable[ConductAlarmed],
+) -> defaultdict[str, list[tuple[Signal, Bilingual]]]:
+    """Alarms as findings: what one is worth for leaving is the ledger's business, not ours."""
+    found: defaultdict[str, list[tuple[Signal, Bilingual]]] = defaultdict(list)
+    for alarm in alarms:
+        on = date.fromisoformat(alarm.on)
+        last = alarm.evidence.days[-1].evidence if alarm.evidence.days else None
+        odds = round(last or 1 / (alarm.evidence.alpha or 1))
+        words = Bilingual(
+            de=f"die tägliche Prüfung von {alarm.account} schlug an: {odds} zu 1",
+            en=f"the daily analysis of {alarm.account} alarmed: {odds} to 1",
+        )
+        figures: dict[str, float | str] = {"account": alarm.account, "evidence": float(odds)}
+        signal = Signal(kind="conduct_suspicion", on=on, source=FROM_CONDUCT, figures=figures)
+        found[alarm.group].append((signal, words))
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.app.conduct_world import ALPHA, CANARY, World, harvest, support
 
-from quartermaster.app import clerk_conduct
+from quartermaster.app import clerk_conduct, clerk_warning
 from quartermaster.app.watch import days_folder
 from quartermaster.conduct.facts import KEEP_DAYS, forget_before
 from quartermaster.kernel import ring
@@ -46,15 +46,13 @@ def observed(world: World) -> list[ConductObserved]:
 
 
 def alarms(world: World) -> list[ConductAlarmed]:
-    facts = [entry.fact for entry in world.rooms.book.keyed(clerk_conduct.ALARMED)]
-    return [fact for fact in facts if isinstance(fact, ConductAlarmed)]
+    return clerk_warning.alarmed(world.rooms)
 
 
 def test_the_campaign_is_alarmed_on_once_and_nobody_else_is(world: World) -> None:
     (alarm,) = alarms(world)
     assert (alarm.account, alarm.group) == ("rival", "rival")
     assert "2026-11-19" <= alarm.on <= "2026-11-22"
-    assert clerk_conduct.alarmed(world.rooms) == {"rival": alarm}
 
 
 def test_the_alarm_says_what_it_stands_on(world: World) -> None:
@@ -109,6 +107,18 @@ def test_no_text_is_left_on_disk_or_in_memory(world: World) -> None:
     assert any(path.suffix == ".msgpack" for path in held)
     for path in (*held, *ring.folder_of(world.rooms.var).glob("*")):
         assert CANARY.encode() not in path.read_bytes(), path
+
+
+def test_the_alarm_is_evidence_of_leaving(world: World) -> None:
+    (alarm,) = alarms(world)
+    look = clerk_warning.look(world.rooms)
+    assert look is not None
+    steps = {one.customer: one.ledger.steps for one in look.customers}
+    (step,) = [one for one in steps["rival"] if one.kind == "conduct_suspicion"]
+    assert (step.on.isoformat(), step.source, round(step.ratio, 6)) == (alarm.on, "conduct", 3)
+    assert step.fact is not None
+    assert "rival" in step.fact.en
+    assert not any(one.kind == "conduct_suspicion" for one in steps[TENANTS[0]])
 
 
 def test_a_second_look_changes_nothing(world: World) -> None:
