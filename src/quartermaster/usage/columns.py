@@ -155,5 +155,5 @@ def _event(row: dict[str, Any]) -> UsageEvent:
 
 
 def _upstream_counts(row: dict[str, Any]) -> Counts | None:
-    told = [row.get(f"upstream_{axis}") for axis in AXES]
-    return None if None in told else Counts(*told)
+    told = [count for axis in AXES if (count := row.get(f"upstream_{axis}")) is not None]
+    return Counts(*told) if len(told) == len(AXES) else None
