@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from quartermaster.gateway import heads, meter, wire
 from quartermaster.gateway.dialects import errors
 from quartermaster.gateway.dialects.errors import Shape
@@ -192,7 +194,7 @@ class PlannedExchange(StreamExchange):
         self.close(
             status,
             metered,
-            usage=facts.usage,
+            usage=facts.usage or self._spoken(),
             finish_reason=facts.finish_reason,
             upstream_id=facts.upstream_id,
             failure=metered.note,
@@ -225,6 +227,16 @@ class PlannedExchange(StreamExchange):
         note = "" if reading.problem == "usage_absent" else reading.problem
         counts = Counts(input=self._input_tokens(), output=output_tokens)
         return Metered(counts, "estimated", note)
+
+    def _spoken(self) -> bytes:
+        """Of speech, whose answer tells nothing: the characters to be spoken, in a usage object."""
+        if self.plan.operation != "audio.speech":
+            return b""
+        try:
+            text = msgspec.json.decode(self.call.fields["input"], type=str)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return b""  # no text, and yet spoken: the model server knows something that we do not
+        return b'{"characters":%d}' % len(text)
 
     def _input_tokens(self) -> int:
         """By the request's bytes, where they are text: a recording's bytes are no tokens."""

@@ -375,3 +375,13 @@ def test_a_client_that_leaves_a_translated_stream() -> None:
     closed = bench.wal.only_close
     assert (closed.failure, closed.counts.output) == ("client_gone", 2)
     assert "abort" in bench.upstream.calls
+
+
+@pytest.mark.parametrize(("text", "told"), [("Grüß dich", b'{"characters":9}'), (["x"], b"")])
+def test_speech_is_metered_by_the_characters_to_be_spoken(text: Any, told: bytes) -> None:
+    bench = Bench()
+    body = {"model": "toy", "input": text, "voice": "alloy"}
+    exchange, _, _ = asked(bench, "/v1/audio/speech", body)
+    bench.answer(exchange, plain_response(b"\xff\xfbaudio"))
+    finished(bench)
+    assert (bench.wal.only_close.upstream_usage, bench.wal.only_close.counts) == (told, Counts())
