@@ -19,6 +19,9 @@ from quartermaster.exposure.report import input_file
 from quartermaster.kernel.case import CaseEvidence, CasePart, CaseStratum
 from quartermaster.kernel.errors import DataError
 
+NEW = "new"
+"""The cluster of what an account did not ask before, over all its days."""
+
 
 class FileEvidence(NamedTuple):
     """What a file says about an account, as of the last day on which it was judged."""
@@ -103,6 +106,7 @@ def _kept(day: AccountDay, observer: Observer, key: bytes) -> KeptDay:
 
 def _metered(stratum: CaseStratum, day: AccountDay, reviewed: Reviewed) -> CaseStratum:
     """With output tokens, where the file has them and the day was read whole, in its order."""
+    stratum = msgspec.structs.replace(stratum, cluster=NEW)
     tokens = [one.meter.output_tokens if one.meter else None for one in day.requests]
     sizes = [size for size in tokens if size is not None]
     if len(sizes) < len(tokens) or len(tokens) > SAMPLE:

@@ -9,6 +9,8 @@ from quartermaster.app import live
 from quartermaster.app.revenue_share import revenue_share
 from quartermaster.app.rooms import Rooms
 from quartermaster.commands.case import Rules
+from quartermaster.commands.case import tend as tend_cases
+from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.cases_step import Due
 from quartermaster.conduct.expected_cost import DAYS_A_YEAR, posterior
@@ -145,3 +147,13 @@ def _days_of(row: live.MonthRevenue, now: Instant) -> int:
     if (today.year, today.month) == (year, month):
         return today.day
     return calendar.monthrange(year, month)[1]
+
+
+def tend(rooms: Rooms) -> list[Case]:
+    """What needs no person: alarms become cases, unreviewed suspensions end."""
+    return tend_cases(
+        rooms.book,
+        rooms.now(),
+        lambda group: rules(rooms, group),
+        lambda group, evidence: stake(rooms, group, evidence),
+    )

@@ -47,6 +47,12 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     dues: tuple[Due, ...] = ()
 
 
+RulesOf = Callable[[str], Rules]
+"""The rules of a group."""
+StakeOf = Callable[[str, facts.CaseEvidence], facts.CaseStake | None]
+"""What hangs on a group, and what was taken by its evidence."""
+
+
 def open_case(book: Book, actor: Actor, opening: facts.CaseOpened, now: Instant) -> Case:
     """Begin to observe a customer group.
 
@@ -242,34 +248,29 @@ def appeal(
     )
 
 
-def tend(book: Book, now: Instant, rules: Rules) -> list[Case]:
+def tend(book: Book, now: Instant, rules: RulesOf, stake: StakeOf) -> list[Case]:
     """What needs no person: new alarms become cases, and what nobody looked at ends by itself.
 
     Where the operator allows it for customers so small, a new case whose expected cost says so is
     suspended, until a person looks. Returns the cases that changed.
+
+    Args:
+        book: where it is recorded.
+        now: microseconds UTC.
+        rules: of a group.
+        stake: of a group by its evidence.
     """
-    changed = _open_alarmed(book, now)
-    for opened in list(changed):
-        try:
-            after = _automatic(book, opened, now, rules)
-        except (NotAllowedError, ConflictError):
-            continue  # the usual case: it stays under observation until a person decides
-        changed[changed.index(opened)] = after
+    changed = {case.id: case for case in _open_alarmed(book, now, stake)}
+    for case in list(changed.values()):
+        if rules(case.group).settings.automatic_suspend_minor_max > 0:
+            changed[case.id] = _automatic(book, case, now, rules(case.group))
     for case in all_cases(book):
         if case.review_until is not None and now >= case.review_until:
-            changed.append(
-                _stepped(
-                    book,
-                    CLERK,
-                    case.id,
-                    now,
-                    lambda one, by, view: steps.tend(one, by, _around(view, one, rules)),
-                )
-            )
-    return changed
+            changed[case.id] = _lapsed(book, case, now, rules(case.group))
+    return list(changed.values())
 
 
-def _open_alarmed(book: Book, now: Instant) -> list[Case]:
+def _open_alarmed(book: Book, now: Instant, stake: StakeOf) -> list[Case]:
     """A case for each alarm that came after the group's last case was opened."""
     with book.reading() as unit:
         alarms = unit.journal.keyed(_ALARMS)
@@ -289,6 +290,7 @@ def _open_alarmed(book: Book, now: Instant) -> list[Case]:
             group=customer.group,
             reason=f"the daily analysis of {alarm.on} reached its line",
             evidence=alarm.evidence,
+            stake=stake(customer.group, alarm.evidence),
         )
         case = open_case(book, CLERK, opening, now)
         cases.append(case)
@@ -296,17 +298,31 @@ def _open_alarmed(book: Book, now: Instant) -> list[Case]:
     return opened
 
 
-def _automatic(book: Book, case: Case, now: Instant, rules: Rules) -> Case:
-    asked = facts.MoveAsked(
-        move="suspend", reason="expected cost, within the operator's limit", urgent=True
-    )
+def _lapsed(book: Book, case: Case, now: Instant, rules: Rules) -> Case:
     return _stepped(
         book,
         CLERK,
         case.id,
         now,
-        lambda one, by, view: steps.move(one, asked, by, _around(view, one, rules)),
+        lambda one, by, view: steps.tend(one, by, _around(view, one, rules)),
     )
+
+
+def _automatic(book: Book, case: Case, now: Instant, rules: Rules) -> Case:
+    """Suspended where that may be automatic; else as it is, until a person decides."""
+    asked = facts.MoveAsked(
+        move="suspend", reason="expected cost, within the operator's limit", urgent=True
+    )
+    try:
+        return _stepped(
+            book,
+            CLERK,
+            case.id,
+            now,
+            lambda one, by, view: steps.move(one, asked, by, _around(view, one, rules)),
+        )
+    except (NotAllowedError, ConflictError):
+        return case
 
 
 def _stepped(

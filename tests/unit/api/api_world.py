@@ -147,6 +147,7 @@ class World:
         self.keys = _agreements(self.book)
         self.secrets = {role: self._user(role) for role in STAFF}
         self.secrets |= {who: self._customer(who) for who in CUSTOMERS}
+        self.secrets["customer"] = self.secrets["acme"]
         self.app: Starlette = build(
             Ports(
                 book=self.book,

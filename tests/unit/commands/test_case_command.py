@@ -225,20 +225,26 @@ def alarm(book: Book, day: int, *findings: CaseFinding) -> None:
     book.append(fact, actor=CLERK, now=at(day), key=f"conduct:alarmed:acme:{fact.on}")
 
 
+def tended(
+    book: Book, days: float, rules: cases.Rules = RULES, stake: CaseStake | None = SMALL
+) -> list[Case]:
+    return cases.tend(book, at(days), lambda group: rules, lambda group, evidence: stake)
+
+
 def test_an_alarm_becomes_a_case_under_observation_once(book: Book) -> None:
     alarm(book, 1)
-    (case,) = cases.tend(book, at(2), RULES)
+    (case,) = tended(book, 2)
     assert (case.state, case.opened_by) == ("observing", "clerk")
-    assert cases.tend(book, at(2), RULES) == []
+    assert tended(book, 2) == []
     cases.move(book, ADA, case.id, asked("dismiss"), at(3), RULES)
-    assert cases.tend(book, at(4), RULES) == []
+    assert tended(book, 4) == []
     alarm(book, 5)
-    assert len(cases.tend(book, at(6), RULES)) == 1
+    assert len(tended(book, 6)) == 1
 
 
 def test_nothing_is_automatic_unless_the_operator_says_so(book: Book) -> None:
     alarm(book, 1)
-    (case,) = cases.tend(book, at(2), RULES)
+    (case,) = tended(book, 2)
     with pytest.raises(NotAllowedError, match="operator's limit"):
         cases.move(
             book,
@@ -249,6 +255,23 @@ def test_nothing_is_automatic_unless_the_operator_says_so(book: Book) -> None:
             RULES,
         )
     assert book.view().standing.get("acme") is None
+
+
+def test_what_was_suspended_automatically_ends_unless_a_person_looks(book: Book) -> None:
+    allowed = msgspec.structs.replace(
+        RULES, settings=CaseSettings(automatic_suspend_minor_max=10_000_000)
+    )
+    alarm(book, 1)
+    assert [case.state for case in tended(book, 2, allowed, LARGE)] == ["observing"]
+    cases.move(book, ADA, reading.all_cases(book)[0].id, asked("dismiss"), at(2), RULES)
+    alarm(book, 3)
+    (case,) = tended(book, 4, allowed)
+    assert (case.state, case.standing) == ("suspended", "suspended")
+    assert tended(book, 4.5, allowed) == []
+    (lapsed,) = tended(book, 6, allowed)
+    assert lapsed.state == "reinstated"
+    assert lapsed.credits[0].minor == 50_000
+    assert book.view().standing["acme"] == "active"
 
 
 def test_reasoning_alone_is_refused_for_everybody(book: Book) -> None:
