@@ -13,6 +13,7 @@ from quartermaster.app import live as views
 from quartermaster.app.api import with_api
 from quartermaster.app.api_relayed import with_relayed
 from quartermaster.app.board import board_of
+from quartermaster.app.console_account import RealAccounts
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_capacity import capacity_of
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
@@ -50,6 +51,7 @@ def run(rooms: Rooms, *, sample: bool) -> int:
             warning=SampleWarning() if sample else RealWarning(rooms),
             board=board_of(rooms.var, sample=sample),
             traffic=LiveTraffic(rooms.var),
+            accounts=RealAccounts(rooms),
             around=lambda pages: relayed(api(pages)),
         )
 

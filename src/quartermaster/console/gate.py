@@ -25,7 +25,8 @@ PUBLIC: frozenset[Role] | None = None
 """No session needed: the door itself, its files, and the health check."""
 STAFF: frozenset[Role] = frozenset({"viewer", "finance", "trust", "admin"})
 """Everybody of the seller; customers see their own pages only."""
-SIGNED_IN: frozenset[Role] = STAFF | {"customer"}
+CUSTOMER: frozenset[Role] = frozenset({"customer"})
+SIGNED_IN: frozenset[Role] = STAFF | CUSTOMER
 
 FORM_FIELDS_MAX = 20
 """The largest form has five fields."""

@@ -13,6 +13,7 @@ from quartermaster.console.format import Lang, percent
 from quartermaster.console.language import Words, flattened
 
 Catalogue = Literal[
+    "account",
     "board",
     "capacity",
     "claims",

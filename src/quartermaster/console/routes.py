@@ -1,9 +1,10 @@
 """Every address of the console and who may use it. What is not here does not exist."""
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from quartermaster.console.gate import PUBLIC, SIGNED_IN, STAFF, Page
+from quartermaster.console.gate import CUSTOMER, PUBLIC, SEE_OTHER, SIGNED_IN, STAFF, Page
 from quartermaster.console.pages import (
+    account,
     board,
     capacity,
     definitions,
@@ -31,6 +32,14 @@ async def static_file(visit: Visit) -> Response:
     return Response(asset.body, media_type=asset.media_type, headers=headers)
 
 
+async def home(visit: Visit) -> Response:
+    """The overview; a customer's own account."""
+    signed_in = visit.signed_in
+    if signed_in is not None and STAFF.isdisjoint(signed_in.roles):
+        return RedirectResponse(account.HERE, SEE_OTHER)
+    return await overview.overview(visit)
+
+
 async def healthz(visit: Visit) -> Response:
     """Answers while the process serves; says nothing about anything else."""
     del visit
@@ -38,7 +47,12 @@ async def healthz(visit: Visit) -> Response:
 
 
 PAGES: tuple[Page, ...] = (
-    Page("/", overview.overview, STAFF),
+    Page("/", home, SIGNED_IN),
+    Page("/account", account.account, CUSTOMER),
+    Page("/account/keys", account.make_key, CUSTOMER, ("POST",)),
+    Page("/account/keys/{key}/rotation", account.rotate_key, CUSTOMER, ("POST",)),
+    Page("/account/keys/{key}/revocation", account.revoke_key, CUSTOMER, ("POST",)),
+    Page("/account/projects", account.add_project, CUSTOMER, ("POST",)),
     Page("/live", overview.live_panel, STAFF, by_itself=True),
     Page("/traffic", traffic.traffic, STAFF),
     Page("/traffic/panel", traffic.panel, STAFF, by_itself=True),

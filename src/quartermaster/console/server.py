@@ -19,6 +19,7 @@ from quartermaster.console.board_facts import BoardBook, NoBoard
 from quartermaster.console.gate import problem, route
 from quartermaster.console.guard import Guard, dress
 from quartermaster.console.ports import Identity, Live, Overview
+from quartermaster.console.ports_account import AccountBook
 from quartermaster.console.ports_capacity import CapacityBook, NoCapacity
 from quartermaster.console.ports_exposure import ExposureBook
 from quartermaster.console.ports_traffic import NoTraffic, TrafficBook
@@ -57,6 +58,7 @@ def build(
     warning: WarningBook = NO_WARNING,
     board: BoardBook = NO_BOARD,
     traffic: TrafficBook = NO_TRAFFIC,
+    accounts: AccountBook | None = None,
 ) -> Starlette:
     """The application over its ports."""
     desk = Desk(
@@ -75,6 +77,7 @@ def build(
         templates=environment(),
         sign_ins=asyncio.Semaphore(SIGN_INS_AT_ONCE_MAX),
         computing=asyncio.Semaphore(COMPUTED_AT_ONCE_MAX),
+        accounts=accounts,
     )
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -116,6 +119,7 @@ def run(
     warning: WarningBook = NO_WARNING,
     board: BoardBook = NO_BOARD,
     traffic: TrafficBook = NO_TRAFFIC,
+    accounts: AccountBook | None = None,
     around: Callable[[ASGIApp], ASGIApp] = lambda pages: pages,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
@@ -141,6 +145,7 @@ def run(
         warning=warning,
         board=board,
         traffic=traffic,
+        accounts=accounts,
     )
     server = uvicorn.Server(config(around(pages), settings))
     server.run(sockets=[listening])

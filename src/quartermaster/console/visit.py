@@ -18,6 +18,7 @@ from quartermaster.console.assets import Assets
 from quartermaster.console.board_facts import BoardBook
 from quartermaster.console.language import Words
 from quartermaster.console.ports import Identity, Live, Overview, SignedIn
+from quartermaster.console.ports_account import AccountBook
 from quartermaster.console.ports_capacity import CapacityBook
 from quartermaster.console.ports_exposure import ExposureBook
 from quartermaster.console.ports_traffic import TrafficBook
@@ -61,6 +62,8 @@ class Desk:
     """Bounds password hashes at a time; slowing down a guesser is the identity's task."""
     computing: asyncio.Semaphore
     """Bounds the threads that wait for figures, so that the door and the live panel have theirs."""
+    accounts: AccountBook | None = None
+    """Where customers see their own account; None where there is no real book."""
 
     @property
     def door_cookie(self) -> str:
@@ -115,6 +118,11 @@ class Visit:
         if asked:
             visit.remember("lang", asked)
         return visit
+
+    @property
+    def at_staff_pages(self) -> bool:
+        """Whether the reader belongs to the seller, and not to one of its customers."""
+        return self.signed_in is not None and set(self.signed_in.roles) != {"customer"}
 
     @property
     def wants_fragment(self) -> bool:

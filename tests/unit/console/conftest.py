@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tests.unit.console.console_fakes import (
     NOW,
+    FakeAccounts,
     FakeIdentity,
     FakeLive,
     FakeOverview,
@@ -57,7 +58,14 @@ def console(
     warning: FakeWarning,
 ) -> Starlette:
     return build(
-        ConsoleSettings(), identity, overview, live, exposure, lambda: NOW, warning=warning
+        ConsoleSettings(),
+        identity,
+        overview,
+        live,
+        exposure,
+        lambda: NOW,
+        warning=warning,
+        accounts=FakeAccounts(),
     )
 
 
@@ -74,7 +82,9 @@ def signed_in(console: Starlette, identity: FakeIdentity) -> Callable[..., TestC
     def sign_in(*roles: str) -> TestClient:
         token = f"token-of-{'-'.join(roles)}"
         identity.users.setdefault("ada", ("a long password", roles))
-        identity.sessions[token] = FakeSignedIn("usr_ada", "ada", roles, f"csrf-{token}")
+        identity.sessions[token] = FakeSignedIn(
+            "usr_ada", "ada", roles, f"csrf-{token}", "acme" if roles == ("customer",) else ""
+        )
         client = browser(console)
         client.cookies.set(SESSION, token)
         return client

@@ -16,8 +16,10 @@ from quartermaster.console.ports import (
     RunRate,
     WorkerLive,
 )
+from quartermaster.console.ports_account import AccountFacts, MadeKey, NewKey
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import ConflictError, NotFoundError
+from quartermaster.kernel.limit import Limits
 
 NOW = Instant(1_711_893_909_000_000)  # 2024-03-31 14:05:09 UTC
 TOTAL_MINOR = 8_333_333_300
@@ -76,6 +78,31 @@ class FakeIdentity:
             f"user-{name}", name, self.users[name][1], f"csrf-{number}"
         )
         return token
+
+
+class FakeAccounts:
+    """One account without keys, whatever the customer."""
+
+    def facts(self, customer: str, month: str, now: Instant) -> AccountFacts:
+        return AccountFacts(
+            customer=customer, name=customer, standing="active", month="2024-03",
+            contracts=("c",), projects=(), keys=(), limits=Limits(), usage=(), drafts=(),
+            usage_missing=False,
+        )  # fmt: skip
+
+    def issue(self, customer: str, user: str, wanted: NewKey, now: Instant) -> MadeKey:
+        return MadeKey(id="key_1", secret="qm-secret", served=True)
+
+    def rotate(
+        self, customer: str, user: str, key_id: str, overlap_hours: int, now: Instant
+    ) -> MadeKey:
+        return MadeKey(id="key_2", secret="qm-secret", served=False, replaces=key_id, ends_at=now)
+
+    def revoke(self, customer: str, user: str, key_id: str, reason: str, now: Instant) -> None:
+        return None
+
+    def add_project(self, customer: str, user: str, project: str, name: str, now: Instant) -> None:
+        return None
 
 
 @dataclass

@@ -65,7 +65,7 @@ def test_a_role_opens_what_its_row_names_and_nothing_else(
 
 def test_a_customer_does_not_see_the_business(signed_in: Callable[..., TestClient]) -> None:
     customer = signed_in("customer")
-    assert customer.get("/").status_code == 403
+    assert customer.get("/", follow_redirects=False).headers["location"] == "/account"
     assert customer.get("/live").status_code == 403
     assert "ByteDance" not in customer.get("/").text
     assert signed_in().get("/").status_code == 403

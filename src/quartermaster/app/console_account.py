@@ -1,0 +1,248 @@
+"""The account page's port: a customer's keys, projects, limits, usage and drafts from the book."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+
+from quartermaster.app.api import MeteredUsage, OwnGateways
+from quartermaster.app.rooms import Rooms
+from quartermaster.book.pepper import load_pepper
+from quartermaster.book.views import Key, View
+from quartermaster.commands import key as keys
+from quartermaster.commands import project as projects
+from quartermaster.commands.actor import Actor
+from quartermaster.commands.invoice import billing_version
+from quartermaster.console.ports_account import (
+    AccountDraft,
+    AccountFacts,
+    AccountKey,
+    AccountProject,
+    DraftLine,
+    MadeKey,
+    NewKey,
+    UsageRow,
+)
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month_named, month_of
+from quartermaster.kernel.errors import NotFoundError, UnavailableError
+from quartermaster.kernel.events import HourlyUsage
+from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.units import Counts
+
+_Read = TypeVar("_Read")
+
+
+class RealAccounts:
+    """Accounts of the book of a data folder."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._usage = MeteredUsage(rooms)
+        self._gateways = OwnGateways(rooms.book, rooms.var)
+
+    def facts(self, customer: str, month: str, now: Instant) -> AccountFacts:
+        """The account in a month."""
+        view = self._rooms.book.view()
+        who = view.customers.get(customer)
+        if who is None:
+            raise NotFoundError(f"there is no customer {customer!r}")
+        signed = {
+            contract_id: versions
+            for contract_id, versions in view.contracts.items()
+            if versions[-1].customer == customer
+        }
+        label = month or month_of(now, "UTC").label
+        month_named(label, "UTC")
+        own = [key for key in view.keys.values() if key.issued.customer == customer]
+        own.sort(key=lambda key: (not key.live(now), -key.issued_at, key.issued.key_id))
+        rows = self._if_readable(lambda: self._rows(view, customer, label))
+        drafts = self._if_readable(lambda: self._drafts(view, tuple(signed), label))
+        return AccountFacts(
+            customer=customer,
+            name=who.name,
+            standing=view.standing.get(who.group, "active"),
+            month=label,
+            contracts=tuple(
+                contract_id for contract_id in sorted(signed) if view.contract_at(contract_id, now)
+            ),
+            projects=_projects(view, customer, now),
+            keys=tuple(_key(view, key, now) for key in own),
+            limits=view.limits.get(("group", who.group), Limits()),
+            usage=() if rows is None else rows,
+            drafts=() if drafts is None else drafts,
+            usage_missing=rows is None,
+        )
+
+    def issue(self, customer: str, user: str, wanted: NewKey, now: Instant) -> MadeKey:
+        """Make a key."""
+        made = keys.issue(
+            self._rooms.book,
+            _actor(customer, user),
+            contract=wanted.contract,
+            pepper=self._pepper(),
+            now=now,
+            project=wanted.project,
+            models=wanted.models,
+            networks=wanted.networks,
+        )
+        return MadeKey(id=made.key_id, secret=made.secret, served=self._publish(now))
+
+    def rotate(
+        self, customer: str, user: str, key_id: str, overlap_hours: int, now: Instant
+    ) -> MadeKey:
+        """Give a key a successor."""
+        made = keys.rotate(
+            self._rooms.book,
+            _actor(customer, user),
+            key_id,
+            overlap_us=overlap_hours * US_PER_HOUR,
+            pepper=self._pepper(),
+            now=now,
+        )
+        return MadeKey(
+            id=made.key_id,
+            secret=made.secret,
+            replaces=key_id,
+            ends_at=None if made.ends_at is None else Instant(made.ends_at),
+            served=self._publish(now),
+        )
+
+    def revoke(self, customer: str, user: str, key_id: str, reason: str, now: Instant) -> None:
+        """Stop a key for good."""
+        keys.revoke(self._rooms.book, _actor(customer, user), key_id, reason, now)
+        self._publish(now)
+
+    def add_project(self, customer: str, user: str, project: str, name: str, now: Instant) -> None:
+        """Add a project."""
+        projects.add(
+            self._rooms.book,
+            _actor(customer, user),
+            customer=customer,
+            project=project,
+            name=name,
+            now=now,
+        )
+
+    def _publish(self, now: Instant) -> bool:
+        return not self._gateways.publish(now).gateways.late
+
+    def _pepper(self) -> bytes:
+        return load_pepper(self._rooms.var / "secrets" / "key_pepper")
+
+    def _if_readable(self, read: Callable[[], _Read]) -> _Read | None:
+        """What the usage table says, or None where its engine is not installed."""
+        try:
+            return read()
+        except UnavailableError:
+            return None
+
+    def _rows(self, view: View, customer: str, label: str) -> tuple[UsageRow, ...]:
+        """Usage of the month, each row in the month of its own contract's time zone."""
+        zones = {
+            contract_id: versions[0].time_zone for contract_id, versions in view.contracts.items()
+        }
+        cut = self._usage.cut()
+        months = {zone: month_named(label, zone) for zone in {*zones.values(), "UTC"}}
+        span = Period(
+            Instant(min(one.start for one in months.values())),
+            Instant(max(one.end for one in months.values())),
+            label,
+            "UTC",
+        )
+        hourly = self._usage.hourly(cut, customer=customer, period=span)
+        return _summed(row for row in hourly if row.hour in months[zones.get(row.contract, "UTC")])
+
+    def _drafts(
+        self, view: View, contracts: tuple[str, ...], label: str
+    ) -> tuple[AccountDraft, ...]:
+        found = []
+        for contract_id in sorted(contracts):
+            versions = view.contracts[contract_id]
+            if billing_version(versions, month_named(label, versions[0].time_zone)) is None:
+                continue
+            invoice = self._usage.invoice(contract_id, label)
+            found.append(
+                AccountDraft(
+                    contract=contract_id,
+                    total_minor=invoice.total_minor,
+                    currency=invoice.currency,
+                    unpriced=sum(entry.quantity for entry in invoice.unpriced),
+                    lines=tuple(
+                        DraftLine(
+                            model=line.model,
+                            service_class=line.service_class,
+                            meter=line.axis,
+                            quantity=line.quantity,
+                            price=line.price,
+                            unit=line.unit,
+                            amount=line.amount,
+                            minor=line.minor,
+                        )
+                        for line in invoice.lines
+                    ),
+                )
+            )
+        return tuple(found)
+
+
+def _actor(customer: str, user: str) -> Actor:
+    """A user of a customer, who may do what the customer may and nothing else."""
+    return Actor(user, ("customer",), customer)
+
+
+def _projects(view: View, customer: str, now: Instant) -> tuple[AccountProject, ...]:
+    """The projects that keys can be made for, the one that everybody has first."""
+    added = [
+        AccountProject(
+            one.added.project,
+            one.added.name,
+            projects.live_keys(view, customer, one.added.project, now),
+        )
+        for one in projects.all_of(view, customer)
+        if one.archived_at is None
+    ]
+    live = projects.live_keys(view, customer, projects.DEFAULT, now)
+    return (AccountProject(projects.DEFAULT, projects.DEFAULT, live), *added)
+
+
+def _key(view: View, key: Key, now: Instant) -> AccountKey:
+    issued = key.issued
+    return AccountKey(
+        id=issued.key_id,
+        project=issued.project,
+        contract=issued.contract,
+        models=issued.models,
+        endpoints=issued.endpoints,
+        networks=issued.networks,
+        issued_at=Instant(key.issued_at),
+        ends_at=None if key.expires_at is None else Instant(key.expires_at),
+        successor="" if key.rotated is None else key.rotated.successor,
+        live=key.live(now) and not view.archived(issued.customer, issued.project),
+        limits=view.limits.get(("key", issued.key_id), Limits()),
+    )
+
+
+def _summed(rows: Iterable[HourlyUsage]) -> tuple[UsageRow, ...]:
+    counts: dict[tuple[str, ...], Counts] = defaultdict(Counts)
+    requests: dict[tuple[str, ...], int] = defaultdict(int)
+    for row in rows:
+        key = (row.project, row.key_id, row.model, row.service_class)
+        counts[key] += row.counts
+        requests[key] += row.requests
+    return tuple(
+        msgspec.convert(
+            {
+                "project": key[0],
+                "key_id": key[1],
+                "model": key[2],
+                "service_class": key[3],
+                "requests": requests[key],
+                "input_tokens": used.input + used.cache_write + used.audio_input,
+                "cached_tokens": used.cached_read,
+                "output_tokens": used.output + used.reasoning + used.audio_output,
+            },
+            UsageRow,
+        )
+        for key, used in sorted(counts.items())
+    )

@@ -1,0 +1,173 @@
+"""A customer's account page in words and rows: standing, keys, limits, usage and drafts."""
+
+import msgspec
+
+from quartermaster.console.format import EM_DASH, Lang, moment, money, month_long, number
+from quartermaster.console.language import Words
+from quartermaster.console.ports_account import (
+    AccountDraft,
+    AccountFacts,
+    AccountKey,
+    MadeKey,
+    UsageRow,
+)
+from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.money import Money
+
+ANY_MODEL = "*"
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as the page shows it."""
+
+    id: str
+    project: str
+    scope: str
+    limits: str
+    issued: str
+    state: str
+    live: bool
+    rotatable: bool
+
+
+class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Usage of one key and model as the page shows it."""
+
+    project: str
+    key_id: str
+    model: str
+    service_class: str
+    requests: str
+    input_tokens: str
+    cached_tokens: str
+    output_tokens: str
+
+
+class DraftView(msgspec.Struct, frozen=True, kw_only=True):
+    """A draft invoice as the page shows it."""
+
+    contract: str
+    total: str
+    waiting: str
+    lines: tuple[tuple[str, str, str, str, str, str], ...]
+    """Model, class, meter, quantity, price, amount."""
+
+
+class MadeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key: its secret, and what becomes of the one that it replaces."""
+
+    id: str
+    secret: str
+    sentence: str
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the account page shows."""
+
+    name: str
+    month: str
+    month_label: str
+    standing: str
+    restricted: bool
+    limits: str
+    keys: tuple[KeyRow, ...]
+    projects: tuple[tuple[str, str, str], ...]
+    """Id, name, live keys."""
+    contracts: tuple[str, ...]
+    usage: tuple[UsageLine, ...]
+    usage_missing: bool
+    drafts: tuple[DraftView, ...]
+
+
+def view_of(facts: AccountFacts, words: Words) -> AccountView:
+    """The page's strings."""
+    lang = words.lang
+    return AccountView(
+        name=facts.name,
+        month=facts.month,
+        month_label=month_long(facts.month, lang),
+        standing=words(f"standing.{facts.standing}"),
+        restricted=facts.standing != "active",
+        limits=_limits(facts.limits, words),
+        keys=tuple(_key(key, words) for key in facts.keys),
+        projects=tuple((one.id, one.name, number(one.live_keys, lang)) for one in facts.projects),
+        contracts=facts.contracts,
+        usage=tuple(_usage(row, lang) for row in facts.usage),
+        usage_missing=facts.usage_missing,
+        drafts=tuple(_draft(one, words) for one in facts.drafts),
+    )
+
+
+def made_view(made: MadeKey, words: Words) -> MadeView:
+    """A new key, shown once."""
+    sentence = ""
+    if made.replaces and made.ends_at is not None:
+        ends = moment(made.ends_at, words.lang)
+        sentence = words("made.replaces", name=made.replaces, ends=ends)
+    if not made.served:
+        sentence = f"{sentence} {words('made.late')}".strip()
+    return MadeView(id=made.id, secret=made.secret, sentence=sentence)
+
+
+def _limits(limits: Limits, words: Words) -> str:
+    parts = [
+        words(f"limit.{name}", value=number(value, words.lang)) for name, value in limits.named()
+    ]
+    return ", ".join(parts) or words("limit.none")
+
+
+def _key(key: AccountKey, words: Words) -> KeyRow:
+    parts = [] if key.models == (ANY_MODEL,) else [", ".join(key.models)]
+    parts += [", ".join(names) for names in (key.endpoints, key.networks) if names]
+    if not key.live:
+        state = words("key.stopped")
+    elif key.ends_at is None:
+        state = words("key.live")
+    else:
+        state = words("key.until", ends=moment(key.ends_at, words.lang))
+    return KeyRow(
+        id=key.id,
+        project=key.project,
+        scope="; ".join(parts) or words("key.anything"),
+        limits=_limits(key.limits, words) if key.limits.named() else EM_DASH,
+        issued=moment(key.issued_at, words.lang),
+        state=state,
+        live=key.live,
+        rotatable=key.live and not key.successor,
+    )
+
+
+def _usage(row: UsageRow, lang: Lang) -> UsageLine:
+    return UsageLine(
+        project=row.project,
+        key_id=row.key_id,
+        model=row.model,
+        service_class=row.service_class,
+        requests=number(row.requests, lang),
+        input_tokens=number(row.input_tokens, lang),
+        cached_tokens=number(row.cached_tokens, lang),
+        output_tokens=number(row.output_tokens, lang),
+    )
+
+
+def _draft(draft: AccountDraft, words: Words) -> DraftView:
+    lang = words.lang
+    waiting = ""
+    if draft.unpriced:
+        waiting = words("draft.waiting", quantity=number(draft.unpriced, lang))
+    return DraftView(
+        contract=draft.contract,
+        total=money(Money(draft.total_minor, draft.currency), lang),
+        waiting=waiting,
+        lines=tuple(
+            (
+                line.model,
+                line.service_class,
+                line.meter,
+                number(line.quantity, lang),
+                words(f"unit.{line.unit}", price=f"{line.price} {draft.currency}"),
+                money(Money(line.minor, draft.currency), lang),
+            )
+            for line in draft.lines
+        ),
+    )

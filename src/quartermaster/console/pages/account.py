@@ -1,0 +1,154 @@
+"""A customer's own page: keys, projects, limits, usage and draft invoices of one account.
+
+Whose account it is follows from the session alone; nothing in an address or a form says it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from quartermaster.console import account_tables, account_view
+from quartermaster.console.account_tables import COLUMNS, TABLES
+from quartermaster.console.gate import SEE_OTHER
+from quartermaster.console.ports_account import AccountBook, AccountFacts, MadeKey, NewKey
+from quartermaster.console.report_words import catalogue
+from quartermaster.console.tables import as_csv
+from quartermaster.console.visit import Visit
+from quartermaster.kernel.errors import CallerError, NotAllowedError, UnavailableError
+
+HERE = "/account"
+FORMS = ("html", "json", "csv")
+OVERLAP_HOURS = (0, 1, 24, 168, 720)
+"""At once, an hour, a day, a week, a month."""
+OVERLAP_USUAL_HOURS = 24
+NAMES_CHARS_MAX = 4_000
+"""A hundred networks fit."""
+
+
+async def account(visit: Visit) -> Response:
+    """The page, or its tables as JSON or CSV.
+
+    Raises:
+        UsageError: the month, the format or the table is wrong.
+    """
+    query = visit.request.query_params
+    wanted = query.get("format", "html")
+    if wanted not in FORMS:
+        raise visit.unknown("format", wanted, *FORMS)
+    facts = await _facts(visit)
+    if wanted == "json":
+        body = account_tables.as_json(facts, visit.desk.clock())
+        return Response(body, media_type="application/json")
+    if wanted == "csv":
+        asked = query.get("table", TABLES[0])
+        table = next((name for name in TABLES if name == asked), None)
+        if table is None:
+            raise visit.unknown("table", asked, *TABLES)
+        saved = {"content-disposition": f'attachment; filename="{table}-{facts.month}.csv"'}
+        text = as_csv(COLUMNS[table], account_tables.rows_of(facts)[table])
+        return Response(text, media_type="text/csv", headers=saved)
+    return _page(visit, facts)
+
+
+async def make_key(visit: Visit) -> Response:
+    """Make a key, and show its secret this once."""
+    form = visit.form
+    wanted = NewKey(
+        contract=form.get("contract", ""),
+        project=form.get("project", ""),
+        models=_names(form.get("models", "")) or (account_view.ANY_MODEL,),
+        networks=_names(form.get("networks", "")),
+    )
+    accounts, customer, user = _own(visit)
+    return await _made(visit, partial(accounts.issue, customer, user, wanted))
+
+
+async def rotate_key(visit: Visit) -> Response:
+    """Give a key a successor, and show its secret this once."""
+    hours = visit.form.get("hours", "")
+    overlap = next((one for one in OVERLAP_HOURS if str(one) == hours), OVERLAP_USUAL_HOURS)
+    accounts, customer, user = _own(visit)
+    key = str(visit.request.path_params["key"])
+    return await _made(visit, partial(accounts.rotate, customer, user, key, overlap))
+
+
+async def revoke_key(visit: Visit) -> Response:
+    """Stop a key for good."""
+    accounts, customer, user = _own(visit)
+    key, reason = str(visit.request.path_params["key"]), "by the customer"
+    ask = partial(accounts.revoke, customer, user, key, reason, visit.desk.clock())
+    return await _done(visit, ask)
+
+
+async def add_project(visit: Visit) -> Response:
+    """Add a project."""
+    accounts, customer, user = _own(visit)
+    project, name = visit.form.get("project", "").strip(), visit.form.get("name", "").strip()
+    add = accounts.add_project
+    ask = partial(add, customer, user, project, name or project, visit.desk.clock())
+    return await _done(visit, ask)
+
+
+async def _made(visit: Visit, make: Callable[..., MadeKey]) -> Response:
+    try:
+        made = await run_in_threadpool(make, visit.desk.clock())
+    except CallerError as error:
+        return _page(visit, await _facts(visit), error=error)
+    return _page(visit, await _facts(visit), made=made)
+
+
+async def _done(visit: Visit, do: Callable[[], None]) -> Response:
+    try:
+        await run_in_threadpool(do)
+    except CallerError as error:
+        return _page(visit, await _facts(visit), error=error)
+    return RedirectResponse(HERE, SEE_OTHER)
+
+
+async def _facts(visit: Visit) -> AccountFacts:
+    accounts, customer, _ = _own(visit)
+    month = visit.request.query_params.get("month", "")
+    ask = partial(accounts.facts, customer, month, visit.desk.clock())
+    return await visit.computed(ask)
+
+
+def _page(
+    visit: Visit,
+    facts: AccountFacts,
+    *,
+    made: MadeKey | None = None,
+    error: CallerError | None = None,
+) -> Response:
+    words = catalogue("account", visit.words.lang)
+    return visit.render(
+        "account.html",
+        status=200 if error is None else error.http_status,
+        e=words,
+        page=account_view.view_of(facts, words),
+        made=None if made is None else account_view.made_view(made, words),
+        message="" if error is None else f"{error.message}. {error.hint}".strip(),
+        overlaps=[(hours, words(f"overlap.{hours}")) for hours in OVERLAP_HOURS],
+        usual=OVERLAP_USUAL_HOURS,
+    )
+
+
+def _own(visit: Visit) -> tuple[AccountBook, str, str]:
+    """The accounts, and the customer and the user of the session.
+
+    Raises:
+        UnavailableError: this console has no accounts.
+        NotAllowedError: the user belongs to no customer.
+    """
+    accounts, signed_in = visit.desk.accounts, visit.signed_in
+    if accounts is None:
+        raise UnavailableError("this console has no accounts of customers")
+    if signed_in is None or not signed_in.customer:
+        raise NotAllowedError(visit.words("error.role"), hint=visit.words("error.role_hint"))
+    return accounts, signed_in.customer, signed_in.user
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """What stands between commas, spaces and line ends."""
+    return tuple(text[:NAMES_CHARS_MAX].replace(",", " ").split())

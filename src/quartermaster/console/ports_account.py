@@ -1,0 +1,145 @@
+"""What a customer's own page asks: keys, projects, limits, usage and drafts of one account.
+
+Every method names the customer of the session that asks; an answer never holds anything of another
+one, and somebody else's key is as unknown as one that was never issued.
+"""
+
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.contract import Standing
+from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.units import ServiceClass
+
+
+class AccountKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key without its secret."""
+
+    id: str
+    project: str
+    contract: str
+    models: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    networks: tuple[str, ...]
+    issued_at: Instant
+    ends_at: Instant | None
+    """When it stops by itself."""
+    successor: str
+    """The key that takes its place, or empty."""
+    live: bool
+    limits: Limits
+
+
+class AccountProject(msgspec.Struct, frozen=True):
+    """A project, and how many keys of it work."""
+
+    id: str
+    name: str
+    live_keys: int
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What one key used of one model in the month."""
+
+    project: str
+    key_id: str
+    model: str
+    service_class: ServiceClass
+    requests: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+
+
+class AccountDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a contract comes to in the month so far."""
+
+    contract: str
+    total_minor: int
+    currency: str
+    unpriced: int
+    """Tokens and images that wait for a price; not in the total."""
+    lines: tuple["DraftLine", ...]
+
+
+class DraftLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a draft invoice."""
+
+    model: str
+    service_class: ServiceClass
+    meter: str
+    quantity: int
+    price: str
+    unit: str
+    amount: Decimal
+    minor: int
+
+
+class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One customer's account in one month."""
+
+    customer: str
+    name: str
+    standing: Standing
+    month: str
+    """The month `YYYY-MM` that usage and drafts are of, in the contracts' time zones."""
+    contracts: tuple[str, ...]
+    """Contracts that keys can be made for."""
+    projects: tuple[AccountProject, ...]
+    keys: tuple[AccountKey, ...]
+    """Those that work first, newest first."""
+    limits: Limits
+    """Of the whole group."""
+    usage: tuple[UsageRow, ...]
+    drafts: tuple[AccountDraft, ...]
+    usage_missing: bool
+    """Whether usage cannot be read on this machine."""
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key is wanted for."""
+
+    contract: str
+    project: str
+    models: tuple[str, ...]
+    networks: tuple[str, ...]
+
+
+class MadeKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key; its secret is shown once."""
+
+    id: str
+    secret: str
+    replaces: str = ""
+    ends_at: Instant | None = None
+    """When the key that it replaces stops."""
+    served: bool
+    """Whether every gateway that answers knows it already."""
+
+
+class AccountBook(Protocol):
+    """The accounts of customers. Refusals are `CallerError`s, with words for people."""
+
+    def facts(self, customer: str, month: str, now: Instant) -> AccountFacts:
+        """The account; without a month, the current one.
+
+        Raises:
+            UsageError: the month is none.
+        """
+
+    def issue(self, customer: str, user: str, wanted: NewKey, now: Instant) -> MadeKey:
+        """Make a key, in the name of a user of the customer."""
+
+    def rotate(
+        self, customer: str, user: str, key_id: str, overlap_hours: int, now: Instant
+    ) -> MadeKey:
+        """Give a key a successor."""
+
+    def revoke(self, customer: str, user: str, key_id: str, reason: str, now: Instant) -> None:
+        """Stop a key for good."""
+
+    def add_project(self, customer: str, user: str, project: str, name: str, now: Instant) -> None:
+        """Add a project."""
