@@ -94,8 +94,7 @@ def catch_up(rooms: Rooms) -> list[ConductObserved]:
     """
     last = due_day(rooms.now())
     folder = days_folder(rooms.var)
-    done = [entry.fact for entry in rooms.book.keyed(OBSERVED)]
-    newest = max((one.on for one in done if isinstance(one, ConductObserved)), default="")
+    newest = max((one.on for one in observed(rooms)), default="")
     first = min((path.name for path in folder.glob("????-??-??")), default="")
     if not first:
         return []
@@ -151,6 +150,12 @@ def analyse(rooms: Rooms, on: date) -> ConductObserved:
     return observed
 
 
+def observed(rooms: Rooms) -> list[ConductObserved]:
+    """Every day that was judged, oldest first."""
+    entries = rooms.book.keyed(OBSERVED)
+    return [entry.fact for entry in entries if isinstance(entry.fact, ConductObserved)]
+
+
 def _day(rooms: Rooms, view: View, on: date, key: bytes) -> Day:
     table = open_usage(rooms.var)
     cut = current_cut(table)
@@ -200,11 +205,9 @@ def _accounts(rooms: Rooms, view: View, day: Day) -> dict[str, Account]:
 def _judged(rooms: Rooms, on: date) -> dict[str, list[Judged]]:
     """All days that were judged before, by account."""
     out: dict[str, list[Judged]] = defaultdict(list)
-    for entry in rooms.book.keyed(OBSERVED):
-        fact = entry.fact
-        if isinstance(fact, ConductObserved) and fact.on < on.isoformat():
-            for one in fact.days:
-                out[one.account].append(Judged(one, one.account in fact.explained))
+    for fact in observed(rooms):
+        for one in fact.days if fact.on < on.isoformat() else ():
+            out[one.account].append(Judged(one, one.account in fact.explained))
     return out
 
 

@@ -22,6 +22,7 @@ from quartermaster.conduct.observe import Observer
 from quartermaster.conduct.registry import load as load_registry
 from quartermaster.kernel import ring
 from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.tapped import Content, Tally, day_of, decode, named_day
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,22 @@ def days_folder(var: Path) -> Path:
 def status_path(var: Path, name: str) -> Path:
     """Where a watcher says how it is."""
     return var / "conduct" / f"watch-{name}.json"
+
+
+def statuses(var: Path) -> dict[str, WatchStatus]:
+    """What watchers last said, by name.
+
+    Raises:
+        IntegrityError: a file is not what a watcher writes.
+    """
+    found = {}
+    for path in sorted((var / "conduct").glob("watch-*.json")):
+        try:
+            status = msgspec.json.decode(path.read_bytes(), type=WatchStatus)
+        except msgspec.DecodeError as error:
+            raise IntegrityError(f"{path} is not a watcher's status: {error}") from error
+        found[path.stem.removeprefix("watch-")] = status
+    return found
 
 
 class Watcher:

@@ -67,18 +67,33 @@ def score(file: Path, *, as_json: bool, key_file: Path | None, registry: Path | 
         click.echo(shown)
 
 
-@command.command("days")
-@_file
+@command.command("observe")
 @_json
+@click.pass_obj
+def observe(options: dict[str, str | None], *, as_json: bool) -> None:
+    """Who watches, what the last day showed, whom it alarmed on, and what cannot be seen."""
+    from quartermaster.app import open_rooms
+    from quartermaster.cli.conduct_observed import show_state
+
+    show_state(open_rooms(options), as_json=as_json)
+
+
+@command.command("days")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@_json
+@click.option("--account", help="Of this account alone.")
 @_key
 @_registry
 @click.option("--ordinary", type=click.Path(path_type=Path), help="Account-days to rank among.")
 @click.option("--uses", type=click.Path(path_type=Path), help="TOML of what contracts permit.")
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=ALPHA)
+@click.pass_obj
 def days(
-    file: Path,
+    options: dict[str, str | None],
+    file: Path | None,
     *,
     as_json: bool,
+    account: str | None,
     key_file: Path | None,
     registry: Path | None,
     ordinary: Path | None,
@@ -86,6 +101,8 @@ def days(
     alpha: float,
 ) -> None:
     """Judge each day in FILE against the same account's 28 days before it.
+
+    Without FILE, show what the daily analysis said of this deployment's own customers.
 
     FILE is as for `score`, each line with a "day" (YYYY-MM-DD), sorted by day. With --ordinary,
     days of tenants that you hold for ordinary, each day gets p-values, and evidence accumulates
@@ -96,11 +113,18 @@ def days(
     from quartermaster.conduct.records import read_days
     from quartermaster.conduct.watch import ordinary_scores, watch_days
 
+    if file is None:
+        from quartermaster.app import open_rooms
+        from quartermaster.cli.conduct_observed import show_days
+
+        show_days(open_rooms(options), account, as_json=as_json)
+        return
     key = read_key(key_file)
     reader = observer(key, registry)
     ranked = ordinary_scores(read_days(ordinary), reader, key) if ordinary else []
     terms = read_terms(uses) if uses else None
-    for one in watch_days(read_days(file), reader, key, ordinary=ranked, terms=terms):
+    found = (one for one in read_days(file) if account is None or one.account == account)
+    for one in watch_days(found, reader, key, ordinary=ranked, terms=terms):
         shown = msgspec.json.encode(one).decode() if as_json else "\n".join(_day_lines(one, alpha))
         click.echo(shown)
 

@@ -6,10 +6,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.unit.app.conduct_world import ALPHA, CANARY, World, harvest, support
 
 from quartermaster.app import clerk_conduct, clerk_warning
 from quartermaster.app.watch import days_folder
+from quartermaster.cli.main import cli
 from quartermaster.conduct.facts import KEEP_DAYS, forget_before
 from quartermaster.kernel import ring
 from quartermaster.kernel.events import ConductAlarmed, ConductObserved
@@ -134,3 +136,23 @@ def test_facts_are_forgotten_after_a_month(tmp_path: Path) -> None:
 
     assert forget_before(folder, date(2026, 11, 22)) == ["2026-10-20"]
     assert KEEP_DAYS == 31
+
+
+def shown(world: World, *arguments: str) -> str:
+    result = CliRunner().invoke(
+        cli, ["--var", str(world.rooms.var), "conduct", *arguments], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_the_command_line_shows_days_alarm_and_blind_spots(world: World) -> None:
+    lines = shown(world, "days", "--account", "rival").splitlines()
+    assert len(lines) == JUDGED_DAYS + 6
+    assert "above the line, 22 requests (100% read" in lines[-1]
+    assert '"account":"rival"' in shown(world, "days", "--json")
+    state = shown(world, "observe")
+    assert "alarm on rival (rival) 2026-11-" in state
+    assert "quiet: no contract permits reading; the meter alone was seen; 0.50 output" in state
+    assert "nobody watches" in state
+    assert '"watchers":{}' in shown(world, "observe", "--json")
