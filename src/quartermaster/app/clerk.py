@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from quartermaster.app import live
+from quartermaster.app.clerk_budget import BudgetOffice
 from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
-from quartermaster.app.rooms import Rooms
+from quartermaster.app.rooms import Rooms, open_usage
+from quartermaster.app.webhooks import Webhooks
 from quartermaster.billing.invoice import draft
 from quartermaster.billing.provisioned import with_provisioned
 from quartermaster.billing.rate import Rated, RatedLine, Unpriced, rate
@@ -58,13 +60,28 @@ def run(rooms: Rooms) -> int:
         while not _taken(lock):
             if stopping.wait(STANDBY_POLL_S):
                 return 0
-        _work(rooms, stopping)
+        _work_with_offices(rooms, stopping)
     finally:
         os.close(lock)
     return 0
 
 
-def _work(rooms: Rooms, stopping: threading.Event) -> None:
+def _work_with_offices(rooms: Rooms, stopping: threading.Event) -> None:
+    """Work, while budgets are leased and alerts are sent beside it."""
+    webhooks = Webhooks(rooms.var, rooms.book, rooms.now)
+    budgets = BudgetOffice(
+        rooms.var, rooms.book, open_usage(rooms.var), rooms.now, webhooks.announce
+    )
+    webhooks.start()
+    budgets.start()
+    try:
+        _work(rooms, stopping, budgets)
+    finally:
+        budgets.stop()
+        webhooks.stop()
+
+
+def _work(rooms: Rooms, stopping: threading.Event, budgets: BudgetOffice) -> None:
     settings = rooms.settings.clerk
     publish_at = rollup_at = recompute_at = look_at = compact_at = 0.0
     daily, conduct = DailyLook(rooms), DailyLook(rooms, _judge_conduct, "analysis of conduct")
@@ -73,6 +90,7 @@ def _work(rooms: Rooms, stopping: threading.Event) -> None:
     orphans_at = time.monotonic() + ORPHANED_AFTER_S
     record_missing(rooms)
     ship(rooms)
+    budgets.shipped()
     recompute(rooms)
     while not stopping.is_set():
         if time.monotonic() >= publish_at:
@@ -81,7 +99,10 @@ def _work(rooms: Rooms, stopping: threading.Event) -> None:
         if time.monotonic() >= orphans_at:
             recover_orphans(rooms)
             orphans_at = time.monotonic() + ORPHANED_AFTER_S
-        stale |= ship(rooms) > 0
+        if ship(rooms) > 0:
+            stale = True
+            budgets.shipped()
+        budgets.check()
         began = time.monotonic()
         if stale and began >= recompute_at:
             recompute(rooms)

@@ -32,8 +32,8 @@ servers of 2023 gave at most. It is sent to the model server, so that no answer 
 THRESHOLDS_DEFAULT = (50, 80, 100)
 """Per cent at which somebody is told; 100 is the moment at which requests are refused."""
 
-FOREVER = 2**62
-"""The end of a period that has none, in microseconds UTC: far outside of any calendar."""
+FOREVER = 253_370_764_800_000_000
+"""The end of a period that has none: the year 9999 in microseconds UTC, the last of calendars."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,333 @@
+"""Send alerts: signed, repeated with growing pauses, and never into our own network by accident.
+
+An alert waits in a folder, one file an address, until it is delivered, so nothing is lost when the
+clerk dies; it may then be sent twice, under the same id. Where a name leads is looked up once and
+that very address is called, so a name that changes between check and call leads nowhere else.
+
+Source: standardwebhooks.com, specification 1.0.
+"""
+
+import base64
+import hmac
+import http.client
+import ipaddress
+import logging
+import socket
+import ssl
+import threading
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from quartermaster.commands.ports import Book
+from quartermaster.commands.webhook import SECRET_PREFIX, require_url
+from quartermaster.kernel.budget import budget_id
+from quartermaster.kernel.clock import US_PER_S, Clock, Instant, as_datetime
+from quartermaster.kernel.errors import IntegrityError, QuartermasterError, UnavailableError
+from quartermaster.kernel.events import BudgetCrossed, WebhookAdded
+from quartermaster.kernel.money import Money
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 1.0
+"""An alert leaves within this time."""
+
+PAUSES_S: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds between attempts, as the specification proposes: three days in all."""
+
+TIMEOUT_S: Final = 15
+"""The specification asks for 15 to 30 seconds."""
+
+ANSWER_BYTES_MAX: Final = 4_096
+"""Nobody reads the answer; the beginning of it may say what is wrong."""
+
+_GONE: Final = 410
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One alert for one address."""
+
+    message: str
+    webhook: str
+    body: str
+    attempts: int = 0
+    due: int = 0
+    """Microseconds UTC."""
+    error: str = ""
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """How an address has done so far."""
+
+    delivered: int = 0
+    given_up: int = 0
+    last_at: int = 0
+    error: str = ""
+    """Of the last attempt; empty where it was taken."""
+
+
+class NotTakenError(QuartermasterError):
+    """The address did not take an alert."""
+
+    code = "webhook_refused"
+
+    def __init__(self, message: str, *, final: bool = False, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.final = final
+
+
+class Webhooks:
+    """Puts alerts into the folder and sends what is due, in a thread of its own.
+
+    Args:
+        var: root of the data folder.
+        book: where webhooks are agreed.
+        now: the wall clock.
+    """
+
+    def __init__(self, var: Path, book: Book, now: Clock) -> None:
+        self._outbox = var / "webhooks" / "outbox"
+        self._outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._var = var
+        self._book = book
+        self._now = now
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
+
+    def announce(self, fact: BudgetCrossed) -> None:
+        """Put the alert of a budget where it will be sent from; twice is the same as once."""
+        name = budget_id(fact.scope, fact.name)
+        digest = sha256(f"{name}|{fact.epoch}|{fact.amount_minor}|{fact.percent}".encode())
+        message = f"msg_{digest.hexdigest()[:32]}"
+        body = budget_alert(fact, self._now())
+        view = self._book.view()
+        key = view.keys.get(fact.name)
+        customer = None if key is None else view.customers.get(key.issued.customer)
+        group = fact.name if fact.scope == "group" else "" if customer is None else customer.group
+        for webhook in view.webhooks.values():
+            if webhook.group in ("", group):
+                self._put(Waiting(message, webhook.webhook, body))
+
+    def start(self) -> None:
+        """Send until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """What is not delivered stays in the folder."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            try:
+                self.send_due()
+            except (OSError, UnavailableError) as error:
+                log.warning("alerts cannot be sent: %s", error)
+
+    def send_due(self) -> None:
+        """Try everything that is due."""
+        waiting = sorted(self._outbox.glob("*.json"))
+        if not waiting:
+            return
+        webhooks, now = self._book.view().webhooks, self._now()
+        for path in waiting:
+            one = msgspec.json.decode(path.read_bytes(), type=Waiting)
+            webhook = webhooks.get(one.webhook)
+            if webhook is None:
+                path.unlink(missing_ok=True)
+            # A clock that went back must not keep an alert for longer than a pause.
+            elif one.due <= now or one.due > now + PAUSES_S[-1] * US_PER_S:
+                self._try(path, one, webhook)
+
+    def _try(self, path: Path, one: Waiting, webhook: WebhookAdded) -> None:
+        before = read_delivered(self._var, one.webhook)
+        now = self._now()
+        try:
+            deliver(webhook, read_secret(self._var, one.webhook), one.message, one.body, now)
+        except NotTakenError as error:
+            last = error.final or one.attempts >= len(PAUSES_S)
+            log.warning("%s: %s%s", webhook.url, error.message, "; given up" if last else "")
+            after = msgspec.structs.replace(
+                before, given_up=before.given_up + last, last_at=now, error=error.message
+            )
+            _write_delivered(self._var, one.webhook, after)
+            if last:
+                path.unlink(missing_ok=True)
+            else:
+                due = now + PAUSES_S[one.attempts] * US_PER_S
+                self._put(
+                    msgspec.structs.replace(
+                        one, attempts=one.attempts + 1, due=due, error=error.message
+                    )
+                )
+            return
+        after = Delivered(before.delivered + 1, before.given_up, now)
+        _write_delivered(self._var, one.webhook, after)
+        path.unlink(missing_ok=True)
+
+    def _put(self, one: Waiting) -> None:
+        path = self._outbox / f"{one.message}.{one.webhook}.json"
+        beside = path.with_suffix(".new")
+        beside.write_bytes(msgspec.json.encode(one))
+        beside.replace(path)
+
+
+def secrets_folder(var: Path) -> Path:
+    """Where secrets of webhooks lie, one file each."""
+    return var / "secrets" / "webhooks"
+
+
+def read_secret(var: Path, webhook: str) -> str:
+    """The secret that signs what goes to a webhook.
+
+    Raises:
+        NotTakenError: it is not there.
+    """
+    try:
+        return (secrets_folder(var) / webhook).read_text().strip()
+    except OSError as error:
+        raise NotTakenError(
+            f"the secret of {webhook} cannot be read: {error.strerror}",
+            hint="restore secrets/webhooks from the backup, or add the webhook anew",
+        ) from error
+
+
+def read_delivered(var: Path, webhook: str) -> Delivered:
+    """How an address has done so far."""
+    try:
+        data = (var / "webhooks" / f"{webhook}.json").read_bytes()
+    except FileNotFoundError:
+        return Delivered()
+    try:
+        return msgspec.json.decode(data, type=Delivered)
+    except msgspec.DecodeError as error:
+        raise IntegrityError(f"the record of webhook {webhook} cannot be read: {error}") from error
+
+
+def _write_delivered(var: Path, webhook: str, delivered: Delivered) -> None:
+    path = var / "webhooks" / f"{webhook}.json"
+    beside = path.with_suffix(".new")
+    beside.write_bytes(msgspec.json.encode(delivered))
+    beside.replace(path)
+
+
+# -- what is sent ----------------------------------------------------------------------------------
+
+
+def budget_alert(fact: BudgetCrossed, now: Instant) -> str:
+    """The body of a budget's alert."""
+    kind = "budget.exhausted" if fact.percent >= 100 else "budget.threshold_reached"
+    data = {
+        "budget": budget_id(fact.scope, fact.name),
+        "period": fact.label,
+        "percent": fact.percent,
+        "spent": str(Money(fact.spent_minor, fact.currency).decimal),
+        "amount": str(Money(fact.amount_minor, fact.currency).decimal),
+        "currency": fact.currency,
+    }
+    return _body(kind, data, now)
+
+
+def greeting(now: Instant) -> str:
+    """The body of an alert that only says that alerts arrive."""
+    return _body("webhook.test", {}, now)
+
+
+def _body(kind: str, data: dict[str, Any], now: Instant) -> str:
+    at = as_datetime(now).isoformat()
+    return msgspec.json.encode({"type": kind, "timestamp": at, "data": data}).decode()
+
+
+def signature(secret: str, message: str, at_s: int, body: str) -> str:
+    """What receivers compare: `v1,<base64>` of HMAC-SHA256 over id, time and body."""
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    signed = f"{message}.{at_s}.{body}".encode()
+    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+
+
+def deliver(webhook: WebhookAdded, secret: str, message: str, body: str, now: Instant) -> None:
+    """One attempt.
+
+    Raises:
+        NotTakenError: the address may not be called, does not answer, or says no.
+    """
+    require_url(webhook.url, allow_private=webhook.allow_private)
+    parts = urlsplit(webhook.url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    address = _address(host, port, allow_private=webhook.allow_private)
+    at_s = now // US_PER_S
+    headers = {
+        "host": parts.netloc,
+        "content-type": "application/json",
+        "user-agent": "quartermaster-webhooks",
+        "webhook-id": message,
+        "webhook-timestamp": str(at_s),
+        "webhook-signature": signature(secret, message, at_s, body),
+    }
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection = _Pinned(host, port, address, tls=parts.scheme == "https")
+    try:
+        connection.request("POST", target, body.encode(), headers)
+        answer = connection.getresponse()
+        answer.read(ANSWER_BYTES_MAX)
+    except (OSError, http.client.HTTPException) as error:
+        raise NotTakenError(f"no answer: {error}") from error
+    finally:
+        connection.close()
+    if not 200 <= answer.status < 300:
+        # A redirect is no delivery: it could lead anywhere.
+        raise NotTakenError(f"answered with status {answer.status}", final=answer.status == _GONE)
+
+
+class _Pinned(http.client.HTTPConnection):
+    """A connection to one address, under the name that its certificate must have."""
+
+    def __init__(self, host: str, port: int, address: str, *, tls: bool) -> None:
+        super().__init__(host, port, timeout=TIMEOUT_S)
+        self._address = address
+        self._tls = tls
+
+    def connect(self) -> None:
+        """Call the address that was checked."""
+        self.sock = socket.create_connection((self._address, self.port), TIMEOUT_S)
+        if self._tls:
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+
+
+def _address(host: str, port: int, *, allow_private: bool) -> str:
+    """The address behind a name.
+
+    Raises:
+        NotTakenError: there is none, or one of them lies in a network that is not public.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NotTakenError(f"{host} is not known: {error}") from error
+    addresses = [str(entry[4][0]) for entry in found]
+    if not allow_private:
+        for address in addresses:
+            if not is_public(address):
+                raise NotTakenError(
+                    f"{host} leads into a network that is not public",
+                    hint="add it with --allow-private if that is meant",
+                )
+    return addresses[0]
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is anybody's on the internet, also where it wraps another one."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if wrapped is None and ip in _NAT64:
+            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if wrapped is not None and not is_public(str(wrapped)):
+            return False
+    return ip.is_global and not ip.is_multicast

@@ -1,0 +1,148 @@
+"""Webhooks: where alerts go. The secret that signs them is shown once, and kept in the data folder.
+
+Source: standardwebhooks.com, specification 1.0: names of headers, form of secrets and signatures.
+"""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from quartermaster.book.views import View
+from quartermaster.commands.actor import Actor, require
+from quartermaster.commands.ports import Book
+from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
+from quartermaster.kernel.events import WebhookAdded, WebhookRemoved
+from quartermaster.kernel.ids import new_id
+
+# The specification asks for 24 to 64 bytes.
+SECRET_BYTES = 32
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix that says what it is, not a secret
+SECRET_MODE = 0o600
+# Every alert goes to every webhook: a hundred is a list that somebody forgot to clean.
+WEBHOOKS_MAX = 100
+# What browsers and proxies take.
+URL_CHARS_MAX = 2_000
+
+
+class AddedWebhook(msgspec.Struct, frozen=True):
+    """A new webhook; `secret` is shown nowhere else."""
+
+    webhook: str
+    url: str
+    secret: str
+
+
+def add(
+    book: Book,
+    actor: Actor,
+    url: str,
+    folder: Path,
+    now: Instant,
+    *,
+    group: str = "",
+    allow_private: bool = False,
+) -> AddedWebhook:
+    """Send alerts to an address from now on.
+
+    Args:
+        book: where it is recorded.
+        actor: who adds it.
+        url: https, or in a private network that is allowed also http.
+        folder: where secrets of webhooks lie.
+        now: microseconds UTC.
+        group: only alerts of this customer group; all when empty.
+        allow_private: whether the address may be in a private network.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        UsageError: not an address that alerts can be sent to.
+        NotFoundError: there is no such group.
+        ConflictError: it is there already, or there are too many.
+    """
+    require(actor, "admin")
+    require_url(url, allow_private=allow_private)
+    secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    with book.writing() as unit:
+        view = unit.view()
+        if group and group not in view.groups:
+            raise NotFoundError(f"there is no group {group!r}", field="group")
+        if any((one.url, one.group) == (url, group) for one in view.webhooks.values()):
+            raise ConflictError(f"alerts go to {url} already", field="url")
+        if len(view.webhooks) >= WEBHOOKS_MAX:
+            raise ConflictError(f"there are {WEBHOOKS_MAX} webhooks", hint="remove one first")
+        fact = WebhookAdded(
+            webhook=new_id("whk"), url=url, group=group, allow_private=allow_private
+        )
+        # The secret is there before anything can be signed with it.
+        _write_secret(folder, fact.webhook, secret)
+        unit.journal.append(fact, actor=actor, now=now, key=f"webhook:{fact.webhook}")
+    return AddedWebhook(fact.webhook, url, secret)
+
+
+def remove(book: Book, actor: Actor, webhook: str, folder: Path, now: Instant) -> None:
+    """Send nothing there any more, and forget the secret.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such webhook.
+    """
+    require(actor, "admin")
+    with book.writing() as unit:
+        webhook_of(unit.view(), webhook)
+        unit.journal.append(WebhookRemoved(webhook=webhook), actor=actor, now=now)
+    (folder / webhook).unlink(missing_ok=True)
+
+
+def webhook_of(view: View, webhook: str) -> WebhookAdded:
+    """A webhook by its id.
+
+    Raises:
+        NotFoundError: there is no such webhook.
+    """
+    found = view.webhooks.get(webhook)
+    if found is None:
+        raise NotFoundError(
+            f"there is no webhook {webhook!r}", field="webhook", hint="quartermaster webhook list"
+        )
+    return found
+
+
+def require_url(url: str, *, allow_private: bool) -> None:
+    """Check an address; where it leads is checked each time something is sent.
+
+    Raises:
+        UsageError: says what is wrong with it.
+    """
+    try:
+        parts = urlsplit(url)
+        plain = url.isascii() and url.isprintable() and " " not in url
+        known = bool(parts.hostname) and parts.port != 0 and len(url) <= URL_CHARS_MAX
+    except ValueError:
+        plain = known = False
+    if not (plain and known) or parts.scheme not in ("https", "http"):
+        raise UsageError(
+            f"{url!r} is not an https address", field="url", hint="such as https://example.com/hook"
+        )
+    if parts.username is not None or parts.fragment:
+        raise UsageError("the address holds a password or a fragment", field="url")
+    if parts.scheme == "http" and not allow_private:
+        raise UsageError(
+            "alerts are not sent without TLS",
+            field="url",
+            hint="use https, or allow a private network",
+        )
+
+
+def _write_secret(folder: Path, webhook: str, secret: str) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(folder / webhook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE)
+    try:
+        os.write(file, secret.encode())
+        os.fsync(file)
+    finally:
+        os.close(file)
