@@ -23,11 +23,12 @@ from quartermaster.kernel.snapshot import Deployment, KeyGrant, Snapshot, write
 PATIENCE_S = 1
 # Silence after which the client hangs up its half, as no ordinary client does.
 QUIET_S = 0.2
-# What has not ended by now is stuck: patience for the head, the body and the upstream, and room
-# for a machine that does other things.
-STUCK_S = 20.0
+# What has not ended by now is stuck. Each patience above is a second; the rest is room for a
+# machine that stops a process for a minute to do something else.
+STUCK_S = 120.0
 AT_ONCE = 64
-ALLOWED = frozenset((200, 400, 401, 403, 404, 405, 408, 413, 417, 429, 431, 502, 503, 504))
+# Of the model server's faults; any other of its own would be one of the gateway.
+SERVER_ERRORS = frozenset((502, 503, 504))
 
 
 class StuckOrBrokenError(Exception):
@@ -85,8 +86,8 @@ class HostileServer:
                 await writer.drain()
                 if chance.randrange(2):
                     break
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the gateway hung up, or all cases are over
         finally:
             writer.close()
 
@@ -151,7 +152,7 @@ async def one_case(gateway: Gateway, case: str) -> list[int]:
         found = statuses(bytes(seen))
     except UpstreamError as error:
         raise StuckOrBrokenError(f"case {case}: no HTTP: {bytes(seen)!r}") from error
-    if not ALLOWED.issuperset(found):
+    if any(status >= 500 and status not in SERVER_ERRORS for status in found):
         raise StuckOrBrokenError(f"case {case}: {found}: {bytes(seen)!r}")
     return found
 
