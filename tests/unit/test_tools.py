@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools import lock, reference
+from tools import lock, reference, states
 from tools import map as room_map
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,3 +100,11 @@ def test_every_error_has_a_row_and_every_exit_code_a_meaning() -> None:
     page = reference.exit_codes()
     assert "| 5 | the books do not add up | `IntegrityError` |" in page
     assert "| `RefusedError` |" in page
+
+
+def test_the_diagrams_are_those_of_the_tables() -> None:
+    page = states.PAGE.read_text("utf-8")
+    assert states.drawn(page) == page
+    assert page.count("stateDiagram") == len(states.TABLES)
+    spoilt = page.replace("half_open --> closed: served", "half_open --> open: served")
+    assert states.drawn(spoilt) == page != spoilt

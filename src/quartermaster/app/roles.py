@@ -49,7 +49,9 @@ def run_role(
         gateway = settings.gateway
         if not gateway.control_url and settings.api.enabled:
             gateway = structs.replace(gateway, control_url=settings.console.url)
-        return run_gateway(gateway, var=rooms.var, worker=worker, usage=settings.usage)
+        return run_gateway(
+            gateway, var=rooms.var, worker=worker, usage=settings.usage, successor=successor
+        )
     if role == "model":
         from quartermaster.model.server import run as run_model
 

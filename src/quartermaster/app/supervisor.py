@@ -42,6 +42,8 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     crashes: list[float] = field(default_factory=list)
     start_at: float = 0.0
+    leaving: bool = False
+    """It was asked to end in its own time, and is not started again."""
 
 
 class Supervisor:
@@ -63,6 +65,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._lifeline_read, self._lifeline_write = os.pipe()
         self.stopping = threading.Event()
+        self.reload_asked = threading.Event()
         log_folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, name: str, arguments: Sequence[str]) -> None:
@@ -72,15 +75,18 @@ class Supervisor:
         self._start(child)
 
     def install_signals(self) -> None:
-        """SIGTERM and SIGINT ask for a clean stop; a second one is the shell's business."""
+        """SIGTERM and SIGINT ask for a clean stop, SIGHUP for new workers in place of the old."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stopping.set())
+        signal.signal(signal.SIGHUP, lambda *_: self.reload_asked.set())
 
     def watch_once(self) -> None:
         """Restart what died; call every `POLL_S`."""
         now = time.monotonic()
-        for child in self._children:
-            if child.process is None:
+        for child in list(self._children):
+            if child.leaving:
+                self._bury(child)
+            elif child.process is None:
                 if now >= child.start_at:
                     self._start(child)
             elif child.process.poll() is not None:
@@ -89,6 +95,49 @@ class Supervisor:
                 code = child.process.returncode
                 self._say(f"{child.name} ended with {code}; starts again in {delay_s:g} s")
                 child.process, child.start_at = None, now + delay_s
+
+    def _bury(self, child: Child) -> None:
+        """Forget a child that has ended as it was asked to."""
+        if child.process is None or child.process.poll() is not None:
+            self._children.remove(child)
+            self._say(f"{child.name} has handed over and ended")
+
+    def leaves(self, name: str) -> bool:
+        """Whether a child of this name still ends what it had begun."""
+        return any(child.leaving and child.name == name for child in self._children)
+
+    def replace(
+        self, name: str, arguments: Sequence[str], serves: Callable[[int], bool], timeout_s: float
+    ) -> bool:
+        """Start a child's successor beside it; when that serves, have the child hand over and end.
+
+        Args:
+            name: of both.
+            arguments: of the successor.
+            serves: whether the child with this process id serves.
+            timeout_s: how long the successor may take; then it is given up, and the child stays.
+
+        Returns:
+            Whether the successor serves.
+        """
+        old = next(child for child in self._children if child.name == name and not child.leaving)
+        new = Child(name, arguments)
+        self._start(new)
+        end = time.monotonic() + timeout_s
+        while new.process is not None and not serves(new.process.pid):
+            ended = new.process.poll() is not None
+            if ended or time.monotonic() > end or self.stopping.is_set():
+                new.process.kill()
+                new.process.wait()
+                self._say(f"the successor of {name} does not serve; nothing was changed")
+                return False
+            self.watch_once()
+            time.sleep(POLL_S)
+        self._children.append(new)
+        old.leaving = True
+        if old.process is not None:
+            old.process.send_signal(signal.SIGHUP)
+        return True
 
     def wait_until(self, ready: Callable[[], bool], what: str, timeout_s: float) -> None:
         """Poll `ready` while watching the children.
@@ -109,10 +158,13 @@ class Supervisor:
                 )
             time.sleep(POLL_S)
 
-    def run(self) -> None:
-        """Watch until somebody asks to stop."""
+    def run(self, reload: Callable[[], None]) -> None:
+        """Watch until somebody asks to stop; `reload` when somebody asks for new workers."""
         while not self.stopping.wait(POLL_S):
             self.watch_once()
+            if self.reload_asked.is_set():
+                self.reload_asked.clear()
+                reload()
 
     def stop(self) -> None:
         """Ask the children to end, newest first, and kill what does not within the grace time."""
@@ -135,7 +187,11 @@ class Supervisor:
 
     def pids(self) -> dict[str, int]:
         """Process ids of the living children by name."""
-        return {child.name: child.process.pid for child in self._children if child.process}
+        return {
+            child.name: child.process.pid
+            for child in self._children
+            if child.process and not child.leaving
+        }
 
     def _start(self, child: Child) -> None:
         path = self._log_folder / f"{child.name}.log"

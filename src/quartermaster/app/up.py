@@ -16,6 +16,7 @@ from quartermaster.app.roles import can_watch
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import Supervisor
 from quartermaster.commands.identity import Identity
+from quartermaster.gateway.status import read_status
 from quartermaster.kernel.errors import ConflictError
 
 Say = Callable[[str], None]
@@ -62,7 +63,7 @@ def up(
             model = story.tell(rooms, secret, sample=sample, supervisor=supervisor, show=show)
             if not once:
                 _invite(rooms, secret, model, say, show)
-                supervisor.run()
+                supervisor.run(GatewayReload(supervisor, rooms, options, say))
         finally:
             say("stopping")
             supervisor.stop()
@@ -79,8 +80,7 @@ def _forget_the_last_run(var: Path) -> None:
 def _start(
     supervisor: Supervisor, rooms: Rooms, sample: bool, options: Mapping[str, str | None]
 ) -> None:
-    config = options.get("config_file")
-    common = ["--var", str(rooms.var), *(["--config", config] if config else []), "up", "--role"]
+    common = _common(rooms, options)
     supervisor.add("model", [*common, "model"])
     if can_watch():
         # Before the gateways: what starts first is stopped last, and reads their last requests.
@@ -89,6 +89,57 @@ def _start(
         supervisor.add(f"gateway-{worker}", [*common, "gateway", "--worker", str(worker)])
     supervisor.add("clerk", [*common, "clerk"])
     supervisor.add("console", [*common, "console", *([] if sample else ["--empty"])])
+
+
+def _common(rooms: Rooms, options: Mapping[str, str | None]) -> list[str]:
+    """The arguments of every child, up to the name of its role."""
+    config = options.get("config_file")
+    return ["--var", str(rooms.var), *(["--config", config] if config else []), "up", "--role"]
+
+
+class GatewayReload:
+    """New gateway workers in place of the old, one after the other, without a dropped stream.
+
+    Each successor reads the settings anew and has a log of its own; the old worker ends what it had
+    begun. The number of workers stays: each has a fixed share of the limits.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        rooms: Rooms,
+        options: Mapping[str, str | None],
+        say: Say,
+    ) -> None:
+        self._supervisor = supervisor
+        self._rooms = rooms
+        self._common = _common(rooms, options)
+        self._say = say
+        self._successors = [0] * rooms.settings.gateway.workers
+
+    def __call__(self) -> None:
+        """Replace every worker; the first that cannot be replaced ends it."""
+        for worker, handed_over in enumerate(self._successors):
+            name = f"gateway-{worker}"
+            if self._supervisor.leaves(name):
+                self._say(f"{name} still ends what it had begun before the last reload; not now")
+                return
+            number = ["--worker", str(worker), "--successor", str(handed_over + 1)]
+            arguments = [*self._common, "gateway", *number]
+            if not self._supervisor.replace(name, arguments, self._serves, READY_TIMEOUT_S):
+                return
+            self._successors[worker] += 1
+            self._say(f"{name} has a successor")
+
+    def _serves(self, pid: int) -> bool:
+        for path in (self._rooms.var / "status").glob("*.json"):
+            try:
+                status = read_status(path)
+            except FileNotFoundError:
+                continue  # replaced in this moment; the next look finds it
+            if status.pid == pid and status.state == "serving":
+                return True
+        return False
 
 
 def _wait(supervisor: Supervisor, rooms: Rooms, say: Say) -> None:

@@ -19,6 +19,9 @@ UNAVAILABLE: Final = 503
 BUSY: Final = frozenset((TOO_MANY_REQUESTS, UNAVAILABLE, OVERLOADED))
 """Statuses that say that nothing was begun, so that somebody else may be asked."""
 
+CANNOT_SAY: Final = "unsupported"
+"""The outcome where a deployment's dialect has no words for the request."""
+
 UNREACHABLE: Final = "upstream_unreachable"
 # Ends of which the deployment is innocent, or says nothing: whether it serves is not known.
 _SAYS_NOTHING: Final = frozenset(
@@ -156,7 +159,9 @@ class Route:
             outcome: why, such as `upstream_unreachable` or `429`.
             wait_s: how long the deployment asked to be left alone.
         """
-        if self._running:
+        if self._running and outcome == CANNOT_SAY:
+            self._untold(outcome)
+        elif self._running:
             busy = outcome == str(TOO_MANY_REQUESTS) or wait_s is not None
             self._end(outcome, Signal.THROTTLED if busy else Signal.FAILED, wait_s)
         if len(self._attempts) >= ATTEMPTS_MAX:
@@ -181,12 +186,20 @@ class Route:
         if not self._running:
             return
         if failure in _SAYS_NOTHING:
-            self._health.unanswered(self._tried[-1])
-            self._end(failure, None)
+            self._untold(failure)
         elif failure.startswith("upstream_") and failure != "upstream_rejected":
             self._end(failure, Signal.FAILED)
         else:
             self._end(failure or "served", None if self._said else Signal.SERVED)
+
+    def withdrawn(self) -> None:
+        """The request was refused before it was sent anywhere."""
+        if self._running:
+            self._untold("withdrawn")
+
+    def _untold(self, outcome: str) -> None:
+        self._health.unanswered(self._tried[-1])
+        self._end(outcome, None)
 
     def _end(self, outcome: str, signal: Signal | None, wait_s: float | None = None) -> None:
         self._running = False

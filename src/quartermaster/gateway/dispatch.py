@@ -1,13 +1,16 @@
 """What a request asks for, in whichever dialect. Bytes out, or an exchange."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Literal, Self
 
 import msgspec
 
 from quartermaster.gateway import admit, count_tokens, heads, wire
+from quartermaster.gateway.affinity import affinity_of
+from quartermaster.gateway.attempts import CANNOT_SAY, Route
 from quartermaster.gateway.dialects.errors import Shape, refusal_body
-from quartermaster.gateway.dialects.plan import Identity, asked_as, plan, read_call
+from quartermaster.gateway.dialects.plan import Identity, Plan, asked_as, plan, read_call
 from quartermaster.gateway.dialects.routes import match, shape_of
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import Entry, Index
@@ -19,7 +22,8 @@ from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.request_ids import RequestIds
 from quartermaster.gateway.requests import Request
-from quartermaster.gateway.route import Target, choose
+from quartermaster.gateway.route import Target
+from quartermaster.gateway.router import Router
 from quartermaster.gateway.stream import StreamExchange
 from quartermaster.gateway.token_estimate import estimate
 from quartermaster.gateway.wire import ChatCall
@@ -89,17 +93,24 @@ class Dispatcher:
         relay: where admitted requests go.
         pepper: the key of the keyed hash of customer keys.
         limiter: what this worker may let pass of limited customers; the only one when None.
+        router: chooses between deployments; by the relay's coarse clock when None.
     """
 
-    def __init__(self, relay: Relay, pepper: bytes, limiter: Limiter | None = None) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        pepper: bytes,
+        limiter: Limiter | None = None,
+        router: Router | None = None,
+    ) -> None:
         self.relay = relay
+        self.router = router or Router(lambda: float(relay.now_s))
         self.limiter = limiter or Limiter(workers=1, number=0)
         self.index: Index | None = None
         self.draining = False
         self.out_of_contact = False
         self._pepper = pepper
         self._ids = RequestIds()
-        self._turn = 0
 
     def handle(self, request: Request, client: ClientPort) -> bytes | Exchange:
         """The whole reply, or the exchange that will write it to the client."""
@@ -165,11 +176,13 @@ class Dispatcher:
         targets = entry.models.get(call.model) or admit.targets_for(index, entry, call.model)
         if not relay.wal.writable:
             raise _meter_unavailable()
-        self._turn += 1
-        target = targets[0] if len(targets) == 1 else choose(targets, self._turn)
-        if not target.head:
-            return self._plan(request, client, entry, call, target, "chat.completions", "openai")
+        target, many = targets[0], len(targets) > 1
+        if not target.head or (many and not all(one.head for one in targets)):
+            return self._plan(request, client, entry, call, targets, "chat.completions", "openai")
         permit = self._permit(entry, call, request.body, now) if entry.limited else None
+        if many:
+            route = self._route(targets, entry, call)
+            target = route.target
         kind = StreamExchange if call.stream else Exchange
         try:
             exchange = kind(
@@ -186,7 +199,11 @@ class Dispatcher:
         except NotDurableError as error:
             if permit is not None:
                 permit.withdraw(now)
+            if many:
+                route.withdrawn()
             raise _meter_unavailable() from error
+        if many:
+            _follow(exchange, route)
         if permit is not None:
             _hold(exchange, permit, "openai", now)
         relay.begin(exchange)
@@ -225,9 +242,7 @@ class Dispatcher:
                 f"The model '{call.model}' does not support this operation.",
                 param="model",
             )
-        self._turn += 1
-        target = choose(able, self._turn)
-        return self._plan(request, client, entry, call, target, operation, found.route.shape)
+        return self._plan(request, client, entry, call, able, operation, found.route.shape)
 
     def _plan(
         self,
@@ -235,7 +250,7 @@ class Dispatcher:
         client: ClientPort,
         entry: Entry,
         call: ChatCall,
-        target: Target,
+        targets: tuple[Target, ...],
         operation: Endpoint,
         shape: Shape,
     ) -> Exchange:
@@ -243,34 +258,50 @@ class Dispatcher:
         now = self.relay.clock()
         request_id = self._ids.new(now)
         identity = Identity(request_id.removeprefix("req_"), now // US_PER_S)
-        made = plan(operation, call, target.deployment.api, target.upstream_model, identity)
-        permit = None
-        if entry.limited:
-            answers = operation in _WRITING
-            permit = self._permit(entry, call, request.body, now, answers=answers)
+
+        def replan(target: Target) -> Plan:
+            return plan(operation, call, target.deployment.api, target.upstream_model, identity)
+
+        route = None if len(targets) == 1 else self._route(targets, entry, call)
+        target, permit = targets[0] if route is None else route.target, None
         try:
+            made = replan(target) if route is None else _first_plan(route, replan)
+            if entry.limited:
+                answers = operation in _WRITING
+                permit = self._permit(entry, call, request.body, now, answers=answers)
             exchange = PlannedExchange(
                 self.relay,
                 client,
                 request_id,
                 entry.grant,
-                target,
+                target if route is None else route.target,
                 call,
                 request.keep_alive and not self.draining,
                 request.http_1_0,
                 now,
                 plan=made,
+                replan=replan,
                 endpoint=operation,
                 shape=shape,
             )
-        except NotDurableError as error:
+        except (NotDurableError, RefusedError) as error:
             if permit is not None:
                 permit.withdraw(now)
+            if route is not None:
+                route.withdrawn()
+            if isinstance(error, RefusedError):
+                raise
             raise _meter_unavailable() from error
+        if route is not None:
+            _follow(exchange, route)
         if permit is not None:
             _hold(exchange, permit, shape, now)
         self.relay.begin(exchange)
         return exchange
+
+    def _route(self, targets: tuple[Target, ...], entry: Entry, call: ChatCall) -> Route:
+        """Choose between several deployments."""
+        return self.router.route(targets, affinity_of(entry.grant.key_id, call.fields))
 
     def _permit(
         self, entry: Entry, call: ChatCall, body: bytes, now: int, *, answers: bool = True
@@ -331,6 +362,26 @@ def _path(target: bytes) -> bytes:
         _, separator, rest = target.partition(b"://")
         target = rest[rest.find(b"/") :] if separator and b"/" in rest else target
     return target.partition(b"?")[0]
+
+
+def _first_plan(route: Route, replan: Callable[[Target], Plan]) -> Plan:
+    """The way to the first deployment of a route whose dialect has words for the request.
+
+    Raises:
+        RefusedError: none has.
+    """
+    while True:
+        try:
+            return replan(route.target)
+        except RefusedError:
+            if route.elsewhere(CANNOT_SAY) is None:
+                raise
+
+
+def _follow(exchange: Exchange, route: Route) -> None:
+    """The exchange goes where the route says, and tells it what came of it."""
+    exchange.route = route
+    route.request_id = exchange.request_id
 
 
 def _hold(exchange: Exchange, permit: Permit, shape: Shape, now: int) -> None:

@@ -8,7 +8,8 @@ which the write-ahead log calls when the close record is on disk.
 
 from typing import ClassVar, Final, Protocol
 
-from quartermaster.gateway import heads, meter, wire
+from quartermaster.gateway import cancelled, failover, heads, meter, wire
+from quartermaster.gateway.attempts import BUSY, UNREACHABLE, Route
 from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import (
     AFTER_DURABLE,
@@ -26,6 +27,7 @@ from quartermaster.gateway.responses import ResponseParser
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import Tallies
+from quartermaster.gateway.tap import Taken
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import Clock, Instant
 from quartermaster.kernel.errors import RefusedError
@@ -63,6 +65,9 @@ class Home(Protocol):
     def redial(self, exchange: "Exchange") -> None:
         """Send the request again over a fresh connection."""
 
+    def again(self, exchange: "Exchange") -> None:
+        """Send the request to another deployment, after its open frame has been written."""
+
     def released(self, exchange: "Exchange") -> None:
         """The last byte went to the transport: no more time-outs; confirm its delivery later."""
 
@@ -83,6 +88,7 @@ class Exchange:
         "client",
         "connection",
         "deadline_s",
+        "delivered",
         "final",
         "first_byte_at",
         "gone",
@@ -90,10 +96,14 @@ class Exchange:
         "handle",
         "home",
         "keep_alive",
+        "last_s",
         "life",
+        "opened",
         "permit",
         "redialled",
         "request_id",
+        "route",
+        "taken",
         "target",
         "upstream",
         "upstream_bytes",
@@ -101,6 +111,8 @@ class Exchange:
 
     endpoint: Endpoint = "chat.completions"
     """What the customer asked for."""
+    delivered: int
+    """Content deltas that the client had when it hung up; set by its hanging up."""
     takes_whole: ClassVar = True
     """An ordinary answer that comes all at once may be given to `answered`."""
 
@@ -133,29 +145,31 @@ class Exchange:
         self.gone = False
         self.permit: Permit | None = None
         self.redialled = False
-        self.deadline_s = home.now_s + home.settings.first_byte_timeout_s
+        self.route: Route | None = None
+        now_s = home.now_s
+        self.deadline_s = now_s + target.first_byte_s
+        self.last_s = now_s + target.total_s
         self.upstream_bytes = self.upstream_request()
-        self.handle = home.wal.opened(
-            Opened(
-                request_id,
-                1,
-                now,
-                grant.customer,
-                grant.project,
-                grant.key_id,
-                grant.contract,
-                grant.contract_version,
-                grant.price_book,
-                grant.price_book_version,
-                call.model,
-                target.deployment.name,
-                self.endpoint,
-                "standard",
-                call.stream,
-                grant.cancelled_stream,
-                call.input_bytes,
-            )
+        self.opened = Opened(
+            request_id,
+            1,
+            now,
+            grant.customer,
+            grant.project,
+            grant.key_id,
+            grant.contract,
+            grant.contract_version,
+            grant.price_book,
+            grant.price_book_version,
+            call.model,
+            target.deployment.name,
+            self.endpoint,
+            "standard",
+            call.stream,
+            grant.cancelled_stream,
+            call.input_bytes,
         )
+        self.handle = home.wal.opened(self.opened)
         self.life = _OPEN
 
     def upstream_request(self) -> bytes:
@@ -217,7 +231,8 @@ class Exchange:
         with our request; that one case is tried again, once, on a fresh connection.
         """
         self.upstream = None
-        if self.life is _SENT and reused and not parser.started and not self.redialled:
+        first = reused and not (parser.started or self.redialled or self.gone)
+        if self.life is _SENT and first:
             self.redialled = True
             self.home.redial(self)
             return
@@ -228,14 +243,16 @@ class Exchange:
         self.first_byte_at = self.home.clock()
         self.life = AFTER_HEAD[self.life]
         self.upstream_bytes = b""
-        self.deadline_s = self.home.now_s + self.home.settings.idle_timeout_s
+        self.extend_deadline()
 
     def extend_deadline(self) -> None:
         """Progress was made: the upstream has its idle time again."""
-        self.deadline_s = self.home.now_s + self.home.settings.idle_timeout_s
+        self.deadline_s = self.home.now_s + self.target.idle_s
 
     def _not_served(self, status: int, parser: ResponseParser) -> None:
         """The whole response is here, and it is none that a customer would pay for."""
+        if status in BUSY and failover.elsewhere(self, str(status), parser.wait_s):
+            return
         if 400 <= status < 500 and status not in _OUR_CREDENTIALS:
             self._rejected(status, parser.take_body(), parser)
         else:
@@ -296,6 +313,11 @@ class Exchange:
         """End without a complete answer; the client reads why."""
         if self.life not in meter.RUNNING:
             return
+        if code == UNREACHABLE and failover.elsewhere(self, code):
+            return
+        if self.gone:
+            self._leave()
+            return
         self.drop_upstream()
         refusal = refused(code, message, hint=hint)
         self.final = self.refusal_bytes(refusal)
@@ -329,8 +351,22 @@ class Exchange:
     def client_gone(self) -> None:
         """The client hung up."""
         self.gone = True
-        if self.life not in meter.RUNNING:
-            return
+        if self.life in meter.RUNNING:
+            self.delivered = self.deltas
+            if not self.hears_out():
+                self._leave()
+
+    def hears_out(self) -> bool:
+        """Let the model server go on for a while, to learn what it counts; whether it does."""
+        patience_s = cancelled.heard_out_s(self.grant.cancelled_stream, self.home.settings)
+        if self.upstream is None or not patience_s:
+            return False
+        self.last_s = min(self.last_s, self.home.now_s + patience_s)
+        self.resume()
+        return True
+
+    def _leave(self) -> None:
+        """Close with what is known: the client is gone, and nothing more is waited for."""
         self.drop_upstream()
         usage, upstream_id = self.told_so_far()
         self.close(
@@ -340,6 +376,11 @@ class Exchange:
             upstream_id=upstream_id,
             failure=CLIENT_GONE,
         )
+
+    @property
+    def deltas(self) -> int:
+        """Content deltas that the model server has sent: of a plain answer, none."""
+        return 0
 
     def status_if_gone(self) -> int:
         """The status of a request whose client left."""
@@ -373,8 +414,18 @@ class Exchange:
         self.life = AFTER_END[self.life]
         if now is None:
             now = self.home.clock()
+        upstream_counts = None
+        if self.gone:
+            policy = self.grant.cancelled_stream
+            metered, upstream_counts = cancelled.settle(
+                policy, metered, self.delivered, self.deltas
+            )
+            http_status, failure = self.status_if_gone(), CLIENT_GONE
+            delivered_chunks = self.delivered
         if self.permit is not None:
-            self.permit.metered(metered.counts.tokens, now)
+            metered, failure = self.permit.closing(metered, failure, now)
+        if self.route is not None:
+            self.route.ended(failure)
         if failure:
             self.home.tallies.failed(failure)
         self.home.wal.closed(
@@ -390,6 +441,8 @@ class Exchange:
                 usage[:UPSTREAM_USAGE_BYTES_MAX],
                 delivered_chunks,
                 failure,
+                False,
+                upstream_counts,
             ),
             self.durable,
         )
@@ -407,6 +460,16 @@ class Exchange:
         self.client.finish(self.final, keep_alive=self.keep_alive)
         self.final = b""
         self.home.released(self)
+
+    def goes_to(self, target: Target) -> bool:
+        """Address the request to another deployment; whether it can be said there."""
+        self.target = target
+        self.upstream_bytes = self.upstream_request()
+        return True
+
+    def dial_again(self) -> None:
+        """Send the request, after its open frame has been written."""
+        self.home.again(self)
 
     def meter_lost(self) -> None:
         """The write-ahead log failed: the answer must not be released."""
@@ -433,6 +496,12 @@ class Exchange:
             self.upstream.resume()
 
     def tick(self) -> None:
-        """Once a second: give up on an upstream that says nothing."""
-        if self.life in meter.RUNNING and self.home.now_s > self.deadline_s:
+        """Once a second: give up on an upstream that says nothing, or takes too long."""
+        late = self.home.now_s > self.deadline_s or self.out_of_time
+        if self.life in meter.RUNNING and late:
             self.fail("upstream_timeout", "The model server did not answer in time.")
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time that the request may take in all is over."""
+        return self.home.now_s > self.last_s

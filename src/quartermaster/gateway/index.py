@@ -4,13 +4,16 @@ from collections.abc import Mapping
 
 import msgspec
 
+from quartermaster.gateway.budget import Budgeted, budgeted
 from quartermaster.gateway.guard import Guard, guard
 from quartermaster.gateway.limits import Scoped, scoped
 from quartermaster.gateway.route import Target, target
+from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.snapshot import KeyGrant, Snapshot
 
 ALL_MODELS = "*"
+_SETTINGS = GatewaySettings()
 BARRED = frozenset(("suspended", "terminated"))
 OUT_OF_CONTACT = "out_of_contact"
 """Bars a key that `needs_contact`, on a worker that has lost it."""
@@ -31,6 +34,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """What else it is held to; most often nothing."""
     needs_contact: bool = False
     """Prepaid, or under investigation: what a worker that has lost contact may not serve."""
+    budgeted: Budgeted | None = None
+    """The budgets that it spends; most often none."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -58,7 +63,9 @@ class Index(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, keys=keys, by_key_id=by_key_id)
 
 
-def build(snapshot: Snapshot, secrets: Mapping[str, str]) -> Index:
+def build(
+    snapshot: Snapshot, secrets: Mapping[str, str], settings: GatewaySettings = _SETTINGS
+) -> Index:
     """Resolve a snapshot.
 
     A deployment or a key that cannot be used is left out and named in `problems`: a typing error
@@ -67,6 +74,7 @@ def build(snapshot: Snapshot, secrets: Mapping[str, str]) -> Index:
     Args:
         snapshot: as read from its file.
         secrets: bearer tokens by deployment name.
+        settings: of the gateway.
     """
     problems: list[str] = []
     models: Targets = {}
@@ -76,7 +84,7 @@ def build(snapshot: Snapshot, secrets: Mapping[str, str]) -> Index:
             problems.append(f"deployment {deployment.name}: its secret file cannot be read")
             continue
         try:
-            one = target(deployment, secrets.get(deployment.name, ""))
+            one = target(deployment, secrets.get(deployment.name, ""), settings)
         except ConfigError as error:
             problems.append(str(error))
             continue
@@ -112,8 +120,15 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
             problems.append(f"key {grant.key_id}: {error}")
             continue
         limited = scoped(grant, snapshot.group_limits.get(grant.group))
-        needs_contact = grant.prepaid or grant.group in investigated
-        keys[key_hash] = Entry(grant, barred, shared[rights], limited, guarded, needs_contact)
+        spends = budgeted(grant, snapshot)
+        needs_contact = (
+            grant.prepaid
+            or grant.group in investigated
+            or (spends is not None and spends.prepaid)
+        )
+        keys[key_hash] = Entry(
+            grant, barred, shared[rights], limited, guarded, needs_contact, spends
+        )
     return keys
 
 

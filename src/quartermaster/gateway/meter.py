@@ -36,6 +36,7 @@ class Step(IntEnum):
     NOT_DURABLE = 5
     DRAINED = 6
     GONE = 7
+    ELSEWHERE = 8
 
 
 class _Next(dict[Life, Life]):
@@ -54,10 +55,13 @@ LIFE_CYCLE: Final[dict[tuple[Life, Step], Life]] = {
     (Life.OPEN, Step.SEND): Life.SENT,
     (Life.OPEN, Step.END): Life.CLOSING,
     (Life.OPEN, Step.NOT_DURABLE): Life.LOST,
+    (Life.OPEN, Step.ELSEWHERE): Life.OPEN,
     (Life.SENT, Step.SEND): Life.SENT,
     (Life.SENT, Step.HEAD): Life.ANSWERING,
     (Life.SENT, Step.END): Life.CLOSING,
+    (Life.SENT, Step.ELSEWHERE): Life.OPEN,
     (Life.ANSWERING, Step.END): Life.CLOSING,
+    (Life.ANSWERING, Step.ELSEWHERE): Life.OPEN,
     (Life.CLOSING, Step.DURABLE): Life.RELEASED,
     (Life.CLOSING, Step.NOT_DURABLE): Life.LOST,
     (Life.RELEASED, Step.DRAINED): Life.DELIVERED,
@@ -84,6 +88,7 @@ AFTER_DURABLE: Final = _after(Step.DURABLE)
 AFTER_NOT_DURABLE: Final = _after(Step.NOT_DURABLE)
 AFTER_DRAINED: Final = _after(Step.DRAINED)
 AFTER_GONE: Final = _after(Step.GONE)
+AFTER_ELSEWHERE: Final = _after(Step.ELSEWHERE)
 
 
 class Metered(msgspec.Struct, frozen=True, gc=False):

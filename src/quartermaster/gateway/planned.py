@@ -1,5 +1,6 @@
 """An exchange between dialects: any operation but a chat completion that passes as it is."""
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -99,7 +100,7 @@ class PlannedExchange(StreamExchange):
         NotDurableError: the write-ahead log has failed; nothing was opened.
     """
 
-    __slots__ = ("_said", "_translated", "endpoint", "plan", "shape")
+    __slots__ = ("_replan", "_said", "_translated", "endpoint", "plan", "shape")
 
     def __init__(
         self,
@@ -114,11 +115,13 @@ class PlannedExchange(StreamExchange):
         now: int,
         *,
         plan: Plan,
+        replan: Callable[[Target], Plan],
         endpoint: Endpoint,
         shape: Shape,
     ) -> None:
         # What the request looks like depends on the plan, so the plan comes first.
         self.plan = plan
+        self._replan = replan
         self.endpoint = endpoint
         self.shape: Shape = shape
         self._said = (b"", "")
@@ -134,13 +137,26 @@ class PlannedExchange(StreamExchange):
             http_1_0,
             now,
         )
-        self._translated: PlannedScanner | None = None
-        if plan.translator is not None and call.stream:
-            self._translated = PlannedScanner(plan.translator())
-            self.scanner = self._translated
+        self._translate()
         if shape == "anthropic":
             # Where Anthropic's SDK looks for it.
             self.connection += b"request-id: %b\r\n" % request_id.encode()
+
+    def _translate(self) -> None:
+        plan = self.plan
+        self._translated: PlannedScanner | None = None
+        if plan.translator is not None and self.call.stream:
+            self._translated = PlannedScanner(plan.translator())
+            self.scanner = self._translated
+
+    def goes_to(self, target: Target) -> bool:
+        """Plan the way to another deployment, which may speak another dialect."""
+        try:
+            self.plan = self._replan(target)
+        except RefusedError:
+            return False
+        self._translate()
+        return super().goes_to(target)
 
     def upstream_request(self) -> bytes:
         """The whole request for the model server."""

@@ -67,6 +67,12 @@ class Relay:
         if len(outbox) == 1:
             self._call_soon(self._send_opened)
 
+    def again(self, exchange: Exchange) -> None:
+        """Send a request that is open already to the deployment that it names now."""
+        self._outbox.append(exchange)
+        if len(self._outbox) == 1:
+            self._call_soon(self._send_opened)
+
     def _send_opened(self) -> None:
         outbox, self._outbox = self._outbox, []
         self.wal.flush()
@@ -129,6 +135,11 @@ class Relay:
                 exchange.fail("invalid_api_key", "This API key was revoked.")
             elif entry.barred:
                 exchange.fail("account_suspended", f"This account is {entry.barred}.")
+
+    def end_all(self) -> None:
+        """The worker's patience is over: what still runs ends with a word of why."""
+        for exchange in list(self.active):
+            exchange.fail("not_ready", "This worker is shutting down.")
 
     def tick(self, monotonic_s: float) -> None:
         """Once a second: time-outs, progress records, the Date header."""

@@ -14,11 +14,13 @@ _TYPE: Final = 1
 _FRAMING: Final = 2
 _RETRY: Final = 3
 _ENCODING: Final = 4
+_RETRY_MS: Final = 5
 _WATCHED: Final = {
     "content-type": _TYPE,
     "content-length": _FRAMING,
     "transfer-encoding": _FRAMING,
     "retry-after": _RETRY,
+    "retry-after-ms": _RETRY_MS,
     "content-encoding": _ENCODING,
     "server": _OTHER,
     "date": _OTHER,
@@ -33,6 +35,7 @@ _CODES: Final = {
 _FIRST_FINAL_STATUS: Final = 200
 _BODILESS: Final = frozenset((204, 304))
 _OK: Final = 200
+_MS: Final = 0.001
 # A server whose every head differs must not be learned from for ever: each time costs a parse.
 HEADS_LEARNED_MAX: Final = 8
 
@@ -54,6 +57,7 @@ class ResponseParser:
         "head_done",
         "keep_alive",
         "retry_after",
+        "retry_after_ms",
         "started",
         "status",
     )
@@ -78,7 +82,18 @@ class ResponseParser:
         self.status = 0
         self.content_type = b""
         self.retry_after = b""
+        self.retry_after_ms = b""
         self.encoded = False
+
+    @property
+    def wait_s(self) -> float | None:
+        """For how long the server asked to be left alone; None where it did not say, or a date."""
+        for value, unit_s in ((self.retry_after_ms, _MS), (self.retry_after, 1.0)):
+            try:
+                return max(float(value) * unit_s, 0.0) if value else None
+            except ValueError:
+                continue
+        return None
 
     def feed(self, data: bytes) -> None:
         """Take bytes; then look at `head_done`, `take_body()` and `complete`.
@@ -162,8 +177,10 @@ class ResponseParser:
             self.content_type = value
         elif code == _ENCODING:
             self.encoded = value.lower() != b"identity"
-        else:
+        elif code == _RETRY:
             self.retry_after = value
+        else:
+            self.retry_after_ms = value
 
     def on_headers_complete(self) -> None:
         """The head is whole; an interim 1xx head is not the answer yet."""
@@ -187,7 +204,7 @@ class ResponseParser:
         self._quiet_bytes = 0
         if not self.head_done:
             self._framed = False
-            self.content_type = self.retry_after = b""
+            self.content_type = self.retry_after = self.retry_after_ms = b""
             self.encoded = False
             return
         self.complete = True

@@ -7,6 +7,7 @@ import msgspec
 
 from quartermaster.gateway.dialects import azure
 from quartermaster.gateway.dialects.routes import DEPLOYED, PATHS, Operation
+from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.snapshot import Deployment
 
@@ -16,6 +17,10 @@ _BEARER: Final = "authorization: Bearer "
 _KEYS: Final = {"azure": f"{azure.KEY_HEADER}: ", "anthropic": "x-api-key: "}
 # The only version of the Messages API there has been since 2023.
 _ANTHROPIC_VERSION: Final = "anthropic-version: 2023-06-01"
+
+# Later than any worker lives.
+NEVER_S: Final = 1 << 40
+_SETTINGS: Final = GatewaySettings()
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -40,19 +45,22 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     server is asked in another dialect."""
     heads: dict[Operation, bytes]
     """By what the server can be asked for: the request head up to and with `content-type: `."""
-    connect_s: int = 0
-    """This and the other times: 0 is the gateway's setting, of `total_s` no limit."""
-    first_byte_s: int = 0
-    idle_s: int = 0
-    total_s: int = 0
+    connect_s: int
+    """This and the other times: the deployment's own, else the gateway's setting."""
+    first_byte_s: int
+    idle_s: int
+    total_s: int
 
 
-def target(deployment: Deployment, secret: str = "") -> Target:
+def target(
+    deployment: Deployment, secret: str = "", settings: GatewaySettings = _SETTINGS
+) -> Target:
     """Encode a deployment.
 
     Args:
         deployment: its `url` ends in `/v1`, at Azure in the resource's host.
         secret: the key of the model server, or empty.
+        settings: how patient the gateway is where the deployment does not say.
 
     Raises:
         ConfigError: the URL or the secret cannot be sent.
@@ -75,10 +83,10 @@ def target(deployment: Deployment, secret: str = "") -> Target:
         msgspec.json.encode(deployment.upstream_model),
         chat and chat + _JSON,
         heads,
-        routing.connect_s or 0,
-        routing.first_byte_s or 0,
-        routing.idle_s or 0,
-        routing.total_s or 0,
+        routing.connect_s or settings.connect_timeout_s,
+        routing.first_byte_s or settings.first_byte_timeout_s,
+        routing.idle_s or settings.idle_timeout_s,
+        routing.total_s or NEVER_S,
     )
 
 
@@ -127,13 +135,3 @@ def _split(deployment: Deployment) -> tuple[SplitResult, int | None]:
             field="url",
         )
     return parts, port
-
-
-def choose(targets: tuple[Target, ...], turn: int) -> Target:
-    """The deployment for this request: each in turn.
-
-    Args:
-        targets: the deployments that serve the model, at least one.
-        turn: a number that the caller increments with every request.
-    """
-    return targets[turn % len(targets)] if len(targets) > 1 else targets[0]

@@ -4,8 +4,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from quartermaster.gateway.index import Index, build
+from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.snapshot import Snapshot, decode
+
+_SETTINGS = GatewaySettings()
 
 
 class SnapshotFollower:
@@ -17,9 +20,13 @@ class SnapshotFollower:
     Args:
         path: the snapshot file.
         secrets_root: folder that relative secret files are looked up in.
+        settings: of the gateway.
     """
 
-    def __init__(self, path: Path, secrets_root: Path) -> None:
+    def __init__(
+        self, path: Path, secrets_root: Path, settings: GatewaySettings = _SETTINGS
+    ) -> None:
+        self._settings = settings
         self._path = path
         self._secrets_root = secrets_root
         self._seen: tuple[int, int, int] | None = None
@@ -51,7 +58,7 @@ class SnapshotFollower:
             self.error = f"version {snapshot.version} is older than {self._version}"
             return None
         self.in_contact = True
-        index = build(snapshot, self._secrets(snapshot))
+        index = build(snapshot, self._secrets(snapshot), self._settings)
         self._version = snapshot.version
         self.error = "; ".join(index.problems)
         return index

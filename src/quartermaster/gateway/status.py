@@ -13,9 +13,11 @@ WorkerState = Literal["starting", "serving", "draining", "stopped"]
 class Tallies:
     """Counters of one worker since its start."""
 
-    __slots__ = ("failures", "refusals", "requests")
+    __slots__ = ("failovers", "failures", "refusals", "requests")
 
     def __init__(self) -> None:
+        self.failovers = 0
+        """Attempts that another deployment took the place of."""
         self.requests = 0
         """Admitted requests."""
         self.refusals: dict[str, int] = {}
@@ -87,6 +89,8 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     """Open requests by deployment."""
     circuits: dict[str, CircuitShown] = {}
     """Deployments that rest, by name."""
+    failovers: int = 0
+    """Attempts that another deployment took the place of, since the worker started."""
     circuits_opened: int = 0
     """How often one was given a rest after failures, since the worker started."""
 

@@ -95,6 +95,8 @@ class StreamExchange(Exchange):
     def _begin(self) -> None:
         self._streaming = True
         self.answer_begins()
+        if self.route is not None:
+            self.route.answers()
         self.client.write(
             heads.stream(
                 self.request_id,
@@ -188,6 +190,11 @@ class StreamExchange(Exchange):
             now=now,
         )
 
+    @property
+    def deltas(self) -> int:
+        """Content deltas that the model server has sent."""
+        return self.scanner.deltas
+
     def status_if_gone(self) -> int:
         """200 once the head was sent."""
         return _OK if self._streaming else super().status_if_gone()
@@ -210,6 +217,17 @@ class StreamExchange(Exchange):
 
     def tick(self) -> None:
         """Once a second: record progress, and give up on whoever stands still."""
+        if not self.gone:
+            self._progress()
+        if self.paused and self.life is _ANSWERING and not self.out_of_time:
+            if self.home.now_s > self.deadline_s:
+                # It is the client that stands still: hang up, which closes the record.
+                self.client.abort()
+            return
+        super().tick()
+
+    def _progress(self) -> None:
+        """What has been handed over up to now; a crash bills no more than that."""
         scanner = self.scanner
         if self.life is _ANSWERING and scanner.deltas > self._progressed_deltas:
             self._progressed_deltas = scanner.deltas
@@ -218,9 +236,11 @@ class StreamExchange(Exchange):
                 self.handle,
                 Progress(self.home.clock(), scanner.deltas, metered.counts, metered.source),
             )
-        if self.paused and self.life is _ANSWERING:
-            if self.home.now_s > self.deadline_s:
-                # It is the client that stands still: hang up, which closes the record.
-                self.client.abort()
-            return
-        super().tick()
+
+    def hears_out(self) -> bool:
+        """As for any exchange; nothing more is told where the whole count is here already."""
+        scanner = self.scanner
+        if scanner.done or (scanner.finish_reason and scanner.usage):
+            return False
+        self._progress()
+        return super().hears_out()

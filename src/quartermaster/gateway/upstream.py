@@ -188,7 +188,7 @@ class UpstreamPool:
             return UpstreamConnection(self, idle)
 
         try:
-            async with asyncio.timeout(self._settings.connect_timeout_s):
+            async with asyncio.timeout(exchange.target.connect_s):
                 _, connection = await self._loop.create_connection(
                     factory, origin.host, origin.port, ssl=self._context(origin)
                 )

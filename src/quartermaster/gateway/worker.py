@@ -2,20 +2,25 @@
 
 import asyncio
 import gc
+import math
 import os
 import resource
 import signal
+import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
+from quartermaster.gateway import trace_socket
 from quartermaster.gateway.dispatch import Dispatcher
 from quartermaster.gateway.index import Index
 from quartermaster.gateway.limits import Limiter
 from quartermaster.gateway.relay import Relay
+from quartermaster.gateway.router import Router
 from quartermaster.gateway.server import ClientConnection
 from quartermaster.gateway.settings import FILES_RESERVED, GatewaySettings
 from quartermaster.gateway.snapshots import SnapshotFollower
@@ -30,12 +35,16 @@ from quartermaster.usage.files import OS_FILES, FileLayer
 from quartermaster.usage.settings import UsageSettings
 from quartermaster.usage.wal import Wal
 
+# The log of every second worker of a number: a log belongs to one process.
+SECOND_LOG: Final = "-b"
 # Status, time-outs and the Date header need no finer grain.
 TICK_S: Final = 1.0
 # How often a worker whose log has failed asks whether the disk takes writes again.
 LOG_RETRY_S: Final = 5.0
 # How often a draining worker looks whether its last exchange has ended.
 DRAIN_POLL_S: Final = 0.02
+# A sync takes milliseconds, and a client that reads takes its last frame at once.
+LAST_WORDS_S: Final = 2.0
 # Connections waiting in accept(): a burst of reconnecting clients after a restart.
 ACCEPT_BACKLOG: Final = 1_024
 # The default of 700 allocations scans live exchanges thousands of times a second for nothing:
@@ -52,6 +61,7 @@ class Worker:
         var: root of the data folder.
         number: of this worker on this machine, from 0.
         files: the file layer of the write-ahead log.
+        successor: how many workers of this number have handed over before it.
     """
 
     def __init__(
@@ -61,6 +71,7 @@ class Worker:
         var: Path,
         number: int,
         files: FileLayer,
+        successor: int = 0,
     ) -> None:
         loop = asyncio.get_running_loop()
         settings = settings.within(_open_files_max(settings))
@@ -68,7 +79,10 @@ class Worker:
         self.connections_max = settings.client_connections_max
         self._number = number
         self._loop = loop
-        self.app_id = f"{settings.app_prefix}-{number}"
+        self._successor = successor
+        # Two logs take turns: the one before may still end what it had begun.
+        turn = SECOND_LOG if successor % 2 else ""
+        self.app_id = f"{settings.app_prefix}-{number}{turn}"
         pepper = _pepper(var / "secrets" / "key_pepper")
         self._wal = Wal.open(
             var / "wal" / self.app_id,
@@ -91,9 +105,10 @@ class Worker:
             dial=self._pool.send,
         )
         limiter = Limiter(settings.workers, number)
-        self.dispatcher = Dispatcher(self._relay, pepper, limiter)
+        self._router = Router(loop.time)
+        self.dispatcher = Dispatcher(self._relay, pepper, limiter, self._router)
         self.connections: set[ClientConnection] = set()
-        self._follower = SnapshotFollower(var / "snapshot.json", var)
+        self._follower = SnapshotFollower(var / "snapshot.json", var, settings)
         self._status_path = var / "status" / f"{self.app_id}.json"
         self._status_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._contact_s = loop.time()
@@ -105,11 +120,15 @@ class Worker:
         self._port = settings.port
         self._state: WorkerState = "starting"
         self._stopping = asyncio.Event()
+        self._traces: asyncio.AbstractServer | None = None
+        self._patience_s = settings.drain_timeout_s
+        self._end_by_s = math.inf
 
     async def serve(self) -> None:
         """Serve until a signal asks to stop, then drain."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stopping.set)
+            self._loop.add_signal_handler(number, self._stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._hand_over)
         timers: list[asyncio.Task[None]] = []
         server: asyncio.Server | None = None
         try:
@@ -118,6 +137,7 @@ class Worker:
             self._tick()
             server = await self._listen()
             self._port = server.sockets[0].getsockname()[1]
+            self._traces = await self._listen_for_traces()
             self._state = "serving"
             timers.append(self._loop.create_task(self._each(SNAPSHOT_POLL_S, self._poll_snapshot)))
             timers.append(self._loop.create_task(self._each(TICK_S, self._tick)))
@@ -132,10 +152,23 @@ class Worker:
             for timer in timers:
                 timer.cancel()
             await asyncio.gather(*timers, return_exceptions=True)
+            self._forget_traces()
             await self._pool.aclose()
             await self._wal.aclose()
             self._state = "stopped"
             self._write_status()
+
+    def _hand_over(self) -> None:
+        """A successor serves on the same port: take nothing new, and end what runs in peace."""
+        if not self._stopping.is_set():
+            self._patience_s = self._settings.reload_drain_s
+            self._stopping.set()
+
+    def _stop(self) -> None:
+        """Asked to end: also one that has handed over then has no more time than any other."""
+        self._patience_s = self._settings.drain_timeout_s
+        self._end_by_s = min(self._end_by_s, self._loop.time() + self._patience_s)
+        self._stopping.set()
 
     async def _until_stopped(self, timers: list["asyncio.Task[None]"]) -> None:
         """A timer that dies stops the worker: without it suspensions would not arrive."""
@@ -149,13 +182,15 @@ class Worker:
     async def _listen(self) -> asyncio.Server:
         settings = self._settings
         try:
+            if settings.workers == 1 and not self._successor:
+                # Sharing is for workers of one installation; a single worker wants to hear that
+                # somebody else, perhaps another installation, already has its port.
+                _require_alone(settings.host, settings.port)
             return await self._loop.create_server(
                 lambda: ClientConnection(self),
                 settings.host,
                 settings.port,
-                # Sharing is for workers of one installation; a single worker wants to hear that
-                # somebody else, perhaps another installation, already has its port.
-                reuse_port=settings.workers > 1,
+                reuse_port=True,
                 backlog=ACCEPT_BACKLOG,
                 ssl=_tls(settings),
             )
@@ -164,6 +199,20 @@ class Worker:
                 f"the gateway cannot listen on {settings.host}:{settings.port}: {error.strerror}",
                 hint="stop the program that uses the port, or set gateway.port to a free one",
             ) from error
+
+    async def _listen_for_traces(self) -> asyncio.AbstractServer | None:
+        """Answer how requests were decided on; a worker serves without it where it cannot be."""
+        path = self._status_path.with_suffix(".sock")
+        try:
+            return await trace_socket.listen(self._loop, path, self._router)
+        except OSError:
+            self._tallies.failed("trace_socket_unavailable")
+            return None
+
+    def _forget_traces(self) -> None:
+        if self._traces is not None:
+            self._traces.close()
+            self._status_path.with_suffix(".sock").unlink(missing_ok=True)
 
     async def _each(self, seconds: float, do: Callable[[], None]) -> None:
         while True:
@@ -195,6 +244,8 @@ class Worker:
         if index is not None:
             self.dispatcher.index = self._index = index
             self._relay.end_barred(index)
+            names = (one.deployment.name for targets in index.models.values() for one in targets)
+            self._router.keep(names)
             self.dispatcher.limiter.keep(
                 one for entry in index.by_key_id.values() for one in entry.limited
             )
@@ -216,15 +267,24 @@ class Worker:
         self._state = "draining"
         self.dispatcher.draining = True
         self._write_status()
-        deadline = self._loop.time() + self._settings.drain_timeout_s
-        while self._loop.time() < deadline:
+        self._end_by_s = self._loop.time() + self._patience_s
+        if not await self._idle_in_time():
+            self._relay.end_all()
+            self._end_by_s = self._loop.time() + LAST_WORDS_S
+            await self._idle_in_time()
+        for connection in list(self.connections):
+            connection.abort()
+
+    async def _idle_in_time(self) -> bool:
+        """Wait for what runs; whether all of it has ended."""
+        while True:
             for connection in list(self.connections):
                 connection.close_if_idle()
             if self._relay.idle and not any(c.busy for c in self.connections):
-                break
+                return True
+            if self._loop.time() >= self._end_by_s:
+                return False
             await asyncio.sleep(DRAIN_POLL_S)
-        for connection in list(self.connections):
-            connection.abort()
 
     def _write_status(self) -> None:
         try:
@@ -250,6 +310,10 @@ class Worker:
             out_of_contact=self.dispatcher.out_of_contact,
             wal_writable=self._wal.writable,
             wal_syncs=self._wal.syncs,
+            running=dict(Counter(one.target.deployment.name for one in self._relay.active)),
+            circuits=self._router.circuits(),
+            circuits_opened=self._router.opened,
+            failovers=self._tallies.failovers,
             connections=len(self.connections),
             upstream_connections=len(self._pool.connections),
             in_flight=len(self._relay.active),
@@ -272,6 +336,20 @@ def _open_files_max(settings: GatewaySettings) -> int:
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return allowed
+
+
+def _require_alone(host: str, port: int) -> None:
+    """Check that nobody listens there, also nobody who would share the port.
+
+    Raises:
+        OSError: somebody does.
+    """
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    ):
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
 
 
 def _settle() -> None:
@@ -318,6 +396,7 @@ def run(
     worker: int,
     usage: UsageSettings | None = None,
     files: FileLayer = OS_FILES,
+    successor: int = 0,
 ) -> int:
     """Run one worker until SIGTERM or SIGINT; blocks.
 
@@ -327,6 +406,8 @@ def run(
         worker: number of this worker on this machine, from 0.
         usage: settings of the write-ahead log; its defaults when None.
         files: the file layer of the write-ahead log; durability tests give their own.
+        successor: how many workers of this number have handed over before it; the last of them may
+            still be there, on the same port, until it has ended what it had begun.
 
     Returns:
         The exit code, 0 after a clean drain.
@@ -338,7 +419,7 @@ def run(
     """
 
     async def serve() -> None:
-        await Worker(settings, usage or UsageSettings(), var, worker, files).serve()
+        await Worker(settings, usage or UsageSettings(), var, worker, files, successor).serve()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

@@ -11,7 +11,7 @@ from quartermaster.gateway.ports import WhenDurable
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.requests import RequestParser
 from quartermaster.gateway.responses import ResponseParser
-from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.gateway.settings import HEAR_OUT_S, GatewaySettings
 from quartermaster.gateway.status import Tallies
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.contract import Standing
@@ -183,7 +183,7 @@ class Bench:
             dial=self._dial,
         )
         self.dispatcher = Dispatcher(self.relay, PEPPER)
-        self.dispatcher.index = index or an_index()
+        self.dispatcher.index = index or an_index(settings=settings)
         self.upstream = FakeUpstream()
         self.parser = ResponseParser()
 
@@ -221,6 +221,11 @@ class Bench:
         exchange.sent(self.upstream)
         return exchange
 
+    def hang_up(self, exchange: Exchange) -> None:
+        """The client hangs up, and the time to hear the model server out passes."""
+        exchange.client_gone()
+        self.relay.tick(self.relay.now_s + HEAR_OUT_S + 1)
+
     def answer(self, exchange: Exchange, data: bytes) -> None:
         """Bytes of the upstream's response."""
         self.parser.feed(data)
@@ -251,10 +256,11 @@ def an_index(
     *grants: KeyGrant,
     standing: dict[str, Standing] | None = None,
     deployments: tuple[Deployment, ...] = (TOY,),
+    settings: GatewaySettings | None = None,
 ) -> Index:
     """The index of a small snapshot."""
     snapshot = Snapshot(7, 0, grants or (a_grant(),), standing or {}, deployments)
-    return build(snapshot, {})
+    return build(snapshot, {}, settings or GatewaySettings())
 
 
 def chat_request(body: dict[str, Any] | bytes, **headers: str) -> bytes:

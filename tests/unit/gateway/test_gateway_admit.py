@@ -16,7 +16,7 @@ from tests.unit.gateway.gateway_fakes import (
 
 from quartermaster.gateway.admit import authenticate, targets_for
 from quartermaster.gateway.index import Index, build
-from quartermaster.gateway.route import Origin, choose, target
+from quartermaster.gateway.route import Origin, target
 from quartermaster.gateway.settings import FILES_RESERVED, GatewaySettings
 from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.errors import ConfigError, RefusedError
@@ -118,10 +118,14 @@ def test_keys_with_the_same_rights_share_one_table() -> None:
 
 def test_deployments_of_a_model_take_turns() -> None:
     twin = Deployment("twin@there", "toy", "http://10.0.0.1/v1", "toy", created_at_s=1_600)
-    index = an_index(deployments=(TOY, twin))
-    chosen = [choose(index.models["toy"], turn).deployment.name for turn in range(4)]
-    assert chosen == ["toy@here", "twin@there"] * 2
-    assert index.created["toy"] == 1_600
+    bench = Bench(an_index(deployments=(TOY, twin)))
+    for _ in range(10):
+        bench.send(HELLO, bench.client())
+    names = [exchange.target.deployment.name for exchange, _ in bench.dialled]
+    assert sorted(set(names)) == ["toy@here", "twin@there"]
+    assert names.count("toy@here") == 5
+    assert bench.dispatcher.index is not None
+    assert bench.dispatcher.index.created["toy"] == 1_600
 
 
 def test_the_request_head_is_encoded_once() -> None:

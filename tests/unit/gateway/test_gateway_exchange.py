@@ -255,7 +255,7 @@ def test_a_compressed_answer_cannot_be_metered_and_is_refused(body: dict[str, An
 def test_a_client_that_hangs_up_stops_the_upstream() -> None:
     bench, client = Bench(), Bench().client()
     exchange = bench.send(HELLO, client)
-    exchange.client_gone()
+    bench.hang_up(exchange)
     bench.wal.sync()
     bench.turn()
     closed = bench.wal.only_close
@@ -270,7 +270,7 @@ def test_a_client_that_hangs_up_before_anything_was_sent_used_nothing() -> None:
     bench = Bench()
     exchange = bench.request(chat_request(HELLO), bench.client())
     assert exchange is not None
-    exchange.client_gone()
+    bench.hang_up(exchange)
     bench.turn()
     assert bench.dialled == []
     assert bench.wal.only_close.counts == Counts()
@@ -280,7 +280,7 @@ def test_a_client_that_hangs_up_while_the_disk_syncs_is_unconfirmed() -> None:
     bench, client = Bench(), Bench().client()
     exchange = bench.send(HELLO, client)
     bench.answer(exchange, plain_response(completion(usage=USAGE)))
-    exchange.client_gone()
+    bench.hang_up(exchange)
     bench.wal.sync()
     bench.turn()
     assert exchange.life is Life.UNCONFIRMED

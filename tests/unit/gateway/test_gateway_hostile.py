@@ -70,7 +70,7 @@ def test_the_usage_of_the_beginning_is_not_the_price_of_what_was_read(
     exchange, _, _ = asked(bench, target, {**body, "stream": True})
     bench.answer(exchange, STREAM_HEAD + chunked(told(START, BLOCK, *[WORD] * WORDS)))
     if client_leaves:
-        exchange.client_gone()
+        bench.hang_up(exchange)
     else:
         exchange.upstream_lost(bench.parser, reused=False)
     finished(bench)
@@ -84,7 +84,7 @@ def test_the_usage_of_the_end_is_believed_whatever_the_deltas() -> None:
     exchange, _, _ = asked(bench, "/v1/messages", {**MESSAGES, "stream": True})
     last = {**LAST, "usage": {"output_tokens": 3}}
     bench.answer(exchange, STREAM_HEAD + chunked(told(START, BLOCK, *[WORD] * WORDS, last)))
-    exchange.client_gone()
+    bench.hang_up(exchange)
     finished(bench)
     closed = bench.wal.only_close
     assert (closed.counts, closed.count_source) == (Counts(50, 7, 0, 3), "upstream")
@@ -97,7 +97,7 @@ def test_a_chat_server_that_tells_its_usage_first() -> None:
     usage = b'"usage":{"prompt_tokens":9,"completion_tokens":0}}\n\n'
     first = b'data: {"choices":[{"delta":{"content":"a"}}],' + usage
     bench.answer(exchange, STREAM_HEAD + chunked(first + word * 9))
-    exchange.client_gone()
+    bench.hang_up(exchange)
     finished(bench)
     assert bench.wal.only_close.counts == Counts(9, 0, 0, 10)
 
@@ -167,7 +167,7 @@ def test_the_bytes_of_a_recording_are_no_tokens(answer: bytes, failure: str) -> 
     if answer:
         bench.answer(exchange, plain_response(answer))
     else:
-        exchange.client_gone()
+        bench.hang_up(exchange)
     finished(bench)
     closed = bench.wal.only_close
     assert (closed.counts, closed.failure) == (Counts(), failure)

@@ -87,7 +87,7 @@ def test_open_until_the_client_hangs_up() -> None:
     bench = bench_of(concurrent=1)
     exchange = bench.send(HELLO_STREAM, bench.client())
     bench.answer(exchange, STREAM_HEAD + chunked(delta("Hi")))
-    exchange.client_gone()
+    bench.hang_up(exchange)
     refused(bench)  # what it received is being written down
     durable(bench)
     bench.send(HELLO, bench.client())

@@ -370,7 +370,7 @@ def test_a_client_that_leaves_a_translated_stream() -> None:
     bench = Bench()
     exchange, _, _ = asked(bench, "/v1/messages", {**MESSAGES, "stream": True})
     bench.answer(exchange, STREAM_HEAD + chunked(CHAT_STREAM[: CHAT_STREAM.index(b"call_1")]))
-    exchange.client_gone()
+    bench.hang_up(exchange)
     finished(bench)
     closed = bench.wal.only_close
     assert (closed.failure, closed.counts.output) == ("client_gone", 2)

@@ -143,7 +143,7 @@ def test_an_error_frame_of_the_upstream_is_passed_on_and_no_done_follows() -> No
 
 def test_a_client_that_leaves_pays_for_what_it_got() -> None:
     bench, _ = a_stream(delta("a"), delta("b"), delta("c"))
-    bench.dialled[0][0].client_gone()
+    bench.hang_up(bench.dialled[0][0])
     closed = bench.wal.only_close
     assert (closed.failure, closed.http_status, closed.delivered_chunks) == ("client_gone", 200, 3)
     assert (closed.counts, closed.count_source) == (Counts(input=INPUT, output=3), "estimated")
@@ -152,7 +152,7 @@ def test_a_client_that_leaves_pays_for_what_it_got() -> None:
 
 def test_a_client_that_leaves_after_the_usage_frame_is_metered_by_it() -> None:
     bench, _ = a_stream(delta("a", "stop"), usage_frame(50, 7))
-    bench.dialled[0][0].client_gone()
+    bench.hang_up(bench.dialled[0][0])
     closed = bench.wal.only_close
     assert (closed.counts, closed.count_source) == (Counts(input=50, output=7), "upstream")
     assert closed.upstream_id == "chatcmpl-1"
