@@ -110,7 +110,6 @@ class Route:
     """
 
     __slots__ = (
-        "_affinity",
         "_attempts",
         "_began_s",
         "_health",
@@ -118,6 +117,7 @@ class Route:
         "_said",
         "_targets",
         "_tried",
+        "affinity",
         "request_id",
         "target",
     )
@@ -125,7 +125,7 @@ class Route:
     def __init__(self, health: HealthPort, targets: tuple[Target, ...], affinity: Affinity) -> None:
         self._health = health
         self._targets = targets
-        self._affinity = affinity
+        self.affinity = affinity
         self._attempts: list[Attempt] = []
         self._tried: list[str] = []
         self._began_s = health.monotonic()
@@ -137,7 +137,7 @@ class Route:
         self.target = chosen
 
     def _choose(self) -> Target | None:
-        choice, considered = self._health.choose(self._targets, self._tried, self._affinity)
+        choice, considered = self._health.choose(self._targets, self._tried, self.affinity)
         if choice is None:
             return None
         self._tried.append(choice.name)
@@ -213,4 +213,4 @@ class Route:
 
     def trace(self) -> Trace:
         """Every decision up to now."""
-        return Trace(self.request_id, self._affinity.source, tuple(self._attempts))
+        return Trace(self.request_id, self.affinity.source, tuple(self._attempts))

@@ -89,10 +89,10 @@ class ResponseParser:
     def wait_s(self) -> float | None:
         """For how long the server asked to be left alone; None where it did not say, or a date."""
         for value, unit_s in ((self.retry_after_ms, _MS), (self.retry_after, 1.0)):
-            try:
-                return max(float(value) * unit_s, 0.0) if value else None
-            except ValueError:
-                continue
+            number = value.strip()
+            # What float() takes beside digits (nan, inf, underscores) is no time.
+            if number.replace(b".", b"", 1).removeprefix(b"-").isdigit():
+                return max(float(number) * unit_s, 0.0)
         return None
 
     def feed(self, data: bytes) -> None:

@@ -262,7 +262,7 @@ def test_a_client_that_hangs_up_stops_the_upstream() -> None:
     assert (closed.failure, closed.http_status) == ("client_gone", 499)
     assert closed.counts == Counts(input=-(-len(json.dumps(HELLO)) // 4))
     assert closed.count_source == "estimated"
-    assert bench.upstream.calls == ["abort"]
+    assert bench.upstream.calls == ["resume", "abort"]
     assert (client.data, bench.wal.confirmed) == (b"", [])
 
 

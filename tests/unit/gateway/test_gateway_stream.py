@@ -147,7 +147,7 @@ def test_a_client_that_leaves_pays_for_what_it_got() -> None:
     closed = bench.wal.only_close
     assert (closed.failure, closed.http_status, closed.delivered_chunks) == ("client_gone", 200, 3)
     assert (closed.counts, closed.count_source) == (Counts(input=INPUT, output=3), "estimated")
-    assert bench.upstream.calls == ["abort"]
+    assert bench.upstream.calls == ["resume", "abort"]
 
 
 def test_a_client_that_leaves_after_the_usage_frame_is_metered_by_it() -> None:
