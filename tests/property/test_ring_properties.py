@@ -124,7 +124,10 @@ def test_who_died_leaves_nothing_for_the_next(folder: Path) -> None:
     # The old memory is gone from the folder, but who holds it may touch it, and reads nothing.
     assert [frame.payload for frame in reader.frames()] == []
     reader.close()
+    dead.close()
+    assert path.exists(), "the name is the next worker's"
     again.close()
+    assert not path.exists()
 
 
 def test_files_are_private_and_a_stranger_s_folder_is_refused(folder: Path) -> None:

@@ -25,6 +25,7 @@ from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.router import Router
 from quartermaster.gateway.stream import StreamExchange
+from quartermaster.gateway.tap import Tap
 from quartermaster.gateway.token_estimate import estimate
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import US_PER_S
@@ -107,6 +108,8 @@ class Dispatcher:
         self.router = router or Router(lambda: float(relay.now_s))
         self.limiter = limiter or Limiter(workers=1, number=0)
         self.index: Index | None = None
+        self.tap: Tap | None = None
+        """Where a contract permits it."""
         self.draining = False
         self.out_of_contact = False
         self._pepper = pepper
@@ -206,6 +209,8 @@ class Dispatcher:
             _follow(exchange, route)
         if permit is not None:
             _hold(exchange, permit, "openai", now)
+        if entry.grant.watched and self.tap is not None:
+            exchange.taken = self.tap.take(entry.grant, request.body, now)
         relay.begin(exchange)
         return exchange
 
@@ -296,6 +301,8 @@ class Dispatcher:
             _follow(exchange, route)
         if permit is not None:
             _hold(exchange, permit, shape, now)
+        if entry.grant.watched and self.tap is not None and operation in _WRITING:
+            exchange.taken = self.tap.take(entry.grant, request.body, now)
         self.relay.begin(exchange)
         return exchange
 

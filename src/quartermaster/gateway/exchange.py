@@ -145,6 +145,7 @@ class Exchange:
         self.gone = False
         self.permit: Permit | None = None
         self.redialled = False
+        self.taken: Taken | None = None
         self.route: Route | None = None
         now_s = home.now_s
         self.deadline_s = now_s + target.first_byte_s
@@ -446,6 +447,9 @@ class Exchange:
             ),
             self.durable,
         )
+        if self.taken is not None:
+            self.taken.end(self, http_status)
+            self.taken = None
 
     def durable(self, error: Exception | None) -> None:
         """The close record is on disk, or never will be: only now may the last byte go."""

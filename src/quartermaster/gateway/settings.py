@@ -6,6 +6,7 @@ from typing import Final, Self
 import msgspec
 
 from quartermaster.kernel.errors import ConfigError
+from quartermaster.kernel.ring import CAPACITY_MIN
 
 # More processes than cores of a large machine; a larger number is a typing error.
 WORKERS_MAX = 64
@@ -53,6 +54,11 @@ DRAIN_TIMEOUT_S = 25
 ACCESS_LOG_BYTES_MAX = 100 * 1024 * 1024
 ACCESS_LOG_FILES = 5
 
+# Eight thousand sampled requests of a kilobyte: half a minute of a busy worker's, unread.
+RING_BYTES = 8 * 1024 * 1024
+# Reading one takes the watcher some 150 us: 200 a second are 3 % of a core, whatever the traffic.
+TAP_READS_PER_S = 200
+
 # It names a folder, which must be one of those that the clerk looks into.
 _APP_PREFIX: Final = re.compile(r"[a-z][a-z0-9._-]{0,47}")
 # What is not named here is a size, a number or a time that must be at least one.
@@ -64,6 +70,7 @@ _RANGES: Final[dict[str, tuple[int, int | None]]] = {
     "hear_out_s": (0, None),
     "hear_out_full_s": (0, None),
     "metrics_port": (0, 65_535),
+    "ring_bytes": (CAPACITY_MIN, None),
 }
 
 
@@ -102,6 +109,11 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """How long a model server may go on after its customer hung up, to learn its own count."""
     hear_out_full_s: int = HEAR_OUT_FULL_S
     """The same where the contract bills cancelled streams in full."""
+    ring_bytes: int = RING_BYTES
+    """Memory for sampled requests that wait to be read, of a worker with a key whose contract
+    permits it; others have none."""
+    tap_reads_per_s: int = TAP_READS_PER_S
+    """Sampled requests a second that are handed to the watcher, of all customers together."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     """Where `/metrics` of the whole machine is, apart from the customers' port; 0 is nowhere."""

@@ -88,6 +88,8 @@ class StreamExchange(Exchange):
             self.fail("upstream_malformed", str(error))
             return
         if forward:
+            if self.taken is not None:
+                self.taken.hear(forward)
             self.client.write(heads.chunk(forward) if self.chunked else forward)
         if self.scanner.done or parser.complete:
             self._stream_ends()

@@ -13,12 +13,15 @@ priorities first, are a sample of the whole.
 import heapq
 import math
 import os
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
+from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.events import Endpoint
-from quartermaster.kernel.ring import RingWriter
+from quartermaster.kernel.ring import UNIT, RingWriter, create, folder_of
 from quartermaster.kernel.snapshot import KeyGrant
 from quartermaster.kernel.tapped import (
     ANSWER_BYTES,
@@ -39,6 +42,10 @@ TEXT_S_MAX: Final = 60.0
 TALLY_S: Final = 5.0
 # Reading takes some 150 us of the watcher: a burst of a whole second's allowance is no longer one.
 BURST_S: Final = 1.0
+# A watcher looks every fifth of a second: it has come twice by then.
+LAST_READ_S: Final = 0.5
+# Small beside it.
+LAST_POLL_S: Final = 0.02
 # 256 bits: nobody guesses the key of the draws.
 _KEY_BYTES: Final = 32
 # As many random bits as a float has places for, and some.
@@ -80,21 +87,59 @@ class Account:
         return self.passed - self.left
 
 
+class Served(Protocol):
+    """What the tap wants to know of an exchange at its end."""
+
+    request_id: str
+    grant: KeyGrant
+    call: ChatCall
+    final: bytes
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What the customer asked for."""
+
+
 class Taken:
     """A request that is being read, until its exchange ends."""
 
-    __slots__ = ("account", "answer", "priority", "request")
+    __slots__ = ("_account", "_answer", "_opened_at", "_priority", "_request", "_tap")
 
-    def __init__(self, account: Account, priority: float, request: bytes) -> None:
-        self.account = account
-        self.priority = priority
-        self.request = request
-        self.answer = b""
+    def __init__(
+        self, tap: "Tap", account: Account, priority: float, request: bytes, opened_at: int
+    ) -> None:
+        self._tap = tap
+        self._account = account
+        self._priority = priority
+        self._request = request
+        self._opened_at = opened_at
+        self._answer = b""
 
     def hear(self, data: bytes) -> None:
         """A piece of a streamed answer."""
-        if len(self.answer) < ANSWER_BYTES:
-            self.answer += data[: ANSWER_BYTES - len(self.answer)]
+        if len(self._answer) < ANSWER_BYTES:
+            self._answer += data[: ANSWER_BYTES - len(self._answer)]
+
+    def end(self, served: Served, http_status: int) -> None:
+        """The exchange has ended: its slices go into the ring."""
+        body = self._request
+        whole = len(body) <= _WHOLE
+        content = Content(
+            served.request_id,
+            self._opened_at,
+            served.grant.customer,
+            served.grant.key_id,
+            served.call.model,
+            served.endpoint,
+            self._priority,
+            body if whole else body[:REQUEST_HEAD_BYTES],
+            b"" if whole else body[-REQUEST_TAIL_BYTES:],
+            len(body),
+            # A plain answer is there as it goes out, behind its head.
+            self._answer or served.final[:ANSWER_BYTES],
+            http_status,
+        )
+        self._tap.write(self._account, content)
 
 
 class Tap:
@@ -116,13 +161,15 @@ class Tap:
         self._allowed = float(reads_per_s) * BURST_S
         self._day = -1
         self._ticked_s = self._told_s = -math.inf
+        self._closed = False
 
-    def take(self, grant: KeyGrant, body: bytes) -> Taken | None:
+    def take(self, grant: KeyGrant, body: bytes, now: int) -> Taken | None:
         """Count a request of a consenting customer, and draw it or not.
 
         Args:
             grant: whose key.
             body: the whole request.
+            now: microseconds UTC.
         """
         account = self._accounts.get(grant.customer)
         if account is None:
@@ -135,37 +182,7 @@ class Tap:
             account.capped += 1
             return None
         self._allowed -= 1
-        return Taken(account, priority, body)
-
-    def end(
-        self,
-        taken: Taken,
-        *,
-        request_id: str,
-        grant: KeyGrant,
-        model: str,
-        endpoint: Endpoint,
-        opened_at: int,
-        http_status: int,
-    ) -> None:
-        """The exchange of a drawn request has ended: its slices go into the ring."""
-        body = taken.request
-        whole = len(body) <= _WHOLE
-        content = Content(
-            request_id,
-            opened_at,
-            grant.customer,
-            grant.key_id,
-            model,
-            endpoint,
-            taken.priority,
-            body if whole else body[:REQUEST_HEAD_BYTES],
-            b"" if whole else body[-REQUEST_TAIL_BYTES:],
-            len(body),
-            taken.answer[:ANSWER_BYTES],
-            http_status,
-        )
-        self.ring.write(taken.account.number, encode(content))
+        return Taken(self, account, priority, body, now)
 
     def tick(self, now: Instant, monotonic_s: float) -> None:
         """Once a second: allow more reading, delete what was read, tell how many there were."""
@@ -199,9 +216,24 @@ class Tap:
             )
             self.ring.write(_TELLER, encode(tally))
 
+    def write(self, account: Account, content: Content) -> None:
+        """Write slices, unless the last consent has ended meanwhile."""
+        if not self._closed:
+            self.ring.write(account.number, encode(content))
+
     def close(self) -> None:
         """Wipe the ring and take it away."""
+        self._closed = True
         self.ring.close()
+
+    async def drain(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Say the last figures, give the watcher a moment to read, and close."""
+        self.tell()
+        waits = LAST_READ_S / LAST_POLL_S if self.ring.looks else 0
+        while self.ring.unread and waits > 0:
+            waits -= 1
+            await sleep(LAST_POLL_S)
+        self.close()
 
     def _new(self, customer: str) -> Account:
         number = self._numbers.setdefault(customer, len(self._numbers))
@@ -230,3 +262,20 @@ class Tap:
         data = self._draws.to_bytes(8, "little")
         digest = blake2b(data, key=self._key, digest_size=_DRAW_BYTES).digest()
         return (int.from_bytes(digest, "little") + 1) * _SCALE
+
+
+def open_tap(var: Path, app_id: str, *, ring_bytes: int, reads_per_s: int) -> Tap:
+    """The tap of a worker, with a ring of its own.
+
+    Args:
+        var: the data folder that the ring belongs to.
+        app_id: the worker's.
+        ring_bytes: of text that waits for the watcher, at most.
+        reads_per_s: how many requests a second may be read.
+
+    Raises:
+        UnavailableError: there is no shared memory here, or not enough of it.
+        ConfigError: the folder of the rings belongs to somebody else.
+    """
+    ring = create(folder_of(var), app_id, ring_bytes // UNIT * UNIT)
+    return Tap(ring, reads_per_s=reads_per_s)

@@ -25,6 +25,7 @@ from quartermaster.gateway.server import ClientConnection
 from quartermaster.gateway.settings import FILES_RESERVED, GatewaySettings
 from quartermaster.gateway.snapshots import SnapshotFollower
 from quartermaster.gateway.status import Tallies, WorkerState, WorkerStatus, write_status
+from quartermaster.gateway.tap import open_tap
 from quartermaster.gateway.upstream import UpstreamPool
 from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.errors import ConfigError, NotDurableError, UnavailableError
@@ -76,6 +77,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         settings = settings.within(_open_files_max(settings))
         self._settings = settings
+        self._var = var
         self.connections_max = settings.client_connections_max
         self._number = number
         self._loop = loop
@@ -154,6 +156,8 @@ class Worker:
             await asyncio.gather(*timers, return_exceptions=True)
             self._forget_traces()
             await self._pool.aclose()
+            if self.dispatcher.tap is not None:
+                await self.dispatcher.tap.drain(asyncio.sleep)
             await self._wal.aclose()
             self._state = "stopped"
             self._write_status()
@@ -243,6 +247,7 @@ class Worker:
         self.dispatcher.out_of_contact = out_of_contact
         if index is not None:
             self.dispatcher.index = self._index = index
+            self._follow_consent(index)
             self._relay.end_barred(index)
             names = (one.deployment.name for targets in index.models.values() for one in targets)
             self._router.keep(names)
@@ -251,9 +256,33 @@ class Worker:
             )
             self._write_status()
 
+    def _follow_consent(self, index: Index) -> None:
+        """Open the content tap with the first contract that permits it; close it with the last."""
+        wanted = any(entry.grant.watched for entry in index.by_key_id.values())
+        tap = self.dispatcher.tap
+        if tap is not None and not wanted:
+            tap.close()
+            self.dispatcher.tap = None
+        elif tap is None and wanted:
+            try:
+                tap = open_tap(
+                    self._var,
+                    self.app_id,
+                    ring_bytes=self._settings.ring_bytes,
+                    reads_per_s=self._settings.tap_reads_per_s,
+                )
+            except (UnavailableError, ConfigError):
+                # Customers are served; that nobody watches is counted, and the analysis says so.
+                self._tallies.failed("tap_unavailable")
+                return
+            tap.tick(system_clock(), self._loop.time())
+            self.dispatcher.tap = tap
+
     def _tick(self) -> None:
         now_s = self._loop.time()
         self._pool.tick(now_s)
+        if self.dispatcher.tap is not None:
+            self.dispatcher.tap.tick(system_clock(), now_s)
         self._relay.tick(now_s)
         for connection in list(self.connections):
             connection.tick()

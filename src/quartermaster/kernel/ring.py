@@ -87,6 +87,7 @@ class RingWriter(_Ring):
     def __init__(self, memory: mmap.mmap, capacity: int, path: Path) -> None:
         super().__init__(memory, capacity)
         self._path = path
+        self._inode = path.stat().st_ino
         self._head = self._tail = self._wiped = 0
         self._sequence = 0
         self._ages: deque[tuple[float, int]] = deque()
@@ -148,7 +149,9 @@ class RingWriter(_Ring):
         """Wipe everything and take the ring away."""
         self._drop_until(self._head)
         self._memory[CONTROL_BYTES:] = bytes(self.capacity)
-        self._path.unlink(missing_ok=True)
+        # After a reload, the name may be the next worker's already.
+        if self._path.exists() and self._path.stat().st_ino == self._inode:
+            self._path.unlink(missing_ok=True)
         self._release()
 
     def _make_room(self, size: int) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 from tests.unit.usage import sealed_logs, usage_facts
 
@@ -17,11 +18,12 @@ from quartermaster.commands.customer import add_customer, add_group
 from quartermaster.conduct.settings import ConductSettings
 from quartermaster.config import Settings
 from quartermaster.gateway.tap import Tap
+from quartermaster.gateway.wire import ChatCall, read_call
 from quartermaster.kernel import ring
 from quartermaster.kernel.case import CaseDay
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime
 from quartermaster.kernel.contract import Contract, Customer, Group
-from quartermaster.kernel.events import Closed, ConductObserved, Opened
+from quartermaster.kernel.events import Closed, ConductObserved, Endpoint, Opened
 from quartermaster.kernel.snapshot import KeyGrant
 
 DAY_US = 24 * US_PER_HOUR
@@ -62,6 +64,16 @@ def body(asked: str, system: str = "") -> bytes:
     return json.dumps(
         {"model": MODEL, "messages": [*messages, {"role": "user", "content": asked}]}
     ).encode()
+
+
+class Ended(msgspec.Struct):
+    """What the tap reads of an exchange."""
+
+    request_id: str
+    grant: KeyGrant
+    call: ChatCall
+    final: bytes = b""
+    endpoint: Endpoint = "chat.completions"
 
 
 class ClockedRooms(Rooms):
@@ -150,18 +162,10 @@ class World:
                 "key_1", "", name, name, "default", name, 1, "starter", 1, "bill_delivered",
                 watched=True,
             )  # fmt: skip
-            taken = self.tap.take(grant, asked)
+            taken = self.tap.take(grant, asked, at)
             if taken is not None:
                 taken.hear(json.dumps({"content": f"An answer of {CANARY}."}).encode())
-                self.tap.end(
-                    taken,
-                    request_id=opened.request_id,
-                    grant=grant,
-                    model=MODEL,
-                    endpoint="chat.completions",
-                    opened_at=at,
-                    http_status=200,
-                )
+                taken.end(Ended(opened.request_id, grant, read_call(asked)), 200)
         return opened, usage_facts.closed(at=at + 5)
 
     def _sign(self, name: str) -> None:

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from quartermaster.conduct import sketch
 from quartermaster.gateway.tap import TEXT_S_MAX, Tap
+from quartermaster.gateway.wire import ChatCall, read_call
 from quartermaster.kernel import ring
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
+from quartermaster.kernel.events import Endpoint
 from quartermaster.kernel.snapshot import KeyGrant
 from quartermaster.kernel.tapped import (
     ANSWER_BYTES,
@@ -23,7 +26,18 @@ from quartermaster.kernel.tapped import (
 
 pytestmark = pytest.mark.skipif(not ring.SHARED_MEMORY.is_dir(), reason="no shared memory here")
 NOON = 1_794_744_000_000_000  # 2026-11-15, 12:00 UTC
+BODY = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
 GRANT = KeyGrant("key_1", "", "acme", "acme", "p", "c", 1, "b", 1, "free", watched=True)
+
+
+class Ended(msgspec.Struct):
+    """What the tap reads of an exchange."""
+
+    request_id: str
+    grant: KeyGrant = GRANT
+    call: ChatCall = msgspec.field(default_factory=lambda: read_call(BODY))
+    final: bytes = b""
+    endpoint: Endpoint = "chat.completions"
 
 
 class Tapped:
@@ -39,19 +53,11 @@ class Tapped:
 
     def ask(self, number: int, *, body: bytes = b"{}", answer: bytes = b"") -> bool:
         """Whether this request was drawn."""
-        taken = self.tap.take(GRANT, body)
+        taken = self.tap.take(GRANT, body, NOON)
         if taken is None:
             return False
         taken.hear(answer)
-        self.tap.end(
-            taken,
-            request_id=str(number),
-            grant=GRANT,
-            model="m",
-            endpoint="chat.completions",
-            opened_at=NOON,
-            http_status=200,
-        )
+        taken.end(Ended(str(number)), 200)
         return True
 
     def read(self) -> list[Message]:
