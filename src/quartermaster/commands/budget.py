@@ -11,6 +11,7 @@ from quartermaster.kernel.budget import (
     BudgetGrant,
     BudgetPeriod,
     RateCard,
+    Rates,
     budget_id,
     epochs,
     rates_of,
@@ -22,6 +23,7 @@ from quartermaster.kernel.events import BudgetSet, BudgetToppedUp
 from quartermaster.kernel.limit import LimitScope
 from quartermaster.kernel.money import exponent
 from quartermaster.kernel.price import PriceBook
+from quartermaster.kernel.units import ServiceClass
 
 AMOUNT_UNITS_MAX = 1_000_000_000
 """A thousand million of the currency: in nanos it fits the 63 bits of a file's number, and above it
@@ -224,11 +226,19 @@ def rate_cards(view: View, now: Instant) -> dict[str, RateCard]:
     for name in sorted(books):
         versions = _in_force_today(view.price_books.get(name, ()), now)
         if versions:
-            rates = {model: rates_of(versions, model) for model in sorted(models)}
             cards[name] = RateCard(
-                versions[0].currency, {model: rate for model, rate in rates.items() if rate}
+                versions[0].currency,
+                _rates(versions, models, "standard"),
+                _rates(versions, models, "batch"),
             )
     return cards
+
+
+def _rates(
+    versions: list[PriceBook], models: set[str], service_class: ServiceClass
+) -> dict[str, Rates]:
+    found = {model: rates_of(versions, model, service_class) for model in sorted(models)}
+    return {model: rates for model, rates in found.items() if rates is not None}
 
 
 def _has_budget(view: View, key: Key) -> bool:

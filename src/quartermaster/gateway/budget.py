@@ -19,9 +19,10 @@ from quartermaster.gateway.refusals import refused
 from quartermaster.kernel.budget import BudgetGrant, Epoch, RateCard, Rates, nanos_of
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.contract import CancelledStream
+from quartermaster.kernel.events import Opened
 from quartermaster.kernel.lease import Ask, AskedLease, Life
 from quartermaster.kernel.snapshot import KeyGrant, Snapshot
-from quartermaster.kernel.units import Counts
+from quartermaster.kernel.units import Counts, ServiceClass
 from quartermaster.usage.policy import is_waived
 
 ABOVE_RESERVE: Final = "usage_above_reserve"
@@ -36,6 +37,7 @@ RETURN_ABOVE: Final = 4
 REPEAT_LOOKS: Final = 5
 # When to come back where only the lease is missing: two looks of each side, and the disk.
 LEASE_WAIT_US: Final = US_PER_S // 4
+_PAID: Final = Rates(*(0,) * 8)
 # Anthropic's status for "there is an issue with your billing"; its SDK does not try again.
 _ANTHROPIC_SPENT: Final = 402
 
@@ -67,7 +69,14 @@ class Budgeted(msgspec.Struct, frozen=True, gc=False):
 
     grants: tuple[BudgetGrant, ...]
     rates: dict[str, Rates]
+    batch_rates: dict[str, Rates] = {}
     problem: str = ""
+
+    def rates_of(self, model: str, service_class: ServiceClass) -> Rates | None:
+        """What a model costs; provisioned throughput is paid by the hour already."""
+        if service_class == "provisioned":
+            return _PAID
+        return (self.batch_rates if service_class == "batch" else self.rates).get(model)
 
     @property
     def output_tokens(self) -> int:
@@ -90,7 +99,7 @@ def budgeted(grant: KeyGrant, snapshot: Snapshot) -> Budgeted | None:
     problem = ""
     if any(one.currency != card.currency for one in grants):
         problem = "its budget is in another currency than its prices"
-    return Budgeted(grants, card.models, problem)
+    return Budgeted(grants, card.models, card.batch_models, problem)
 
 
 class Purse:
@@ -237,7 +246,13 @@ class Purses:
         self._answered = self._number = 0
 
     def hold(
-        self, own: Budgeted, model: str, bound: Bound, policy: CancelledStream, now: int
+        self,
+        own: Budgeted,
+        model: str,
+        bound: Bound,
+        policy: CancelledStream,
+        now: int,
+        service_class: ServiceClass = "standard",
     ) -> Hold:
         """Set aside the worst case of a request in every budget of its key, or in none.
 
@@ -247,6 +262,7 @@ class Purses:
             bound: the most that it can use.
             policy: of cancelled streams.
             now: microseconds UTC; the usage row says the same, so both mean one period.
+            service_class: which prices count.
 
         Raises:
             RefusedError: 403 for a model without a price, 429 where the money is not in hand.
@@ -257,7 +273,7 @@ class Purses:
                 wait_us=0,
                 hint="Contact your account manager.",
             )
-        rates = own.rates.get(model)
+        rates = own.rates_of(model, service_class)
         if rates is None:
             raise refused(
                 "model_not_priced",
@@ -287,24 +303,23 @@ class Purses:
             hint="Please try again.",
         )
 
-    def hold_of_running(self, own: Budgeted, policy: CancelledStream, model: str, at: int) -> Hold:
+    def hold_of_running(self, own: Budgeted, opened: Opened) -> Hold:
         """A hold of a request that was running when its budget came.
 
         It sets nothing aside, and what it costs is spent like anything else.
 
         Args:
             own: the key's budgets.
-            policy: of cancelled streams.
-            model: what the customer calls it.
-            at: when the request was opened, microseconds UTC.
+            opened: the request.
         """
         purses = tuple(
             self._purses[grant.id, epoch.id]
             for grant in own.grants
             for epoch in grant.epochs
-            if epoch.start <= at < epoch.end and (grant.id, epoch.id) in self._purses
+            if epoch.start <= opened.opened_at < epoch.end
         )
-        return Hold(purses, own.rates.get(model), None, policy)
+        rates = own.rates_of(opened.model, opened.service_class)
+        return Hold(purses, rates, None, opened.cancelled_stream)
 
     def follow(self, budgets: Mapping[str, BudgetGrant], new_segment: NewSegment) -> set[str]:
         """Know the budgets of a new snapshot.

@@ -63,7 +63,7 @@ _CAPS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens", "n_p
 _ALTERNATIVES: Final = ("n", "best_of")
 _WRITING: Final = frozenset(("chat.completions", "completions", "responses", "messages"))
 
-_decode_number = msgspec.json.Decoder(int | None, strict=True).decode
+_decode_number = msgspec.json.Decoder(int | None).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
 

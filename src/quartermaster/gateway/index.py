@@ -9,6 +9,7 @@ from quartermaster.gateway.guard import Guard, guard
 from quartermaster.gateway.limits import Scoped, scoped
 from quartermaster.gateway.route import Target, target
 from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.kernel.budget import BudgetGrant
 from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.snapshot import KeyGrant, Snapshot
 
@@ -50,6 +51,7 @@ class Index(msgspec.Struct, frozen=True):
     by_key_id: dict[str, Entry]
     problems: tuple[str, ...] = ()
     """Deployments and keys that were left out, and why."""
+    budgets: dict[str, BudgetGrant] = {}
 
     def without_contact(self) -> "Index":
         """The same, for a worker that may have missed a suspension or a spent balance."""
@@ -93,7 +95,9 @@ def build(
         created[deployment.model] = min(since, deployment.created_at_s)
     keys = _keys(snapshot, models, problems)
     by_key_id = {entry.grant.key_id: entry for entry in keys.values()}
-    return Index(snapshot.version, keys, models, created, by_key_id, tuple(problems))
+    return Index(
+        snapshot.version, keys, models, created, by_key_id, tuple(problems), snapshot.budgets
+    )
 
 
 def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[bytes, Entry]:
@@ -122,9 +126,7 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
         limited = scoped(grant, snapshot.group_limits.get(grant.group))
         spends = budgeted(grant, snapshot)
         needs_contact = (
-            grant.prepaid
-            or grant.group in investigated
-            or (spends is not None and spends.prepaid)
+            grant.prepaid or grant.group in investigated or (spends is not None and spends.prepaid)
         )
         keys[key_hash] = Entry(
             grant, barred, shared[rights], limited, guarded, needs_contact, spends

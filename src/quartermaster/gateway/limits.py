@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from quartermaster.gateway.budget import Hold
+from quartermaster.gateway.meter import Metered
 from quartermaster.gateway.rate_headers import RateLimitedError, Reading, duration
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.limit import Limits, LimitScope, Shares
@@ -174,9 +176,13 @@ def _resized(bucket: Bucket | None, per_minute: int | None, now: int) -> Bucket 
 class Permit:
     """A request that was let pass, until its last byte is delivered or its client is gone."""
 
-    __slots__ = ("_accounts", "_taken", "_tokens", "requests", "tokens")
+    __slots__ = ("_accounts", "_taken", "_tokens", "hold", "requests", "tokens")
 
-    def __init__(self, accounts: tuple[Account, ...], tokens: int) -> None:
+    def __init__(
+        self, accounts: tuple[Account, ...], tokens: int, hold: Hold | None = None
+    ) -> None:
+        self.hold = hold
+        """What it has set aside of its budgets; most often nothing."""
         self._accounts = accounts
         self._tokens = tokens
         self._taken: list[tuple[Bucket, int]] = []
@@ -195,8 +201,24 @@ class Permit:
             bucket.correct(mark, self._tokens, tokens)
         self._taken = []
 
+    def closing(self, metered: Metered, failure: str, now: int) -> tuple[Metered, str]:
+        """What the close record may say: a budget bounds what can be billed."""
+        if self.hold is not None:
+            metered = self.hold.within(metered)
+            failure = failure or metered.note
+            self.hold.closing(metered.counts, failure)
+        self.metered(metered.counts.tokens, now)
+        return metered, failure
+
+    def durable(self) -> None:
+        """The close record is on disk."""
+        if self.hold is not None:
+            self.hold.settle()
+
     def withdraw(self, now: int) -> None:
         """The request could not be opened after all; only that it was asked still counts."""
+        if self.hold is not None:
+            self.hold.release()
         self.metered(0, now)
         self.end()
 

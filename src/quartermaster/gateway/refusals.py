@@ -33,6 +33,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "request_timeout": (408, INVALID),
     "request_too_large": (413, INVALID),
     "rate_limit_exceeded": (429, "requests"),
+    "insufficient_quota": (429, "insufficient_quota"),
     "expectation_failed": (417, INVALID),
     "headers_too_large": (431, INVALID),
     "upstream_rejected": (502, SERVER),

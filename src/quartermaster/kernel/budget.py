@@ -134,10 +134,13 @@ class Rates(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RateCard(msgspec.Struct, frozen=True):
-    """Rates of a price book by model, for one service class."""
+    """Rates of a price book by model."""
 
     currency: str
     models: dict[str, Rates]
+    """Of the service class `standard`."""
+    batch_models: dict[str, Rates] = {}
+    """Of the service class `batch`."""
 
 
 _INPUT: tuple[Axis, ...] = ("input", "cached_read", "cache_write", "audio_input")

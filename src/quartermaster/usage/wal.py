@@ -154,6 +154,11 @@ class Wal:
         """Group syncs since the log was opened."""
         return self._group_sync.count
 
+    @property
+    def segment(self) -> int:
+        """Number of the segment that is being written."""
+        return self._active.number
+
     def opened(self, opened: Opened) -> int:
         """Record that a request starts; the frame is buffered until `flush`.
 
