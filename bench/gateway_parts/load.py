@@ -17,6 +17,7 @@ wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer {key}"
 wrk.body = {body}
 """
+HEADER = 'wrk.headers["{name}"] = "{value}"\n'
 MESSAGES = [
     {"role": "system", "content": "You are a helpful assistant."},
     {"role": "user", "content": "Write one sentence about the sea, the moon and a quick fox."},
@@ -55,10 +56,20 @@ def chat_body(model: str, *, stream: bool, document_sentences: int = 0) -> str:
     return json.dumps(body)
 
 
-def wrk(url: str, key: str, body: str, folder: Path, *, connections: int, seconds: int) -> Run:
-    """Drive a closed loop from the load CPU."""
+def wrk(
+    url: str,
+    key: str,
+    body: str,
+    folder: Path,
+    *,
+    connections: int,
+    seconds: int,
+    headers: dict[str, str] | None = None,
+) -> Run:
+    """Drive a closed loop from the load CPU, with more headers where they are given."""
     script = folder / "post.lua"
-    script.write_text(SCRIPT.format(key=key, body=json.dumps(body)))
+    more = "".join(HEADER.format(name=n, value=v) for n, v in (headers or {}).items())
+    script.write_text(SCRIPT.format(key=key, body=json.dumps(body)) + more)
     command = [tool("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     cpus = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {LOAD_CPU} & cpus or cpus)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from quartermaster.kernel.ids import PEPPER_BYTES, key_hash, new_key_secret
+from quartermaster.kernel.limit import Limits
 from quartermaster.kernel.snapshot import Deployment, KeyGrant, Snapshot, write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -105,8 +106,8 @@ def resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _await_port(process: "subprocess.Popen[str]", port: int, name: str) -> None:
-    deadline = time.monotonic() + START_S
+def _await_port(process: "subprocess.Popen[str]", port: int, name: str, start_s: float) -> None:
+    deadline = time.monotonic() + start_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
@@ -118,8 +119,10 @@ def _await_port(process: "subprocess.Popen[str]", port: int, name: str) -> None:
 
 
 @contextmanager
-def started(command: list[str], port: int, cpu: int) -> Iterator["subprocess.Popen[str]"]:
-    """Run a process on one CPU until the block ends."""
+def started(
+    command: list[str], port: int, cpu: int, start_s: float = START_S
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run a process on one CPU until the block ends; it must listen within `start_s`."""
     cpus = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cpu} & cpus or cpus)  # children inherit it
     try:
@@ -129,7 +132,7 @@ def started(command: list[str], port: int, cpu: int) -> Iterator["subprocess.Pop
     finally:
         os.sched_setaffinity(0, cpus)
     try:
-        _await_port(process, port, command[0])
+        _await_port(process, port, command[0], start_s)
         yield process
     finally:
         if process.poll() is None:
@@ -180,7 +183,7 @@ class Gateway(NamedTuple):
         self.process.wait(STOP_S)
 
 
-def lay_out(var: Path, urls: dict[str, str]) -> str:
+def lay_out(var: Path, urls: dict[str, str], limits: Limits | None = None) -> str:
     """A data folder with one key, which is returned, and one deployment a model of `urls`."""
     key = new_key_secret()
     pepper = os.urandom(PEPPER_BYTES)
@@ -198,6 +201,7 @@ def lay_out(var: Path, urls: dict[str, str]) -> str:
         price_book="pb_bench",
         price_book_version=1,
         cancelled_stream="bill_delivered",
+        limits=limits,
     )
     deployments = tuple(Deployment(f"{m}@mock", m, url, m) for m, url in urls.items())
     write(var / "snapshot.json", Snapshot(1, 0, (grant,), {}, deployments))
@@ -211,9 +215,11 @@ def worker_command(var: Path, port: int, *options: str) -> list[str]:
 
 
 @contextmanager
-def gateway(var: Path, urls: dict[str, str], *options: str) -> Iterator[Gateway]:
+def gateway(
+    var: Path, urls: dict[str, str], *options: str, limits: Limits | None = None
+) -> Iterator[Gateway]:
     """Our worker with one key and one deployment a model; `urls` by model."""
-    key = lay_out(var, urls)
+    key = lay_out(var, urls, limits)
     port = free_port()
     with started(worker_command(var, port, *options), port, PROXY_CPU) as process:
         yield Gateway(process, process.pid, port, key)
