@@ -2,24 +2,29 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, cast
 
 import msgspec
 
 from quartermaster.gateway import admit, count_tokens, heads, wire
 from quartermaster.gateway.affinity import affinity_of
 from quartermaster.gateway.attempts import CANNOT_SAY, Route
+from quartermaster.gateway.batch_line import BATCH_LINES, BatchLine, is_batch_run
+from quartermaster.gateway.budget import BudgetSpentError, Purses
+from quartermaster.gateway.budget_bound import bound
 from quartermaster.gateway.dialects.errors import Shape, refusal_body
 from quartermaster.gateway.dialects.plan import Identity, Plan, asked_as, plan, read_call
 from quartermaster.gateway.dialects.routes import match, shape_of
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import Entry, Index
 from quartermaster.gateway.limits import Limiter, Permit
+from quartermaster.gateway.otlp_context import Tracer, follow
 from quartermaster.gateway.planned import PlannedExchange
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.rate_headers import RateLimitedError, rate_headers, retry_headers
 from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.relay import Relay
+from quartermaster.gateway.relay_control import Control, ControlExchange, UploadClient, is_relayed
 from quartermaster.gateway.request_ids import RequestIds
 from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import Target
@@ -31,6 +36,7 @@ from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import NotDurableError, RefusedError
 from quartermaster.kernel.events import Endpoint
+from quartermaster.kernel.units import ServiceClass
 
 _CHAT: Final = b"/v1/chat/completions"
 _HEALTH: Final = b"/healthz"
@@ -85,6 +91,8 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 _encode: Final = msgspec.json.Encoder().encode
+WhenRefused = Callable[[str, int, str, int], None]
+"""Request id, HTTP status, error code, microseconds UTC."""
 
 
 class Dispatcher:
@@ -95,6 +103,7 @@ class Dispatcher:
         pepper: the key of the keyed hash of customer keys.
         limiter: what this worker may let pass of limited customers; the only one when None.
         router: chooses between deployments; by the relay's coarse clock when None.
+        purses: what this worker may spend of budgets; nothing when None.
     """
 
     def __init__(
@@ -103,19 +112,27 @@ class Dispatcher:
         pepper: bytes,
         limiter: Limiter | None = None,
         router: Router | None = None,
+        purses: Purses | None = None,
     ) -> None:
         self.relay = relay
+        self.control: Control | None = None
+        """Who answers for files, batches and usage, if anybody does."""
         self.router = router or Router(lambda: float(relay.now_s))
         self.limiter = limiter or Limiter(workers=1, number=0)
+        self.purses = purses or Purses("", 1)
         self.index: Index | None = None
         self.tap: Tap | None = None
         """Where a contract permits it."""
+        self.tracer: Tracer | None = None
+        """Gives requests their place in a trace, where traces are exported."""
+        self.when_refused: WhenRefused | None = None
+        """Logs refusals, where there is a log."""
         self.draining = False
         self.out_of_contact = False
         self._pepper = pepper
         self._ids = RequestIds()
 
-    def handle(self, request: Request, client: ClientPort) -> bytes | Exchange:
+    def handle(self, request: Request, client: ClientPort) -> bytes | Exchange | ControlExchange:
         """The whole reply, or the exchange that will write it to the client."""
         # Some SDKs add a query such as `?api-version=…`; for plain chat it means nothing.
         path = _CHAT if request.target == _CHAT else _path(request.target)
@@ -128,13 +145,18 @@ class Dispatcher:
             if path == _CHAT and request.method == b"POST":
                 return self._chat(request, client)
             answer = self._other(request, client, path)
-            if isinstance(answer, Exchange):
+            if not isinstance(answer, bytes):
                 return answer
             status, body, extra = 200, answer, b""
         except RefusedError as refusal:
             self.relay.tallies.refused(refusal.code)
-            request_id = self._ids.new(self.relay.clock())
+            refused_at = self.relay.clock()
+            request_id = self._ids.new(refused_at)
+            if self.when_refused is not None:
+                self.when_refused(request_id, refusal.http_status, refusal.code, refused_at)
             shape = shape_of(path.decode("ascii", "replace"))
+            if isinstance(refusal, BudgetSpentError):
+                refusal.in_shape(shape)
             body = refusal_body(shape, refusal, request_id)
             elsewhere = isinstance(refusal, RateLimitedError) and refusal.elsewhere
             status, extra = refusal.http_status, _extra(refusal, shape, self.relay.clock())
@@ -153,11 +175,30 @@ class Dispatcher:
 
     def refusal_of_head(self, authorization: bytes) -> RefusedError | None:
         """Why a request whose body has not arrived is refused whatever the body says, or None."""
+        now = self.relay.clock()
         try:
-            admit.authenticate(self._index(), authorization, self._pepper, self.relay.clock())
+            admit.authenticate(self._index(), authorization, self._pepper, now)
         except RefusedError as refusal:
-            return refusal
+            return None if is_batch_run(authorization, self._pepper, now) else refusal
         return None
+
+    def upload(self, target: bytes, authorization: bytes, client: ClientPort) -> ControlExchange:
+        """Hand a file on whose end has not arrived.
+
+        Raises:
+            RefusedError: who sends it may not, or nobody answers for files.
+        """
+        now = self.relay.clock()
+        entry = admit.authenticate(self._index(), authorization, self._pepper, now)
+        return self._control().begin(
+            client,
+            customer=entry.grant.customer,
+            request_id=self._ids.new(now),
+            method=b"POST",
+            target=_origin(target),
+            authorization=authorization,
+            body=None,
+        )
 
     def _chat(self, request: Request, client: ClientPort) -> Exchange:
         index = self.index
@@ -182,7 +223,9 @@ class Dispatcher:
         target, many = targets[0], len(targets) > 1
         if not target.head or (many and not all(one.head for one in targets)):
             return self._plan(request, client, entry, call, targets, "chat.completions", "openai")
-        permit = self._permit(entry, call, request.body, now) if entry.limited else None
+        permit = None
+        if entry.limited or entry.budgeted is not None:
+            permit = self._permit(entry, call, request.body, now, "chat.completions", target)
         if many:
             route = self._route(targets, entry, call)
             target = route.target
@@ -209,13 +252,47 @@ class Dispatcher:
             _follow(exchange, route)
         if permit is not None:
             _hold(exchange, permit, "openai", now)
+        if request.traceparent or self.tracer is not None:
+            follow(exchange, request.traceparent, self.tracer)
         if entry.grant.watched and self.tap is not None:
             exchange.taken = self.tap.take(entry.grant, request.body, now)
         relay.begin(exchange)
         return exchange
 
-    def _other(self, request: Request, client: ClientPort, path: bytes) -> bytes | Exchange:
+    def _relayed(self, request: Request, client: ClientPort) -> ControlExchange:
+        """What another process answers; a file may be on its way there already."""
+        keep_alive = request.keep_alive and not self.draining
+        uploading = cast(UploadClient, client)
+        upload, uploading.upload = uploading.upload, None
+        if upload is not None:
+            upload.body(request.body)
+            upload.body_end(keep_alive=keep_alive, http_1_0=request.http_1_0)
+            return upload
+        now = self.relay.clock()
+        entry = admit.authenticate(self._index(), request.authorization, self._pepper, now)
+        return self._control().begin(
+            client,
+            customer=entry.grant.customer,
+            request_id=self._ids.new(now),
+            method=request.method,
+            target=_origin(request.target),
+            authorization=request.authorization,
+            body=request.body,
+            keep_alive=keep_alive,
+            http_1_0=request.http_1_0,
+        )
+
+    def _control(self) -> Control:
+        if self.control is None:
+            raise refused("unknown_url", "Files, batches and usage are not served here.")
+        return self.control
+
+    def _other(
+        self, request: Request, client: ClientPort, path: bytes
+    ) -> bytes | Exchange | ControlExchange:
         """Everything but plain chat: its body, or the exchange that will write it."""
+        if is_relayed(path):
+            return self._relayed(request, client)
         if path in _OWN:
             if request.method != b"GET":
                 raise refused(
@@ -225,6 +302,10 @@ class Dispatcher:
                 )
             return _encode(Readiness("ok")) if path == _HEALTH else self._readiness()
         query = request.target.partition(b"?")[2].decode("ascii", "replace")
+        line: BatchLine | None = None
+        if path.startswith(BATCH_LINES):
+            line = BatchLine.admit(self._index(), request, self._pepper, self.relay.clock())
+            path = b"/v1/" + path.removeprefix(BATCH_LINES)
         found = match(request.method.decode(), path.decode("ascii", "replace"), query)
         operation = found.route.operation
         if operation == "responses.stored":
@@ -233,8 +314,13 @@ class Dispatcher:
             return self._models(request, found.name)
         index = self._index()
         now = self.relay.clock()
-        entry = admit.authenticate(index, request.authorization, self._pepper, now)
+        if line is None:
+            entry = admit.authenticate(index, request.authorization, self._pepper, now)
+        else:
+            entry = line.entry
         call = read_call(operation, request.body, found.name)
+        if line is not None:
+            line.take(call)
         targets = admit.targets_for(index, entry, call.model)
         if operation == "messages.count_tokens":
             return count_tokens.estimate(call)
@@ -258,10 +344,11 @@ class Dispatcher:
         targets: tuple[Target, ...],
         operation: Endpoint,
         shape: Shape,
+        line: BatchLine | None = None,
     ) -> Exchange:
         """Begin an exchange between dialects."""
         now = self.relay.clock()
-        request_id = self._ids.new(now)
+        request_id = self._ids.new(now) if line is None else line.run.request_id
         identity = Identity(request_id.removeprefix("req_"), now // US_PER_S)
 
         def replan(target: Target) -> Plan:
@@ -270,11 +357,13 @@ class Dispatcher:
         route = None if len(targets) == 1 else self._route(targets, entry, call)
         target, permit = targets[0] if route is None else route.target, None
         try:
+            if entry.limited or entry.budgeted is not None:
+                permit = self._permit(
+                    entry, call, request.body, now, operation, target, batch=line is not None
+                )
             made = replan(target) if route is None else _first_plan(route, replan)
-            if entry.limited:
-                answers = operation in _WRITING
-                permit = self._permit(entry, call, request.body, now, answers=answers)
-            exchange = PlannedExchange(
+            kind = PlannedExchange if line is None else line.exchange
+            exchange = kind(
                 self.relay,
                 client,
                 request_id,
@@ -301,6 +390,8 @@ class Dispatcher:
             _follow(exchange, route)
         if permit is not None:
             _hold(exchange, permit, shape, now)
+        if request.traceparent or self.tracer is not None:
+            follow(exchange, request.traceparent, self.tracer)
         if entry.grant.watched and self.tap is not None and operation in _WRITING:
             exchange.taken = self.tap.take(entry.grant, request.body, now)
         self.relay.begin(exchange)
@@ -311,23 +402,48 @@ class Dispatcher:
         return self.router.route(targets, affinity_of(entry.grant.key_id, call.fields))
 
     def _permit(
-        self, entry: Entry, call: ChatCall, body: bytes, now: int, *, answers: bool = True
+        self,
+        entry: Entry,
+        call: ChatCall,
+        body: bytes,
+        now: int,
+        operation: Endpoint,
+        target: Target,
+        *,
+        batch: bool = False,
     ) -> Permit:
-        """Let a request of a limited customer pass.
+        """Let a request of a limited customer pass; a budget puts a missing output cap into it.
 
         Args:
-            entry: whose limits.
+            entry: whose limits and budgets.
             call: the request.
             body: its bytes, as they came.
             now: microseconds UTC.
-            answers: whether tokens come back.
+            operation: what is asked for.
+            target: where it is likely to go.
+            batch: whether it is a batch's line, which only budgets bound.
 
         Raises:
-            RefusedError: 429.
+            RefusedError: 429, and what else a budget cannot take.
         """
-        by_tokens = any(one.limits.tokens_per_minute is not None for one in entry.limited)
-        tokens = estimate(call, body, answers=answers) if by_tokens else 0
-        return self.limiter.admit(entry.limited, tokens, now)
+        hold = None
+        if entry.budgeted is not None:
+            cap = entry.budgeted.output_tokens
+            most = bound(call, body, operation, target.deployment.api, cap)
+            policy = entry.grant.cancelled_stream
+            priced: ServiceClass = "batch" if batch else "standard"
+            hold = self.purses.hold(entry.budgeted, call.model, most, policy, now, priced)
+        limited = () if batch else entry.limited
+        by_tokens = any(one.limits.tokens_per_minute is not None for one in limited)
+        tokens = estimate(call, body, answers=operation in _WRITING) if by_tokens else 0
+        try:
+            permit = self.limiter.admit(limited, tokens, now)
+        except RefusedError:
+            if hold is not None:
+                hold.release()
+            raise
+        permit.hold = hold
+        return permit
 
     def _readiness(self) -> bytes:
         index = self._index()
@@ -389,6 +505,12 @@ def _follow(exchange: Exchange, route: Route) -> None:
     """The exchange goes where the route says, and tells it what came of it."""
     exchange.route = route
     route.request_id = exchange.request_id
+
+
+def _origin(target: bytes) -> bytes:
+    """Path and query of a request target, also where it came in absolute form."""
+    query = target.partition(b"?")[2]
+    return _path(target) + (b"?" + query if query else b"")
 
 
 def _hold(exchange: Exchange, permit: Permit, shape: Shape, now: int) -> None:

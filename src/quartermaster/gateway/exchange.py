@@ -21,6 +21,7 @@ from quartermaster.gateway.meter import (
     Life,
     Metered,
 )
+from quartermaster.gateway.otlp_context import TraceContext
 from quartermaster.gateway.ports import ClientPort, UpstreamPort, WalPort
 from quartermaster.gateway.refusals import error_body, refused, upstream_error_body
 from quartermaster.gateway.responses import ResponseParser
@@ -44,6 +45,7 @@ from quartermaster.usage.policy import CLIENT_GONE
 # What nginx logs when the client closed first; it is never sent.
 STATUS_CLIENT_GONE: Final = 499
 _OK: Final = 200
+US_PER_MS: Final = 1_000
 _OPEN: Final = Life.OPEN
 _SENT: Final = Life.SENT
 # Our own credentials were refused: the client's key is fine, so it must not read 401.
@@ -86,6 +88,7 @@ class Exchange:
         "call",
         "chunked",
         "client",
+        "closed",
         "connection",
         "deadline_s",
         "delivered",
@@ -99,12 +102,15 @@ class Exchange:
         "last_s",
         "life",
         "opened",
+        "opened_at",
         "permit",
         "redialled",
         "request_id",
         "route",
         "taken",
         "target",
+        "trace_context",
+        "traceparent",
         "upstream",
         "upstream_bytes",
     )
@@ -113,6 +119,8 @@ class Exchange:
     """What the customer asked for."""
     delivered: int
     """Content deltas that the client had when it hung up; set by its hanging up."""
+    attempt: int = 1
+    """Of this request, its first; a batch's line has been sent before."""
     takes_whole: ClassVar = True
     """An ordinary answer that comes all at once may be given to `answered`."""
 
@@ -140,7 +148,11 @@ class Exchange:
         if http_1_0 or not keep_alive:
             self.connection = heads.connection_header(keep_alive=keep_alive, http_1_0=http_1_0)
         self.upstream: UpstreamPort | None = None
+        self.opened_at = now
         self.first_byte_at = 0
+        self.closed: Closed | None = None
+        self.trace_context: TraceContext | None = None
+        self.traceparent = b""
         self.final = b""
         self.gone = False
         self.permit: Permit | None = None
@@ -153,7 +165,7 @@ class Exchange:
         self.upstream_bytes = self.upstream_request()
         self.opened = Opened(
             request_id,
-            1,
+            self.attempt,
             now,
             grant.customer,
             grant.project,
@@ -165,7 +177,7 @@ class Exchange:
             call.model,
             target.deployment.name,
             self.endpoint,
-            "standard",
+            call.service_class,
             call.stream,
             grant.cancelled_stream,
             call.input_bytes,
@@ -189,6 +201,9 @@ class Exchange:
         """A connection takes the request; the bytes to write."""
         self.upstream = upstream
         self.life = AFTER_SEND[self.life]
+        if self.traceparent:
+            line = b"\r\ntraceparent: %b\r\n" % self.traceparent
+            return self.upstream_bytes.replace(b"\r\n", line, 1)
         return self.upstream_bytes
 
     @property
@@ -282,6 +297,7 @@ class Exchange:
             date=self.home.date,
             connection=self.connection,
             content_type=content_type or heads.JSON,
+            extra=b"openai-processing-ms: %d\r\n" % ((now - self.opened_at) // US_PER_MS),
         )
         self.close(
             status,
@@ -429,24 +445,21 @@ class Exchange:
             self.route.ended(failure)
         if failure:
             self.home.tallies.failed(failure)
-        self.home.wal.closed(
-            self.handle,
-            Closed(
-                now,
-                self.first_byte_at,
-                http_status,
-                metered.counts,
-                metered.source,
-                finish_reason[:UPSTREAM_TEXT_CHARS_MAX],
-                upstream_id[:UPSTREAM_TEXT_CHARS_MAX],
-                usage[:UPSTREAM_USAGE_BYTES_MAX],
-                delivered_chunks,
-                failure,
-                False,
-                upstream_counts,
-            ),
-            self.durable,
+        self.closed = closed = Closed(
+            now,
+            self.first_byte_at,
+            http_status,
+            metered.counts,
+            metered.source,
+            finish_reason[:UPSTREAM_TEXT_CHARS_MAX],
+            upstream_id[:UPSTREAM_TEXT_CHARS_MAX],
+            usage[:UPSTREAM_USAGE_BYTES_MAX],
+            delivered_chunks,
+            failure,
+            False,
+            upstream_counts,
         )
+        self.home.wal.closed(self.handle, closed, self.durable)
         if self.taken is not None:
             self.taken.end(self, http_status)
             self.taken = None
@@ -456,6 +469,8 @@ class Exchange:
         if error is not None:
             self.meter_lost()
             return
+        if self.permit is not None:
+            self.permit.durable()
         self.life = AFTER_DURABLE[self.life]
         if self.gone:
             self.life = AFTER_GONE[self.life]
@@ -478,6 +493,7 @@ class Exchange:
     def meter_lost(self) -> None:
         """The write-ahead log failed: the answer must not be released."""
         self.life = AFTER_NOT_DURABLE[self.life]
+        self.closed = None
         self.drop_upstream()
         self.home.finished(self)
         self.home.tallies.failed("meter_unavailable")

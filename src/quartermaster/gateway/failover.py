@@ -91,7 +91,7 @@ def elsewhere(exchange: Attempting, outcome: str, wait_s: float | None = None) -
     exchange.deadline_s = home.now_s + target.first_byte_s
     exchange.opened = msgspec.structs.replace(
         exchange.opened,
-        attempt=route.number,
+        attempt=exchange.opened.attempt + 1,
         opened_at=home.clock(),
         deployment=target.deployment.name,
     )

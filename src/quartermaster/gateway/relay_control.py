@@ -19,10 +19,9 @@ from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.kernel.errors import ConfigError, RefusedError, UpstreamError
 
-PATHS: Final = ("/v1/files", "/v1/batches", "/v1/organization")
+PATHS: Final = (b"/v1/files", b"/v1/batches", b"/v1/organization")
 """What is relayed, with everything below it."""
-UPLOADS: Final = b"/v1/files"
-"""Where a POST has a body that is not collected."""
+_BELOW: Final = tuple(path + b"/" for path in PATHS)
 RELAYED_MAX: Final = 64
 """Of one worker: a flood of questions about usage must not open all its files."""
 RELAYED_OF_CUSTOMER_MAX: Final = 16
@@ -36,8 +35,16 @@ _BODILESS: Final = (204, 304)
 _PORTS: Final = {"http": 80, "https": 443}
 
 
+def is_relayed(path: bytes) -> bool:
+    """Whether another process answers what is at this path."""
+    return path.startswith(PATHS) and (path in PATHS or path.startswith(_BELOW))
+
+
 class UploadClient(ClientPort, Protocol):
     """A client's connection that can be told to wait while its body is taken."""
+
+    upload: "ControlExchange | None"
+    """Takes a body that has not arrived whole."""
 
     def hold(self) -> None:
         """Read no more of the body."""
@@ -332,6 +339,7 @@ class ControlExchange(asyncio.Protocol):
     def _end(self, last: bytes) -> None:
         """Send the client's last bytes."""
         self._close()
+        self._go_on()
         if self._body_ended:
             self._client.finish(last, keep_alive=self._keep_alive)
         else:

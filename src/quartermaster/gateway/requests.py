@@ -14,6 +14,8 @@ from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.repeated_head import RepeatedHead
 from quartermaster.kernel.errors import RefusedError
 
+UPLOADS: Final = b"/v1/files"
+"""Where a POST brings a file."""
 # Requests that may wait behind one in flight; browsers and SDKs do not pipeline at all.
 PIPELINED_MAX: Final = 64
 # A client whose every head differs must not be learned from for ever: each time costs a parse.
@@ -27,6 +29,7 @@ _EXPECT: Final = 4
 _CODING: Final = 5
 _UPGRADE: Final = 6
 _KEY: Final = 7
+_TRACE: Final = 8
 _WATCHED: Final = {
     "host": _HOST,
     "authorization": _AUTHORIZATION,
@@ -36,6 +39,7 @@ _WATCHED: Final = {
     "upgrade": _UPGRADE,
     "api-key": _KEY,
     "x-api-key": _KEY,
+    "traceparent": _TRACE,
 }
 # Headers that nearly every client sends and that say nothing to us.
 _COMMON: Final = ("content-type", "user-agent", "accept", "accept-encoding", "connection")
@@ -64,6 +68,8 @@ class Request(msgspec.Struct):
     refusal: RefusedError | None = None
     head: RepeatedHead | None = None
     """Where this head has come before on this connection."""
+    traceparent: bytes = b""
+    """Whose trace it belongs to, as the client says."""
 
 
 class RequestParser:
@@ -72,6 +78,7 @@ class RequestParser:
     Args:
         head_bytes_max: bound of target plus headers, and of bytes without visible progress.
         body_bytes_max: bound of a body, checked on its declared length and while it streams in.
+        upload_bytes_max: the same for a file, whose parts somebody takes as they arrive.
     """
 
     __slots__ = (
@@ -97,15 +104,20 @@ class RequestParser:
         "_repeated",
         "_seen_host",
         "_target",
+        "_traceparent",
         "_upgrade",
+        "_upload_bytes_max",
         "authorization",
         "broken",
         "wants_continue",
     )
 
-    def __init__(self, *, head_bytes_max: int, body_bytes_max: int) -> None:
+    def __init__(
+        self, *, head_bytes_max: int, body_bytes_max: int, upload_bytes_max: int = 0
+    ) -> None:
         self._head_bytes_max = head_bytes_max
         self._body_bytes_max = body_bytes_max
+        self._upload_bytes_max = upload_bytes_max
         self._ready: list[Request] = []
         self._refusal: RefusedError | None = None
         self._quiet_bytes = 0
@@ -138,6 +150,7 @@ class RequestParser:
         self._counting = False
         self._http_1_0 = False
         self._expect = b""
+        self._traceparent = b""
         self._upgrade = False
         self._chunked = False
 
@@ -155,6 +168,21 @@ class RequestParser:
     def in_body(self) -> bool:
         """Whether the head has arrived and the body has not."""
         return self._head_done
+
+    @property
+    def uploading(self) -> bool:
+        """Whether the body that is arriving is a file, which is not to be collected."""
+        return (
+            self._upload_bytes_max > 0
+            and self._target.partition(b"?")[0] == UPLOADS
+            and bytes(self._parser.get_method()) == b"POST"
+        )
+
+    def take_parts(self) -> bytes:
+        """What has arrived of a file since the last call."""
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
 
     def feed(self, data: bytes) -> list[Request]:
         """The requests that these bytes complete; a refusal is always the last one.
@@ -290,6 +318,10 @@ class RequestParser:
             if self._key:
                 self._stop(refused("malformed_http", "The request has two API key headers."))
             self._key = value
+        elif code == _TRACE:
+            # Another with every request: such a head is not learned.
+            self._traceparent = value
+            self._rare = True
         else:
             self._upgrade = self._rare = True
 
@@ -301,6 +333,11 @@ class RequestParser:
     def _check_length(self, value: bytes) -> None:
         # llhttp refuses lengths that are not digits or exceed 64 bits; here only the limit matters.
         if value.isdigit() and int(value) > self._body_bytes_max:
+            self._too_long(int(value))
+
+    def _too_long(self, size: int) -> None:
+        """Longer than other bodies may be: only a file may go on, up to its own bound."""
+        if size > self._upload_bytes_max or not self.uploading:
             self._stop(self._too_large())
 
     def on_headers_complete(self) -> None:
@@ -331,7 +368,7 @@ class RequestParser:
         self._quiet_bytes = 0
         self._body_bytes += len(part)
         if self._body_bytes > self._body_bytes_max:
-            self._stop(self._too_large())
+            self._too_long(self._body_bytes)
         self._parts.append(part)
 
     def on_message_complete(self) -> None:
@@ -352,6 +389,8 @@ class RequestParser:
                 self._http_1_0,
             )
         )
+        if self._traceparent:
+            ready[-1].traceparent = self._traceparent
         parts.clear()
         self.wants_continue = False
         # Behind a request that closes the connection there is no boundary, only what is refused.

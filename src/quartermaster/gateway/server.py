@@ -8,7 +8,9 @@ from quartermaster.gateway import heads
 from quartermaster.gateway.dispatch import Dispatcher
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.refusals import refused
+from quartermaster.gateway.relay_control import ControlExchange
 from quartermaster.gateway.requests import Request, RequestParser
+from quartermaster.kernel.errors import RefusedError
 
 # After a refusal the client may still be sending; closing at once would reset the connection and
 # destroy the refusal on its way. Two seconds and a megabyte let it read first.
@@ -45,6 +47,7 @@ class ClientConnection(asyncio.Protocol):
         "_unsent_bytes",
         "_writing_paused",
         "lost",
+        "upload",
     )
 
     _transport: asyncio.Transport
@@ -55,9 +58,13 @@ class ClientConnection(asyncio.Protocol):
         settings = site.dispatcher.relay.settings
         self._timeout_s = settings.client_timeout_s
         self._parser = RequestParser(
-            head_bytes_max=settings.head_bytes_max, body_bytes_max=settings.body_bytes_max
+            head_bytes_max=settings.head_bytes_max,
+            body_bytes_max=settings.body_bytes_max,
+            upload_bytes_max=0 if site.dispatcher.control is None else settings.upload_bytes_max,
         )
-        self._exchange: Exchange | None = None
+        self._exchange: Exchange | ControlExchange | None = None
+        self.upload: ControlExchange | None = None
+        """Takes a file whose end has not arrived."""
         self._queue: deque[Request] = deque()
         self._backlog: list[bytes] = []
         self._reading_paused = False
@@ -92,6 +99,7 @@ class ClientConnection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_gone()
+        self._drop_upload()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request, or of the next one while the last is still running."""
@@ -146,10 +154,29 @@ class ClientConnection(asyncio.Protocol):
                 self._answer(Request(target=parser.target, refusal=refusal))
                 return
             self._body_wanted = True
+            if parser.uploading and not self._begin_upload():
+                return
+        if self.upload is not None:
+            self.upload.body(parser.take_parts())
         if parser.wants_continue:
             parser.wants_continue = False
             self._transport.write(heads.CONTINUE)
         self._extend_deadline()
+
+    def _begin_upload(self) -> bool:
+        """Hand a file on as it comes; False where it was refused."""
+        parser = self._parser
+        try:
+            self.upload = self._dispatcher.upload(parser.target, parser.authorization, self)
+        except RefusedError as refusal:
+            parser.stop()
+            self._answer(Request(target=parser.target, refusal=refusal))
+        return self.upload is not None
+
+    def _drop_upload(self) -> None:
+        upload, self.upload = self.upload, None
+        if upload is not None:
+            upload.client_gone()
 
     def _serve(self) -> None:
         queue = self._queue
@@ -180,6 +207,7 @@ class ClientConnection(asyncio.Protocol):
     def _linger(self) -> None:
         """Say no more, but read on for a moment, so that the refusal arrives."""
         self._queue.clear()
+        self._drop_upload()
         self._lingering = True
         self._deadline_s = self._dispatcher.relay.now_s + LINGER_S
         if self._transport.can_write_eof():
@@ -236,12 +264,32 @@ class ClientConnection(asyncio.Protocol):
         self._transport.resume_reading()
         self.data_received(b"".join(backlog))
 
+    # -- UploadClient ----------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Read no more of a file: nobody takes it at the moment."""
+        if not self.lost:
+            self._transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Read on."""
+        if not self.lost and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def finish_unread(self, data: bytes) -> None:
+        """Answer a file whose end has not arrived, and close."""
+        self.upload = None
+        self._parser.stop()
+        if not self.lost:
+            self._transport.write(data)
+            self._linger()
+
     # -- time ------------------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
-        """Whether an exchange is running."""
-        return self._exchange is not None
+        """Whether an exchange is running, or a file is arriving."""
+        return self._exchange is not None or self.upload is not None
 
     def tick(self) -> None:
         """Once a second: close a connection that has been idle, or silent, or takes nothing."""

@@ -12,6 +12,7 @@ import msgspec
 
 from quartermaster.gateway.refusals import refused
 from quartermaster.kernel.errors import RefusedError
+from quartermaster.kernel.units import ServiceClass
 
 _NULL: Final = b"null"
 _LIST: Final = ord("[")
@@ -39,6 +40,7 @@ class ChatCall(msgspec.Struct, gc=False):
     """The client itself asked for the usage frame of a stream."""
     fields: dict[str, msgspec.Raw]
     input_bytes: int
+    service_class: ServiceClass = "standard"
 
 
 class Answer(msgspec.Struct, gc=False):

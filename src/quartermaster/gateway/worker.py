@@ -5,6 +5,7 @@ import gc
 import math
 import os
 import resource
+import secrets
 import signal
 import socket
 import ssl
@@ -15,11 +16,16 @@ from typing import Final
 
 import uvloop
 
-from quartermaster.gateway import trace_socket
+from quartermaster.gateway import metrics_port, trace_socket
+from quartermaster.gateway.budget import Purses
+from quartermaster.gateway.budget_files import LeaseFiles, LeasePort
 from quartermaster.gateway.dispatch import Dispatcher
 from quartermaster.gateway.index import Index
-from quartermaster.gateway.limits import Limiter
+from quartermaster.gateway.limits import Limiter, Permit
+from quartermaster.gateway.meter import RUNNING
+from quartermaster.gateway.metrics_worker import Observer
 from quartermaster.gateway.relay import Relay
+from quartermaster.gateway.relay_control import Control
 from quartermaster.gateway.router import Router
 from quartermaster.gateway.server import ClientConnection
 from quartermaster.gateway.settings import FILES_RESERVED, GatewaySettings
@@ -27,15 +33,18 @@ from quartermaster.gateway.snapshots import SnapshotFollower
 from quartermaster.gateway.status import Tallies, WorkerState, WorkerStatus, write_status
 from quartermaster.gateway.tap import open_tap
 from quartermaster.gateway.upstream import UpstreamPool
-from quartermaster.kernel.clock import system_clock
+from quartermaster.kernel.clock import US_PER_S, system_clock
 from quartermaster.kernel.errors import ConfigError, NotDurableError, UnavailableError
 from quartermaster.kernel.ids import PEPPER_BYTES
+from quartermaster.kernel.lease import LEASE_POLL_S
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, SNAPSHOT_POLL_S
 from quartermaster.usage.disk_sync import KernelSync
 from quartermaster.usage.files import OS_FILES, FileLayer
 from quartermaster.usage.settings import UsageSettings
 from quartermaster.usage.wal import Wal
 
+# Names one life of a worker; lives of one worker must not share a name.
+LIFE_BYTES: Final = 8
 # The log of every second worker of a number: a log belongs to one process.
 SECOND_LOG: Final = "-b"
 # Status, time-outs and the Date header need no finer grain.
@@ -97,6 +106,15 @@ class Worker:
         )
         self._pool = UpstreamPool(loop, settings)
         self._tallies = Tallies()
+        self._started_at = system_clock()
+        self._observer = Observer(
+            settings,
+            var,
+            self.app_id,
+            self._tallies,
+            loop.call_soon_threadsafe,
+            self._started_at,
+        )
         self._relay = Relay(
             wal=self._wal,
             settings=settings,
@@ -105,18 +123,25 @@ class Worker:
             call_soon=loop.call_soon,
             call_later=loop.call_later,
             dial=self._pool.send,
+            observe=self._observer.ended,
         )
         limiter = Limiter(settings.workers, number)
         self._router = Router(loop.time)
-        self.dispatcher = Dispatcher(self._relay, pepper, limiter, self._router)
+        self._purses = Purses(secrets.token_hex(LIFE_BYTES), self._wal.segment)
+        self._leases: LeasePort = LeaseFiles(var / "leases", self.app_id)
+        self._lease_error = ""
+        self.dispatcher = Dispatcher(self._relay, pepper, limiter, self._router, self._purses)
+        if settings.control_url:
+            self.dispatcher.control = Control(loop, settings.control_url, self._relay)
         self.connections: set[ClientConnection] = set()
+        self.dispatcher.tracer = self._observer.tracer
+        self.dispatcher.when_refused = self._observer.when_refused
         self._follower = SnapshotFollower(var / "snapshot.json", var, settings)
         self._status_path = var / "status" / f"{self.app_id}.json"
         self._status_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._contact_s = loop.time()
         self._index: Index | None = None
         """As it was published; while contact is lost, the dispatcher has a more careful one."""
-        self._started_at = system_clock()
         self._requests_at_tick = 0
         self._requests_per_s = 0
         self._port = settings.port
@@ -133,16 +158,21 @@ class Worker:
         self._loop.add_signal_handler(signal.SIGHUP, self._hand_over)
         timers: list[asyncio.Task[None]] = []
         server: asyncio.Server | None = None
+        metrics: asyncio.Server | None = None
         try:
             self._poll_snapshot()
             # The coarse clock must run before the first connection asks it for a deadline.
             self._tick()
+            metrics = await metrics_port.listen(
+                self._settings, self._var, system_clock, successor=bool(self._successor)
+            )
             server = await self._listen()
             self._port = server.sockets[0].getsockname()[1]
             self._traces = await self._listen_for_traces()
             self._state = "serving"
             timers.append(self._loop.create_task(self._each(SNAPSHOT_POLL_S, self._poll_snapshot)))
             timers.append(self._loop.create_task(self._each(TICK_S, self._tick)))
+            timers.append(self._loop.create_task(self._each(LEASE_POLL_S, self._poll_leases)))
             timers.append(self._loop.create_task(self._end_when_log_can_be_recovered()))
             self._write_status()
             _settle()
@@ -161,6 +191,10 @@ class Worker:
             await self._wal.aclose()
             self._state = "stopped"
             self._write_status()
+            self._observe()
+            await asyncio.to_thread(self._observer.stop)
+            if metrics is not None:
+                metrics.close()
 
     def _hand_over(self) -> None:
         """A successor serves on the same port: take nothing new, and end what runs in peace."""
@@ -246,6 +280,7 @@ class Worker:
             self.dispatcher.index = index_now
         self.dispatcher.out_of_contact = out_of_contact
         if index is not None:
+            self._follow_budgets(index)
             self.dispatcher.index = self._index = index
             self._follow_consent(index)
             self._relay.end_barred(index)
@@ -278,8 +313,32 @@ class Worker:
             tap.tick(system_clock(), self._loop.time())
             self.dispatcher.tap = tap
 
+    def _follow_budgets(self, index: Index) -> None:
+        """Know new budgets; what runs of their keys is spent from them as well."""
+        fresh = self._purses.follow(index.budgets, self._next_segment)
+        for exchange in self._relay.active if fresh else ():
+            entry = index.by_key_id.get(exchange.grant.key_id)
+            spends = None if entry is None else entry.budgeted
+            if spends is not None and exchange.life in RUNNING:
+                exchange.permit = exchange.permit or Permit((), 0)
+                exchange.permit.hold = exchange.permit.hold or self._purses.hold_of_running(
+                    spends, exchange.opened
+                )
+
+    def _next_segment(self) -> int:
+        """Spending before a budget and leased spending do not share a segment of the log."""
+        self._wal.rotate()
+        return self._wal.segment
+
+    def _poll_leases(self) -> None:
+        error = self._leases.look(self._purses)
+        if error and error != self._lease_error:
+            self._tallies.failed("leases_unavailable")
+        self._lease_error = error
+
     def _tick(self) -> None:
         now_s = self._loop.time()
+        self._purses.next_second()
         self._pool.tick(now_s)
         if self.dispatcher.tap is not None:
             self.dispatcher.tap.tick(system_clock(), now_s)
@@ -290,6 +349,7 @@ class Worker:
         self._requests_per_s = requests - self._requests_at_tick
         self._requests_at_tick = requests
         self._write_status()
+        self._observe()
 
     async def _drain(self) -> None:
         """Let running requests end; take no new connection, keep no idle one."""
@@ -322,6 +382,20 @@ class Worker:
             # A full disk must not end the worker, which still has answers to refuse; readers see
             # by `at` that the file is old, and the count shows when it can be written again.
             self._tallies.failed("status_unwritable")
+
+    def _observe(self) -> None:
+        now, now_s = system_clock(), self._loop.time()
+        try:
+            self._observer.tick(
+                self._relay.active,
+                syncs=self._wal.syncs,
+                contact_at=now - int((now_s - self._contact_s) * US_PER_S),
+                monotonic_s=now_s,
+                now=now,
+            )
+        except OSError:
+            # As for the status: the counters stay, and are written when the disk takes them.
+            self._tallies.failed("metrics_unwritable")
 
     def _status(self) -> WorkerStatus:
         index = self.dispatcher.index

@@ -145,7 +145,9 @@ def _call(
         raise refused(
             "missing_required_parameter", "Missing required parameter: 'model'.", param="model"
         )
-    return FormCall(model, False, True, {}, size, body, boundary, start, end)
+    return FormCall(
+        model, False, True, {}, size, form=body, boundary=boundary, start=start, end=end
+    )
 
 
 def upstream_form(call: FormCall, upstream_model: bytes) -> bytes:
