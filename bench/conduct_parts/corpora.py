@@ -74,7 +74,7 @@ def _registry(train: list[Row], test: list[Row]) -> Registry:
     kinds = (("train", train), ("test", test))
     return build(
         (
-            (name, kind, (observer.corpus_shingles(t) for t in _texts(held)))  # type: ignore[misc]
+            (name, kind, (observer.corpus_words(t) for t in _texts(held)))  # type: ignore[misc]
             for kind, held in kinds
             for name in [kind]
             if held

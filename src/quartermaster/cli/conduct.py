@@ -191,7 +191,7 @@ def build_registry(
     kinds: tuple[tuple[Split, tuple[Path, ...]], ...] = (("train", train), ("test", test))
     built = build(
         (
-            (path.name, kind, map(reader.corpus_shingles, read_items(path)))
+            (path.name, kind, map(reader.corpus_words, read_items(path)))
             for kind, paths in kinds
             for path in paths
         ),

@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from quartermaster.conduct import words
 from quartermaster.conduct.records import Request
-from quartermaster.conduct.registry import CORPUS_WORDS, Registry
+from quartermaster.conduct.registry import Registry
+from quartermaster.conduct.shingles import MIX, HashArray, shingled
 
 Facts = npt.NDArray[np.float16]
 Vector = npt.NDArray[np.int8]
 Marks = npt.NDArray[np.uint32]
-HashArray = npt.NDArray[np.uint64]
 
 HEAD_CHARS = 600
 """Instructions in front of material; a median prompt is read whole."""
@@ -54,11 +54,9 @@ _ANY_WORD = re.compile(
 _STEPS = re.compile(r"step[- ]by[- ]step|chain[- ]of[- ]thought|(?:your|all|the) (?:work|steps)\b")
 _FOREIGN = re.compile(r"[^\u0000-\u024f]")
 _MARKUP = re.compile(r"[#\[<{]")
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio: spreads every bit
-_SHIFT = np.uint64(29)
 
-_ODD = int(_MIX)
-_PLACES = np.arange(1, 4_001, 2, dtype=np.uint64) * _MIX  # more places than a frame has words
+_ODD = int(MIX)
+_PLACES = np.arange(1, 4_001, 2, dtype=np.uint64) * MIX  # more places than a frame has words
 
 FIELDS = (
     *words.NAMES,
@@ -138,9 +136,9 @@ class Observer:
         found = split_words(text[:HEAD_CHARS])
         return len(found), _marks(shingled(self.hashed(found), SHINGLE_WORDS))
 
-    def corpus_shingles(self, text: str) -> HashArray:
-        """What a registry keeps of a corpus item."""
-        return shingled(self.hashed(split_words(text)), CORPUS_WORDS)
+    def corpus_words(self, text: str) -> HashArray:
+        """What a registry is built from: the keyed hash of each word of a corpus item."""
+        return self.hashed(split_words(text))
 
     def hashed(self, found: list[str]) -> HashArray:
         """The keyed hash of each word."""
@@ -173,27 +171,13 @@ class Observer:
     def _corpus_hits(self, spoken: list[str], hashes: HashArray) -> tuple[float, float]:
         assert self._registry is not None
         asked = hashes[len(hashes) - len(spoken) :]
-        return self._registry.hits(shingled(asked, CORPUS_WORDS))
+        return self._registry.hits(asked)
 
 
 def split_words(text: str) -> list[str]:
     """Lower-case words and numbers; known terms or characters of scripts without spaces."""
     lower = text.lower()
     return (_WORD if lower.isascii() else _ANY_WORD).findall(lower)
-
-
-def shingled(hashes: HashArray, size: int) -> HashArray:
-    """One hash for each run of `size` consecutive words; order counts."""
-    count = len(hashes) - size + 1
-    if count < 1:
-        return np.empty(0, dtype=np.uint64)
-    mixed = hashes[:count] * _MIX
-    for place in range(1, size):
-        mixed ^= mixed >> _SHIFT
-        mixed += hashes[place : place + count]
-        mixed *= _MIX
-    mixed ^= mixed >> _SHIFT
-    return mixed
 
 
 def _marks(shingles: HashArray) -> Marks:

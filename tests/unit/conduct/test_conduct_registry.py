@@ -16,6 +16,8 @@ TRAIN = [
     "Name three reasons why the tall ship sank near the northern coast last winter.",
     "Write a short poem about a violin that is afraid of the open sea.",
     "Explain how bees decide together on where the next nest shall be.",
+    "Name three violet summer flowers.",
+    "List five ways to calm goats down.",
 ]
 TEST = ["A farmer has seven goats and sells two of them, how many goats are left with him?"]
 
@@ -58,6 +60,8 @@ def test_an_item_of_both_kinds_counts_as_a_benchmark(registry: Path) -> None:
         "How many goats?",
         "Name three reasons why the deadline was missed by our team in the spring.",
         "Where is my parcel, it should have come yesterday with the other one?",
+        "He wrote about the borders along the wall: name three violet summer flowers before I order.",
+        "Name three violet flowers.",
     ],
 )
 def test_other_prompts_are_not_known(registry: Path, text: str) -> None:
@@ -120,4 +124,4 @@ def test_another_key_a_broken_file_and_nothing_to_build_are_refused(
         )
         == 1
     )
-    assert "7 words" in capsys.readouterr().err
+    assert "4 words" in capsys.readouterr().err
