@@ -170,7 +170,7 @@ def line_of(one: Ended, now: int) -> Line:
         now: when its answer was released, microseconds UTC.
     """
     closed, opened_at, grant = one.closed, one.opened_at, one.grant
-    trace = one.trace
+    trace = one.trace_context
     deployment = one.target.deployment
     status, reason = LOST if closed is None else (closed.http_status, closed.failure)
     given, made = (0, 0) if closed is None else _tokens(closed)

@@ -53,13 +53,16 @@ def plain(
     )
 
 
-def stream(request_id: str, *, date: bytes, connection: bytes, chunked: bool) -> bytes:
+def stream(
+    request_id: str, *, date: bytes, connection: bytes, chunked: bool, processing_ms: int
+) -> bytes:
     """The head of a server-sent event stream; HTTP/1.0 clients get it unchunked."""
-    return b"%b%b%bx-request-id: %b\r\n%b%b\r\n" % (
+    return b"%b%b%bx-request-id: %b\r\nopenai-processing-ms: %d\r\n%b%b\r\n" % (
         _STATUS_LINES[200],
         _STREAM,
         date,
         request_id.encode(),
+        processing_ms,
         connection,
         b"transfer-encoding: chunked\r\n" if chunked else b"",
     )

@@ -97,7 +97,7 @@ class Ended(Protocol):
         """Whose key."""
 
     @property
-    def trace(self) -> TraceContext | None:
+    def trace_context(self) -> TraceContext | None:
         """Its place in a trace, where it has one."""
 
 

@@ -5,6 +5,7 @@ answers from the files of all, so that a scrape is complete whichever of them ta
 """
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs
@@ -39,8 +40,16 @@ def machine_text(var: Path, now: Instant, *, by_worker: bool) -> str:
     return exposition(all_metrics(var), statuses, now, by_worker=by_worker)
 
 
-async def listen(settings: GatewaySettings, var: Path, clock: Clock) -> asyncio.Server | None:
+async def listen(
+    settings: GatewaySettings, var: Path, clock: Clock, *, successor: bool = False
+) -> asyncio.Server | None:
     """Listen where the settings say so; None where they do not.
+
+    Args:
+        settings: host and port.
+        var: root of the data folder.
+        clock: microseconds UTC.
+        successor: whether a worker that hands over to this one still listens.
 
     Raises:
         UnavailableError: the port is taken.
@@ -63,19 +72,25 @@ async def listen(settings: GatewaySettings, var: Path, clock: Clock) -> asyncio.
 
     host, port = settings.metrics_host, settings.metrics_port
     try:
+        if settings.workers == 1 and not successor:
+            # A port is shared by workers of one installation, never with another one's.
+            _require_alone(host, port)
         return await asyncio.start_server(
-            answer,
-            host,
-            port,
-            limit=HEAD_BYTES_MAX,
-            backlog=BACKLOG,
-            reuse_port=settings.workers > 1,
+            answer, host, port, limit=HEAD_BYTES_MAX, backlog=BACKLOG, reuse_port=True
         )
     except OSError as error:
         raise UnavailableError(
             f"the gateway cannot listen on {host}:{port} for metrics: {error.strerror}",
             hint="set gateway.metrics_port to a free port, or to 0 for none",
         ) from error
+
+
+def _require_alone(host: str, port: int) -> None:
+    """Raise OSError where somebody else listens."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
 
 
 def respond(head: bytes, var: Path, now: Instant) -> tuple[int, str, bytes]:

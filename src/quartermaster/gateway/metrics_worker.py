@@ -5,7 +5,7 @@ import resource
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from quartermaster import __version__
 from quartermaster.gateway import otlp_export
@@ -34,10 +34,12 @@ TRACE_RANDOM_BYTES: Final = 32
 SERVICE_NAME: Final = "quartermaster-gateway"
 
 
-class Running(Ended):
+class Running(Ended, Protocol):
     """An exchange that has not ended."""
 
-    first_byte_at: int
+    @property
+    def first_byte_at(self) -> int:
+        """When its answer began, microseconds UTC; 0 while it has not."""
 
 
 class Observer:
@@ -76,9 +78,14 @@ class Observer:
         self.exporter = _exporter(settings, var, app_id, threadsafe)
 
     @property
-    def traces(self) -> bool:
-        """Whether requests are given a place in a trace of ours."""
-        return self.exporter is not None
+    def tracer(self) -> Callable[[bytes], TraceContext] | None:
+        """Gives a request its place in a trace, where traces are exported."""
+        return None if self.exporter is None else self.context
+
+    @property
+    def when_refused(self) -> Callable[[str, int, str, int], None] | None:
+        """Logs a request that was refused before it was admitted, where there is a log."""
+        return None if self.access_log is None else self.access_log.refused
 
     def ended(self, batch: Sequence[Ended], now: int) -> None:
         """Requests have ended: count them, log them, and queue those that are traced.
@@ -95,11 +102,6 @@ class Observer:
                 span = span_of(one, now)
                 if span is not None:
                     self.exporter.take(span)
-
-    def refused(self, request_id: str, status: int, reason: str, now: int) -> None:
-        """A request was refused before it was admitted; the tallies have counted it."""
-        if self.access_log is not None:
-            self.access_log.refused(request_id, status, reason, now)
 
     def context(self, traceparent: bytes) -> TraceContext:
         """A request's place in its client's trace, or in one of its own."""
@@ -174,7 +176,7 @@ def span_of(one: Ended, now: int) -> EndedSpan | None:
         one: a request that has ended.
         now: when its answer was released, microseconds UTC.
     """
-    trace, closed = one.trace, one.closed
+    trace, closed = one.trace_context, one.closed
     if trace is None or closed is None or not trace.sampled:
         return None
     deployment, origin = one.target.deployment, one.target.origin

@@ -6,7 +6,8 @@ Source: W3C Trace Context, level 1 (www.w3.org/TR/trace-context-1).
 """
 
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 import msgspec
 
@@ -68,3 +69,29 @@ def context(parent: Parent | None, randomness: bytes, share: float) -> TraceCont
     # As OpenTelemetry's samplers do it: by the id itself, so that every service decides alike.
     sampled = int.from_bytes(randomness[8:16]) < share * 2**64
     return TraceContext(randomness[:16].hex(), *spans, "", sampled)
+
+
+Tracer = Callable[[bytes], TraceContext]
+"""From a `traceparent` header, empty where there was none."""
+
+
+class Traced(Protocol):
+    """An exchange that a model server is to be told the trace of."""
+
+    trace_context: TraceContext | None
+    traceparent: bytes
+
+
+def follow(exchange: Traced, header: bytes, tracer: Tracer | None) -> None:
+    """Put a request into its client's trace, or into one of its own.
+
+    Args:
+        exchange: not sent yet.
+        header: `traceparent` as the client sent it.
+        tracer: of a worker that exports traces; without one the header is passed on as it came.
+    """
+    if tracer is not None:
+        exchange.trace_context = tracer(header)
+        exchange.traceparent = exchange.trace_context.traceparent
+    elif parent_of(header) is not None:
+        exchange.traceparent = header

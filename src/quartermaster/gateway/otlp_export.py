@@ -123,6 +123,7 @@ class Exporter:
         self._retry_s = 0.0
         self._not_before_s = 0.0
         self._now_s = 0.0
+        self._away = False
 
     def take(self, ended: Ended) -> None:
         """Queue one request; the newest is dropped where there is no room."""
@@ -138,8 +139,8 @@ class Exporter:
             self._begin()
 
     def stop(self) -> None:
-        """Send what is left, once, and end the thread; what fails now is lost."""
-        while self._queue and not self._sending:
+        """Send what is left, once, and end the thread; what fails now, and after it, is lost."""
+        while self._queue:
             batch = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
             self._offload.submit(partial(self._last, batch))
         self._offload.stop()
@@ -161,11 +162,13 @@ class Exporter:
             self._threadsafe(partial(self._done, f"{type(error).__name__}: {error}"))
 
     def _last(self, batch: Sequence[Ended]) -> None:
-        """In the thread, with nobody left to tell: what fails is lost."""
-        try:
-            refused = self._send(export(batch, self._service))
-        except Exception:  # noqa: BLE001 - the worker ends, and the spans are counted as lost
-            refused = "not sent"
+        """In the thread, with nobody left to tell. One that is away is not waited for again."""
+        refused: str | None = "away"
+        if not self._away:
+            try:
+                refused = self._send(export(batch, self._service))
+            except Exception:  # noqa: BLE001 - the worker ends, and the spans are counted as lost
+                self._away = True
         if refused is not None:
             self.dropped += len(batch)
 

@@ -13,7 +13,7 @@ from quartermaster.gateway.dialects.plan import Plan
 from quartermaster.gateway.dialects.routes import FORMS
 from quartermaster.gateway.dialects.translated import TranslatedStream, Translator
 from quartermaster.gateway.dialects.usage import Reading
-from quartermaster.gateway.exchange import Exchange, Home
+from quartermaster.gateway.exchange import US_PER_MS, Exchange, Home
 from quartermaster.gateway.meter import Life, Metered
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.responses import ResponseParser
@@ -206,6 +206,7 @@ class PlannedExchange(StreamExchange):
             date=self.home.date,
             connection=self.connection,
             content_type=content_type or heads.JSON,
+            extra=b"openai-processing-ms: %d\r\n" % ((now - self.opened_at) // US_PER_MS),
         )
         self.close(
             status,

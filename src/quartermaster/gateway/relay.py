@@ -1,6 +1,6 @@
 """The worker-wide half of relaying: what is done once a loop turn for all exchanges together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from quartermaster.gateway import heads
@@ -18,6 +18,13 @@ DELIVERY_POLL_S: Final = 0.01
 Later = Callable[[float, Callable[[], None]], object]
 Soon = Callable[[Callable[[], None]], object]
 Dial = Callable[[Exchange, bool], None]
+Observe = Callable[[Sequence[Exchange], int], None]
+"""Takes exchanges whose end is on disk, or never will be, and when they were released."""
+
+
+def _unseen(ended: Sequence[Exchange], released_at: int) -> None:
+    """Nobody counts."""
+    del ended, released_at
 
 
 class Relay:
@@ -31,6 +38,7 @@ class Relay:
         call_soon: runs a callback in the next turn of the loop.
         call_later: runs a callback after some seconds.
         dial: sends an exchange upstream; True asks for a fresh connection.
+        observe: counts and logs exchanges that have ended.
     """
 
     def __init__(
@@ -43,6 +51,7 @@ class Relay:
         call_soon: Soon,
         call_later: Later,
         dial: Dial,
+        observe: Observe = _unseen,
     ) -> None:
         self.wal = wal
         self.settings = settings
@@ -54,9 +63,10 @@ class Relay:
         self._call_soon = call_soon
         self._call_later = call_later
         self._dial = dial
+        self._observe = observe
         self._outbox: list[Exchange] = []
+        self._fresh: list[Exchange] = []
         self._unconfirmed: list[Exchange] = []
-        self._confirm_due = False
 
     def begin(self, exchange: Exchange) -> None:
         """Send the exchange upstream, after the open frames of this turn have been written."""
@@ -92,19 +102,35 @@ class Relay:
     def finished(self, exchange: Exchange) -> None:
         """The exchange needs no more time-outs."""
         self.active.discard(exchange)
+        self._observe((exchange,), self.clock())
         if exchange.permit is not None:
             exchange.permit.end()
 
     def released(self, exchange: Exchange) -> None:
         """The last byte went to the transport, which hands it to the kernel within this turn."""
         self.active.discard(exchange)
-        self._unconfirmed.append(exchange)
-        if not self._confirm_due:
-            self._confirm_due = True
-            self._call_soon(self._confirm)
+        fresh = self._fresh
+        if not fresh:
+            self._call_soon(self._confirm_fresh)
+        fresh.append(exchange)
 
-    def _confirm(self) -> None:
+    def _confirm_fresh(self) -> None:
+        """The answers of one sync were handed over: confirm those that left, count them all."""
+        fresh, self._fresh = self._fresh, []
+        released_at = self.clock()
+        polled = bool(self._unconfirmed)
+        self._confirm(fresh)
+        if self._unconfirmed and not polled:
+            self._call_later(DELIVERY_POLL_S, self._confirm_late)
+        self._observe(fresh, released_at)
+
+    def _confirm_late(self) -> None:
         unconfirmed, self._unconfirmed = self._unconfirmed, []
+        self._confirm(unconfirmed)
+        if self._unconfirmed:
+            self._call_later(DELIVERY_POLL_S, self._confirm_late)
+
+    def _confirm(self, unconfirmed: list[Exchange]) -> None:
         waiting = self._unconfirmed
         for exchange in unconfirmed:
             client = exchange.client
@@ -118,14 +144,11 @@ class Relay:
                 continue
             if exchange.permit is not None:
                 exchange.permit.end()
-        self._confirm_due = bool(waiting)
-        if waiting:
-            self._call_later(DELIVERY_POLL_S, self._confirm)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is running and nothing waits for its delivery."""
-        return not self.active and not self._unconfirmed
+        return not (self.active or self._fresh or self._unconfirmed)
 
     def end_barred(self, index: Index) -> None:
         """A new snapshot: end the requests of customers that may not be served any more."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from quartermaster.gateway import heads, meter
-from quartermaster.gateway.exchange import Exchange, Home
+from quartermaster.gateway.exchange import US_PER_MS, Exchange, Home
 from quartermaster.gateway.meter import Life, Metered
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.refusals import error_body
@@ -105,6 +105,7 @@ class StreamExchange(Exchange):
                 date=self.home.date,
                 connection=self.connection,
                 chunked=self.chunked,
+                processing_ms=(self.first_byte_at - self.opened_at) // US_PER_MS,
             )
         )
 
@@ -234,6 +235,8 @@ class StreamExchange(Exchange):
         if self.life is _ANSWERING and scanner.deltas > self._progressed_deltas:
             self._progressed_deltas = scanner.deltas
             metered = self._metered()
+            if self.permit is not None and self.permit.hold is not None:
+                metered = self.permit.hold.within(metered)
             self.home.wal.progressed(
                 self.handle,
                 Progress(self.home.clock(), scanner.deltas, metered.counts, metered.source),

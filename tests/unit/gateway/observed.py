@@ -51,4 +51,4 @@ class AnEnd:
     request_id: str = "req_1"
     opened_at: int = AT
     first_byte_at: int = 0
-    trace: TraceContext | None = None
+    trace_context: TraceContext | None = None

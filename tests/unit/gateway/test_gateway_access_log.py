@@ -47,7 +47,7 @@ def test_a_line_says_who_asked_for_what_and_how_it_went(tmp_path: Path) -> None:
     path = tmp_path / "access.jsonl"
     log = AccessLog(path, Inline())
     trace = TraceContext("ab" * 16, "cd" * 8, "ef" * 8, "", sampled=True)
-    log.take([AnEnd(call=a_call(stream=True), trace=trace)], RELEASED)
+    log.take([AnEnd(call=a_call(stream=True), trace_context=trace)], RELEASED)
     log.take([AnEnd(a_close(status=502, failure="upstream_dropped", first_byte_ms=0))], RELEASED)
     log.refused("req_2", 401, "invalid_api_key", AT)
     assert not path.exists(), "lines gather before they are written"

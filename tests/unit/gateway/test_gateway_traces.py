@@ -31,7 +31,7 @@ CONTEXT = context(Parent(TRACE, SPAN, sampled=True), RANDOM, 0)
 
 
 def a_span(**fields: Any) -> Ended:
-    found = span_of(AnEnd(**{"trace": CONTEXT, **fields}), AT + 84_000)
+    found = span_of(AnEnd(**{"trace_context": CONTEXT, **fields}), AT + 84_000)
     assert found is not None
     return found
 
@@ -153,13 +153,13 @@ def test_a_clock_that_was_set_back_makes_no_span_that_ends_before_it_begins() ->
 @pytest.mark.parametrize(
     "fields",
     [
-        {"trace": None},
+        {"trace_context": None},
         {"closed": None},
-        {"trace": TraceContext(TRACE, SPAN, SPAN, "", sampled=False)},
+        {"trace_context": TraceContext(TRACE, SPAN, SPAN, "", sampled=False)},
     ],
 )
 def test_what_is_not_traced_has_no_span(fields: dict[str, Any]) -> None:
-    assert span_of(AnEnd(**{"trace": CONTEXT, **fields}), AT) is None
+    assert span_of(AnEnd(**{"trace_context": CONTEXT, **fields}), AT) is None
 
 
 # -- on the way ------------------------------------------------------------------------------------
