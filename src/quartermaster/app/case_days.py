@@ -28,6 +28,8 @@ class FileEvidence(NamedTuple):
 
     evidence: CaseEvidence
     day: str
+    asked_anew: tuple[str, ...] = ()
+    """Text of that day's new requests, for whoever may see it; nothing keeps it."""
 
 
 def evidence_of_file(
@@ -58,7 +60,7 @@ def evidence_of_file(
     evidence = msgspec.structs.replace(
         found.evidence, source=source.name, source_sha256=source.sha256
     )
-    return FileEvidence(evidence, found.day)
+    return found._replace(evidence=evidence)
 
 
 def _walked(
@@ -90,7 +92,7 @@ def _walked(
             asked = next(one for one in days[day] if one.account == account)
             strata += (_metered(one, asked, reviewed[account]) for one in evidence.strata)
             whole = msgspec.structs.replace(evidence, strata=tuple(strata))
-            found = FileEvidence(whole, day)
+            found = FileEvidence(whole, day, _asked_anew(asked, reviewed[account]))
         for name, kept in today.items():
             one = reviewed.get(name)
             pasts[name].append(kept if one is None else kept.usual(one.usual))
@@ -102,6 +104,14 @@ def _walked(
 def _kept(day: AccountDay, observer: Observer, key: bytes) -> KeptDay:
     sketch = sketched(day, observer, key)
     return KeptDay(day.account, day.day, sketch.totals, sketch.traces, sketch.sample)
+
+
+def _asked_anew(day: AccountDay, reviewed: Reviewed) -> tuple[str, ...]:
+    """Only a day that was read whole, in its order, says which requests they were."""
+    if len(day.requests) > SAMPLE:
+        return ()
+    aside = np.setdiff1d(np.arange(len(day.requests)), reviewed.usual).tolist()
+    return tuple(day.requests[at].turns[-1] for at in aside)
 
 
 def _metered(stratum: CaseStratum, day: AccountDay, reviewed: Reviewed) -> CaseStratum:

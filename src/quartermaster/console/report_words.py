@@ -16,6 +16,7 @@ Catalogue = Literal[
     "account",
     "board",
     "capacity",
+    "case",
     "claims",
     "departure",
     "disclosure",

@@ -1,0 +1,154 @@
+"""Put a case file together: the case, names, models, the journal's hashes, redacted requests."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from quartermaster.app.rooms import Rooms
+from quartermaster.book.chain import Entry
+from quartermaster.book.views import View
+from quartermaster.commands import case as cases
+from quartermaster.commands.actor import Actor
+from quartermaster.commands.case_read import entries, read
+from quartermaster.conduct.case_file import (
+    EXEMPLARS_MAX,
+    CaseFile,
+    ChainEntry,
+    ModelSeen,
+    redacted,
+    sha256,
+)
+from quartermaster.conduct.cases import Case
+from quartermaster.conduct.cases_shown import shown
+from quartermaster.kernel.case import FileMade
+from quartermaster.kernel.clock import Instant, as_datetime
+from quartermaster.kernel.contract import PermittedUse
+
+
+def case_file(rooms: Rooms, case_id: str, *, exemplars: Sequence[str] = ()) -> CaseFile:
+    """The file of a case as it is now; writes nothing.
+
+    Args:
+        rooms: the book and the settings.
+        case_id: which case.
+        exemplars: requests of the cluster, as they were asked; they are shown redacted, and only
+            where a contract of the group lets content be kept.
+
+    Raises:
+        NotFoundError: there is no such case.
+    """
+    case, view, now = read(rooms.book, case_id), rooms.book.view(), rooms.now()
+    with rooms.book.reading() as unit:
+        head = unit.journal.head()
+    allowed = _content_allowed(view, case.group)
+    group = view.groups.get(case.group)
+    return assembled(
+        case,
+        now,
+        sign_off_share=float(rooms.settings.standing.share),
+        group_name=case.group if group is None else group.name,
+        persons={user.id: user.name for user in view.users.values()},
+        served=[(as_datetime(Instant(one.first_at)), one.fact.model)
+                for one in view.deployments.values()],
+        exemplars=tuple(map(redacted, exemplars[:EXEMPLARS_MAX])) if allowed else (),
+        content=_content(allowed, bool(exemplars)),
+        found=entries(rooms.book, case_id),
+        head=(head.seq, head.sha256),
+    )  # fmt: skip
+
+
+def assembled(
+    case: Case,
+    now: Instant,
+    *,
+    sign_off_share: float,
+    group_name: str,
+    persons: dict[str, str],
+    served: Sequence[tuple[datetime, str]] = (),
+    exemplars: tuple[str, ...] = (),
+    content: str = "not_kept",
+    found: Sequence[Entry] = (),
+    head: tuple[int, str] = (0, ""),
+) -> CaseFile:
+    """The file of a case from its parts."""
+    return CaseFile(
+        case=shown(case, now, sign_off_share),
+        made_at=as_datetime(now),
+        group_name=group_name,
+        persons=persons,
+        models=_models(case, served),
+        explained_by=_explained_by(case),
+        exemplars=exemplars,
+        content=content,
+        entries=tuple(
+            ChainEntry(one.seq, as_datetime(Instant(one.at)), one.actor, one.prev, one.sha256)
+            for one in found
+        ),
+        head_seq=head[0],
+        head_sha256=head[1],
+    )
+
+
+def recorded(rooms: Rooms, actor: Actor, file: CaseFile) -> str:
+    """Write to the journal that the file was made; returns its hash.
+
+    Raises:
+        NotAllowedError: the actor may not.
+    """
+    digest = sha256(file)
+    event = FileMade(sha256=digest, journal_seq=file.head_seq, journal_sha256=file.head_sha256)
+    cases.tell(rooms.book, actor, file.case.summary.id, event, rooms.now())
+    return digest
+
+
+def exemplars_of(path: Path, account: str) -> tuple[str, ...]:
+    """What the account asked anew on the last day of a file of account-days.
+
+    Raises:
+        DataError: the file cannot be read, or says nothing about the account.
+    """
+    from quartermaster.app.case_days import evidence_of_file
+
+    return evidence_of_file(path, account, key=bytes(32)).asked_anew
+
+
+def _content_allowed(view: View, group: str) -> bool:
+    members = {one.id for one in view.customers.values() if one.group == group}
+    newest = [versions[-1] for versions in view.contracts.values()]
+    return any(one.customer in members and one.retain_content for one in newest)
+
+
+def _content(allowed: bool, given: bool) -> str:
+    if given and not allowed:
+        return "not_permitted"
+    return "" if given else "not_kept"
+
+
+def _models(case: Case, served: Sequence[tuple[datetime, str]]) -> tuple[ModelSeen, ...]:
+    """When models were first served, and first used after the account's first day."""
+    first_served: dict[str, str] = {}
+    for at, model in sorted(served):
+        first_served.setdefault(model, at.date().isoformat())
+    used: dict[str, str] = {}
+    for day in case.evidence.days:
+        for model in day.models:
+            used.setdefault(model, day.day)
+    first_day = case.evidence.days[0].day if case.evidence.days else ""
+    found = [ModelSeen(on, model, "served") for model, on in first_served.items()]
+    found += [ModelSeen(on, model, "used") for model, on in used.items() if on != first_day]
+    return tuple(sorted(found, key=lambda one: (one.on, one.model, one.what)))
+
+
+def _explained_by(case: Case) -> dict[str, tuple[str, ...]]:
+    if not case.evidence.findings:
+        return {}
+    # The detectors need numpy; a case that holds none of their findings does not.
+    from quartermaster.conduct.declared import DISTILLATION, EXPLAINS
+
+    named: PermittedUse = "distillation_named_models"
+    uses = {**EXPLAINS, named: DISTILLATION}
+    return {
+        one.kind: found
+        for one in case.evidence.findings
+        if (found := tuple(use for use, kinds in uses.items() if one.kind in kinds))
+    }

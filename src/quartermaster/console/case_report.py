@@ -1,0 +1,202 @@
+"""A case file as a report: finding first, then how much, evidence, what speaks against it, costs.
+
+The same sections stand on the console's page of a case, in the saved page and in the PDF.
+"""
+
+from decimal import Decimal
+
+from quartermaster.conduct.case_file import CaseFile, sha256
+from quartermaster.conduct.extent import Measure, StatementCheck
+from quartermaster.console import case_report_close, case_report_evidence
+from quartermaster.console.board_parts import Line, Section, Table
+from quartermaster.console.board_view import BoardView
+from quartermaster.console.case_words import CaseDesk, case_desk
+from quartermaster.console.format import Lang, money, number, percent
+from quartermaster.kernel.money import Money
+
+
+def view_of(file: CaseFile, lang: Lang) -> BoardView:
+    """The file in words of one language."""
+    on = case_desk(file, lang)
+    words = on.words
+    summary = file.case.summary
+    sections = [
+        *_extent(on),
+        *case_report_evidence.sections(on),
+        *_cost(on),
+        *case_report_close.sections(on),
+    ]
+    digest = sha256(file)
+    return BoardView(
+        lang=lang,
+        title=words("file.title", group=file.group_name),
+        subtitle=words(
+            "file.subtitle", case=summary.id, day=on.moment(file.made_at), state=on.state
+        ),
+        sample=summary.sample,
+        banners=(words("file.sample"),) if summary.sample else (),
+        findings=_findings(on),
+        sections=tuple(sections),
+        missing=(),
+        closing=case_report_close.closing(on, digest),
+        running=words(
+            "file.running_sample" if summary.sample else "file.running",
+            case=summary.id,
+            sha256=digest[:12],
+        ),
+    )
+
+
+def _findings(on: CaseDesk) -> tuple[str, ...]:
+    """What is known, in sentences: the finding, how much, the evidence, what was said."""
+    file, words = on.file, on.words
+    case = file.case
+    out = []
+    if case.evidence.findings:
+        kinds = words.join([on.kind(one.kind) for one in case.evidence.findings])
+        key = "finding.kinds" if case.evidence.actionable else "finding.observation"
+        out.append(words(key, group=file.group_name, kinds=kinds))
+    else:
+        out.append(words("finding.none", group=file.group_name))
+    if case.extent:
+        shares = {one.name: one for one in case.extent[0].measures}
+        places = {"requests": on.share(shares["requests"]), "days": case.extent[0].days}
+        if "output_tokens" in shares:
+            tokens = on.share(shares["output_tokens"])
+            out.append(words("finding.extent_tokens", tokens=tokens, **places))
+        else:
+            out.append(words("finding.extent", **places))
+    reached = on.reached()
+    if reached is not None and case.evidence.alpha:
+        out.append(
+            words(
+                "finding.reached",
+                day=on.day(reached),
+                times=number(round(1 / case.evidence.alpha), on.lang),
+                alpha=percent(Decimal(str(case.evidence.alpha)), on.lang, decimals=1),
+            )
+        )
+    out += [_statement(one, on) for one in case.statements]
+    return tuple(out)
+
+
+def _extent(on: CaseDesk) -> list[Section]:
+    case, words = on.file.case, on.words
+    if not case.extent:
+        return []
+    lines = [
+        Line(
+            (
+                f"{on.cluster(found.cluster)}: {words(f'measure.{measure.name}')}",
+                _amount(measure.amount.point, measure, on),
+                _between(measure, on),
+                on.share(measure),
+                on.share_range(measure.share),
+            )
+        )
+        for found in case.extent
+        for measure in found.measures
+    ]
+    names = ("cluster", "amount", "interval", "share", "share_interval")
+    head = tuple(words(f"extent.{name}") for name in names)
+    notes = [words("extent.note", level="95")]
+    if any(one.certain for found in case.extent for one in found.measures):
+        notes.append(words("extent.certain"))
+    first = case.extent[0]
+    return [
+        Section(
+            id="extent",
+            title=words("extent.title"),
+            lead=(
+                words(
+                    "extent.lead",
+                    hits=number(first.hits, on.lang),
+                    read=number(first.read, on.lang),
+                    days=first.days,
+                ),
+            ),
+            table=Table(head=head, lines=tuple(lines)),
+            notes=tuple(notes),
+        )
+    ]
+
+
+def _statement(check: StatementCheck, on: CaseDesk) -> str:
+    said = check.statement
+    return on.words(
+        f"statement.{check.verdict}",
+        who=said.said_by,
+        text=said.text,
+        measure=on.words(f"measure.{check.measure}"),
+        share=on.share_range(check.share),
+    )
+
+
+def _between(measure: Measure, on: CaseDesk) -> str:
+    low, high = (_amount(value, measure, on) for value in (measure.amount.low, measure.amount.high))
+    return low if low == high else f"{low} – {high}"
+
+
+def _amount(value: float, measure: Measure, on: CaseDesk) -> str:
+    stake = on.file.case.stake
+    if measure.name == "minor" and stake is not None:
+        return money(Money(round(value), stake.currency), on.lang)
+    return number(round(value), on.lang)
+
+
+def _cost(on: CaseDesk) -> list[Section]:
+    cost, words = on.file.case.cost, on.words
+    if cost is None:
+        return []
+    stake = cost.stake
+    lines = [
+        Line(
+            (
+                words(f"move.{one.move}"),
+                on.money(one.wrong_minor),
+                on.money(one.averted_minor),
+                on.percent(one.threshold),
+                "–" if one.expected_minor is None else on.money(one.expected_minor),
+                words({True: "cost.pays", False: "cost.pays_not", None: "cost.unknown"}[one.acts]),
+            )
+        )
+        for one in cost.moves
+    ]
+    lead = []
+    if stake.probability is None:
+        lead.append(words("cost.no_probability"))
+    else:
+        lead.append(
+            words(
+                "cost.probability",
+                probability=on.percent(stake.probability),
+                even=on.percent(on.file.case.evidence.even_chance or 0.0),
+                waiting=on.money(cost.waiting_minor or 0),
+            )
+        )
+        best = cost.best
+        lead.append(
+            words("cost.wait") if best is None else words("cost.best", move=words(f"move.{best}"))
+        )
+    head = tuple(words(f"cost.{key}") for key in
+                 ("move", "wrong", "averted", "threshold", "expected", "verdict"))  # fmt: skip
+    share = "–" if stake.share is None else on.percent(stake.share)
+    return [
+        Section(
+            id="cost",
+            title=words("cost.title"),
+            lead=tuple(lead),
+            table=Table(head=head, lines=tuple(lines), words_from=5),
+            notes=(
+                words(
+                    "cost.note",
+                    revenue=on.money(stake.revenue_a_year_minor),
+                    share=share,
+                    churn=on.percent(stake.churn_wrongful),
+                    days=stake.suspended_days,
+                    harvested=on.money(stake.harvested_minor),
+                    multiple=f"{stake.damage_multiple:g}",
+                ),
+            ),
+        )
+    ]

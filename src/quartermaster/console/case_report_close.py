@@ -1,0 +1,176 @@
+"""The end of a case file: what speaks against the finding, what would change it, steps, hashes."""
+
+from quartermaster.conduct.cases_shown import StepShown
+from quartermaster.console.board_parts import Line, Section, Table
+from quartermaster.console.case_words import CaseDesk
+from quartermaster.kernel import case as facts
+from quartermaster.kernel.money import Money
+
+BLIND_KEYS = (
+    "no_consent", "no_text", "past_short", "few_ordinary", "output_ratio", "capped", "overwritten",
+    "unreadable",
+)  # fmt: skip
+"""Codes of the daily analysis; other words stand as they are."""
+
+
+def sections(on: CaseDesk) -> list[Section]:
+    """Counter-evidence, what would change the verdict, what happened, what was told."""
+    return [_against(on), _change(on), _steps(on), *_notices(on)]
+
+
+def closing(on: CaseDesk, digest: str) -> tuple[Section, ...]:
+    """Sources and hashes."""
+    words, file = on.words, on.file
+    evidence = file.case.evidence
+    lines = [Line((str(one.seq), on.moment(one.at), one.sha256)) for one in file.entries]
+    items = [words("chain.file", sha256=digest)]
+    if evidence.source:
+        items.append(
+            words("chain.source", name=evidence.source, sha256=evidence.source_sha256 or "–")
+        )
+    if file.head_seq:
+        items.append(words("chain.head", seq=file.head_seq, sha256=file.head_sha256))
+    head = (words("chain.seq"), words("chain.at"), words("chain.sha256"))
+    return (
+        Section(
+            id="chain",
+            title=words("chain.title"),
+            lead=(words("chain.lead"),),
+            table=Table(head=head, lines=tuple(lines), words_from=1) if lines else None,
+            items=tuple(items),
+        ),
+    )
+
+
+def blind_words(code: str, on: CaseDesk) -> str:
+    """Something that could not be seen, in words."""
+    name, _, figure = code.partition(":")
+    if name in BLIND_KEYS:
+        return on.words(f"blind.{name}", figure=figure)
+    return code
+
+
+def _against(on: CaseDesk) -> Section:
+    words, case = on.words, on.file.case
+    items = [
+        words("against.explained", kind=on.kind(one.kind))
+        for one in case.evidence.findings
+        if one.status == "explained"
+    ]
+    items += [
+        words("against.observe_only", kind=on.kind(one.kind))
+        for one in case.evidence.findings
+        if one.observe_only
+    ]
+    days = case.evidence.days
+    quiet = sum(not one.over_line for one in days)
+    if days:
+        items.append(words("against.quiet", quiet=quiet, days=len(days)))
+    if case.evidence.neighbours:
+        items.append(words("against.neighbours", count=len(case.evidence.neighbours)))
+    items += [
+        words("against.said", text=step.event.text)
+        for step in case.steps
+        if isinstance(step.event, facts.Answered | facts.Appealed)
+    ]
+    blind = [words("against.blind", what=blind_words(one, on)) for one in case.evidence.blind]
+    return Section(
+        id="against",
+        title=words("against.title"),
+        lead=(words("against.lead"),),
+        items=(*items, *blind),
+    )
+
+
+def _change(on: CaseDesk) -> Section:
+    words, case = on.words, on.file.case
+    items = []
+    for kind, uses in on.file.explained_by.items():
+        said = words.join([words(f"use.{use}") for use in uses])
+        items.append(words("change.use", kind=on.kind(kind), uses=said))
+    cost = case.cost
+    if cost is not None and cost.stake.probability is not None:
+        suspend = cost.of("suspend")
+        if suspend is not None:
+            key = "change.less_likely" if suspend.acts else "change.likelier"
+            items.append(words(key, threshold=on.percent(suspend.threshold)))
+    values = [one.evidence for one in case.evidence.days if one.evidence is not None]
+    if values and case.evidence.alpha:
+        over = values[-1] * case.evidence.alpha
+        key = "change.evidence_over" if over >= 1 else "change.evidence_under"
+        items.append(words(key, factor=on.figures(over if over >= 1 else 1 / max(over, 1e-9))))
+    items.append(words("change.new_alarm"))
+    return Section(id="change", title=words("change.title"), items=tuple(items))
+
+
+def _steps(on: CaseDesk) -> Section:
+    words = on.words
+    lines = [
+        Line(
+            (
+                str(step.number),
+                on.moment(step.at),
+                on.person(step.actor),
+                event_words(step, on),
+                str(step.journal_seq) if step.journal_seq else "–",
+            )
+        )
+        for step in on.file.case.steps
+    ]
+    head = tuple(words(f"steps.{key}") for key in ("number", "at", "who", "what", "journal"))
+    return Section(
+        id="steps",
+        title=words("steps.title"),
+        table=Table(head=head, lines=tuple(lines), words_from=1),
+    )
+
+
+def event_words(step: StepShown, on: CaseDesk) -> str:
+    """A step in a sentence."""
+    event, words = step.event, on.words
+    match event:
+        case facts.CaseOpened():
+            return words("event.opened", reason=event.reason)
+        case facts.EvidenceAdded():
+            return words("event.evidence", reason=event.reason)
+        case facts.Noted():
+            return words("event.noted", text=event.text)
+        case facts.Proposed():
+            asked = event.asked
+            move = words(f"move.{asked.move}")
+            return words("event.proposed", move=move, reason=asked.reason)
+        case facts.Withdrawn():
+            return words("event.withdrawn", reason=event.reason)
+        case facts.Moved():
+            return _moved(event, on)
+        case facts.Answered():
+            return words("event.answered", text=event.text)
+        case facts.Appealed():
+            return words("event.appealed", text=event.text)
+        case facts.AppealDecided():
+            return words("event.granted" if event.granted else "event.refused", reason=event.reason)
+        case facts.FileMade():
+            return words("event.file", sha256=event.sha256[:12])
+
+
+def _moved(event: facts.Moved, on: CaseDesk) -> str:
+    words, asked = on.words, event.asked
+    said = words("event.moved", move=words(f"move.{asked.move}"), reason=asked.reason)
+    if event.proposed_by:
+        said = words("event.signed", said=said, first=on.person(event.proposed_by))
+    amounts = [str(Money(one.minor, one.currency)) for one in event.credits]
+    return words("event.credited", said=said, amount=", ".join(amounts)) if amounts else said
+
+
+def _notices(on: CaseDesk) -> list[Section]:
+    """Each notice word for word, under its own first line."""
+    found = []
+    for step in on.file.case.steps:
+        event = step.event
+        if not isinstance(event, facts.Moved) or event.notice is None:
+            continue
+        title, _, text = (event.notice.de if on.lang == "de" else event.notice.en).partition("\n")
+        lines = tuple(line.removeprefix("- ") for line in text.splitlines() if line)
+        told = on.words("notices.title", title=title, at=on.moment(step.at))
+        found.append(Section(id=f"notice-{step.number}", title=told, items=lines))
+    return found

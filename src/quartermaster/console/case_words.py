@@ -1,0 +1,113 @@
+"""A case file with the words of one reader at hand."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+from quartermaster.conduct.case_file import CaseFile
+from quartermaster.conduct.extent import Measure, Range
+from quartermaster.conduct.notice import kind_words
+from quartermaster.console.format import Lang, day, money_short, percent
+from quartermaster.console.language import Words
+from quartermaster.console.report_words import catalogue, statistic
+from quartermaster.kernel.money import Money
+
+
+class CaseWords:
+    """The catalogue of cases, which also says lists."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def __call__(self, key: str, **places: object) -> str:
+        """The message with its places filled in."""
+        return self._words(key, **places)
+
+    def has(self, key: str) -> bool:
+        """Whether the catalogue holds the key."""
+        return self._words.has(key)
+
+    def join(self, parts: Sequence[str]) -> str:
+        """One and another, in words."""
+        if len(parts) < 2:
+            return "".join(parts)
+        return self._words("and", first=", ".join(parts[:-1]), last=parts[-1])
+
+
+class CaseDesk:
+    """The file and its reader."""
+
+    def __init__(self, file: CaseFile, lang: Lang) -> None:
+        self.file, self.lang = file, lang
+        self.words = CaseWords(catalogue("case", lang))
+
+    @property
+    def state(self) -> str:
+        """The state in words."""
+        return self.words(f"state.{self.file.case.summary.state}")
+
+    def kind(self, kind: str) -> str:
+        """A kind of finding in words."""
+        return kind_words(kind, self.lang)
+
+    def cluster(self, cluster: str) -> str:
+        """A cluster in words; the daily analysis names some by how they were cut out."""
+        key = f"cluster.{cluster.replace(' ', '_')}"
+        return self.words(key) if self.words.has(key) else cluster
+
+    def day(self, value: date) -> str:
+        """A day as it is written."""
+        return day(value, self.lang)
+
+    def moment(self, at: datetime) -> str:
+        """A day and a time in UTC."""
+        return f"{day(at.date(), self.lang)}, {at:%H:%M} UTC"
+
+    def percent(self, share: float) -> str:
+        """A share of one as a percentage, with two digits where it is small."""
+        small = 0 < abs(share) < 0.01
+        return percent(statistic(share), self.lang, decimals=2 if small else 1)
+
+    def share(self, measure: Measure) -> str:
+        """The share of a measure."""
+        return self.percent(measure.share.point)
+
+    def share_range(self, share: Range) -> str:
+        """A share with its interval."""
+        if share.low == share.high:
+            return self.percent(share.point)
+        return f"{self.percent(share.low)} – {self.percent(share.high)}"
+
+    def money(self, minor: int) -> str:
+        """An amount to three digits, in the currency of the stake."""
+        stake = self.file.case.stake
+        assert stake is not None, "amounts come from the stake"
+        return money_short(Money(minor, stake.currency), self.lang)
+
+    def person(self, actor: str) -> str:
+        """Who did it: a user by name, a process or the operator by what it is."""
+        known = self.file.persons.get(actor)
+        if known is not None:
+            return known
+        if actor == "clerk":
+            return self.words("actor.clerk")
+        return self.words("actor.customer") if actor.startswith("customer:") else actor
+
+    def figures(self, value: float) -> str:
+        """A statistic to three digits."""
+        return f"{Decimal(f'{value:.3g}'):f}".replace(".", "," if self.lang == "de" else ".")
+
+    def reached(self) -> date | None:
+        """The day on which the evidence first reached its line."""
+        evidence = self.file.case.evidence
+        if not evidence.alpha:
+            return None
+        for one in evidence.days:
+            if one.evidence is not None and one.evidence >= 1 / evidence.alpha:
+                return date.fromisoformat(one.day)
+        return None
+
+
+def case_desk(file: CaseFile, lang: Lang) -> CaseDesk:
+    """The file for a reader of this language."""
+    return CaseDesk(file, lang)
