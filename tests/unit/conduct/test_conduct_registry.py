@@ -60,7 +60,7 @@ def test_an_item_of_both_kinds_counts_as_a_benchmark(registry: Path) -> None:
         "How many goats?",
         "Name three reasons why the deadline was missed by our team in the spring.",
         "Where is my parcel, it should have come yesterday with the other one?",
-        "He wrote about the borders along the wall: name three violet summer flowers before I order.",
+        f"He wrote to us about the borders along the wall and wants you to {TRAIN[3]} Before May.",
         "Name three violet flowers.",
     ],
 )
