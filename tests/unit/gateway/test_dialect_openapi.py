@@ -1,16 +1,10 @@
-"""What the gateway authors, against OpenAI's public OpenAPI document, where it is there.
+"""What the gateway authors, against OpenAI's public OpenAPI document, where it is there."""
 
-The document mixes OpenAPI 3.0's `nullable` into 3.1; it is rewritten as it is read.
-"""
-
-import gzip
 import json
-from functools import cache
 from typing import Any
 
-import jsonschema_rs
 import pytest
-from tests.public_data import public_file
+from tests.openai_document import valid
 from tests.unit.gateway.dialect_cases import (
     CHAT_STREAM,
     CLAUDE_STREAM,
@@ -30,36 +24,6 @@ from quartermaster.gateway.refusals import refused
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 LOGPROBS = {"content": [{"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": []}]}
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object"}}
-
-
-def without_nullable(node: Any) -> Any:
-    """`nullable: true` as a union with null."""
-    if isinstance(node, list):
-        return [without_nullable(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    seen = {key: without_nullable(value) for key, value in node.items() if key != "nullable"}
-    return {"anyOf": [seen, {"type": "null"}]} if node.get("nullable") is True else seen
-
-
-@cache
-def document() -> dict[str, Any]:
-    packed = public_file("openapi/openai-openapi.json.gz").read_bytes()
-    spec: dict[str, Any] = without_nullable(json.loads(gzip.decompress(packed)))
-    return spec
-
-
-@cache
-def validator(name: str) -> jsonschema_rs.Draft202012Validator:
-    schema = {"$ref": f"#/components/schemas/{name}", "components": document()["components"]}
-    return jsonschema_rs.Draft202012Validator(schema)
-
-
-def valid(name: str, body: Any) -> None:
-    """The body is what the document calls by this name."""
-    found = validator(name).iter_errors(body)
-    errors = [f"{error.instance_path}: {error.message}" for error in found]
-    assert errors == [], json.dumps(body)
 
 
 def test_the_check_can_fail() -> None:
