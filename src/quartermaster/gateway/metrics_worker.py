@@ -110,9 +110,8 @@ class Observer:
     def tick(
         self,
         running: Iterable[Running],
-        *,
         syncs: int,
-        contact_at: int,
+        contact_s: float,
         monotonic_s: float,
         now: int,
     ) -> None:
@@ -121,18 +120,20 @@ class Observer:
         Args:
             running: requests that have not ended.
             syncs: group syncs since the worker started.
-            contact_at: when the snapshot was last found to be the newest.
+            contact_s: when the snapshot was last found to be the newest, on the next one's clock.
             monotonic_s: seconds of a clock that never goes back.
             now: microseconds UTC.
-
-        Raises:
-            OSError: the file cannot be written; the counters stay.
         """
         if self.access_log is not None:
             self.access_log.tick()
         if self.exporter is not None:
             self.exporter.tick(monotonic_s)
-        write_metrics(self._path, self._metrics(running, syncs, contact_at, now))
+        contact_at = now - int((monotonic_s - contact_s) * US_PER_S)
+        try:
+            write_metrics(self._path, self._metrics(running, syncs, contact_at, now))
+        except OSError:
+            # As for the status: the counters stay, and are written when the disk takes them.
+            self._tallies.failed("metrics_unwritable")
 
     def stop(self) -> None:
         """Hand over what was gathered and end the threads; blocks until they have."""

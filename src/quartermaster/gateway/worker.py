@@ -24,6 +24,7 @@ from quartermaster.gateway.index import Index
 from quartermaster.gateway.limits import Limiter, Permit
 from quartermaster.gateway.meter import RUNNING
 from quartermaster.gateway.metrics_worker import Observer
+from quartermaster.gateway.ptu import Lanes
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.relay_control import Control
 from quartermaster.gateway.router import Router
@@ -33,7 +34,7 @@ from quartermaster.gateway.snapshots import SnapshotFollower
 from quartermaster.gateway.status import Tallies, WorkerState, WorkerStatus, write_status
 from quartermaster.gateway.tap import open_tap
 from quartermaster.gateway.upstream import UpstreamPool
-from quartermaster.kernel.clock import US_PER_S, system_clock
+from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.errors import ConfigError, NotDurableError, UnavailableError
 from quartermaster.kernel.ids import PEPPER_BYTES
 from quartermaster.kernel.lease import LEASE_POLL_S
@@ -108,12 +109,7 @@ class Worker:
         self._tallies = Tallies()
         self._started_at = system_clock()
         self._observer = Observer(
-            settings,
-            var,
-            self.app_id,
-            self._tallies,
-            loop.call_soon_threadsafe,
-            self._started_at,
+            settings, var, self.app_id, self._tallies, loop.call_soon_threadsafe, self._started_at
         )
         self._relay = Relay(
             wal=self._wal,
@@ -131,6 +127,8 @@ class Worker:
         self._leases: LeasePort = LeaseFiles(var / "leases", self.app_id)
         self._lease_error = ""
         self.dispatcher = Dispatcher(self._relay, pepper, limiter, self._router, self._purses)
+        self.dispatcher.lanes = Lanes(settings.workers, number)
+        self.dispatcher.trusted = settings.trusted
         if settings.control_url:
             self.dispatcher.control = Control(loop, settings.control_url, self._relay)
         self.connections: set[ClientConnection] = set()
@@ -286,6 +284,11 @@ class Worker:
             self._relay.end_barred(index)
             names = (one.deployment.name for targets in index.models.values() for one in targets)
             self._router.keep(names)
+            self.dispatcher.lanes.keep(
+                (entry.grant.contract, terms.model)
+                for entry in index.by_key_id.values()
+                for terms in entry.grant.provisioned
+            )
             self.dispatcher.limiter.keep(
                 one for entry in index.by_key_id.values() for one in entry.limited
             )
@@ -384,18 +387,8 @@ class Worker:
             self._tallies.failed("status_unwritable")
 
     def _observe(self) -> None:
-        now, now_s = system_clock(), self._loop.time()
-        try:
-            self._observer.tick(
-                self._relay.active,
-                syncs=self._wal.syncs,
-                contact_at=now - int((now_s - self._contact_s) * US_PER_S),
-                monotonic_s=now_s,
-                now=now,
-            )
-        except OSError:
-            # As for the status: the counters stay, and are written when the disk takes them.
-            self._tallies.failed("metrics_unwritable")
+        contact_s, syncs = self._contact_s, self._wal.syncs
+        self._observer.tick(self._relay.active, syncs, contact_s, self._loop.time(), system_clock())
 
     def _status(self) -> WorkerStatus:
         index = self.dispatcher.index
@@ -413,6 +406,7 @@ class Worker:
             out_of_contact=self.dispatcher.out_of_contact,
             wal_writable=self._wal.writable,
             wal_syncs=self._wal.syncs,
+            provisioned=self.dispatcher.lanes.status(system_clock()),
             running=dict(Counter(one.target.deployment.name for one in self._relay.active)),
             circuits=self._router.circuits(),
             circuits_opened=self._router.opened,
