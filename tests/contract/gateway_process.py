@@ -168,6 +168,8 @@ SCRIPTS: dict[str, Script] = {
 class ModelServer:
     """Plays the script that the model's name asks for; counts what it was asked."""
 
+    scripts = SCRIPTS
+
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.heads: list[str] = []
@@ -199,7 +201,7 @@ class ModelServer:
                 asked = json.loads(await reader.readexactly(length))
                 self.asked.append(asked)
                 self.heads.append(head)
-                await SCRIPTS[asked["model"]](asked, writer, lambda: not reader.at_eof())
+                await self.scripts[asked["model"]](asked, writer, lambda: not reader.at_eof())
                 await writer.drain()
         self.open -= 1
         writer.close()

@@ -1,4 +1,4 @@
-"""Requests that have a choice: who is asked next, what each attempt leaves, when nobody is asked."""
+"""Requests that have a choice: who is asked next, what each attempt leaves, who rests."""
 
 from typing import Any
 
