@@ -139,8 +139,9 @@ class _Caller(asyncio.Protocol):
         head, end, body = self._seen.partition(b"\r\n\r\n")
         if not end:
             return
-        lines = head.lower().split(b"\r\n")
-        headers = dict(line.split(b": ", 1) for line in lines[1:])
+        lines = head.split(b"\r\n")
+        pairs = (line.partition(b": ") for line in lines[1:])
+        headers = {name.lower(): value for name, _, value in pairs}
         if len(body) < int(headers[b"content-length"]):
             return
         self._seen = b""

@@ -1,0 +1,297 @@
+"""What the gateway adds to an answer's time, how fast it starts, and what a second worker brings.
+
+    python bench/latency.py [--rate 1000] [--seconds 6] [--reps 3] [--json]
+
+*added*  a steady 1,000 requests a second, due at even moments, answered or not: direct to the model
+         server and through one worker, in turn. The wait for the disk is told apart: the access log
+         knows it of every request, and `besides the sync` is the same latencies without it.
+*first*  what the first byte of a stream comes later, one request at a time.
+*start*  from the start of the process until `/readyz` says yes, and its memory then and after load.
+*two*    CPU a request of two workers on a CPU each, beside one: what two free cores would carry.
+
+Load and model server run on CPU 0, a single worker on CPU 1. With two cores nothing is left to
+load two workers with, so their throughput is told by CPU a request, not by requests a second.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.gateway_parts import load, processes
+from bench.gateway_parts.clients import Answered, log_lines, open_loop, quantile, request_bytes
+from bench.gateway_parts.upstream import ANSWER
+
+EXIT_MISSING = 2
+PATH: Final = "/v1/chat/completions"
+FIRST_BYTE_SAMPLES: Final = 200
+FIRST_BYTE_CHUNKS: Final = 3
+STARTS: Final = 5
+CONNECTIONS: Final = 64
+# The worker writes what it logged at the latest after a second.
+LOG_S: Final = 2.0
+
+ADDED_GOAL = "p50 at most 0.5 ms, p99 at most 5 ms, besides the sync"
+FIRST_GOAL = "p50 at most 1 ms"
+START_GOAL = "at most 1.5 s, and 120 MB a worker"
+TWO_GOAL = "at least 1.7 times one"
+
+
+def _mock(stack: ExitStack, folder: Path) -> int:
+    """A model server that answers plainly; its port."""
+    port = processes.free_port()
+    body = processes.NGINX_MOCK.format(port=port, answer=ANSWER.decode())
+    stack.enter_context(processes.nginx(folder / "mock", body, port, processes.LOAD_CPU))
+    return port
+
+
+def added(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Latencies at a steady rate, direct and through one worker."""
+    with ExitStack() as stack:
+        mock_port = _mock(stack, folder)
+        url = f"http://127.0.0.1:{mock_port}/v1"
+        ours = stack.enter_context(
+            processes.gateway(folder / "var", {processes.PLAIN_MODEL: url}, "--access-log")
+        )
+        request = request_bytes(PATH, ours.key, load.chat_body(processes.PLAIN_MODEL, stream=False))
+        direct: list[list[Answered]] = []
+        through: list[list[Answered]] = []
+        for rep in range(-1, options.reps):
+            seconds = 1.0 if rep < 0 else options.seconds
+            for port, kept in ((mock_port, direct), (ours.port, through)):
+                found = open_loop(port, request, rate=options.rate, seconds=seconds)
+                bad = sum(one.status != 200 for one in found)
+                if bad:
+                    raise RuntimeError(f"{bad} of {len(found)} requests failed")
+                if rep >= 0:
+                    kept.append(found)
+        cpu = processes.cpu_us(ours.pid)
+        time.sleep(LOG_S)
+        rows = log_lines(_log(folder / "var"))
+        memory_mb = processes.resident_mb(ours.pid)
+        pairs = zip(direct, through, strict=True)
+        runs = [_compare(theirs, ours_, rows) for theirs, ours_ in pairs]
+    return {
+        "rate": options.rate,
+        "requests": sum(len(one) for one in through),
+        "cpu_s": cpu / 1e6,
+        "memory_mb": memory_mb,
+        "runs": runs,
+        "median": {name: statistics.median(run[name] for run in runs) for name in runs[0]},
+        "goal": ADDED_GOAL,
+    }
+
+
+def _log(var: Path) -> str:
+    return "".join(path.read_text() for path in sorted((var / "log").glob("access-*")))
+
+
+def _compare(
+    direct: list[Answered], through: list[Answered], rows: dict[str, dict[str, float]]
+) -> dict[str, float]:
+    """Quantiles of one repetition; an answer without a line in the log is an error."""
+    base = [one.latency_ms for one in direct]
+    ours = [one.latency_ms for one in through]
+    syncs = [rows[one.request_id]["log_sync_ms"] for one in through]
+    besides = [one - sync for one, sync in zip(ours, syncs, strict=True)]
+    found = {}
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        found[f"direct_ms_{name}"] = quantile(base, share)
+        found[f"gateway_ms_{name}"] = quantile(ours, share)
+        found[f"sync_ms_{name}"] = quantile(syncs, share)
+        found[f"added_ms_{name}"] = quantile(ours, share) - quantile(base, share)
+        found[f"besides_sync_ms_{name}"] = quantile(besides, share) - quantile(base, share)
+    return found
+
+
+def first_byte(folder: Path) -> dict[str, Any]:
+    """Median time to the first byte of a stream, direct and through us, in turn."""
+    with ExitStack() as stack:
+        mock = stack.enter_context(processes.stream_mock(FIRST_BYTE_CHUNKS))
+        url = f"http://127.0.0.1:{mock.port}/v1"
+        ours = stack.enter_context(processes.gateway(folder / "var", {processes.STREAM_MODEL: url}))
+        body = load.chat_body(processes.STREAM_MODEL, stream=True)
+        direct, through = [], []
+        for _ in range(FIRST_BYTE_SAMPLES):
+            direct.append(load.first_byte_ms(mock.port, PATH, ours.key, body))
+            through.append(load.first_byte_ms(ours.port, PATH, ours.key, body))
+    return {
+        "direct_ms_p50": statistics.median(direct),
+        "gateway_ms_p50": statistics.median(through),
+        "added_ms_p50": statistics.median(through) - statistics.median(direct),
+        "added_ms_p99": quantile(through, 0.99) - quantile(direct, 0.99),
+        "goal": FIRST_GOAL,
+    }
+
+
+def start(folder: Path) -> dict[str, Any]:
+    """Seconds until a worker is ready, and its memory then."""
+    seconds, memory = [], []
+    for number in range(STARTS):
+        var = folder / f"var-{number}"
+        processes.lay_out(var, {processes.PLAIN_MODEL: "http://127.0.0.1:9/v1"})
+        port = processes.free_port()
+        began = time.perf_counter()
+        with processes.started(
+            processes.worker_command(var, port), port, processes.PROXY_CPU
+        ) as process:
+            while not _ready(port):
+                time.sleep(0.005)
+            seconds.append(time.perf_counter() - began)
+            memory.append(processes.resident_mb(process.pid))
+    return {"seconds": _spread(seconds), "memory_mb": _spread(memory), "goal": START_GOAL}
+
+
+def _ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def two(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """CPU a request of one worker and of two that share the port, in turn."""
+    with ExitStack() as stack:
+        mock_port = _mock(stack, folder)
+        url = f"http://127.0.0.1:{mock_port}/v1"
+        cpu: dict[int, list[float]] = {1: [], 2: []}
+        shares = []
+        for rep in range(options.reps):
+            for count in (1, 2):
+                var = folder / f"var-{rep}-{count}"
+                spent_us, share = _workers(var, url, count, folder, options)
+                cpu[count].append(spent_us)
+                if count == 2:
+                    shares.append(share)
+    ratios = [2 * one / both for one, both in zip(cpu[1], cpu[2], strict=True)]
+    return {
+        "cpu_us_a_request": {str(count): statistics.median(v) for count, v in cpu.items()},
+        "smaller_worker_s_share": _spread(shares),
+        "times_one": _spread(ratios),
+        "goal": TWO_GOAL,
+    }
+
+
+def _workers(
+    var: Path, url: str, count: int, folder: Path, options: argparse.Namespace
+) -> tuple[float, float]:
+    """CPU microseconds a request of so many workers, and the smaller one's share of the load."""
+    key = processes.lay_out(var, {processes.PLAIN_MODEL: url})
+    port = processes.free_port()
+    cpus = (processes.PROXY_CPU, processes.LOAD_CPU)
+    with ExitStack() as stack:
+        running: list[subprocess.Popen[str]] = []
+        for number in range(count):
+            more = ("--workers", str(count), "--worker", str(number))
+            command = processes.worker_command(var, port, *more)
+            running.append(stack.enter_context(processes.started(command, port, cpus[number])))
+        while not all((var / "status" / f"gateway-{n}.json").exists() for n in range(count)):
+            time.sleep(0.01)
+        before = [processes.cpu_us(process.pid) for process in running]
+        run = load.wrk(
+            f"http://127.0.0.1:{port}{PATH}",
+            key,
+            load.chat_body(processes.PLAIN_MODEL, stream=False),
+            folder,
+            connections=CONNECTIONS,
+            seconds=options.two_seconds,
+        )
+        if run.failures:
+            raise RuntimeError(f"{run.failures} of {run.requests} requests failed")
+        spent = [
+            processes.cpu_us(process.pid) - was
+            for process, was in zip(running, before, strict=True)
+        ]
+    return sum(spent) / run.requests, min(spent) / sum(spent)
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
+
+
+def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """All parts, or those that were asked for."""
+    report: dict[str, Any] = {}
+    for name in options.only or ("added", "first", "start", "two"):
+        part = folder / name
+        part.mkdir()
+        if name == "added":
+            report[name] = added(part, options)
+        elif name == "first":
+            report[name] = first_byte(part)
+        elif name == "start":
+            report[name] = start(part)
+        else:
+            report[name] = two(part, options)
+    return report
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print the report for people."""
+    if part := report.get("added"):
+        row = part["median"]
+        print(
+            f"added latency at {part['rate']} requests/s, medians of {len(part['runs'])} runs, ms"
+        )
+        for name in ("direct", "gateway", "sync", "added", "besides_sync"):
+            p50, p99 = row[f"{name}_ms_p50"], row[f"{name}_ms_p99"]
+            print(f"  {name.replace('_', ' the '):<16} p50 {p50:6.2f}   p99 {p99:6.2f}")
+        print(f"  (goal: {part['goal']}); memory after it {part['memory_mb']:.0f} MB")
+    if part := report.get("first"):
+        print(f"first byte of a stream: p50 {part['added_ms_p50']:.2f} ms later", end="")
+        print(f", p99 {part['added_ms_p99']:.2f}  (goal: {part['goal']})")
+    if part := report.get("start"):
+        row, memory = part["seconds"], part["memory_mb"]
+        print(f"start: {row['min']:.2f} / {row['median']:.2f} / {row['max']:.2f} s", end="")
+        print(f", {memory['median']:.0f} MB  (goal: {part['goal']})")
+    if part := report.get("two"):
+        cpu, row = part["cpu_us_a_request"], part["times_one"]
+        print(f"two workers: {cpu['1']:.1f} us CPU a request alone, {cpu['2']:.1f} as two", end="")
+        print(f" = {row['min']:.2f} / {row['median']:.2f} / {row['max']:.2f} times one", end="")
+        print(f"  (goal: {part['goal']})")
+        print(f"  the smaller one had {part['smaller_worker_s_share']['median']:.0%} of the work")
+    print("load average at the end:", " ".join(f"{load:.1f}" for load in os.getloadavg()))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--rate", type=int, default=1_000)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--two-seconds", type=int, default=4)
+    parser.add_argument("--reps", type=int, default=3)
+    parser.add_argument("--only", action="append", choices=("added", "first", "start", "two"))
+    parser.add_argument("--dir", type=Path, help="where the log is written (a real disk)")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    try:
+        for name in ("nginx", "wrk"):
+            processes.tool(name)
+    except processes.MissingToolError as error:
+        print(error, file=sys.stderr)
+        return EXIT_MISSING
+    with tempfile.TemporaryDirectory(prefix="latency-bench-", dir=options.dir) as folder:
+        report = bench(options, Path(folder))
+    if options.json:
+        json.dump(report, sys.stdout, indent=1)
+        print()
+    else:
+        show(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
