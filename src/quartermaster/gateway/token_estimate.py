@@ -18,6 +18,8 @@ OUTPUT_TOKENS_UNSTATED: Final = 256
 MEDIA_PART_TOKENS: Final = 1_600
 # Images are longer than this in base64; shorter ones are estimated as the text that they look like.
 MEDIA_BYTES_MIN: Final = 4_096
+# Words have a space or a comma within this; most long texts need no longer look.
+_GLANCE_BYTES: Final = 64
 # `data:application/vnd.openxmlformats-officedocument.wordprocessingml.document;base64,` fits.
 _DATA_URL_BYTES: Final = 128
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_\\"
@@ -51,15 +53,18 @@ def _input(body: bytes) -> int:
     text_bytes = len(body)
     media_parts = 0
     for part in body.split(b'"'):
-        if len(part) >= MEDIA_BYTES_MIN and not _sample(part).translate(None, _BASE64):
+        if len(part) >= MEDIA_BYTES_MIN and _is_base64(part):
             text_bytes -= len(part)
             media_parts += 1
     return tokens_of_bytes(text_bytes) + media_parts * MEDIA_PART_TOKENS
 
 
-def _sample(part: bytes) -> bytes:
-    """What tells base64 from words: the first of it behind the head of a data URL."""
-    return part[_DATA_URL_BYTES:MEDIA_BYTES_MIN]
+def _is_base64(part: bytes) -> bool:
+    """No words, as far as the first of it behind the head of a data URL tells."""
+    glance = part[_DATA_URL_BYTES : _DATA_URL_BYTES + _GLANCE_BYTES]
+    if glance.translate(None, _BASE64):
+        return False
+    return not part[_DATA_URL_BYTES:MEDIA_BYTES_MIN].translate(None, _BASE64)
 
 
 def _output(call: ChatCall) -> int:
