@@ -233,7 +233,7 @@ class LeaseLedger:
         if room < 2 * workers * standing:
             standing = 0
         self._standing[name] = standing
-        for claim in sorted(living, key=_in_hand):
+        for claim in sorted(living, key=_need if standing == 0 else _in_hand):
             asked = claim.asked
             assert asked is not None, "filtered above"
             used = asked.spent + asked.reserved
@@ -325,6 +325,13 @@ def _in_hand(claim: _Claim) -> int:
     """Who has least is granted first."""
     asked = claim.asked
     return claim.limit - (0 if asked is None else asked.spent + asked.reserved)
+
+
+def _need(claim: _Claim) -> tuple[bool, int]:
+    """Where money is short: who was refused the least first, then who only expects."""
+    asked = claim.asked
+    lacking = 0 if asked is None else max(asked.need - claim.limit, 0)
+    return not lacking, lacking
 
 
 def _differs(grant: Grant, published: Grant | None) -> bool:

@@ -141,13 +141,34 @@ class Purse:
         """What is spent or set aside."""
         return self.spent + self.reserved
 
+    @property
+    def scarce(self) -> bool:
+        """Whether nobody may keep what it does not need now."""
+        return self.left is not None and self.standing == 0
+
     def wanted(self) -> int:
         """The limit that would let it serve what it expects."""
         return self.used + SECONDS_IN_HAND * max(self.peak, self.demand) + self.short
 
+    def refused(self, reserve: int) -> None:
+        """So much did not fit: ask for the most of it, or for what may still fit."""
+        if not self.short:
+            self.short = reserve
+        else:
+            self.short = (min if self.scarce else max)(self.short, reserve)
+
+    def keeps(self) -> int:
+        """The limit to which it holds itself in its next ask."""
+        if self.scarce and (self.short or not (self.demand or self.peak)):
+            # What is left lies in several hands, each too small: put it into one.
+            return self.used
+        wanted = self.wanted()
+        enough = RETURN_ABOVE * (wanted - self.used) + 2 * self.standing
+        return wanted + self.standing if self.available > enough else self.limit
+
     def next_second(self) -> None:
         """Remember the busiest of the last seconds, and forget it slowly."""
-        self.peak = max(self.demand, self.peak * 3 // 4)
+        self.peak = max(self.demand, 0 if self.scarce else self.peak * 3 // 4)
         self.demand = 0
 
 
@@ -286,7 +307,7 @@ class Purses:
         for purse in purses:
             purse.demand += reserve
             if purse.available < reserve:
-                purse.short = max(purse.short, reserve)
+                purse.refused(reserve)
                 raise _spent(purse, reserve)
         return Hold(purses, rates, bound, policy)
 
@@ -385,7 +406,7 @@ class Purses:
         return Ask(self._life, self._first_segment, self._number, asked)
 
     def _has_news(self, purse: Purse) -> bool:
-        if not purse.asked or _returns(purse):
+        if not purse.asked or (not purse.short and purse.keeps() < purse.limit):
             return True
         if purse.short or purse.available * 2 < purse.wanted() - purse.used:
             purse.unmet_looks += 1
@@ -394,9 +415,7 @@ class Purses:
         return False
 
     def _asked(self, purse: Purse) -> AskedLease:
-        wanted = purse.wanted()
-        if _returns(purse):
-            purse.limit = wanted + purse.standing
+        purse.limit = purse.keeps()
         purse.asked = True
         need = purse.used + purse.short if purse.short else 0
         return AskedLease(
@@ -406,7 +425,7 @@ class Purses:
             purse.limit,
             purse.spent,
             purse.reserved,
-            wanted,
+            purse.wanted(),
             need,
         )
 
@@ -418,12 +437,6 @@ class Purses:
     def all(self) -> Iterable[Purse]:
         """Every purse; for what shows them."""
         return self._purses.values()
-
-
-def _returns(purse: Purse) -> bool:
-    """Whether a purse holds so much that somebody else should have it."""
-    enough = RETURN_ABOVE * (purse.wanted() - purse.used) + 2 * purse.standing
-    return purse.available > enough
 
 
 def _spent(purse: Purse, reserve: int) -> BudgetSpentError:

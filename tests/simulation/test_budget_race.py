@@ -1,0 +1,38 @@
+"""A budget is never overrun: many workers, kills, no caps, media parts, and false counts."""
+
+import random
+from pathlib import Path
+
+import pytest
+from tests.simulation.budget_race import race
+
+# What a model server claims is billed as it claims it.
+BILLS_CLAIMS = """
+from quartermaster.gateway.budget import Hold
+Hold.within = lambda self, metered: metered
+"""
+
+
+def test_a_race_does_not_overrun_the_budget(tmp_path: Path) -> None:
+    overrun, ends = race(tmp_path, seed=11, amount_minor=300, requests=200, kills=2)
+    assert overrun <= 0
+    assert ends["200"] > 20
+    assert ends["429"] + ends["patience lost"] > 20
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("turn", range(5))
+def test_long_races_do_not_overrun_the_budget(tmp_path: Path, turn: int) -> None:
+    seed = random.randrange(10**6)
+    overrun, ends = race(tmp_path, seed=seed, amount_minor=2_000, requests=1_000, kills=2)
+    assert -10 < overrun <= 0
+    assert ends["200"] > 100
+    assert ends["429"] + ends["patience lost"] > 100
+
+
+@pytest.mark.long
+def test_a_planted_bug_is_seen(tmp_path: Path) -> None:
+    overrun, _ = race(
+        tmp_path, seed=3, amount_minor=500, requests=1_000, kills=0, planted=BILLS_CLAIMS
+    )
+    assert overrun > 0
