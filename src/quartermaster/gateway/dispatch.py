@@ -7,6 +7,7 @@ from typing import Final, Literal, Self, cast
 import msgspec
 
 from quartermaster.gateway import admit, count_tokens, heads, wire
+from quartermaster.gateway.addresses import Networks
 from quartermaster.gateway.affinity import affinity_of
 from quartermaster.gateway.attempts import CANNOT_SAY, Route
 from quartermaster.gateway.batch_line import BATCH_LINES, BatchLine, is_batch_run
@@ -16,11 +17,13 @@ from quartermaster.gateway.dialects.errors import Shape, refusal_body
 from quartermaster.gateway.dialects.plan import Identity, Plan, asked_as, plan, read_call
 from quartermaster.gateway.dialects.routes import match, shape_of
 from quartermaster.gateway.exchange import Exchange
+from quartermaster.gateway.held import allowed, check_place
 from quartermaster.gateway.index import Entry, Index
-from quartermaster.gateway.limits import Limiter, Permit
+from quartermaster.gateway.limits import Limiter, Permit, Scoped
 from quartermaster.gateway.otlp_context import Tracer, follow
 from quartermaster.gateway.planned import PlannedExchange
 from quartermaster.gateway.ports import ClientPort
+from quartermaster.gateway.ptu import Lanes, spillover_headers
 from quartermaster.gateway.rate_headers import RateLimitedError, rate_headers, retry_headers
 from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.relay import Relay
@@ -127,6 +130,9 @@ class Dispatcher:
         """Gives requests their place in a trace, where traces are exported."""
         self.when_refused: WhenRefused | None = None
         """Logs refusals, where there is a log."""
+        self.lanes = Lanes(workers=1, number=0)
+        self.trusted: Networks = ()
+        """Proxies whose word counts on where a client is."""
         self.draining = False
         self.out_of_contact = False
         self._pepper = pepper
@@ -220,12 +226,14 @@ class Dispatcher:
         targets = entry.models.get(call.model) or admit.targets_for(index, entry, call.model)
         if not relay.wal.writable:
             raise _meter_unavailable()
+        permit = None
+        if entry.held:
+            targets, permit = self._held(request, client, entry, call, targets, "chat.completions")
         target, many = targets[0], len(targets) > 1
         if not target.head or (many and not all(one.head for one in targets)):
-            return self._plan(request, client, entry, call, targets, "chat.completions", "openai")
-        permit = None
-        if entry.limited or entry.budgeted is not None:
-            permit = self._permit(entry, call, request.body, now, "chat.completions", target)
+            return self._plan(
+                request, client, entry, call, targets, "chat.completions", "openai", permit
+            )
         if many:
             route = self._route(targets, entry, call)
             target = route.target
@@ -270,6 +278,7 @@ class Dispatcher:
             return upload
         now = self.relay.clock()
         entry = admit.authenticate(self._index(), request.authorization, self._pepper, now)
+        self._check_place(request, client, entry)
         return self._control().begin(
             client,
             customer=entry.grant.customer,
@@ -311,7 +320,7 @@ class Dispatcher:
         if operation == "responses.stored":
             raise refused("unknown_url", "Responses are not stored here.")
         if operation == "models" or operation == "models.retrieve":
-            return self._models(request, found.name)
+            return self._models(request, client, found.name)
         index = self._index()
         now = self.relay.clock()
         if line is None:
@@ -323,6 +332,7 @@ class Dispatcher:
             line.take(call)
         targets = admit.targets_for(index, entry, call.model)
         if operation == "messages.count_tokens":
+            self._check_place(request, client, entry)
             return count_tokens.estimate(call)
         if not self.relay.wal.writable:
             raise _meter_unavailable()
@@ -333,7 +343,12 @@ class Dispatcher:
                 f"The model '{call.model}' does not support this operation.",
                 param="model",
             )
-        return self._plan(request, client, entry, call, able, operation, found.route.shape)
+        permit = None
+        if entry.held:
+            able, permit = self._held(request, client, entry, call, able, operation)
+        return self._plan(
+            request, client, entry, call, able, operation, found.route.shape, permit, line
+        )
 
     def _plan(
         self,
@@ -344,6 +359,7 @@ class Dispatcher:
         targets: tuple[Target, ...],
         operation: Endpoint,
         shape: Shape,
+        permit: Permit | None,
         line: BatchLine | None = None,
     ) -> Exchange:
         """Begin an exchange between dialects."""
@@ -355,12 +371,8 @@ class Dispatcher:
             return plan(operation, call, target.deployment.api, target.upstream_model, identity)
 
         route = None if len(targets) == 1 else self._route(targets, entry, call)
-        target, permit = targets[0] if route is None else route.target, None
+        target = targets[0] if route is None else route.target
         try:
-            if entry.limited or entry.budgeted is not None:
-                permit = self._permit(
-                    entry, call, request.body, now, operation, target, batch=line is not None
-                )
             made = replan(target) if route is None else _first_plan(route, replan)
             kind = PlannedExchange if line is None else line.exchange
             exchange = kind(
@@ -401,8 +413,51 @@ class Dispatcher:
         """Choose between several deployments."""
         return self.router.route(targets, affinity_of(entry.grant.key_id, call.fields))
 
+    def _held(
+        self,
+        request: Request,
+        client: ClientPort,
+        entry: Entry,
+        call: ChatCall,
+        targets: tuple[Target, ...],
+        operation: Endpoint,
+    ) -> tuple[tuple[Target, ...], Permit | None]:
+        """What is left to a key that is limited or held to something, and the request's permit.
+
+        Raises:
+            RefusedError: 403 or 429, and what else a budget cannot take.
+        """
+        now, limited, may = self.relay.clock(), entry.limited, None
+        batch = call.service_class == "batch"
+        guard = entry.guard
+        if guard is not None:
+            if not batch:
+                # A batch was taken from where the key may be used; its runner is our own.
+                check_place(guard, request, client, self.trusted)
+            guard.check_endpoint(operation)
+            contract = entry.grant.contract
+            may = allowed(guard, limited, call, targets, operation, self.lanes, contract, now)
+            targets, limited = may.targets, may.limited
+        if not limited and entry.budgeted is None and (may is None or may.lane is None):
+            return targets, None
+        body = request.body
+        permit = self._permit(limited, entry, call, body, now, operation, targets[0], batch=batch)
+        if may is not None:
+            may.grant(permit, call, body, answers=operation in _WRITING)
+        return targets, permit
+
+    def _check_place(self, request: Request, client: ClientPort, entry: Entry) -> None:
+        """Whether a key may be used from where the request comes.
+
+        Raises:
+            RefusedError: 403.
+        """
+        if entry.guard is not None:
+            check_place(entry.guard, request, client, self.trusted)
+
     def _permit(
         self,
+        limited: tuple[Scoped, ...],
         entry: Entry,
         call: ChatCall,
         body: bytes,
@@ -415,7 +470,8 @@ class Dispatcher:
         """Let a request of a limited customer pass; a budget puts a missing output cap into it.
 
         Args:
-            entry: whose limits and budgets.
+            limited: what limits this request.
+            entry: whose budgets.
             call: the request.
             body: its bytes, as they came.
             now: microseconds UTC.
@@ -427,13 +483,13 @@ class Dispatcher:
             RefusedError: 429, and what else a budget cannot take.
         """
         hold = None
-        if entry.budgeted is not None:
+        if entry.budgeted is not None and call.service_class != "provisioned":
             cap = entry.budgeted.output_tokens
             most = bound(call, body, operation, target.deployment.api, cap)
             policy = entry.grant.cancelled_stream
             priced: ServiceClass = "batch" if batch else "standard"
             hold = self.purses.hold(entry.budgeted, call.model, most, policy, now, priced)
-        limited = () if batch else entry.limited
+        limited = () if batch else limited
         by_tokens = any(one.limits.tokens_per_minute is not None for one in limited)
         tokens = estimate(call, body, answers=operation in _WRITING) if by_tokens else 0
         try:
@@ -455,9 +511,10 @@ class Dispatcher:
             raise refused("not_ready", "This worker cannot read what was published of late.")
         return _encode(Readiness("ready", index.version))
 
-    def _models(self, request: Request, model: str) -> bytes:
+    def _models(self, request: Request, client: ClientPort, model: str) -> bytes:
         index = self._index()
         entry = admit.authenticate(index, request.authorization, self._pepper, self.relay.clock())
+        self._check_place(request, client, entry)
         if not model:
             cards = [ModelCard.of(name, index.created[name]) for name in sorted(entry.models)]
             ends = (cards[0].id, cards[-1].id) if cards else (None, None)
@@ -516,6 +573,9 @@ def _origin(target: bytes) -> bytes:
 def _hold(exchange: Exchange, permit: Permit, shape: Shape, now: int) -> None:
     """The exchange ends its permit with itself, and its head says what is left."""
     exchange.permit = permit
+    if permit.spilled_from:
+        served_by = exchange.target.deployment.name
+        exchange.connection += spillover_headers(permit.spilled_from, served_by)
     exchange.connection += rate_headers(shape, permit.requests, permit.tokens, now)
 
 

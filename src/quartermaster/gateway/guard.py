@@ -3,6 +3,7 @@
 Built once a snapshot; a key without any of it has no guard, and its requests pay for none.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -11,7 +12,7 @@ from quartermaster.gateway.addresses import Address, Networks, networks, within
 from quartermaster.gateway.limits import Scoped
 from quartermaster.gateway.refusals import refused
 from quartermaster.kernel.limit import Throttle
-from quartermaster.kernel.snapshot import KeyGrant
+from quartermaster.kernel.snapshot import KeyGrant, Provisioned
 
 _HINT: Final = "Contact your account manager."
 
@@ -21,13 +22,15 @@ class Guard(msgspec.Struct, frozen=True, gc=False):
 
     endpoints: frozenset[str] = frozenset()
     networks: Networks = ()
+    lanes: Mapping[str, Provisioned] = {}
+    """By model, provisioned throughput that the key's contract has."""
     throttle: Throttle | None = None
     """Only where this key is in the slice."""
     throttled: tuple[Scoped, ...] = ()
     """What limits the slice."""
 
-    def check(self, endpoint: str, address: Address | None) -> None:
-        """Whether the key may be used for this, from there.
+    def check_address(self, address: Address | None) -> None:
+        """Whether the key may be used from there.
 
         Raises:
             RefusedError: 403.
@@ -35,6 +38,13 @@ class Guard(msgspec.Struct, frozen=True, gc=False):
         if self.networks and not within(address, self.networks):
             said = "" if address is None else f" {address}"
             raise refused("address_not_allowed", f"This key may not be used from{said or ' here'}.")
+
+    def check_endpoint(self, endpoint: str) -> None:
+        """Whether the key may be used for this.
+
+        Raises:
+            RefusedError: 403.
+        """
         if self.endpoints and endpoint not in self.endpoints:
             raise refused("endpoint_not_allowed", f"This key may not be used for {endpoint}.")
 
@@ -74,12 +84,13 @@ def guard(grant: KeyGrant, throttle: Throttle | None) -> Guard | None:
         ValueError: a network of the grant is none.
     """
     hit = throttle is not None and (not throttle.keys or grant.key_id in throttle.keys)
-    if not (grant.endpoints or grant.networks or hit):
+    if not (grant.endpoints or grant.networks or grant.provisioned or hit):
         return None
     limits = throttle.limits if hit and throttle is not None else None
     return Guard(
         frozenset(grant.endpoints),
         networks(grant.networks),
+        {terms.model: terms for terms in grant.provisioned},
         throttle if hit else None,
         (Scoped("throttle", grant.group, limits),) if limits is not None else (),
     )

@@ -1,6 +1,6 @@
 """The snapshot turned into look-up tables, once a version."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import msgspec
 
@@ -37,6 +37,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """Prepaid, or under investigation: what a worker that has lost contact may not serve."""
     budgeted: Budgeted | None = None
     """The budgets that it spends; most often none."""
+    held: bool = False
+    """Whether any of `limited`, `guard` and `budgeted` is there: one look instead of three."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -105,10 +107,12 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
     shared: dict[tuple[tuple[str, ...], ...], Targets] = {}
     keys: dict[bytes, Entry] = {}
     investigated = frozenset(snapshot.investigated)
+    dedicated = frozenset(name for grant in snapshot.keys for name in _dedicated(grant))
     for grant in snapshot.keys:
-        rights = (grant.models, grant.unpriced_models, grant.zones)
+        own = _dedicated(grant)
+        rights = (grant.models, grant.unpriced_models, grant.zones, own)
         if rights not in shared:
-            shared[rights] = _granted(models, grant)
+            shared[rights] = _granted(models, grant, dedicated.difference(own))
         standing = snapshot.standing.get(grant.group, "active")
         barred = standing if standing in BARRED else ""
         try:
@@ -128,19 +132,35 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
         needs_contact = (
             grant.prepaid or grant.group in investigated or (spends is not None and spends.prepaid)
         )
+        held = bool(limited) or guarded is not None or spends is not None
         keys[key_hash] = Entry(
-            grant, barred, shared[rights], limited, guarded, needs_contact, spends
+            grant, barred, shared[rights], limited, guarded, needs_contact, spends, held
         )
     return keys
 
 
-def _granted(models: Targets, grant: KeyGrant) -> Targets:
-    """What the key may use, of deployments that take requests and lie where its data may go."""
+def _dedicated(grant: KeyGrant) -> tuple[str, ...]:
+    """Deployments that serve only the provisioned units of the key's contract."""
+    return tuple(terms.deployment for terms in grant.provisioned if terms.deployment)
+
+
+def _granted(models: Targets, grant: KeyGrant, of_others: Set[str]) -> Targets:
+    """What the key may use, of deployments that take requests and lie where its data may go.
+
+    Args:
+        models: every deployment by model.
+        grant: the key.
+        of_others: deployments that belong to somebody else's provisioned units.
+    """
     every = ALL_MODELS in grant.models
     granted: Targets = {}
     for model, targets in models.items():
         if (every or model in grant.models) and model not in grant.unpriced_models:
-            able = tuple(one for one in targets if serves(one, grant))
+            able = tuple(
+                one
+                for one in targets
+                if serves(one, grant) and one.deployment.name not in of_others
+            )
             if able:
                 granted[model] = able
     return granted

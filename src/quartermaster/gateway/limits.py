@@ -7,7 +7,7 @@ what was metered.
 """
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -17,6 +17,7 @@ from quartermaster.gateway.rate_headers import RateLimitedError, Reading, durati
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.limit import Limits, LimitScope, Shares
 from quartermaster.kernel.snapshot import KeyGrant
+from quartermaster.kernel.units import Counts
 
 _US_PER_MINUTE: Final = 60 * US_PER_S
 # When an open request ends is not known; most answers take seconds.
@@ -173,16 +174,36 @@ def _resized(bucket: Bucket | None, per_minute: int | None, now: int) -> Bucket 
     return bucket
 
 
+class Riding(Protocol):
+    """A request that runs on provisioned units."""
+
+    def metered(self, counts: Counts, now: int) -> None:
+        """The request's true counts are known; a second time changes nothing."""
+
+
 class Permit:
     """A request that was let pass, until its last byte is delivered or its client is gone."""
 
-    __slots__ = ("_accounts", "_taken", "_tokens", "hold", "requests", "tokens")
+    __slots__ = (
+        "_accounts",
+        "_taken",
+        "_tokens",
+        "hold",
+        "requests",
+        "ride",
+        "spilled_from",
+        "tokens",
+    )
 
     def __init__(
         self, accounts: tuple[Account, ...], tokens: int, hold: Hold | None = None
     ) -> None:
         self.hold = hold
         """What it has set aside of its budgets; most often nothing."""
+        self.ride: Riding | None = None
+        """What it takes of provisioned units; most often nothing."""
+        self.spilled_from = ""
+        """The model whose provisioned units were fully used; most often none."""
         self._accounts = accounts
         self._tokens = tokens
         self._taken: list[tuple[Bucket, int]] = []
@@ -207,6 +228,8 @@ class Permit:
             metered = self.hold.within(metered)
             failure = failure or metered.note
             self.hold.closing(metered.counts, failure)
+        if self.ride is not None:
+            self.ride.metered(metered.counts, now)
         self.metered(metered.counts.tokens, now)
         return metered, failure
 
@@ -219,6 +242,8 @@ class Permit:
         """The request could not be opened after all; only that it was asked still counts."""
         if self.hold is not None:
             self.hold.release()
+        if self.ride is not None:
+            self.ride.metered(Counts(), now)
         self.metered(0, now)
         self.end()
 

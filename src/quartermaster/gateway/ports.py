@@ -43,6 +43,10 @@ class ClientPort(Protocol):
         """Whether every byte written has been handed to the kernel."""
 
     @property
+    def peer(self) -> str:
+        """Address of whoever opened the connection; empty where it has none."""
+
+    @property
     def lost(self) -> bool:
         """Whether the connection is gone; what had not drained by then never arrived."""
 

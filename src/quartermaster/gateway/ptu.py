@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote
 
-from quartermaster.gateway.limits import Bucket, Permit
+from quartermaster.gateway.limits import Bucket
 from quartermaster.gateway.rate_headers import RateLimitedError, duration
+from quartermaster.gateway.route import Target
 from quartermaster.gateway.status import LaneStatus
 from quartermaster.kernel.snapshot import Provisioned
 from quartermaster.kernel.units import Counts
@@ -55,23 +56,20 @@ class Lane:
 
 
 class Ride:
-    """A request that runs on the units, until it is metered; a permit with the same face.
+    """What one request takes of the units, until it is metered.
 
     Args:
         lane: whose units.
         tokens: the estimate, as input tokens.
-        permit: of the customer's other limits, where it has any.
     """
 
-    __slots__ = ("_lane", "_mark", "_permit", "_tokens", "requests", "tokens")
+    __slots__ = ("_lane", "_mark", "_tokens")
 
-    def __init__(self, lane: Lane, tokens: int, permit: Permit | None) -> None:
+    def __init__(self, lane: Lane, tokens: int) -> None:
+        lane.served += 1
         self._lane: Lane | None = lane
         self._tokens = tokens
         self._mark = lane.bucket.take(tokens)
-        self._permit = permit
-        self.requests = None if permit is None else permit.requests
-        self.tokens = None if permit is None else permit.tokens
 
     def metered(self, counts: Counts, now: int) -> None:
         """The request's true counts are known; a second time changes nothing."""
@@ -80,18 +78,6 @@ class Ride:
             actual = weigh(counts, lane.terms.output_weight)
             lane.bucket.refill(now)
             lane.bucket.correct(self._mark, self._tokens, actual)
-        if self._permit is not None:
-            self._permit.metered(counts.tokens, now)
-
-    def withdraw(self, now: int) -> None:
-        """The request could not be opened after all."""
-        self.metered(Counts(), now)
-        self.end()
-
-    def end(self) -> None:
-        """The request is not open any more."""
-        if self._permit is not None:
-            self._permit.end()
 
 
 class Lanes:
@@ -145,18 +131,20 @@ class Lanes:
         )
 
 
-def enter(lane: Lane) -> bool:
+def enter(lane: Lane, *, can_spill: bool = True) -> bool:
     """Whether a request may run on the units now; False where it spills over to standard ones.
+
+    Args:
+        lane: refilled.
+        can_spill: whether there are standard deployments for it.
 
     Raises:
         RateLimitedError: 429, where it may do neither.
     """
     wait_us = lane.bucket.wait_us(1)
     if not wait_us:
-        lane.served += 1
         return True
-    if lane.terms.spillover:
-        lane.spilled += 1
+    if lane.terms.spillover and can_spill:
         return False
     lane.refused += 1
     raise RateLimitedError(
@@ -165,6 +153,17 @@ def enter(lane: Lane) -> bool:
         wait_us=wait_us,
         hint=f"Please try again in {duration(wait_us).decode()}.",
     )
+
+
+def deployed(
+    targets: tuple[Target, ...], terms: Provisioned
+) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
+    """Deployments for the units, and those for what spills over; often both are all of them."""
+    if not terms.deployment:
+        return targets, targets
+    own = tuple(one for one in targets if one.deployment.name == terms.deployment)
+    rest = tuple(one for one in targets if one.deployment.name != terms.deployment)
+    return own, rest
 
 
 def spillover_headers(model: str, deployment: str) -> bytes:

@@ -30,7 +30,7 @@ class RepeatedHead:
         authorization: the header's value.
     """
 
-    __slots__ = ("_after", "_before", "authorization", "entry", "target")
+    __slots__ = ("_after", "_before", "authorization", "entry", "forwarded", "target")
 
     def __init__(self, before: bytes, after: bytes, target: bytes, authorization: bytes) -> None:
         self._before = before
@@ -38,6 +38,8 @@ class RepeatedHead:
         self.entry: Entry | None = None
         """Whose key it is, once it was admitted; good for as long as the index has this very entry.
         The index itself is not held: idle connections would keep every snapshot of a minute."""
+        self.forwarded = b""
+        """The header `X-Forwarded-For`; the same bytes say the same."""
         self.target = target
         self.authorization = authorization
 

@@ -30,6 +30,7 @@ _CODING: Final = 5
 _UPGRADE: Final = 6
 _KEY: Final = 7
 _TRACE: Final = 8
+_FORWARDED: Final = 9
 _WATCHED: Final = {
     "host": _HOST,
     "authorization": _AUTHORIZATION,
@@ -40,6 +41,7 @@ _WATCHED: Final = {
     "api-key": _KEY,
     "x-api-key": _KEY,
     "traceparent": _TRACE,
+    "x-forwarded-for": _FORWARDED,
 }
 # Headers that nearly every client sends and that say nothing to us.
 _COMMON: Final = ("content-type", "user-agent", "accept", "accept-encoding", "connection")
@@ -70,6 +72,8 @@ class Request(msgspec.Struct):
     """Where this head has come before on this connection."""
     traceparent: bytes = b""
     """Whose trace it belongs to, as the client says."""
+    forwarded: bytes = b""
+    """`X-Forwarded-For` as it came; of a head that was recognised it is in `head`."""
 
 
 class RequestParser:
@@ -88,6 +92,7 @@ class RequestParser:
         "_chunked",
         "_counting",
         "_expect",
+        "_forwarded",
         "_head_bytes",
         "_head_bytes_max",
         "_head_done",
@@ -126,7 +131,7 @@ class RequestParser:
         self._parts: list[bytes] = []
         self._body_bytes = 0
         self._rare = True
-        self._key = b""
+        self._key = self._forwarded = b""
         self._ordinary = False
         self._repeated: RepeatedHead | None = None
         self._heads_learned = 0
@@ -219,6 +224,8 @@ class RequestParser:
         if request is not None and request.method == b"POST" and request.keep_alive:
             self._heads_learned += 1
             self._repeated = RepeatedHead.learn(data, request.target, request.authorization)
+            if self._repeated is not None:
+                self._repeated.forwarded = request.forwarded
 
     def _parse(self, data: bytes) -> list[Request]:
         self._ordinary = False
@@ -318,6 +325,8 @@ class RequestParser:
             if self._key:
                 self._stop(refused("malformed_http", "The request has two API key headers."))
             self._key = value
+        elif code == _FORWARDED:
+            self._forwarded = b"%b,%b" % (self._forwarded, value) if self._forwarded else value
         elif code == _TRACE:
             # Another with every request: such a head is not learned.
             self._traceparent = value
@@ -389,6 +398,8 @@ class RequestParser:
                 self._http_1_0,
             )
         )
+        if self._forwarded:
+            ready[-1].forwarded, self._forwarded = self._forwarded, b""
         if self._traceparent:
             ready[-1].traceparent = self._traceparent
         parts.clear()

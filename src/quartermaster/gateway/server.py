@@ -227,6 +227,12 @@ class ClientConnection(asyncio.Protocol):
             return not self._undrained_at_loss
         return self._transport.get_write_buffer_size() == 0
 
+    @property
+    def peer(self) -> str:
+        """Address of whoever opened the connection."""
+        name = self._transport.get_extra_info("peername")
+        return str(name[0]) if isinstance(name, tuple) else ""
+
     def write(self, data: bytes) -> None:
         """Send bytes; nothing happens once the client is gone."""
         if not self.lost and data:

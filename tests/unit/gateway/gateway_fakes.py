@@ -96,6 +96,7 @@ class FakeClient:
         self.lost = False
         self.done: bool | None = None
         self.aborted = False
+        self.peer = "203.0.113.9"
 
     def write(self, data: bytes) -> None:
         """Bytes for the client."""

@@ -53,7 +53,8 @@ def test_networks_of_both_versions_hold_for_their_own() -> None:
 def refusal(made: Guard | None, endpoint: str, peer: str) -> str:
     assert made is not None
     try:
-        made.check(endpoint, client_address(peer, b"", ()))
+        made.check_address(client_address(peer, b"", ()))
+        made.check_endpoint(endpoint)
     except RefusedError as error:
         return f"{error.http_status} {error.code}"
     return ""

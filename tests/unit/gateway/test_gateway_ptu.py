@@ -42,7 +42,7 @@ def test_reasoning_weighs_as_output_does() -> None:
 def test_one_request_may_go_over_and_the_next_waits_until_utilisation_is_below() -> None:
     one = lane()
     assert enter(one)
-    Ride(one, 90_000, None)
+    Ride(one, 90_000)
     assert one.utilisation_permille(NOW) == 1_500
     with pytest.raises(RateLimitedError) as refused:
         enter(one)
@@ -51,25 +51,25 @@ def test_one_request_may_go_over_and_the_next_waits_until_utilisation_is_below()
     assert b"retry-after: 31\r\n" in retry_headers(refused.value)
     one.bucket.refill(NOW + refused.value.wait_us)
     assert enter(one)
-    assert (one.served, one.refused, one.spilled) == (2, 1, 0)
+    assert (one.served, one.refused) == (1, 1)
 
 
 def test_an_estimate_is_corrected_by_what_was_metered() -> None:
     one = lane()
-    ride = Ride(one, 50_000, None)
+    ride = Ride(one, 50_000)
     ride.metered(Counts(input=2_000, cached_read=40_000, output=1_000), NOW)
     assert one.bucket.level == 10_000
     ride.metered(Counts(input=9), NOW)
     assert one.bucket.level == 10_000
-    Ride(one, 10, None).metered(Counts(output=5_000), NOW)
+    Ride(one, 10).metered(Counts(output=5_000), NOW)
     assert one.bucket.level == 50_000
-    Ride(one, 5_000, None).withdraw(NOW)
+    Ride(one, 5_000).metered(Counts(), NOW)
     assert one.bucket.level == 50_000
 
 
 def test_the_bucket_drains_with_the_throughput_of_all_units() -> None:
     one = lane()
-    Ride(one, 60_000, None)
+    Ride(one, 60_000)
     assert [one.utilisation_permille(NOW + n * MINUTE // 4) for n in range(5)] == [
         1_000, 750, 500, 250, 0,
     ]  # fmt: skip
@@ -77,9 +77,10 @@ def test_the_bucket_drains_with_the_throughput_of_all_units() -> None:
 
 def test_what_spills_over_is_told_as_azure_tells_it() -> None:
     one = lane(spillover=True)
-    Ride(one, 60_000, None)
+    Ride(one, 60_000)
     assert not enter(one)
-    assert one.spilled == 1
+    with pytest.raises(RateLimitedError):
+        enter(one, can_spill=False)
     assert spillover_headers("gpt-4o", "gpt-4o@eu").split(b"\r\n") == [
         b"x-ms-spillover-from-deployment: gpt-4o", b"x-ms-deployment-name: gpt-4o@eu", b"",
     ]  # fmt: skip
@@ -92,7 +93,7 @@ def test_workers_share_the_units_and_a_resize_takes_effect_at_once() -> None:
     shares = [Lanes(3, number).lane("c", terms, NOW).bucket.per_minute for number in range(3)]
     assert sum(shares) == 1_001
     lanes = Lanes(1, 0)
-    Ride(lanes.lane("c", terms, NOW), 1_001, None)
+    Ride(lanes.lane("c", terms, NOW), 1_001)
     more = lanes.lane("c", Provisioned("m", 2_002, 1, spillover=False), NOW)
     assert more.utilisation_permille(NOW) == 500
     (status,) = lanes.status(NOW)
@@ -119,7 +120,7 @@ def test_over_any_time_no_more_passes_than_the_units_carry_and_one_request(
             enter(one)
         except RateLimitedError:
             continue
-        Ride(one, estimate, None).metered(Counts(input=actual), now)
+        Ride(one, estimate).metered(Counts(input=actual), now)
         used += actual
         largest = max(largest, actual)
         assert used <= 60_000 + largest + -(-60_000 * (now - NOW) // MINUTE)

@@ -1,0 +1,102 @@
+"""What is left to a key that is held to something: deployments, limits, and provisioned units."""
+
+import msgspec
+
+from quartermaster.gateway.addresses import Networks, client_address
+from quartermaster.gateway.guard import Guard
+from quartermaster.gateway.limits import Permit, Scoped
+from quartermaster.gateway.ports import ClientPort
+from quartermaster.gateway.ptu import Lane, Lanes, Ride, deployed, enter
+from quartermaster.gateway.requests import Request
+from quartermaster.gateway.route import Target
+from quartermaster.gateway.token_estimate import estimate
+from quartermaster.gateway.wire import ChatCall
+from quartermaster.kernel.events import Endpoint
+
+
+class Allowed(msgspec.Struct, frozen=True):
+    """What one request may use."""
+
+    targets: tuple[Target, ...]
+    limited: tuple[Scoped, ...]
+    """What limits it."""
+    lane: Lane | None = None
+    """The provisioned units of its contract and model, where it has any."""
+    runs: bool = False
+    """Whether it runs on them; otherwise it spilled over."""
+
+    def grant(self, permit: Permit, call: ChatCall, body: bytes, *, answers: bool) -> None:
+        """Let the permit take what it takes of the units, or say that it spilled over.
+
+        Args:
+            permit: of the request.
+            call: the request.
+            body: its bytes, as they came.
+            answers: whether tokens come back.
+        """
+        lane = self.lane
+        if lane is None:
+            return
+        if not self.runs:
+            lane.spilled += 1
+            permit.spilled_from = call.model
+            return
+        weight = lane.terms.output_weight
+        permit.ride = Ride(lane, estimate(call, body, answers=answers, output_weight=weight))
+
+
+def allowed(
+    guard: Guard,
+    limited: tuple[Scoped, ...],
+    call: ChatCall,
+    targets: tuple[Target, ...],
+    operation: Endpoint,
+    lanes: Lanes,
+    contract: str,
+    now: int,
+) -> Allowed:
+    """What a request may use, its place and its endpoint being checked already.
+
+    A batch's line runs on no units: it has a price and a time of its own.
+
+    Args:
+        guard: of the key.
+        limited: what limits every request of the key.
+        call: the request; what runs on units is marked in it.
+        targets: deployments that may serve it.
+        operation: what is asked for.
+        lanes: of this worker.
+        contract: of the key.
+        now: microseconds UTC.
+
+    Raises:
+        RefusedError: 403 for a closed slice, 429 where the units are fully used.
+    """
+    limited = guard.limiting(limited, operation, call.model)
+    terms = guard.lanes.get(call.model)
+    if terms is None or call.service_class == "batch":
+        return Allowed(targets, limited)
+    own, rest = deployed(targets, terms)
+    lane = lanes.lane(contract, terms, now)
+    if own and enter(lane, can_spill=bool(rest)):
+        call.service_class = "provisioned"
+        return Allowed(own, limited, lane, runs=True)
+    return Allowed(rest or targets, limited, lane)
+
+
+def check_place(guard: Guard, request: Request, client: ClientPort, trusted: Networks) -> None:
+    """Whether the key may be used from where the request comes.
+
+    Args:
+        guard: of the key.
+        request: with what proxies said of its way.
+        client: its connection.
+        trusted: proxies whose word counts.
+
+    Raises:
+        RefusedError: 403.
+    """
+    if guard.networks:
+        head = request.head
+        forwarded = request.forwarded if head is None else head.forwarded
+        guard.check_address(client_address(client.peer, forwarded, trusted))
