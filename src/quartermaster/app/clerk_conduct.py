@@ -7,7 +7,7 @@ repeated: facts have a key a day, and a clerk that was away catches up day by da
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from quartermaster.conduct.facts import Facts
 from quartermaster.conduct.history import PAST_DAYS
 from quartermaster.conduct.linked import ACCOUNTS_MIN, link_days
 from quartermaster.conduct.model import shipped
-from quartermaster.conduct.review import Account, Judged, Reviewed, evidence_of, review
+from quartermaster.conduct.review import Account, Judged, Reviewed, counted, evidence_of, review
 from quartermaster.conduct.sketch import (
     HALF_HOURS,
     KeptDay,
@@ -114,8 +114,11 @@ def analyse(rooms: Rooms, on: date) -> ConductObserved:
     key, model, settings = conduct_key(rooms.var), shipped(), rooms.settings.conduct
     view = rooms.book.view()
     day = _day(rooms, view, on, key)
-    accounts = _accounts(rooms, view, day)
-    reviewed, ordinary = review(accounts, key, model)
+    before = _judged(rooms, on)
+    ordinary_names = _ordinary(rooms, view)
+    accounts = _accounts(rooms, view, day, before, ordinary_names)
+    others = _resting(before, ordinary_names - set(accounts), on)
+    reviewed, ordinary = review(accounts, key, model, others)
     links = _links(accounts, key, settings.link_p)
     unseen = _blind(view, day, accounts, reviewed, ordinary)
     observed = ConductObserved(
@@ -174,11 +177,38 @@ def _day(rooms: Rooms, view: View, on: date, key: bytes) -> Day:
     return Day(on, dict(meters), read, cut)
 
 
-def _accounts(rooms: Rooms, view: View, day: Day) -> dict[str, Account]:
+def _ordinary(rooms: Rooms, view: View) -> set[str]:
+    """Customers that nothing is held against: others are ranked among them."""
+    held = {alarm.account for alarm in alarmed(rooms)}
+    return {
+        name
+        for name, customer in view.customers.items()
+        if name not in held
+        and view.standing.get(customer.group, "active") == "active"
+        and customer.group not in view.investigated
+    }
+
+
+def _resting(before: Mapping[str, Sequence[Judged]], names: Set[str], on: date) -> dict[str, float]:
+    """The last scores of those that were judged in four weeks, and did not ask on this day."""
+    since = (on - timedelta(days=PAST_DAYS)).isoformat()
+    last = {name: before[name][-1] for name in names if before.get(name)}
+    return {
+        name: counted(one.day.score, explained=one.explained)
+        for name, one in last.items()
+        if one.day.day >= since
+    }
+
+
+def _accounts(
+    rooms: Rooms,
+    view: View,
+    day: Day,
+    before: Mapping[str, Sequence[Judged]],
+    ordinary: Set[str],
+) -> dict[str, Account]:
     """Everybody that was read, with the past as it was kept."""
     folder = days_folder(rooms.var)
-    before = _judged(rooms, day.on)
-    held = {alarm.account for alarm in alarmed(rooms)}
     days = [(day.on - timedelta(days=back)).isoformat() for back in range(PAST_DAYS, 0, -1)]
     meters = {one: _meters(folder, one) for one in days}
     out = {}
@@ -189,16 +219,13 @@ def _accounts(rooms: Rooms, view: View, day: Day) -> dict[str, Account]:
             earlier = None if meter is None else facts.read_day(folder, one, name)
             if meter is not None and earlier is not None:
                 past.append(_past(earlier, meter))
-        group = view.customers[name].group
-        ordinary = (
-            name not in held
-            and view.standing.get(group, "active") == "active"
-            and group not in view.investigated
-        )
         out[name] = Account(
-            _kept(found, day.meters[name]), past, before.get(name, ()), _terms(view, name, day.on),
-            ordinary,
-        )  # fmt: skip
+            today=_kept(found, day.meters[name]),
+            past=past,
+            before=before.get(name, ()),
+            terms=_terms(view, name, day.on),
+            ordinary=name in ordinary,
+        )
     return out
 
 

@@ -67,7 +67,10 @@ class Reviewed(NamedTuple):
 
 
 def review(
-    accounts: Mapping[str, Account], key: bytes, model: Model
+    accounts: Mapping[str, Account],
+    key: bytes,
+    model: Model,
+    others: Mapping[str, float] | None = None,
 ) -> tuple[dict[str, Reviewed], tuple[float, ...]]:
     """Judge a day of every account; those with too short a past are left out.
 
@@ -75,6 +78,7 @@ def review(
         accounts: by name.
         key: the deployment's, which breaks ties.
         model: the weights.
+        others: the last scores of ordinary tenants that were not read on the day.
 
     Returns:
         What was found, and the scores of ordinary tenants that it was ranked among.
@@ -84,12 +88,15 @@ def review(
         for name, account in accounts.items()
         if (one := judge_day(account.past, account.today, model, account.terms)) is not None
     }
-    last = _last_scores(accounts, {name: one.found for name, one in judged.items()})
+    last = {
+        **(others or {}),
+        **_last_scores(accounts, {name: one.found for name, one in judged.items()}),
+    }
     out = {}
     for name, one in judged.items():
-        others = [score for other, score in last.items() if other != name]
+        among = [score for other, score in last.items() if other != name]
         found, account = one.found, accounts[name]
-        evidence = _evidence(name, found, account.before, others, key)
+        evidence = _evidence(name, found, account.before, among, key)
         out[name] = Reviewed(found, one.usual, _case_day(found, account.today, evidence), evidence)
     return out, tuple(sorted(round(score, DIGITS) for score in last.values()))
 

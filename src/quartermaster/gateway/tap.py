@@ -40,7 +40,7 @@ from quartermaster.kernel.tapped import (
 TEXT_S_MAX: Final = 60.0
 # How often it is said how many there were: a day's last figure is at most this late.
 TALLY_S: Final = 5.0
-# Reading takes some 150 us of the watcher: a burst of a whole second's allowance is no longer one.
+# Reading takes some 200 us of the watcher: a burst of a whole second's allowance is no longer one.
 BURST_S: Final = 1.0
 # A watcher looks every fifth of a second: it has come twice by then.
 LAST_READ_S: Final = 0.5

@@ -93,6 +93,7 @@ class World:
         consenting: names of tenants whose contract permits the tap.
         others: names of those whose contract does not.
         start: midnight of day 0.
+        log: under which worker's name it was metered.
     """
 
     def __init__(
@@ -102,8 +103,9 @@ class World:
         others: Sequence[str] = (),
         *,
         start: int = START,
+        log: str = LOG,
     ) -> None:
-        self.start = start
+        self.start, self.log = start, log
         settings = Settings(var=str(var), conduct=ConductSettings(alpha=ALPHA))
         self.rooms = ClockedRooms(settings)
         self.rooms.instant = Instant(start)
@@ -112,7 +114,7 @@ class World:
         for name in (*consenting, *others):
             self._sign(name)
         self.watching: Watcher = watcher(self.rooms.var, "gateway")
-        self.writer = ring.create(ring.folder_of(self.rooms.var), LOG, 4 << 20)
+        self.writer = ring.create(ring.folder_of(self.rooms.var), log, 4 << 20)
         self.tap = Tap(self.writer, reads_per_s=1_000_000, key=bytes(32))
         self._requests = 0
 
@@ -133,7 +135,7 @@ class World:
         self.watching.look()
         self.watching.save(Instant(noon))
         self.tap.tick(Instant(noon), day * 86_400.0 + 20)
-        sealed_logs.write_segment(self.rooms.var / "wal" / LOG, requests)
+        sealed_logs.write_segment(self.rooms.var / "wal" / self.log, requests)
         clerk.ship(self.rooms)
         self.rooms.instant = Instant(self.start + (day + 1) * DAY_US + US_PER_HOUR)
         (seen,) = clerk_conduct.catch_up(self.rooms)
