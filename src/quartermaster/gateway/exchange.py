@@ -6,7 +6,7 @@ The answer is built when the upstream has finished, and handed to the client onl
 which the write-ahead log calls when the close record is on disk.
 """
 
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 from quartermaster.gateway import cancelled, failover, heads, meter, wire
 from quartermaster.gateway.attempts import BUSY, UNREACHABLE, Route
@@ -22,15 +22,13 @@ from quartermaster.gateway.meter import (
     Metered,
 )
 from quartermaster.gateway.otlp_context import TraceContext
-from quartermaster.gateway.ports import ClientPort, UpstreamPort, WalPort
+from quartermaster.gateway.ports import ClientPort, Home, UpstreamPort
 from quartermaster.gateway.refusals import error_body, refused, upstream_error_body
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.gateway.route import Target
-from quartermaster.gateway.settings import GatewaySettings
-from quartermaster.gateway.status import Tallies
 from quartermaster.gateway.tap import Taken
 from quartermaster.gateway.wire import ChatCall
-from quartermaster.kernel.clock import Clock, Instant
+from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.events import (
     UPSTREAM_TEXT_CHARS_MAX,
@@ -50,31 +48,6 @@ _OPEN: Final = Life.OPEN
 _SENT: Final = Life.SENT
 # Our own credentials were refused: the client's key is fine, so it must not read 401.
 _OUR_CREDENTIALS: Final = frozenset((401, 407))
-
-
-class Home(Protocol):
-    """The worker around an exchange."""
-
-    wal: WalPort
-    clock: Clock
-    tallies: Tallies
-    settings: GatewaySettings
-    date: bytes
-    """The current Date header line."""
-    now_s: int
-    """A coarse monotonic clock for time-outs, renewed once a second."""
-
-    def redial(self, exchange: "Exchange") -> None:
-        """Send the request again over a fresh connection."""
-
-    def again(self, exchange: "Exchange") -> None:
-        """Send the request to another deployment, after its open frame has been written."""
-
-    def released(self, exchange: "Exchange") -> None:
-        """The last byte went to the transport: no more time-outs; confirm its delivery later."""
-
-    def finished(self, exchange: "Exchange") -> None:
-        """The exchange needs no more time-outs."""
 
 
 class Exchange:
@@ -126,7 +99,7 @@ class Exchange:
 
     def __init__(
         self,
-        home: Home,
+        home: "Home[Exchange]",
         client: ClientPort,
         request_id: str,
         grant: KeyGrant,

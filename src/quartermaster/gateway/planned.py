@@ -13,9 +13,9 @@ from quartermaster.gateway.dialects.plan import Plan
 from quartermaster.gateway.dialects.routes import FORMS
 from quartermaster.gateway.dialects.translated import TranslatedStream, Translator
 from quartermaster.gateway.dialects.usage import Reading
-from quartermaster.gateway.exchange import US_PER_MS, Exchange, Home
+from quartermaster.gateway.exchange import US_PER_MS, Exchange
 from quartermaster.gateway.meter import Life, Metered
-from quartermaster.gateway.ports import ClientPort
+from quartermaster.gateway.ports import ClientPort, Home
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import FRAME_BYTES_MAX
@@ -104,7 +104,7 @@ class PlannedExchange(StreamExchange):
 
     def __init__(
         self,
-        home: Home,
+        home: Home[Exchange],
         client: ClientPort,
         request_id: str,
         grant: KeyGrant,

@@ -1,9 +1,15 @@
 """What the relay needs from its surroundings, so that it can be tested without any of them."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.gateway.status import Tallies
+from quartermaster.kernel.clock import Clock
 from quartermaster.kernel.events import Closed, Opened, Progress
+
+E = TypeVar("E", contravariant=True)
+"""An exchange; the relay and its exchanges know each other."""
 
 WhenDurable = Callable[[Exception | None], None]
 
@@ -74,3 +80,28 @@ class UpstreamPort(Protocol):
 
     def detach(self) -> None:
         """The exchange needs no more bytes; finish the response unseen and reuse the connection."""
+
+
+class Home(Protocol[E]):
+    """The worker around an exchange."""
+
+    wal: WalPort
+    clock: Clock
+    tallies: Tallies
+    settings: GatewaySettings
+    date: bytes
+    """The current Date header line."""
+    now_s: int
+    """A coarse monotonic clock for time-outs, renewed once a second."""
+
+    def redial(self, exchange: E) -> None:
+        """Send the request again over a fresh connection."""
+
+    def again(self, exchange: E) -> None:
+        """Send the request to another deployment, after its open frame has been written."""
+
+    def released(self, exchange: E) -> None:
+        """The last byte went to the transport: no more time-outs; confirm its delivery later."""
+
+    def finished(self, exchange: E) -> None:
+        """The exchange needs no more time-outs."""

@@ -3,9 +3,9 @@
 from typing import Final
 
 from quartermaster.gateway import heads, meter
-from quartermaster.gateway.exchange import US_PER_MS, Exchange, Home
+from quartermaster.gateway.exchange import US_PER_MS, Exchange
 from quartermaster.gateway.meter import Life, Metered
-from quartermaster.gateway.ports import ClientPort
+from quartermaster.gateway.ports import ClientPort, Home
 from quartermaster.gateway.refusals import error_body
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.gateway.route import Target
@@ -36,7 +36,7 @@ class StreamExchange(Exchange):
 
     def __init__(
         self,
-        home: Home,
+        home: Home[Exchange],
         client: ClientPort,
         request_id: str,
         grant: KeyGrant,

@@ -1,14 +1,10 @@
 """One gateway process: sockets, timers and signals around the relay."""
 
 import asyncio
-import gc
 import math
 import os
-import resource
 import secrets
 import signal
-import socket
-import ssl
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,19 +20,25 @@ from quartermaster.gateway.index import Index
 from quartermaster.gateway.limits import Limiter, Permit
 from quartermaster.gateway.meter import RUNNING
 from quartermaster.gateway.metrics_worker import Observer
+from quartermaster.gateway.process import (
+    open_files_max,
+    read_pepper,
+    require_alone,
+    settle,
+    tls_of,
+)
 from quartermaster.gateway.ptu import Lanes
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.relay_control import Control
 from quartermaster.gateway.router import Router
 from quartermaster.gateway.server import ClientConnection
-from quartermaster.gateway.settings import FILES_RESERVED, GatewaySettings
+from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.snapshots import SnapshotFollower
 from quartermaster.gateway.status import Tallies, WorkerState, WorkerStatus, write_status
 from quartermaster.gateway.tap import open_tap
 from quartermaster.gateway.upstream import UpstreamPool
 from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.errors import ConfigError, NotDurableError, UnavailableError
-from quartermaster.kernel.ids import PEPPER_BYTES
 from quartermaster.kernel.lease import LEASE_POLL_S
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, SNAPSHOT_POLL_S
 from quartermaster.usage.disk_sync import KernelSync
@@ -58,9 +60,6 @@ DRAIN_POLL_S: Final = 0.02
 LAST_WORDS_S: Final = 2.0
 # Connections waiting in accept(): a burst of reconnecting clients after a restart.
 ACCEPT_BACKLOG: Final = 1_024
-# The default of 700 allocations scans live exchanges thousands of times a second for nothing:
-# they are freed by reference counts.
-GC_GENERATION_0: Final = 50_000
 
 
 class Worker:
@@ -85,7 +84,7 @@ class Worker:
         successor: int = 0,
     ) -> None:
         loop = asyncio.get_running_loop()
-        settings = settings.within(_open_files_max(settings))
+        settings = settings.within(open_files_max(settings))
         self._settings = settings
         self._var = var
         self.connections_max = settings.client_connections_max
@@ -95,7 +94,7 @@ class Worker:
         # Two logs take turns: the one before may still end what it had begun.
         turn = SECOND_LOG if successor % 2 else ""
         self.app_id = f"{settings.app_prefix}-{number}{turn}"
-        pepper = _pepper(var / "secrets" / "key_pepper")
+        pepper = read_pepper(var / "secrets" / "key_pepper")
         self._wal = Wal.open(
             var / "wal" / self.app_id,
             settings=usage,
@@ -173,7 +172,7 @@ class Worker:
             timers.append(self._loop.create_task(self._each(LEASE_POLL_S, self._poll_leases)))
             timers.append(self._loop.create_task(self._end_when_log_can_be_recovered()))
             self._write_status()
-            _settle()
+            settle()
             await self._until_stopped(timers)
         finally:
             if server is not None:
@@ -221,14 +220,14 @@ class Worker:
             if settings.workers == 1 and not self._successor:
                 # Sharing is for workers of one installation; a single worker wants to hear that
                 # somebody else, perhaps another installation, already has its port.
-                _require_alone(settings.host, settings.port)
+                require_alone(settings.host, settings.port)
             return await self._loop.create_server(
                 lambda: ClientConnection(self),
                 settings.host,
                 settings.port,
                 reuse_port=True,
                 backlog=ACCEPT_BACKLOG,
-                ssl=_tls(settings),
+                ssl=tls_of(settings),
             )
         except OSError as error:
             raise UnavailableError(
@@ -419,71 +418,6 @@ class Worker:
             refusals=self._tallies.refusals,
             failures=self._tallies.failures,
         )
-
-
-def _open_files_max(settings: GatewaySettings) -> int:
-    """The limit of open files, raised as far as is wanted and allowed.
-
-    Debian starts processes with 1,024; what they may ask for is far more.
-    """
-    wanted = settings.client_connections_max + settings.upstream_connections_max + FILES_RESERVED
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return wanted
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return allowed
-
-
-def _require_alone(host: str, port: int) -> None:
-    """Check that nobody listens there, also nobody who would share the port.
-
-    Raises:
-        OSError: somebody does.
-    """
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    ):
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-
-
-def _settle() -> None:
-    """Tune the interpreter for the hot path, once everything is loaded."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_GENERATION_0)
-
-
-def _pepper(path: Path) -> bytes:
-    try:
-        pepper = path.read_bytes()
-    except OSError as error:
-        raise UnavailableError(
-            f"the key pepper {path} cannot be read: {error.strerror}",
-            hint="run `quartermaster up`, which makes it, or restore it from the backup",
-        ) from error
-    if len(pepper) != PEPPER_BYTES:
-        raise ConfigError(
-            f"the key pepper {path} has {len(pepper)} bytes instead of {PEPPER_BYTES}",
-            hint="restore it from the backup; without it no customer key works",
-        )
-    return pepper
-
-
-def _tls(settings: GatewaySettings) -> ssl.SSLContext | None:
-    if not settings.tls_certificate:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"the TLS certificate {settings.tls_certificate} cannot be used: {error}",
-            field="gateway.tls_certificate",
-        ) from error
-    return context
 
 
 def run(

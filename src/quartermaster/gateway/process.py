@@ -1,0 +1,92 @@
+"""What a worker needs of its process and machine: files, memory, secrets, certificates, ports."""
+
+import gc
+import resource
+import socket
+import ssl
+from pathlib import Path
+from typing import Final
+
+from quartermaster.gateway.settings import FILES_RESERVED, GatewaySettings
+from quartermaster.kernel.errors import ConfigError, UnavailableError
+from quartermaster.kernel.ids import PEPPER_BYTES
+
+# The default of 700 allocations scans live exchanges thousands of times a second for nothing:
+# they are freed by reference counts.
+GC_GENERATION_0: Final = 50_000
+
+
+def open_files_max(settings: GatewaySettings) -> int:
+    """The limit of open files, raised as far as is wanted and allowed.
+
+    Debian starts processes with 1,024; what they may ask for is far more.
+    """
+    wanted = settings.client_connections_max + settings.upstream_connections_max + FILES_RESERVED
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
+
+
+def require_alone(host: str, port: int) -> None:
+    """Check that nobody listens there, also nobody who would share the port.
+
+    Raises:
+        OSError: somebody does.
+    """
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    ):
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+
+
+def settle() -> None:
+    """Tune the interpreter for the hot path, once everything is loaded."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_GENERATION_0)
+
+
+def read_pepper(path: Path) -> bytes:
+    """The key of the keyed hash of customer keys.
+
+    Raises:
+        UnavailableError: it cannot be read.
+        ConfigError: it is none.
+    """
+    try:
+        pepper = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(
+            f"the key pepper {path} cannot be read: {error.strerror}",
+            hint="run `quartermaster up`, which makes it, or restore it from the backup",
+        ) from error
+    if len(pepper) != PEPPER_BYTES:
+        raise ConfigError(
+            f"the key pepper {path} has {len(pepper)} bytes instead of {PEPPER_BYTES}",
+            hint="restore it from the backup; without it no customer key works",
+        )
+    return pepper
+
+
+def tls_of(settings: GatewaySettings) -> ssl.SSLContext | None:
+    """How clients are spoken to; None in plain HTTP.
+
+    Raises:
+        ConfigError: the certificate or its key cannot be used.
+    """
+    if not settings.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"the TLS certificate {settings.tls_certificate} cannot be used: {error}",
+            field="gateway.tls_certificate",
+        ) from error
+    return context
