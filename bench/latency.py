@@ -7,10 +7,11 @@
          knows it of every request, and `besides the sync` is the same latencies without it.
 *first*  what the first byte of a stream comes later, one request at a time.
 *start*  from the start of the process until `/readyz` says yes, and its memory then and after load.
-*two*    CPU a request of two workers on a CPU each, beside one: what two free cores would carry.
+*two*    CPU a request of two workers that share a port, beside one, each with 64 connections.
 
-Load and model server run on CPU 0, a single worker on CPU 1. With two cores nothing is left to
-load two workers with, so their throughput is told by CPU a request, not by requests a second.
+Load and model server run on CPU 0, workers on CPU 1. Of two cores none is left to load two workers
+with. So both run on CPU 1 in turn, which costs them more than a core each would, and what two cores
+would carry is told by CPU a request, not by requests a second.
 """
 
 import argparse
@@ -192,13 +193,14 @@ def _workers(
     """CPU microseconds a request of so many workers, and the smaller one's share of the load."""
     key = processes.lay_out(var, {processes.PLAIN_MODEL: url})
     port = processes.free_port()
-    cpus = (processes.PROXY_CPU, processes.LOAD_CPU)
     with ExitStack() as stack:
         running: list[subprocess.Popen[str]] = []
         for number in range(count):
             more = ("--workers", str(count), "--worker", str(number))
             command = processes.worker_command(var, port, *more)
-            running.append(stack.enter_context(processes.started(command, port, cpus[number])))
+            running.append(
+                stack.enter_context(processes.started(command, port, processes.PROXY_CPU))
+            )
         while not all((var / "status" / f"gateway-{n}.json").exists() for n in range(count)):
             time.sleep(0.01)
         before = [processes.cpu_us(process.pid) for process in running]
@@ -207,7 +209,7 @@ def _workers(
             key,
             load.chat_body(processes.PLAIN_MODEL, stream=False),
             folder,
-            connections=CONNECTIONS,
+            connections=CONNECTIONS * count,
             seconds=options.two_seconds,
         )
         if run.failures:

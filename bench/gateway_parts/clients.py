@@ -14,6 +14,8 @@ from bench.gateway_parts.processes import LOAD_CPU
 # Longer than any stream of the benches; what is open then hangs.
 DEADLINE_S: Final = 60.0
 _END: Final = b"0\r\n\r\n"
+# The last frame with the end of its chunk, and the last chunk.
+_TAIL_BYTES: Final = 40
 
 
 class Streamed(NamedTuple):
@@ -52,6 +54,7 @@ class _Stream(asyncio.Protocol):
         self._ended = ended
         self.chunks = 0
         self.whole = False
+        self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -59,8 +62,10 @@ class _Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.chunks += data.count(b"data: ")
-        if data.endswith(_END):
-            self.whole = b"[DONE]" in data
+        # The last frame and the last chunk may come apart.
+        self._tail = self._tail[-_TAIL_BYTES:] + data
+        if self._tail.endswith(_END):
+            self.whole = b"[DONE]" in self._tail
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
