@@ -424,7 +424,9 @@ def judged(line: Line, answer: Answered, now: int) -> Line:
         return msgspec.structs.replace(line, state="failed", failures=failures, lost=lost)
     wait_s = answer.retry_after_s
     if wait_s is None:
-        wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
+        # A gateway that went away is back in a moment; a model server that fails is not.
+        answered = answer.sent == "answered"
+        wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1) if answered else 0]
     return msgspec.structs.replace(
         line,
         state="waiting",
