@@ -169,6 +169,8 @@ class Totals(msgspec.Struct, frozen=True):
     syncs: int = 0
     dropped: dict[str, int] = {}
     """What was not written because a queue was full, by what it was."""
+    failovers: int = 0
+    """Attempts that a model server did not take and another one did."""
 
 
 class RequestSeen(msgspec.Struct, frozen=True):
@@ -280,6 +282,7 @@ class Meters:
             sync_wait_us=self.sync_wait_us,
             syncs=before.syncs + syncs,
             dropped=_added(before.dropped, dropped),
+            failovers=before.failovers + tallies.failovers,
         )
 
     def recent(self) -> list[RequestSeen]:

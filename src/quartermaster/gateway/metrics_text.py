@@ -30,6 +30,7 @@ _P: Final = "quartermaster_gateway_"
 REQUESTS: Final = f"{_P}requests_total"
 REFUSALS: Final = f"{_P}refusals_total"
 UPSTREAM_ERRORS: Final = f"{_P}upstream_errors_total"
+FAILOVERS: Final = f"{_P}failovers_total"
 TOKENS: Final = f"{_P}tokens_total"
 IMAGES: Final = f"{_P}images_total"
 DURATION: Final = f"{_P}request_duration_seconds"
@@ -53,6 +54,7 @@ FAMILIES: Final[dict[str, tuple[Kind, str]]] = {
     REQUESTS: ("counter", "Requests that were admitted and have ended, by what became of them."),
     REFUSALS: ("counter", "Requests that were refused before they were admitted, by error code."),
     UPSTREAM_ERRORS: ("counter", "Admitted requests that a model server failed, by reason."),
+    FAILOVERS: ("counter", "Attempts that one deployment did not take and that went to another."),
     TOKENS: ("counter", "Tokens as metered; the axes are disjoint, so they may be added."),
     IMAGES: ("counter", "Images as metered."),
     DURATION: ("histogram", "From arrival to the close record, the wait for the disk excluded."),
@@ -158,6 +160,7 @@ def _counters(writer: _Writer, one: WorkerMetrics, worker: Labels) -> None:
         writer.add(REFUSALS, count, ("reason", code), *worker)
     writer.observe(SYNC_WAIT, SYNC_BOUNDS_US, totals.sync_wait, totals.sync_wait_us, *worker)
     writer.add(SYNCS, totals.syncs, *worker)
+    writer.add(FAILOVERS, totals.failovers, *worker)
     for what, count in totals.dropped.items():
         writer.add(DROPPED, count, ("what", what), *worker)
 
