@@ -25,19 +25,22 @@ from quartermaster.kernel.clock import Instant, as_datetime
 from quartermaster.kernel.contract import PermittedUse
 
 
-def case_file(rooms: Rooms, case_id: str, *, exemplars: Sequence[str] = ()) -> CaseFile:
+def case_file(
+    rooms: Rooms, case_id: str, now: Instant, *, exemplars: Sequence[str] = ()
+) -> CaseFile:
     """The file of a case as it is now; writes nothing.
 
     Args:
         rooms: the book and the settings.
         case_id: which case.
+        now: microseconds UTC.
         exemplars: requests of the cluster, as they were asked; they are shown redacted, and only
             where a contract of the group lets content be kept.
 
     Raises:
         NotFoundError: there is no such case.
     """
-    case, view, now = read(rooms.book, case_id), rooms.book.view(), rooms.now()
+    case, view = read(rooms.book, case_id), rooms.book.view()
     with rooms.book.reading() as unit:
         head = unit.journal.head()
     allowed = _content_allowed(view, case.group)
@@ -89,7 +92,7 @@ def assembled(
     )
 
 
-def recorded(rooms: Rooms, actor: Actor, file: CaseFile) -> str:
+def recorded(rooms: Rooms, actor: Actor, file: CaseFile, now: Instant) -> str:
     """Write to the journal that the file was made; returns its hash.
 
     Raises:
@@ -97,7 +100,7 @@ def recorded(rooms: Rooms, actor: Actor, file: CaseFile) -> str:
     """
     digest = sha256(file)
     event = FileMade(sha256=digest, journal_seq=file.head_seq, journal_sha256=file.head_sha256)
-    cases.tell(rooms.book, actor, file.case.summary.id, event, rooms.now())
+    cases.tell(rooms.book, actor, file.case.summary.id, event, now)
     return digest
 
 

@@ -16,6 +16,7 @@ from quartermaster.app.board import board_of
 from quartermaster.app.console_account import RealAccounts
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_capacity import capacity_of
+from quartermaster.app.console_cases import RealCases
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
 from quartermaster.app.console_warning import RealWarning, SampleWarning
 from quartermaster.app.console_what_if import what_if_of
@@ -52,6 +53,7 @@ def run(rooms: Rooms, *, sample: bool) -> int:
             board=board_of(rooms.var, sample=sample),
             traffic=LiveTraffic(rooms.var),
             accounts=RealAccounts(rooms),
+            cases=RealCases(rooms, sample=sample),
             around=lambda pages: relayed(api(pages)),
         )
 

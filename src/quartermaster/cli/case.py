@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from quartermaster.cli.handover import hand_over
+from quartermaster.console.format import LANGS, Lang
 from quartermaster.kernel.case import Move
 from quartermaster.kernel.errors import NotAllowedError, UsageError
 from quartermaster.kernel.events import Endpoint
@@ -332,6 +333,57 @@ def decide(
     actor, held = _actor(rooms, token_file), rules(rooms, group)
     case = cases.decide(rooms.book, actor, case_id, decision, rooms.now(), held)
     _done(rooms, case, as_json=as_json)
+
+
+@command.command("file")
+@click.argument("case_id", metavar="CASE")
+@click.option("--html", type=click.Path(path_type=Path), help="Write it as one page.")
+@click.option("--pdf", type=click.Path(path_type=Path), help="Write it; needs Chromium.")
+@click.option("--lang", type=click.Choice(LANGS), default="en", help="Language of the words.")
+@click.option("--content", type=click.Path(path_type=Path),
+              help="Account-days with the text: new requests are shown redacted.")  # fmt: skip
+@_ACCOUNT
+@_TOKEN
+@_JSON
+@click.pass_obj
+def case_file(
+    options: Options,
+    case_id: str,
+    html: Path | None,
+    pdf: Path | None,
+    lang: Lang,
+    content: Path | None,
+    account: str | None,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
+    """The case file of CASE for an investigator or a lawyer; the journal remembers its hash."""
+    from quartermaster.app import case_files as files
+    from quartermaster.app import open_rooms
+    from quartermaster.cli.pdf import write_pdf
+    from quartermaster.conduct.case_file import encoded
+    from quartermaster.console.board_page import page_of
+    from quartermaster.console.board_text import text
+    from quartermaster.console.case_report import view_of
+
+    rooms = open_rooms(options)
+    now, actor = rooms.now(), _actor(rooms, token_file)
+    asked: tuple[str, ...] = ()
+    if content is not None:
+        group = files.case_file(rooms, case_id, now).case.summary.group
+        asked = files.exemplars_of(content, account or group)
+    file = files.case_file(rooms, case_id, now, exemplars=asked)
+    digest = files.recorded(rooms, actor, file, now)
+    view = view_of(file, lang)
+    page = page_of(view) if html or pdf else ""
+    if html is not None:
+        html.write_text(page, encoding="utf-8")
+        click.echo(f"wrote {html}", err=True)
+    if pdf is not None:
+        write_pdf(page, pdf)
+        click.echo(f"wrote {pdf}", err=True)
+    click.echo(encoded(file) if as_json else text(view))
+    click.echo(f"SHA-256 {digest}", err=True)
 
 
 def _evidence(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from quartermaster.conduct.cases_shown import CaseShown, CaseSummary
+from quartermaster.conduct.cases_step import REFUSALS
 from quartermaster.conduct.expected_cost import ExpectedCost
 from quartermaster.conduct.extent import ClusterExtent, StatementCheck
 from quartermaster.conduct.notice import kind_words
@@ -54,7 +55,7 @@ def case_lines(case: CaseShown) -> Iterator[str]:
         needs = f"{move.signers} sign{'s' if move.signers == 1 else ''}"
         urgent = ", urgent" if move.urgent else ""
         yield f"  may {move.move} ({needs}{urgent})" + (
-            f", but not now: {move.refusal}" if move.refusal else ""
+            f", but not now: {_refused(move.refusal)}" if move.refusal else ""
         )
     for step in case.steps:
         words = _event(step.event)
@@ -114,6 +115,10 @@ def _event(event: facts.CaseEvent) -> str:
             return f"{'granted' if event.granted else 'refused'} the appeal: {event.reason}"
         case facts.FileMade():
             return f"made a case file {event.sha256[:12]}"
+
+
+def _refused(code: str) -> str:
+    return REFUSALS[code][0] if code in REFUSALS else "it does not follow"
 
 
 def _day(at: datetime) -> str:

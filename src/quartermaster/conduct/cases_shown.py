@@ -36,7 +36,7 @@ class MoveShown(msgspec.Struct, frozen=True):
     signers: int
     urgent: bool
     refusal: str
-    """Why it is not possible now; empty where it is."""
+    """Why it is not possible now, of `cases_step.REFUSALS`; empty where it is."""
 
 
 class PendingShown(msgspec.Struct, frozen=True):

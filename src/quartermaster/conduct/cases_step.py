@@ -6,6 +6,7 @@ is signed by a second person where the table, the customer's size, urgency or th
 so; who decided a measure decides no appeal against it; nothing automatic touches a large customer.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +26,25 @@ from quartermaster.kernel.money import Money
 
 _AUTOMATIC: frozenset[str] = frozenset({"suspend"})
 """The one move that may be automatic, and that ends by itself unless a person confirms it."""
+
+
+REFUSALS: Mapping[str, tuple[str, str]] = {
+    "observation": (
+        "what this case stands on never leads beyond observation",
+        "wishes to see the reasoning, and what the contract explains, are no reason",
+    ),
+    "urgent": (
+        "this leaves out steps",
+        "say that it is urgent; then a second person signs",
+    ),
+    "heard": (
+        "the customer still has time to answer",
+        "wait for the answer or the end of its time",
+    ),
+    "appeal": ("an appeal waits for a decision", "decide it first"),
+    "suspended": ("nobody is terminated who was not suspended first", "suspend, or reinstate"),
+}
+"""Why the table's moves are not possible at a time, with what to do."""
 
 
 class By(NamedTuple):
@@ -241,11 +261,11 @@ def signers(case: Case, asked: MoveAsked, sign_off_share: float) -> int:
 
 
 def refusal(case: Case, asked: MoveAsked, now: Instant) -> str:
-    """Why a move is not possible now; empty where it is."""
+    """Why a move is not possible now, of `REFUSALS`; empty where it is."""
     try:
         _allowed(case, asked, now)
-    except (ConflictError, UsageError) as error:
-        return error.message
+    except ConflictError as error:
+        return next((code for code, (said, _) in REFUSALS.items() if said == error.message), "move")
     return ""
 
 
@@ -260,27 +280,22 @@ def _allowed(case: Case, asked: MoveAsked, now: Instant) -> table.Row:
     _said(asked.reason, "reason")
     beyond = row.standing != "active" or asked.move == "inform"
     if beyond and not case.evidence.actionable:
-        raise ConflictError(
-            "what this case stands on never leads beyond observation",
-            hint="wishes to see the reasoning, and what the contract explains, are no reason",
-        )
+        raise _refused("observation")
     if row.urgent and not asked.urgent:
-        raise ConflictError(
-            f"{asked.move} leaves out steps between {case.state} and {row.target}",
-            hint="say that it is urgent; then a second person signs",
-        )
+        raise _refused("urgent")
     if row.hears and not _heard(case, now):
-        raise ConflictError(
-            "the customer still has time to answer",
-            hint="wait for the answer or the end of its time",
-        )
-    if asked.move == "terminate":
-        if case.open_appeal is not None:
-            raise ConflictError("an appeal waits for a decision", hint="decide it first")
-        if case.standing != "suspended":
-            raise ConflictError("nobody is terminated who was not suspended first")
+        raise _refused("heard")
+    if asked.move == "terminate" and case.open_appeal is not None:
+        raise _refused("appeal")
+    if asked.move == "terminate" and case.standing != "suspended":
+        raise _refused("suspended")
     _check_throttle(asked)
     return row
+
+
+def _refused(code: str) -> ConflictError:
+    said, hint = REFUSALS[code]
+    return ConflictError(said, hint=hint)
 
 
 def _check_throttle(asked: MoveAsked) -> None:

@@ -7,16 +7,19 @@ from quartermaster.console.pages import (
     account,
     board,
     capacity,
+    cases,
     definitions,
     door,
     exposure,
     overview,
     preferences,
     reliability,
+    tour,
     traffic,
     warning,
     what_if,
 )
+from quartermaster.console.ports import Role
 from quartermaster.console.visit import Visit
 
 STATIC_CACHE = "public, max-age=31536000, immutable"
@@ -46,6 +49,9 @@ async def healthz(visit: Visit) -> Response:
     return PlainTextResponse("ok\n")
 
 
+STEPS: frozenset[Role] = frozenset({"trust", "admin"})
+"""Who steps conduct cases; the commands check it again."""
+
 PAGES: tuple[Page, ...] = (
     Page("/", home, SIGNED_IN),
     Page("/account", account.account, CUSTOMER),
@@ -53,6 +59,18 @@ PAGES: tuple[Page, ...] = (
     Page("/account/keys/{key}/rotation", account.rotate_key, CUSTOMER, ("POST",)),
     Page("/account/keys/{key}/revocation", account.revoke_key, CUSTOMER, ("POST",)),
     Page("/account/projects", account.add_project, CUSTOMER, ("POST",)),
+    Page("/account/cases", cases.own_cases, CUSTOMER),
+    Page("/account/cases/{case}/answers", cases.answer, CUSTOMER, ("POST",)),
+    Page("/account/cases/{case}/appeals", cases.appeal, CUSTOMER, ("POST",)),
+    Page("/cases", cases.queue, STAFF),
+    Page("/cases/{case}", cases.case, STAFF),
+    Page("/cases/{case}/steps", cases.step, STEPS, ("POST",)),
+    Page("/cases/{case}/signature", cases.sign, STEPS, ("POST",)),
+    Page("/cases/{case}/withdrawal", cases.withdraw, STEPS, ("POST",)),
+    Page("/cases/{case}/appeal-decision", cases.decide, STEPS, ("POST",)),
+    Page("/cases/{case}/notes", cases.note, STEPS, ("POST",)),
+    Page("/cases/{case}/file", cases.case_file, STAFF, ("POST",)),
+    Page("/tour", tour.tour, STAFF),
     Page("/live", overview.live_panel, STAFF, by_itself=True),
     Page("/traffic", traffic.traffic, STAFF),
     Page("/traffic/panel", traffic.panel, STAFF, by_itself=True),

@@ -21,6 +21,7 @@ from quartermaster.console.guard import Guard, dress
 from quartermaster.console.ports import Identity, Live, Overview
 from quartermaster.console.ports_account import AccountBook
 from quartermaster.console.ports_capacity import CapacityBook, NoCapacity
+from quartermaster.console.ports_cases import CaseBook
 from quartermaster.console.ports_exposure import ExposureBook
 from quartermaster.console.ports_traffic import NoTraffic, TrafficBook
 from quartermaster.console.ports_warning import NoWarning, WarningBook
@@ -59,6 +60,7 @@ def build(
     board: BoardBook = NO_BOARD,
     traffic: TrafficBook = NO_TRAFFIC,
     accounts: AccountBook | None = None,
+    cases: CaseBook | None = None,
 ) -> Starlette:
     """The application over its ports."""
     desk = Desk(
@@ -78,6 +80,7 @@ def build(
         sign_ins=asyncio.Semaphore(SIGN_INS_AT_ONCE_MAX),
         computing=asyncio.Semaphore(COMPUTED_AT_ONCE_MAX),
         accounts=accounts,
+        cases=cases,
     )
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -120,6 +123,7 @@ def run(
     board: BoardBook = NO_BOARD,
     traffic: TrafficBook = NO_TRAFFIC,
     accounts: AccountBook | None = None,
+    cases: CaseBook | None = None,
     around: Callable[[ASGIApp], ASGIApp] = lambda pages: pages,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
@@ -146,6 +150,7 @@ def run(
         board=board,
         traffic=traffic,
         accounts=accounts,
+        cases=cases,
     )
     server = uvicorn.Server(config(around(pages), settings))
     server.run(sockets=[listening])

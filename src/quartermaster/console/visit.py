@@ -20,6 +20,7 @@ from quartermaster.console.language import Words
 from quartermaster.console.ports import Identity, Live, Overview, SignedIn
 from quartermaster.console.ports_account import AccountBook
 from quartermaster.console.ports_capacity import CapacityBook
+from quartermaster.console.ports_cases import CaseBook
 from quartermaster.console.ports_exposure import ExposureBook
 from quartermaster.console.ports_traffic import TrafficBook
 from quartermaster.console.ports_warning import WarningBook
@@ -64,6 +65,8 @@ class Desk:
     """Bounds the threads that wait for figures, so that the door and the live panel have theirs."""
     accounts: AccountBook | None = None
     """Where customers see their own account; None where there is no real book."""
+    cases: CaseBook | None = None
+    """Conduct cases; None where there is no real book."""
 
     @property
     def door_cookie(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from tests.unit.console.case_fakes import FakeCases
 from tests.unit.console.console_fakes import (
     NOW,
     FakeAccounts,
@@ -66,6 +67,7 @@ def console(
         lambda: NOW,
         warning=warning,
         accounts=FakeAccounts(),
+        cases=FakeCases(),
     )
 
 

@@ -60,7 +60,8 @@ def test_a_role_opens_what_its_row_names_and_nothing_else(
     )
     assert page.roles is not None
     assert (answer.status_code == 403) == (role not in page.roles)
-    assert answer.status_code in {200, 303, 403}
+    # 400: a form that came without its fields.
+    assert answer.status_code in {200, 303, 400, 403}
 
 
 def test_a_customer_does_not_see_the_business(signed_in: Callable[..., TestClient]) -> None:

@@ -52,7 +52,7 @@
     }
   });
 
-  var PLACES = { o: "/", e: "/exposure", i: "/what-if", w: "/warning", c: "/capacity", r: "/report", l: "/traffic", h: "/help" };
+  var PLACES = { o: "/", e: "/exposure", i: "/what-if", w: "/warning", c: "/capacity", r: "/report", l: "/traffic", k: "/cases", h: "/help" };
   var goUntil = 0;
 
   function typing(element) {

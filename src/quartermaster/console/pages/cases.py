@@ -1,0 +1,245 @@
+"""Conduct cases: the queue, a case with its steps, its file; and a customer's own cases."""
+
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from quartermaster.commands.actor import Actor
+from quartermaster.conduct.case_file import CaseFile, encoded
+from quartermaster.console import board_page, case_view
+from quartermaster.console.case_report import view_of
+from quartermaster.console.gate import SEE_OTHER
+from quartermaster.console.ports_cases import CaseBook
+from quartermaster.console.report_words import catalogue
+from quartermaster.console.visit import Visit
+from quartermaster.kernel.case import Move, MoveAsked
+from quartermaster.kernel.errors import (
+    CallerError,
+    NotAllowedError,
+    NotFoundError,
+    UnavailableError,
+    UsageError,
+)
+from quartermaster.kernel.limit import Limits, Throttle
+
+HERE, OWN = "/cases", "/account/cases"
+FORMATS = ("html", "pdf", "json")
+MAY_STEP = frozenset({"trust", "admin"})
+NAMES_CHARS_MAX = 2_000
+"""Thirty keys, or a hundred models, as one field of a form holds them."""
+
+
+async def queue(visit: Visit) -> Response:
+    """Every case in a line."""
+    found = await run_in_threadpool(_book(visit).queue, visit.desk.clock())
+    words = catalogue("case", visit.words.lang)
+    return visit.render("cases.html", e=words, page=case_view.queue_view(found, visit.words.lang))
+
+
+async def case(visit: Visit) -> Response:
+    """One case: what may follow, and everything that it stands on."""
+    return await _page(visit, _case_id(visit))
+
+
+async def step(visit: Visit) -> Response:
+    """Make a move, or propose it."""
+    asked = _asked(visit)
+    return await _done(visit, partial(_book(visit).move, _actor(visit), _case_id(visit), asked))
+
+
+async def sign(visit: Visit) -> Response:
+    """Sign the proposed move, as the second person."""
+    return await _done(visit, partial(_book(visit).sign, _actor(visit), _case_id(visit)))
+
+
+async def withdraw(visit: Visit) -> Response:
+    """Take the proposed move back."""
+    reason = visit.form.get("reason", "")
+    ask = partial(_book(visit).withdraw, _actor(visit), _case_id(visit), reason)
+    return await _done(visit, ask)
+
+
+async def decide(visit: Visit) -> Response:
+    """Decide the appeal."""
+    ask = partial(
+        _book(visit).decide,
+        _actor(visit),
+        _case_id(visit),
+        visit.form.get("reason", ""),
+        granted=visit.form.get("decision") == "grant",
+    )
+    return await _done(visit, ask)
+
+
+async def note(visit: Visit) -> Response:
+    """Write something down."""
+    text = visit.form.get("text", "")
+    return await _done(visit, partial(_book(visit).note, _actor(visit), _case_id(visit), text))
+
+
+async def case_file(visit: Visit) -> Response:
+    """The case file, remembered by the journal, as a page, as PDF or as JSON.
+
+    Raises:
+        UsageError: another format.
+        UnavailableError: nothing on this machine prints a PDF.
+    """
+    wanted, lang = visit.form.get("format", "html"), visit.words.lang
+    if wanted not in FORMATS:
+        raise visit.unknown("format", wanted, *FORMATS)
+    desk = visit.desk
+    make = partial(_book(visit).made, _actor(visit), _case_id(visit), desk.clock())
+    file: CaseFile = await visit.computed(make)
+    name = f"case-{file.case.summary.id}-{lang}.{wanted}"
+    saved = {"content-disposition": f'attachment; filename="{name}"'}
+    if wanted == "json":
+        return Response(encoded(file), media_type="application/json", headers=saved)
+    page = await visit.computed(lambda: board_page.page_of(view_of(file, lang)))
+    if wanted == "html":
+        return Response(page, media_type="text/html", headers=saved)
+    data = await visit.computed(partial(_book(visit).printed, page))
+    return Response(data, media_type="application/pdf", headers=saved)
+
+
+async def own_cases(visit: Visit) -> Response:
+    """A customer's own cases: notices, deadlines, answers and appeals."""
+    return await _own_page(visit)
+
+
+async def answer(visit: Visit) -> Response:
+    """The customer's answer."""
+    text, share = visit.form.get("text", ""), visit.form.get("share", "").strip()
+    high = None if not share else _share(visit, share)
+    ask = partial(_book(visit).answer, _own(visit), _case_id(visit), text, high)
+    return await _own_done(visit, ask)
+
+
+async def appeal(visit: Visit) -> Response:
+    """The customer's appeal."""
+    text = visit.form.get("text", "")
+    ask = partial(_book(visit).appeal, _own(visit), _case_id(visit), text)
+    return await _own_done(visit, ask)
+
+
+async def _page(visit: Visit, case_id: str, error: CallerError | None = None) -> Response:
+    lang, now = visit.words.lang, visit.desk.clock()
+    file = await visit.computed(partial(_book(visit).file, case_id, now))
+    signed_in = visit.signed_in
+    steps = signed_in is not None and not MAY_STEP.isdisjoint(signed_in.roles)
+    shown = await visit.computed(partial(case_view.case_view, file, lang, may_step=steps))
+    return visit.render(
+        "case.html",
+        status=200 if error is None else error.http_status,
+        e=catalogue("case", lang),
+        b=catalogue("board", lang),
+        page=shown,
+        message="" if error is None else f"{error.message}. {error.hint}".strip(),
+    )
+
+
+async def _done(visit: Visit, do: Callable[..., None]) -> Response:
+    case_id = _case_id(visit)
+    try:
+        await run_in_threadpool(do, now=visit.desk.clock())
+    except NotFoundError:
+        raise
+    except CallerError as error:
+        return await _page(visit, case_id, error)
+    return RedirectResponse(f"{HERE}/{quote(case_id, safe='')}", SEE_OTHER)
+
+
+async def _own_page(visit: Visit, error: CallerError | None = None) -> Response:
+    lang = visit.words.lang
+    own = partial(_book(visit).own, _own(visit).customer, visit.desk.clock())
+    found = await run_in_threadpool(own)
+    return visit.render(
+        "own_cases.html",
+        status=200 if error is None else error.http_status,
+        e=catalogue("case", lang),
+        page=case_view.own_view(found, lang),
+        message="" if error is None else f"{error.message}. {error.hint}".strip(),
+    )
+
+
+async def _own_done(visit: Visit, do: Callable[..., None]) -> Response:
+    try:
+        await run_in_threadpool(do, now=visit.desk.clock())
+    except NotFoundError:
+        raise
+    except CallerError as error:
+        return await _own_page(visit, error)
+    return RedirectResponse(OWN, SEE_OTHER)
+
+
+def _asked(visit: Visit) -> MoveAsked:
+    form = visit.form
+    name: Move | None = next((one for one in case_view.MOVES if one == form.get("move")), None)
+    if name is None:
+        raise UsageError("no such move", field="move")
+    throttle = None
+    if name == "throttle":
+        rate = form.get("requests_per_minute", "").strip()
+        if rate and not (rate.isdecimal() and rate.isascii()):
+            raise UsageError("give a whole number", field="requests_per_minute")
+        limits = Limits(requests_per_minute=int(rate) if rate else None)
+        throttle = Throttle(
+            limits=limits, keys=_names(form.get("keys", "")), models=_names(form.get("models", ""))
+        )
+    return MoveAsked(
+        move=name,
+        reason=form.get("reason", ""),
+        throttle=throttle,
+        urgent=form.get("urgent") == "1",
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text[:NAMES_CHARS_MAX].replace(",", " ").split())
+
+
+def _share(visit: Visit, text: str) -> float:
+    try:
+        percent = float(text.replace(",", "."))
+    except ValueError as error:
+        raise _no_share(visit) from error
+    if not 0 <= percent <= 100:
+        raise _no_share(visit)
+    return percent / 100
+
+
+def _no_share(visit: Visit) -> UsageError:
+    words = catalogue("case", visit.words.lang)
+    return UsageError(words("own.no_share"), field="share")
+
+
+def _book(visit: Visit) -> CaseBook:
+    if visit.desk.cases is None:
+        raise UnavailableError("this console has no cases")
+    return visit.desk.cases
+
+
+def _case_id(visit: Visit) -> str:
+    return str(visit.request.path_params["case"])
+
+
+def _actor(visit: Visit) -> Actor:
+    """Whoever is signed in; never something that a form said."""
+    signed_in = visit.signed_in
+    if signed_in is None:
+        raise NotAllowedError(visit.words("error.role"), hint=visit.words("error.role_hint"))
+    return Actor(signed_in.user, signed_in.roles)
+
+
+def _own(visit: Visit) -> Actor:
+    """The customer's user; whose account it sees follows from the session alone.
+
+    Raises:
+        NotAllowedError: the user belongs to no customer.
+    """
+    signed_in = visit.signed_in
+    if signed_in is None or not signed_in.customer:
+        raise NotAllowedError(visit.words("error.role"), hint=visit.words("error.role_hint"))
+    return Actor(signed_in.user, signed_in.roles, signed_in.customer)

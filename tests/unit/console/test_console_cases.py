@@ -1,0 +1,232 @@
+"""Cases in the console over a real book: the queue, two persons, the portal of one customer."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+from tests.unit.conduct.case_made_up import HARVEST, ONLY_REASONING, SMALL
+from tests.unit.console.conftest import SESSION, browser
+from tests.unit.console.console_fakes import (
+    NOW,
+    FakeIdentity,
+    FakeLive,
+    FakeOverview,
+    FakeSignedIn,
+    live_facts,
+    overview_facts,
+)
+from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
+
+from quartermaster.app.console_cases import RealCases
+from quartermaster.app.rooms import Rooms
+from quartermaster.commands import case as cases
+from quartermaster.commands import case_read as reading
+from quartermaster.commands.actor import OPERATOR, Actor
+from quartermaster.commands.customer import add_customer
+from quartermaster.config import Settings
+from quartermaster.console.server import build
+from quartermaster.console.settings import ConsoleSettings
+from quartermaster.kernel.case import CaseEvidence, CaseFinding, CaseOpened
+from quartermaster.kernel.contract import Customer
+from quartermaster.kernel.events import UserAdded
+
+PEOPLE = {
+    "ada": (("trust",), ""),
+    "bob": (("admin",), ""),
+    "cy": (("trust",), ""),
+    "eve": (("viewer",), ""),
+    "buyer": (("customer",), "acme"),
+    "rival": (("customer",), "other"),
+}
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        self.rooms = Rooms(Settings(var=str(folder)))
+        identity = FakeIdentity()
+        for name in ("acme", "other"):
+            add_customer(self.rooms.book, OPERATOR, Customer(name, name.upper(), name), NOW)
+        for name, (roles, customer) in PEOPLE.items():
+            user = f"usr_{name}"
+            fact = UserAdded(user=user, name=name.title(), roles=roles, customer=customer)
+            self.rooms.book.append(fact, actor=OPERATOR, now=NOW)
+            signed_in = FakeSignedIn(user, name, roles, f"csrf-{name}", customer)
+            identity.sessions[name] = signed_in
+        self.app: Starlette = build(
+            ConsoleSettings(),
+            identity,
+            FakeOverview(overview_facts()),
+            FakeLive(live_facts()),
+            FakeExposure(exposure_facts()),
+            lambda: NOW,
+            cases=RealCases(self.rooms, sample=True),
+        )
+
+    def who(self, name: str) -> TestClient:
+        client = browser(self.app)
+        client.cookies.set(SESSION, name)
+        client.headers["x-csrf-token"] = f"csrf-{name}"
+        return client
+
+    def opened(self, finding: CaseFinding = HARVEST) -> str:
+        opening = CaseOpened(
+            group="acme", reason="an alarm", evidence=CaseEvidence(findings=(finding,)), stake=SMALL
+        )
+        return cases.open_case(self.rooms.book, Actor("usr_ada", ("trust",)), opening, NOW).id
+
+    def step(self, who: str, case: str, move: str, **form: str) -> int:
+        data = {"move": move, "reason": f"to {move}", **form}
+        return self.who(who).post(f"/cases/{case}/steps", data=data).status_code
+
+    def suspended(self) -> str:
+        case = self.opened()
+        assert self.step("ada", case, "inform") == 303
+        assert self.step("ada", case, "suspend", urgent="1") == 303
+        assert self.who("bob").post(f"/cases/{case}/signature").status_code == 303
+        return case
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.rooms.book.close()
+
+
+def test_the_queue_shows_real_cases_and_the_sample_apart(world: World) -> None:
+    empty = world.who("eve").get("/cases").text
+    assert "No case is open" in empty
+    assert "A sample case" in empty
+    case = world.opened()
+    page = world.who("eve").get("/cases").text
+    assert f"/cases/{case}" in page
+    assert page.index(case) < page.index("A sample case")
+
+
+@pytest.mark.parametrize("lang", ["en", "de"])
+def test_the_sample_case_tells_the_whole_story_and_takes_no_step(world: World, lang: str) -> None:
+    page = world.who("ada").get(f"/cases/sample?lang={lang}")
+    assert page.status_code == 200
+    assert page.text.count('class="fig"') == 8  # four figures, for desks and phones
+    for section in ("extent", "days", "evidence", "rank", "clusters", "topics", "cost", "against"):
+        assert f'id="{section}"' in page.text
+    assert world.step("ada", "sample", "reinstate") == 404
+    assert 'action="/cases/sample/steps"' not in page.text
+
+
+def test_two_persons_suspend_and_the_page_says_who_waits(world: World) -> None:
+    case = world.opened()
+    assert world.step("ada", case, "suspend") == 409
+    assert world.step("ada", case, "inform") == 303
+    assert world.step("ada", case, "suspend", urgent="1") == 303
+    assert "Ada proposed: Suspend" in world.who("bob").get(f"/cases/{case}").text
+    assert world.who("ada").post(f"/cases/{case}/signature").status_code == 403
+    assert world.who("eve").post(f"/cases/{case}/signature").status_code == 403
+    assert world.who("bob").post(f"/cases/{case}/signature").status_code == 303
+    assert world.rooms.book.view().standing == {"acme": "suspended"}
+
+
+def test_a_form_cannot_say_who_acts(world: World) -> None:
+    case = world.opened()
+    world.step("ada", case, "inform")
+    form = {"urgent": "1", "actor": "usr_bob", "user": "usr_bob", "by": "usr_bob"}
+    assert world.step("ada", case, "suspend", **form) == 303
+    pending = reading.read(world.rooms.book, case).pending
+    assert pending is not None
+    assert pending.by == "usr_ada"
+
+
+def test_a_viewer_reads_and_steps_nothing(world: World) -> None:
+    case = world.opened()
+    page = world.who("eve").get(f"/cases/{case}").text
+    assert "the roles trust and admin step them" in page
+    assert f'action="/cases/{case}/steps"' not in page
+    assert world.step("eve", case, "inform") == 403
+
+
+def test_reasoning_alone_offers_no_step(world: World) -> None:
+    case = world.opened(ONLY_REASONING)
+    page = world.who("ada").get(f"/cases/{case}").text
+    assert "never leads beyond observation" in page
+    assert world.step("ada", case, "inform") == 409
+
+
+def test_the_portal_shows_a_customer_its_own_case_and_nothing_of_the_evidence(
+    world: World,
+) -> None:
+    case = world.opened()
+    assert case not in world.who("buyer").get("/account/cases").text
+    world.step("ada", case, "inform")
+    mine = world.who("buyer").get("/account/cases").text
+    assert case in mine
+    assert "Please tell us about your use" in mine
+    assert "usr_ada" not in mine
+    assert "Expected" not in mine
+    assert case not in world.who("rival").get("/account/cases").text
+    for path in ("answers", "appeals"):
+        refused = world.who("rival").post(f"/account/cases/{case}/{path}", data={"text": "x"})
+        assert refused.status_code == 404
+        assert (
+            world.who("ada").post(f"/account/cases/{case}/{path}", data={"text": "x"}).status_code
+            == 403
+        )
+    for who in ("buyer", "rival"):
+        assert world.who(who).get(f"/cases/{case}").status_code == 403
+    assert reading.read(world.rooms.book, case).answers == ()
+
+
+def test_a_customer_answers_appeals_and_another_person_grants_it(world: World) -> None:
+    case = world.suspended()
+    buyer = world.who("buyer")
+    said = {"text": "to a very limited extent", "share": "2,5"}
+    assert buyer.post(f"/account/cases/{case}/answers", data=said).status_code == 303
+    assert reading.read(world.rooms.book, case).statements[0].high == 0.025
+    wrong = buyer.post(f"/account/cases/{case}/answers", data={"text": "x", "share": "a lot"})
+    assert wrong.status_code == 400
+    appeal = {"text": "You are mistaken."}
+    assert buyer.post(f"/account/cases/{case}/appeals", data=appeal).status_code == 303
+    decision = {"reason": "they are right", "decision": "grant"}
+    for who in ("ada", "bob"):
+        denied = world.who(who).post(f"/cases/{case}/appeal-decision", data=decision)
+        assert denied.status_code == 403
+    granted = world.who("cy").post(f"/cases/{case}/appeal-decision", data=decision)
+    assert granted.status_code == 303
+    assert world.rooms.book.view().standing["acme"] == "active"
+    assert "Granted: they are right" in buyer.get("/account/cases").text
+
+
+def test_a_throttle_says_what_is_missing(world: World) -> None:
+    case = world.opened()
+    world.step("ada", case, "inform")
+    refused = world.who("ada").post(
+        f"/cases/{case}/steps", data={"move": "throttle", "reason": "r", "urgent": "1"}
+    )
+    assert refused.status_code == 400
+    assert "Name the offending slice" in refused.text
+    assert world.step("ada", case, "throttle", urgent="1", requests_per_minute="many") == 400
+    assert world.step("ada", case, "explode") == 400
+
+
+def test_a_case_file_is_remembered_by_the_journal(world: World) -> None:
+    case = world.suspended()
+    made = world.who("ada").post(f"/cases/{case}/file", data={"format": "json"})
+    assert made.status_code == 200
+    assert made.headers["content-disposition"].endswith(f'case-{case}-en.json"')
+    import hashlib
+
+    step = reading.read(world.rooms.book, case).history[-1]
+    assert step.event.sha256 == hashlib.sha256(made.content).hexdigest()  # type: ignore[union-attr]
+    assert len(made.json()["entries"]) == 4
+    page = world.who("ada").post(f"/cases/{case}/file", data={"format": "html"})
+    assert "ACME" in page.text
+    assert world.who("ada").post(f"/cases/{case}/file", data={"format": "odt"}).status_code == 400
+
+
+def test_the_tour_leads_to_pages_that_exist(world: World) -> None:
+    page = world.who("eve").get("/tour").text
+    for path in ("/exposure", "/cases", "/cases/sample"):
+        assert f'href="{path}' in page
+    assert world.who("eve").get("/cases/sample").status_code == 200
+    assert world.who("buyer").get("/tour").status_code == 403
