@@ -139,9 +139,12 @@ class Race:
         seed: of the requests, the answers and the kills.
         amount_minor: of the budget, in cents.
         planted: source of a bug that every process gets.
+        patience: how often a client tries again.
     """
 
-    def __init__(self, var: Path, seed: int, amount_minor: int, planted: str = "") -> None:
+    def __init__(
+        self, var: Path, seed: int, amount_minor: int, planted: str = "", patience: int = 12
+    ) -> None:
         self.var = var
         self.random = random.Random(seed)
         self.amount_minor = amount_minor
@@ -152,6 +155,7 @@ class Race:
         self.rooms = Rooms(Settings(var=str(var)))
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
         self.kills = 0
+        self.patience = patience
         self.key = self._agree()
         self.clerk = self._start("up", "--role", "clerk")
         for number in range(WORKERS):
@@ -230,7 +234,7 @@ class Race:
 
     async def _client(self, body: bytes) -> str:
         """One client, as patient as an SDK; how it ended."""
-        for _ in range(12):
+        for _ in range(self.patience):
             end, wait_s = await self._attempt(body)
             if wait_s is None:
                 return end
@@ -302,11 +306,18 @@ class Race:
 
 
 def race(
-    var: Path, *, seed: int, amount_minor: int, requests: int, kills: int, planted: str = ""
+    var: Path,
+    *,
+    seed: int,
+    amount_minor: int,
+    requests: int,
+    kills: int,
+    planted: str = "",
+    patience: int = 12,
 ) -> tuple[Decimal, Counter[str]]:
     """Run one race; the overrun in major units (negative where money is left), and the ends."""
     began = time.monotonic()
-    running = Race(var, seed, amount_minor, planted)
+    running = Race(var, seed, amount_minor, planted, patience)
     try:
         ends = running.run(requests, kills)
         charged, _ = running.settle()

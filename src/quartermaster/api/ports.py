@@ -1,6 +1,6 @@
 """What the API asks of the rest of the product; `app` hands it the answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -8,6 +8,7 @@ import msgspec
 
 from quartermaster.api import asked
 from quartermaster.billing.invoice import Invoice
+from quartermaster.commands.budget_shown import BudgetStates
 from quartermaster.commands.case import Rules
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import Acknowledgement
@@ -162,5 +163,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     weights: Weights
     cases: CaseDesk
     clock: Clock
+    budget_states: Callable[[], BudgetStates] = BudgetStates
+    """What the clerk last knew of budgets."""
     hosts: frozenset[str]
     """Host names that a request may name, in lower case."""

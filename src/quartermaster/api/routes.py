@@ -5,6 +5,7 @@ from typing import Any
 
 from quartermaster.api import (
     agreements,
+    budgets,
     cases,
     keys,
     limits,
@@ -47,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *keys.OPERATIONS,
     *projects.OPERATIONS,
     *limits.OPERATIONS,
+    *budgets.OPERATIONS,
     *standing.OPERATIONS,
     *cases.OPERATIONS,
     *serving.OPERATIONS,

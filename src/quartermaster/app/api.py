@@ -17,6 +17,7 @@ from quartermaster.app.rooms import Rooms
 from quartermaster.billing.invoice import Invoice
 from quartermaster.book.pepper import load_pepper
 from quartermaster.commands import invoice as invoices
+from quartermaster.commands.budget_shown import read_states
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import acknowledged, publish
 from quartermaster.commands.standing import RevenueShare
@@ -41,6 +42,7 @@ def api_application(rooms: Rooms) -> ASGIApp:
             weights=RatedWeights(rooms),
             cases=OwnCaseDesk(rooms),
             clock=rooms.now,
+            budget_states=partial(read_states, rooms.var),
             hosts=rooms.settings.console.hosts,
         ),
         OPERATIONS,

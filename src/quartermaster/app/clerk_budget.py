@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from quartermaster.billing.leases import BudgetState, LeaseLedger
 from quartermaster.billing.spend import Spender, Watched
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
+from quartermaster.commands.budget_shown import BudgetStates, write_states
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.budget import Budget, Epoch, budget_id, epochs, minor_units
 from quartermaster.kernel.clock import Clock, Instant, Period
@@ -42,13 +41,6 @@ REST_EVERY_S = 1.0
 EVERYTHING_PERCENT = 100
 
 Announce = Callable[[BudgetCrossed], None]
-
-
-class BudgetStates(msgspec.Struct, frozen=True):
-    """What faces show; replaced each second in which something changed."""
-
-    at: int
-    states: tuple[BudgetState, ...]
 
 
 class BudgetOffice:
@@ -292,26 +284,6 @@ class BudgetOffice:
 def leases_folder(var: Path) -> Path:
     """Where workers and the office talk."""
     return var / "leases"
-
-
-def states_path(var: Path) -> Path:
-    """Where faces read what the office last knew."""
-    return var / "budgets.json"
-
-
-def write_states(var: Path, states: BudgetStates) -> None:
-    """Replace the file that faces read; not synced, because it is about now."""
-    beside = states_path(var).with_suffix(".new")
-    beside.write_bytes(msgspec.json.encode(states))
-    beside.replace(states_path(var))
-
-
-def read_states(var: Path) -> BudgetStates:
-    """What the office last knew; nothing where it has not run yet."""
-    try:
-        return msgspec.json.decode(states_path(var).read_bytes(), type=BudgetStates)
-    except FileNotFoundError:
-        return BudgetStates(0, ())
 
 
 def crossing_id(fact: BudgetCrossed) -> str:

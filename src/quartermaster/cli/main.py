@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("key", "Issue, rotate and revoke customer keys."),
     "project": ("project", "How a customer tells its own uses apart."),
     "limit": ("limit", "Requests and tokens a minute, and requests at once."),
+    "budget": ("budget", "Money that keys and customer groups may spend."),
+    "webhook": ("webhook", "Where alerts are sent, and signed."),
     "deployment": ("deployment", "Where models are served."),
     "usage": ("usage", "Metered usage: facts, cuts and the hourly rollup."),
     "batch": ("batch", "How far customers' batches are."),

@@ -185,6 +185,16 @@ def budget_of(view: View, scope: LimitScope, name: str) -> Budgeting:
     return Budgeting(scope, name, budget)
 
 
+def currency_of(view: View, scope: LimitScope, name: str) -> str:
+    """The currency that a budget of a key or a group would have.
+
+    Raises:
+        NotFoundError: there is no such key or group.
+        UsageError: its contracts do not say one.
+    """
+    return _one("", {one.currency for one in _agreed(view, scope, name)}, "currency")
+
+
 def all_budgets(view: View) -> list[Budgeting]:
     """Everybody's, in a fixed order."""
     return [

@@ -1,0 +1,195 @@
+"""`quartermaster budget`: how much money a key or a customer group may spend."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from quartermaster.cli.handover import hand_over
+from quartermaster.kernel.budget import THRESHOLDS_DEFAULT
+from quartermaster.kernel.errors import UsageError
+from quartermaster.kernel.limit import LimitScope
+from quartermaster.kernel.money import EXACT, exact_decimal, exponent
+
+if TYPE_CHECKING:
+    from quartermaster.app import Rooms
+    from quartermaster.commands.budget import Budgeting
+    from quartermaster.commands.budget_shown import ShownBudget
+
+Options = dict[str, str | None]
+
+_KEY = click.option("--key", "key_id", help="Id of one key.")
+_GROUP = click.option("--group", help="Id of a customer group; all its keys spend the same budget.")
+_REASON = click.option("--reason", default="", help="Kept in the journal.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+
+
+@click.group("budget")
+def command() -> None:
+    """Money that may be spent: hard, a month or once, or paid beforehand."""
+
+
+@command.command("set")
+@_KEY
+@_GROUP
+@click.option("--amount", help='Of every period, in the currency: "500.00".')
+@click.option("--prepaid", is_flag=True, help="Drawn down by use; filled by `budget top-up`.")
+@click.option(
+    "--period", type=click.Choice(["month", "none"]), default="month", help="None is spent once."
+)
+@click.option("--currency", default="", help="Default: the contract's.")
+@click.option("--time-zone", default="", help="In which a month begins; default: the contract's.")
+@click.option(
+    "--alert-at",
+    "thresholds",
+    type=int,
+    multiple=True,
+    help=f"Per cent at which alerts are sent; default {', '.join(map(str, THRESHOLDS_DEFAULT))}.",
+)
+@click.option("--output-tokens", type=int, help="Of an answer whose request states no limit.")
+@_REASON
+@click.pass_obj
+def set_(
+    options: Options,
+    key_id: str | None,
+    group: str | None,
+    amount: str | None,
+    prepaid: bool,
+    period: Any,  # noqa: ANN401 - one of the choices
+    currency: str,
+    time_zone: str,
+    thresholds: tuple[int, ...],
+    output_tokens: int | None,
+    reason: str,
+) -> None:
+    """Set the budget of a key or a group, in place of the one it had."""
+    from quartermaster.app import open_rooms
+    from quartermaster.commands import budget as budgets
+
+    scope, name = _who(key_id, group)
+    if (amount is None) != prepaid:
+        raise UsageError("give either --amount or --prepaid", field="amount")
+    rooms = open_rooms(options)
+    currency = currency or budgets.currency_of(rooms.book.view(), scope, name)
+    terms = budgets.Terms(
+        amount_minor=0 if amount is None else _minor(amount, currency),
+        currency=currency,
+        time_zone=time_zone,
+        period=period,
+        prepaid=prepaid,
+        thresholds=thresholds or None,
+        output_tokens=output_tokens,
+    )
+    found = budgets.set_budget(
+        rooms.book, rooms.actor, scope, name, terms, rooms.now(), reason=reason
+    )
+    click.echo(_line(rooms, found))
+    hand_over(rooms)
+
+
+@command.command("top-up")
+@_KEY
+@_GROUP
+@click.option("--amount", required=True, help='Money that was paid: "1000.00".')
+@click.option("--payment", required=True, help="What it is called elsewhere; it counts once.")
+@click.pass_obj
+def top_up(
+    options: Options, key_id: str | None, group: str | None, amount: str, payment: str
+) -> None:
+    """Record a payment into a prepaid budget; it can be spent within a second."""
+    from quartermaster.app import open_rooms
+    from quartermaster.commands import budget as budgets
+
+    scope, name = _who(key_id, group)
+    rooms = open_rooms(options)
+    has = budgets.budget_of(rooms.book.view(), scope, name)
+    found = budgets.top_up(
+        rooms.book,
+        rooms.actor,
+        scope,
+        name,
+        _minor(amount, has.budget.currency),
+        rooms.now(),
+        payment=payment,
+    )
+    click.echo(_line(rooms, found))
+
+
+@command.command("show")
+@_KEY
+@_GROUP
+@_JSON
+@click.pass_obj
+def show(options: Options, key_id: str | None, group: str | None, as_json: bool) -> None:
+    """A budget, and what of it is spent, leased and left."""
+    from quartermaster.app import open_rooms
+    from quartermaster.commands import budget as budgets
+
+    rooms = open_rooms(options)
+    found = budgets.budget_of(rooms.book.view(), *_who(key_id, group))
+    _print(rooms, [found], as_json=as_json)
+
+
+@command.command("list")
+@_JSON
+@click.pass_obj
+def list_(options: Options, as_json: bool) -> None:
+    """Everybody's budgets."""
+    from quartermaster.app import open_rooms
+    from quartermaster.commands import budget as budgets
+
+    rooms = open_rooms(options)
+    _print(rooms, budgets.all_budgets(rooms.book.view()), as_json=as_json)
+
+
+@command.command("remove")
+@_KEY
+@_GROUP
+@_REASON
+@click.pass_obj
+def remove(options: Options, key_id: str | None, group: str | None, reason: str) -> None:
+    """Lift the budget of a key or a group."""
+    from quartermaster.app import open_rooms
+    from quartermaster.commands import budget as budgets
+
+    rooms = open_rooms(options)
+    scope, name = _who(key_id, group)
+    budgets.remove_budget(rooms.book, rooms.actor, scope, name, rooms.now(), reason=reason)
+    hand_over(rooms)
+
+
+def _who(key_id: str | None, group: str | None) -> tuple[LimitScope, str]:
+    if (key_id is None) == (group is None):
+        raise UsageError("whose budget?", field="key", hint="give either --key or --group")
+    return ("key", key_id) if key_id is not None else ("group", str(group))
+
+
+def _minor(amount: str, currency: str) -> int:
+    """An amount that somebody wrote, in minor units."""
+    scaled = exact_decimal(amount).scaleb(exponent(currency), context=EXACT)
+    if scaled != scaled.to_integral_value():
+        raise UsageError(f"{amount} {currency} is less than its smallest coin", field="amount")
+    return int(scaled)
+
+
+def _print(rooms: "Rooms", found: "list[Budgeting]", *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode([_shown(rooms, one) for one in found]))
+        return
+    for one in found:
+        click.echo(_line(rooms, one))
+
+
+def _line(rooms: "Rooms", found: "Budgeting") -> str:
+    one = _shown(rooms, found)
+    how = "paid" if one.prepaid else f"in {one.period}" if one.period else "once"
+    line = f"{one.scope} {one.name}: {one.amount} {one.currency} {how}"
+    if one.spent is None:
+        return line
+    return f"{line}, spent {one.spent}, leased {one.leased}, left {one.left}"
+
+
+def _shown(rooms: "Rooms", found: "Budgeting") -> "ShownBudget":
+    from quartermaster.commands.budget_shown import read_states, shown
+
+    return shown(found, read_states(rooms.var), rooms.now())

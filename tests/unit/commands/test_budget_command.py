@@ -1,0 +1,201 @@
+"""Budgets: who may set them, what cannot be one, payments that count once, what gateways know."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from quartermaster.book.store import Book, open_book
+from quartermaster.cli.main import run
+from quartermaster.commands import contract as contracts
+from quartermaster.commands import key as keys
+from quartermaster.commands import price_book as price_books
+from quartermaster.commands.actor import OPERATOR, Actor
+from quartermaster.commands.budget import (
+    Terms,
+    all_budgets,
+    budget_of,
+    remove_budget,
+    set_budget,
+    top_up,
+)
+from quartermaster.commands.customer import add_customer
+from quartermaster.commands.deployment import set_deployment
+from quartermaster.commands.publish import build_snapshot
+from quartermaster.kernel.budget import epochs
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_named
+from quartermaster.kernel.contract import Contract, Customer
+from quartermaster.kernel.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotFoundError,
+    UsageError,
+)
+from quartermaster.kernel.events import DeploymentSet
+from quartermaster.kernel.price import Price, PriceBook
+from quartermaster.kernel.snapshot import decode, encode
+
+NOW = Instant(month_named("2026-11", "UTC").start + 500 * US_PER_HOUR)
+FINANCE = Actor("usr_finance", ("finance",))
+MONTHLY = Terms(amount_minor=50_000)
+ZONE = "America/New_York"
+
+
+def prices(version: int, valid_from: int, amount: str) -> PriceBook:
+    return PriceBook("list", version, "USD", valid_from, (Price("m", "input", amount),))
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
+    add_customer(book, OPERATOR, Customer("acme", "ACME", "acme"), NOW)
+    price_books.publish(book, OPERATOR, prices(1, 0, "0.15"), NOW)
+    contracts.sign(book, OPERATOR, Contract("c", 1, "acme", "list", "USD", ZONE, 0), NOW)
+    mock = DeploymentSet(
+        name="m", model="m", url="http://x/v1", upstream_model="m", axes=("input",)
+    )
+    set_deployment(book, OPERATOR, mock, NOW)
+    yield book
+    book.close()
+
+
+@pytest.fixture
+def key_id(book: Book) -> str:
+    return keys.issue(book, OPERATOR, contract="c", pepper=b"p" * 32, now=NOW).key_id
+
+
+def test_gateways_know_periods_and_the_dearest_price_of_a_day(book: Book, key_id: str) -> None:
+    assert build_snapshot(book.view(), NOW, 1).rate_cards == {}
+    set_budget(book, FINANCE, "group", "acme", MONTHLY, NOW)
+    set_budget(book, OPERATOR, "key", key_id, Terms(prepaid=True, output_tokens=99), NOW)
+    price_books.publish(book, OPERATOR, prices(2, NOW + 3 * US_PER_HOUR, "0.2"), NOW)
+    price_books.publish(book, OPERATOR, prices(3, NOW + 30 * US_PER_HOUR, "9"), NOW)
+    snapshot = decode(encode(build_snapshot(book.view(), NOW, 1)))
+    november, december = snapshot.budgets["group:acme"].epochs
+    assert (november.label, december.label) == ("2026-11", "2026-12")
+    assert november.end == december.start == month_named("2026-12", ZONE).start
+    own = snapshot.budgets[f"key:{key_id}"]
+    assert (own.prepaid, own.output_tokens, len(own.epochs)) == (True, 99, 1)
+    assert own.epochs[0].start == NOW
+    assert snapshot.rate_cards["list"].models["m"].input == 200_000
+
+
+def test_a_budget_that_is_set_anew_has_new_periods(book: Book) -> None:
+    first = set_budget(book, OPERATOR, "group", "acme", MONTHLY, NOW).budget
+    more = set_budget(book, OPERATOR, "group", "acme", Terms(amount_minor=9), Instant(NOW + 1))
+    assert more.budget.since == first.since
+    seq = book.view().seq
+    set_budget(book, OPERATOR, "group", "acme", Terms(amount_minor=9), Instant(NOW + 2))
+    assert book.view().seq == seq
+    remove_budget(book, OPERATOR, "group", "acme", NOW)
+    assert all_budgets(book.view()) == []
+    again = set_budget(book, OPERATOR, "group", "acme", MONTHLY, Instant(NOW + 3)).budget
+    assert epochs(again, NOW)[0].id != epochs(first, NOW)[0].id
+
+
+def test_a_payment_counts_once_and_stays_when_terms_change(book: Book) -> None:
+    set_budget(book, OPERATOR, "group", "acme", Terms(prepaid=True), NOW)
+    for _ in range(2):
+        top_up(book, FINANCE, "group", "acme", 700, NOW, payment="wire-1")
+    with pytest.raises(ConflictError):
+        top_up(book, FINANCE, "group", "acme", 800, NOW, payment="wire-1")
+    found = set_budget(book, OPERATOR, "group", "acme", Terms(prepaid=True, output_tokens=7), NOW)
+    assert (found.budget.amount_minor, found.budget.output_tokens) == (700, 7)
+    assert top_up(book, FINANCE, "group", "acme", 1, NOW, payment="w2").budget.amount_minor == 701
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        (Terms(), "amount"),
+        (Terms(amount_minor=-5), "amount"),
+        (Terms(amount_minor=10**12), "amount"),
+        (Terms(amount_minor=5, prepaid=True), "amount"),
+        (Terms(amount_minor=5, currency="EUR"), "currency"),
+        (Terms(amount_minor=5, time_zone="Asia/Kolkata"), "time_zone"),
+        (Terms(amount_minor=5, thresholds=(0,)), "thresholds"),
+        (Terms(amount_minor=5, thresholds=(101,)), "thresholds"),
+        (Terms(amount_minor=5, output_tokens=0), "output_tokens"),
+    ],
+)
+def test_what_is_no_budget_is_refused_by_name(book: Book, terms: Terms, field: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        set_budget(book, OPERATOR, "group", "acme", terms, NOW)
+    assert caught.value.field == field
+    assert all_budgets(book.view()) == []
+
+
+def test_its_kind_does_not_change(book: Book, key_id: str) -> None:
+    set_budget(book, OPERATOR, "group", "acme", MONTHLY, NOW)
+    for terms in (Terms(prepaid=True), Terms(amount_minor=5, period="none")):
+        with pytest.raises(ConflictError):
+            set_budget(book, OPERATOR, "group", "acme", terms, NOW)
+    with pytest.raises(UsageError, match="not prepaid"):
+        top_up(book, OPERATOR, "group", "acme", 5, NOW, payment="p")
+    with pytest.raises(NotFoundError):
+        budget_of(book.view(), "key", key_id)
+    keys.revoke(book, OPERATOR, key_id, "lost", NOW)
+    with pytest.raises(ConflictError, match="revoked"):
+        set_budget(book, OPERATOR, "key", key_id, MONTHLY, NOW)
+
+
+@pytest.mark.parametrize("role", ["viewer", "trust", "customer"])
+def test_other_roles_may_not(book: Book, role: str) -> None:
+    actor = Actor("usr_other", (role,))
+    with pytest.raises(NotAllowedError):
+        set_budget(book, actor, "group", "acme", MONTHLY, NOW)
+    with pytest.raises(NotAllowedError):
+        remove_budget(book, actor, "group", "acme", NOW)
+    with pytest.raises(NotAllowedError):
+        top_up(book, actor, "group", "acme", 5, NOW, payment="p")
+
+
+# -- on the command line -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def quartermaster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(line: str) -> tuple[int, str, str]:
+        code = run(["--var", str(tmp_path / "var"), *line.split()])
+        return (code, *capsys.readouterr())
+
+    assert call("customer add acme --name ACME")[0] == 0
+    return call
+
+
+def test_set_show_top_up_and_remove(quartermaster: Any) -> None:
+    code, out, err = quartermaster(
+        "budget set --group acme --prepaid --currency EUR --alert-at 90 --reason agreed"
+    )
+    assert (code, out) == (0, "group acme: 0.00 EUR paid\n"), err
+    paid = quartermaster("budget top-up --group acme --amount 12.50 --payment wire-1")
+    assert paid[1] == "group acme: 12.50 EUR paid\n"
+    (shown,) = msgspec.json.decode(quartermaster("budget list --json")[1])
+    assert (shown["amount"], shown["spent"], shown["alerts_at"]) == ("12.50", None, [90])
+    assert quartermaster("budget show --group acme")[0] == 0
+    assert quartermaster("budget remove --group acme")[0] == 0
+    code, out, err = quartermaster("budget show --group acme")
+    assert (code, out) == (1, "")
+    assert "has no budget" in err
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("budget set --group acme --currency USD", 2),
+        ("budget set --group acme --currency USD --amount 5 --prepaid", 2),
+        ("budget set --group acme --amount 5", 2),
+        ("budget set --group acme --currency JPY --amount 5.5", 2),
+        ("budget set --amount 5", 2),
+        ("budget show --key key_x", 1),
+        ("webhook add http://example.com/", 2),
+        ("webhook add https://u:p@example.com/", 2),
+        ("webhook test whk_x", 1),
+    ],
+)
+def test_wrong_lines_end_in_words(quartermaster: Any, line: str, code: int) -> None:
+    found, out, err = quartermaster(line)
+    assert (found, out) == (code, "")
+    assert err.startswith("error: ")
