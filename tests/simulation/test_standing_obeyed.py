@@ -194,6 +194,33 @@ def test_a_suspension_ends_every_stream_on_every_worker_within_a_second(
     assert seconds <= WITHIN_S
 
 
+def revoked_within(site: Site) -> tuple[float, list[Stream]]:
+    """Seconds from the command until the last stream of a new key had ended."""
+    pepper = load_pepper(site.var / "secrets" / "key_pepper")
+    now = Rooms(load(None, str(site.var), {})[0]).now()
+    issued = keys.issue(site.book, OPERATOR, contract="acme", pepper=pepper, now=now)
+    site.secrets["new"] = issued.secret
+    publish(site.book, site.var / "snapshot.json", now)
+    until(lambda: all(site.ask(number, "new").status == 200 for number in range(WORKERS)))
+    streams = [site.ask(number, "new") for number in range(WORKERS)]
+    until(lambda: all(stream.lines for stream in streams))
+    began = time.time()
+    assert run(["--var", str(site.var), "key", "revoke", issued.key_id, "--reason", "leak"]) == 0
+    until(lambda: all(stream.ended_at is not None for stream in streams))
+    return max(one.ended_at or 0 for one in streams) - began, streams
+
+
+def test_a_revoked_key_stops_on_every_worker_within_a_second(site: Site) -> None:
+    for _ in range(TRIES_MAX):
+        seconds, streams = revoked_within(site)
+        assert [stream.last["error"]["code"] for stream in streams] == ["invalid_api_key"] * 2
+        assert [site.ask(number, "new").status for number in range(WORKERS)] == [401, 401]
+        if seconds <= WITHIN_S:
+            break
+    print(f"a revoked key's streams on {WORKERS} workers ended after {seconds:.2f} s")
+    assert seconds <= WITHIN_S
+
+
 def test_a_worker_that_does_not_obey_is_named(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,7 @@ UPSTREAM_PREFIX: Final = "upstream_"
 Kind = Literal["counter", "gauge", "histogram"]
 Labels = tuple[tuple[str, str], ...]
 
+PERMILLE: Final = 1_000
 _P: Final = "quartermaster_gateway_"
 REQUESTS: Final = f"{_P}requests_total"
 REFUSALS: Final = f"{_P}refusals_total"
@@ -47,6 +48,8 @@ WAL_WRITABLE: Final = f"{_P}wal_writable"
 SNAPSHOT_VERSION: Final = f"{_P}snapshot_version"
 SNAPSHOT_AGE: Final = f"{_P}snapshot_age_seconds"
 START_TIME: Final = f"{_P}worker_start_time_seconds"
+UNITS_UTILISATION: Final = f"{_P}provisioned_utilization_ratio"
+UNITS_REQUESTS: Final = f"{_P}provisioned_requests_total"
 CPU: Final = f"{_P}worker_cpu_seconds_total"
 RESIDENT: Final = f"{_P}worker_resident_memory_bytes"
 
@@ -70,6 +73,14 @@ FAMILIES: Final[dict[str, tuple[Kind, str]]] = {
     WAL_WRITABLE: ("gauge", "0 when the log has failed and the worker refuses requests."),
     SNAPSHOT_VERSION: ("gauge", "The snapshot that the worker serves."),
     SNAPSHOT_AGE: ("gauge", "Seconds since the worker last found its snapshot to be the newest."),
+    UNITS_UTILISATION: (
+        "gauge",
+        "How full the leaky bucket of a contract's provisioned units is, of this worker's share.",
+    ),
+    UNITS_REQUESTS: (
+        "counter",
+        "Requests for provisioned units: served on them, spilled over to standard, or refused.",
+    ),
     START_TIME: ("gauge", "When the worker started, in seconds since 1970."),
     CPU: ("counter", "CPU of the worker, user and system."),
     RESIDENT: ("gauge", "Memory of the worker that is in RAM."),
@@ -203,6 +214,11 @@ def _states(
     writer.add(CONNECTIONS, status.connections, worker)
     writer.add(UPSTREAM_CONNECTIONS, status.upstream_connections, worker)
     writer.add(WAL_WRITABLE, status.wal_writable, worker)
+    for lane in status.provisioned:
+        named = (("contract", lane.contract), ("model", lane.model), worker)
+        writer.add(UNITS_UTILISATION, lane.utilisation_permille / PERMILLE, *named)
+        for outcome in ("served", "spilled", "refused"):
+            writer.add(UNITS_REQUESTS, getattr(lane, outcome), *named, ("outcome", outcome))
     if status.snapshot_version is not None:
         writer.add(SNAPSHOT_VERSION, status.snapshot_version, worker)
     if metrics is not None:

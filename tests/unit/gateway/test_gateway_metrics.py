@@ -19,7 +19,7 @@ from quartermaster.gateway.metrics_file import (
 )
 from quartermaster.gateway.metrics_text import FAMILIES, exposition
 from quartermaster.gateway.metrics_window import INTERVAL_S, Window
-from quartermaster.gateway.status import Tallies, WorkerStatus
+from quartermaster.gateway.status import LaneStatus, Tallies, WorkerStatus
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.units import Counts
@@ -300,3 +300,12 @@ def test_a_window_begins_with_nothing_of_a_predecessor() -> None:
     found = window.look(later, meters, [], {}, AT + US_PER_S)
     assert [one.requests for one in found.intervals] == [0]
     assert found.intervals[0].refusals == {}
+
+
+def test_provisioned_units_are_counted_by_contract_and_model() -> None:
+    lane = LaneStatus("c-1", "m", 60_000, 250, served=8, spilled=2, refused=1)
+    text = exposition([], [a_status(provisioned=(lane,))], NOW)
+    used = lines_of(text, "quartermaster_gateway_provisioned_utilization_ratio")
+    assert list(used.values()) == [0.25]
+    counted = lines_of(text, "quartermaster_gateway_provisioned_requests_total")
+    assert sorted(counted.values()) == [1, 2, 8]
