@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, Literal, Self, cast
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -27,7 +27,13 @@ from quartermaster.gateway.ptu import Lanes, spillover_headers
 from quartermaster.gateway.rate_headers import RateLimitedError, rate_headers, retry_headers
 from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.relay import Relay
-from quartermaster.gateway.relay_control import Control, ControlExchange, UploadClient, is_relayed
+from quartermaster.gateway.relay_control import (
+    Control,
+    ControlExchange,
+    UploadClient,
+    end_of_upload,
+    is_relayed,
+)
 from quartermaster.gateway.request_ids import RequestIds
 from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import Target
@@ -188,23 +194,13 @@ class Dispatcher:
             return None if is_batch_run(authorization, self._pepper, now) else refusal
         return None
 
-    def upload(self, target: bytes, authorization: bytes, client: ClientPort) -> ControlExchange:
+    def upload(self, request: Request, client: UploadClient) -> ControlExchange:
         """Hand a file on whose end has not arrived.
 
         Raises:
             RefusedError: who sends it may not, or nobody answers for files.
         """
-        now = self.relay.clock()
-        entry = admit.authenticate(self._index(), authorization, self._pepper, now)
-        return self._control().begin(
-            client,
-            customer=entry.grant.customer,
-            request_id=self._ids.new(now),
-            method=b"POST",
-            target=_origin(target),
-            authorization=authorization,
-            body=None,
-        )
+        return self._relayed(request, client, whole=False)
 
     def _chat(self, request: Request, client: ClientPort) -> Exchange:
         index = self.index
@@ -267,41 +263,28 @@ class Dispatcher:
         relay.begin(exchange)
         return exchange
 
-    def _relayed(self, request: Request, client: ClientPort) -> ControlExchange:
-        """What another process answers; a file may be on its way there already."""
-        keep_alive = request.keep_alive and not self.draining
-        uploading = cast(UploadClient, client)
-        upload, uploading.upload = uploading.upload, None
-        if upload is not None:
-            upload.body(request.body)
-            upload.body_end(keep_alive=keep_alive, http_1_0=request.http_1_0)
-            return upload
+    def _relayed(
+        self, request: Request, client: ClientPort, *, whole: bool = True
+    ) -> ControlExchange:
+        """What another process answers."""
+        if self.control is None:
+            raise refused("unknown_url", "Files, batches and usage are not served here.")
         now = self.relay.clock()
         entry = admit.authenticate(self._index(), request.authorization, self._pepper, now)
         self._check_place(request, client, entry)
-        return self._control().begin(
-            client,
-            customer=entry.grant.customer,
-            request_id=self._ids.new(now),
-            method=request.method,
-            target=_origin(request.target),
-            authorization=request.authorization,
-            body=request.body,
-            keep_alive=keep_alive,
-            http_1_0=request.http_1_0,
+        request_id, path = self._ids.new(now), _path(request.target)
+        return self.control.begin(
+            client, request, path, entry.grant.customer, request_id, whole=whole
         )
-
-    def _control(self) -> Control:
-        if self.control is None:
-            raise refused("unknown_url", "Files, batches and usage are not served here.")
-        return self.control
 
     def _other(
         self, request: Request, client: ClientPort, path: bytes
     ) -> bytes | Exchange | ControlExchange:
         """Everything but plain chat: its body, or the exchange that will write it."""
         if is_relayed(path):
-            return self._relayed(request, client)
+            keep_alive = request.keep_alive and not self.draining
+            arriving = end_of_upload(request, client, keep_alive=keep_alive)
+            return arriving or self._relayed(request, client)
         if path in _OWN:
             if request.method != b"GET":
                 raise refused(
@@ -427,8 +410,10 @@ class Dispatcher:
         Raises:
             RefusedError: 403 or 429, and what else a budget cannot take.
         """
-        now, limited, may = self.relay.clock(), entry.limited, None
+        now, may = self.relay.clock(), None
         batch = call.service_class == "batch"
+        # A batch waits for what is left, and has a day: only budgets and throttles hold it.
+        limited = () if batch else entry.limited
         guard = entry.guard
         if guard is not None:
             if not batch:
@@ -477,7 +462,7 @@ class Dispatcher:
             now: microseconds UTC.
             operation: what is asked for.
             target: where it is likely to go.
-            batch: whether it is a batch's line, which only budgets bound.
+            batch: whether it is a batch's line, which has prices of its own.
 
         Raises:
             RefusedError: 429, and what else a budget cannot take.
@@ -489,7 +474,6 @@ class Dispatcher:
             policy = entry.grant.cancelled_stream
             priced: ServiceClass = "batch" if batch else "standard"
             hold = self.purses.hold(entry.budgeted, call.model, most, policy, now, priced)
-        limited = () if batch else limited
         by_tokens = any(one.limits.tokens_per_minute is not None for one in limited)
         tokens = estimate(call, body, answers=operation in _WRITING) if by_tokens else 0
         try:
@@ -562,12 +546,6 @@ def _follow(exchange: Exchange, route: Route) -> None:
     """The exchange goes where the route says, and tells it what came of it."""
     exchange.route = route
     route.request_id = exchange.request_id
-
-
-def _origin(target: bytes) -> bytes:
-    """Path and query of a request target, also where it came in absolute form."""
-    query = target.partition(b"?")[2]
-    return _path(target) + (b"?" + query if query else b"")
 
 
 def _hold(exchange: Exchange, permit: Permit, shape: Shape, now: int) -> None:

@@ -16,6 +16,7 @@ from quartermaster.gateway import heads
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.refusals import error_body, refused
 from quartermaster.gateway.relay import Relay
+from quartermaster.gateway.requests import Request
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.kernel.errors import ConfigError, RefusedError, UpstreamError
 
@@ -38,6 +39,18 @@ _PORTS: Final = {"http": 80, "https": 443}
 def is_relayed(path: bytes) -> bool:
     """Whether another process answers what is at this path."""
     return path.startswith(PATHS) and (path in PATHS or path.startswith(_BELOW))
+
+
+def end_of_upload(
+    request: Request, client: ClientPort, *, keep_alive: bool
+) -> "ControlExchange | None":
+    """What takes a file whose end has come with this request; None where none was arriving."""
+    uploading = cast(UploadClient, client)
+    upload, uploading.upload = uploading.upload, None
+    if upload is not None:
+        upload.body(request.body)
+        upload.body_end(keep_alive=keep_alive, http_1_0=request.http_1_0)
+    return upload
 
 
 class UploadClient(ClientPort, Protocol):
@@ -88,28 +101,22 @@ class Control:
     def begin(
         self,
         client: ClientPort,
-        *,
+        request: Request,
+        path: bytes,
         customer: str,
         request_id: str,
-        method: bytes,
-        target: bytes,
-        authorization: bytes,
-        body: bytes | None,
-        keep_alive: bool = True,
-        http_1_0: bool = False,
+        *,
+        whole: bool,
     ) -> "ControlExchange":
         """Relay a request.
 
         Args:
             client: who asked.
-            customer: whose key it was.
+            request: what was asked, with the customer's own key.
+            path: of its target.
+            customer: whose key it is.
             request_id: under which the answer goes out.
-            method: as it came.
-            target: path and query.
-            authorization: the customer's own key.
-            body: the whole body, or None where it follows in parts.
-            keep_alive: whether the client's connection may go on.
-            http_1_0: whether the client knows no chunks.
+            whole: whether the body is there; else it follows in parts.
 
         Raises:
             RefusedError: too many are under way.
@@ -119,15 +126,19 @@ class Control:
         if self.running.total() >= RELAYED_MAX:
             raise refused("not_ready", "Too many of these requests are under way.")
         framing = b"transfer-encoding: chunked"
-        if body is not None:
-            framing = b"content-length: %d" % len(body)
+        if whole:
+            framing = b"content-length: %d" % len(request.body)
+        query = request.target.partition(b"?")[2]
+        target = path + b"?" + query if query else path
         head = (
             b"%b %b HTTP/1.1\r\nhost: localhost\r\nauthorization: %b\r\nx-request-id: %b\r\n"
             b"accept-encoding: identity\r\nconnection: close\r\n%b\r\n\r\n"
-        ) % (method, target, authorization, request_id.encode(), framing)
+        ) % (request.method, target, request.authorization, request_id.encode(), framing)
         self.running[customer] += 1
-        exchange = ControlExchange(self, client, customer, request_id, keep_alive, http_1_0)
-        exchange.start(head, body)
+        exchange = ControlExchange(
+            self, client, customer, request_id, request.keep_alive, request.http_1_0
+        )
+        exchange.start(head, request.body if whole else None)
         return exchange
 
     def ended(self, customer: str) -> None:

@@ -183,6 +183,18 @@ class RequestParser:
             and bytes(self._parser.get_method()) == b"POST"
         )
 
+    @property
+    def begun(self) -> Request:
+        """The request of the head that has arrived, without its body."""
+        return Request(
+            bytes(self._parser.get_method()),
+            self._target,
+            self.authorization,
+            keep_alive=True,
+            http_1_0=self._http_1_0,
+            forwarded=self._forwarded,
+        )
+
     def take_parts(self) -> bytes:
         """What has arrived of a file since the last call."""
         data = b"".join(self._parts)

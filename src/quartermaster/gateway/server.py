@@ -167,7 +167,7 @@ class ClientConnection(asyncio.Protocol):
         """Hand a file on as it comes; False where it was refused."""
         parser = self._parser
         try:
-            self.upload = self._dispatcher.upload(parser.target, parser.authorization, self)
+            self.upload = self._dispatcher.upload(parser.begun, self)
         except RefusedError as refusal:
             parser.stop()
             self._answer(Request(target=parser.target, refusal=refusal))
