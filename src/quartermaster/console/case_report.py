@@ -166,11 +166,12 @@ def _cost(on: CaseDesk) -> list[Section]:
     if stake.probability is None:
         lead.append(words("cost.no_probability"))
     else:
+        even = on.file.case.evidence.even_chance
         lead.append(
             words(
-                "cost.probability",
+                "cost.stated" if even is None else "cost.probability",
                 probability=on.percent(stake.probability),
-                even=on.percent(on.file.case.evidence.even_chance or 0.0),
+                even="" if even is None else on.percent(even),
                 waiting=on.money(cost.waiting_minor or 0),
             )
         )

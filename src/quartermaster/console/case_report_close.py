@@ -108,16 +108,14 @@ def _steps(on: CaseDesk) -> Section:
     lines = [
         Line(
             (
-                str(step.number),
                 on.moment(step.at),
-                on.person(step.actor),
-                event_words(step, on),
+                words("steps.line", who=on.person(step.actor), what=event_words(step, on)),
                 str(step.journal_seq) if step.journal_seq else "–",
             )
         )
         for step in on.file.case.steps
     ]
-    head = tuple(words(f"steps.{key}") for key in ("number", "at", "who", "what", "journal"))
+    head = tuple(words(f"steps.{key}") for key in ("at", "what", "journal"))
     return Section(
         id="steps",
         title=words("steps.title"),
