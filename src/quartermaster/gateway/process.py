@@ -1,9 +1,12 @@
 """What a worker needs of its process and machine: files, memory, secrets, certificates, ports."""
 
+import asyncio
 import gc
+import os
 import resource
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +45,24 @@ def require_alone(host: str, port: int) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
+
+
+def close_port(server: asyncio.Server) -> list[socket.socket]:
+    """Stop listening; the connections that nobody has accepted yet, to be served all the same.
+
+    A listener that is closed resets what waits in its queue, also where a successor listens beside
+    it. What is still in its handshake in these microseconds is reset too, unless the machine is
+    told to hand it on (Linux, `net.ipv4.tcp_migrate_req = 1`).
+    """
+    ports = [socket.socket(fileno=os.dup(one.fileno())) for one in server.sockets]
+    server.close()
+    waiting: list[socket.socket] = []
+    for port in ports:
+        with port, suppress(BlockingIOError, ConnectionError):
+            port.setblocking(False)
+            while True:
+                waiting.append(port.accept()[0])
+    return waiting
 
 
 def settle() -> None:

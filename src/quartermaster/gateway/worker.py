@@ -21,6 +21,7 @@ from quartermaster.gateway.limits import Limiter, Permit
 from quartermaster.gateway.meter import RUNNING
 from quartermaster.gateway.metrics_worker import Observer
 from quartermaster.gateway.process import (
+    close_port,
     open_files_max,
     read_pepper,
     require_alone,
@@ -58,6 +59,8 @@ LOG_RETRY_S: Final = 5.0
 DRAIN_POLL_S: Final = 0.02
 # A sync takes milliseconds, and a client that reads takes its last frame at once.
 LAST_WORDS_S: Final = 2.0
+# A client that has just connected sends its request within a round trip around the world.
+LAST_REQUESTS_S: Final = 1.0
 # Connections waiting in accept(): a burst of reconnecting clients after a restart.
 ACCEPT_BACKLOG: Final = 1_024
 
@@ -147,6 +150,7 @@ class Worker:
         self._traces: asyncio.AbstractServer | None = None
         self._patience_s = settings.drain_timeout_s
         self._end_by_s = math.inf
+        self._hands_over = False
 
     async def serve(self) -> None:
         """Serve until a signal asks to stop, then drain."""
@@ -176,8 +180,7 @@ class Worker:
             await self._until_stopped(timers)
         finally:
             if server is not None:
-                server.close()
-                await self._drain()
+                await self._drain(server)
             for timer in timers:
                 timer.cancel()
             await asyncio.gather(*timers, return_exceptions=True)
@@ -197,6 +200,7 @@ class Worker:
         """A successor serves on the same port: take nothing new, and end what runs in peace."""
         if not self._stopping.is_set():
             self._patience_s = self._settings.reload_drain_s
+            self._hands_over = True
             self._stopping.set()
 
     def _stop(self) -> None:
@@ -353,12 +357,19 @@ class Worker:
         self._write_status()
         self._observe()
 
-    async def _drain(self) -> None:
+    async def _drain(self, server: asyncio.Server) -> None:
         """Let running requests end; take no new connection, keep no idle one."""
         self._state = "draining"
         self.dispatcher.draining = True
+        for waiting in close_port(server):
+            await self._loop.connect_accepted_socket(
+                lambda: ClientConnection(self), waiting, ssl=tls_of(self._settings)
+            )
         self._write_status()
         self._end_by_s = self._loop.time() + self._patience_s
+        if self._hands_over:
+            # Requests that are on their way are answered here, and their connections closed then.
+            await asyncio.sleep(LAST_REQUESTS_S)
         if not await self._idle_in_time():
             self._relay.end_all()
             self._end_by_s = self._loop.time() + LAST_WORDS_S
