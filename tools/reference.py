@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from quartermaster.kernel import errors
-from tools import api_page, compat
+from tools import api_page, compat, standing_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "quartermaster"
@@ -166,6 +166,7 @@ PAGES = {
     "docs/reference/limits.md": limits,
     "docs/reference/api.md": api_page.page,
     "docs/reference/compatibility.md": compat.page,
+    "docs/reference/standing.md": standing_page.page,
 }
 
 

@@ -42,6 +42,7 @@ def sign(book: Book, actor: Actor, contract: Contract, now: Instant) -> Contract
         known = view.contracts.get(contract.id, ())
         if contract not in known:
             _require_parties(view, contract)
+            _require_deployments(view, contract)
             _require_succession(known, contract)
         unit.journal.append(
             ContractSigned(contract=contract),
@@ -98,6 +99,18 @@ def _require_provisioned(contract: Contract) -> None:
                 f"contract {contract.id}: lines of {one.model} overlap with other terms",
                 field="ptu_lines",
                 hint="lines that overlap add their units up; all else must be the same",
+            )
+
+
+def _require_deployments(view: View, contract: Contract) -> None:
+    """A deployment that units are held for must be there, and serve their model."""
+    for line in contract.ptu_lines:
+        deployed = view.deployments.get(line.deployment)
+        if line.deployment and (deployed is None or deployed.fact.model != line.model):
+            raise NotFoundError(
+                f"there is no deployment {line.deployment!r} of the model {line.model!r}",
+                field="ptu_lines.deployment",
+                hint="quartermaster deployment set",
             )
 
 

@@ -21,7 +21,7 @@ from quartermaster.commands.customer import add_customer
 from quartermaster.commands.publish import build_snapshot
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month
 from quartermaster.kernel.contract import Contract, Customer, PtuLine
-from quartermaster.kernel.errors import DataError, UsageError
+from quartermaster.kernel.errors import DataError, NotFoundError, UsageError
 from quartermaster.kernel.events import HourlyUsage
 from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.units import Counts, ServiceClass
@@ -141,6 +141,11 @@ def test_units_that_cannot_be_billed_or_served_are_not_signed(
     with pytest.raises(UsageError) as refused:
         signed(tmp_path, msgspec.convert({**msgspec.to_builtins(LINE), **fields}, PtuLine))
     assert refused.value.field == f"ptu_lines.{field}"
+
+
+def test_units_are_not_held_for_a_deployment_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no deployment"):
+        signed(tmp_path, msgspec.structs.replace(LINE, deployment="nowhere"))
 
 
 def test_lines_that_overlap_agree_on_everything_but_units_and_price(tmp_path: Path) -> None:
