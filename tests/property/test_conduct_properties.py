@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quartermaster.conduct.alarm import accumulate, bet, conformal_p, own_p
+from quartermaster.conduct.alarm import PLAYERS, Player, accumulate, bet, conformal_p, own_p
 from quartermaster.conduct.features import NAMES, SIGNS, features
 from quartermaster.conduct.model import shipped
 from quartermaster.conduct.observe import FIELDS, Observer
@@ -72,10 +72,18 @@ def test_ranks_are_probabilities(others: list[float], score: float, draw: float)
     assert 0 < own_p(others, score, draw) <= 1
 
 
-@given(st.floats(1e-12, 1), st.floats(1e-12, 1), st.integers(14, 900), st.integers(0, 55))
-def test_a_smaller_p_value_is_worth_more(one: float, other: float, before: int, since: int) -> None:
+@given(
+    st.floats(1e-12, 1),
+    st.floats(1e-12, 1),
+    st.integers(14, 900),
+    st.integers(0, 55),
+    st.sampled_from(PLAYERS),
+)
+def test_a_smaller_p_value_is_worth_more(
+    one: float, other: float, before: int, since: int, player: Player
+) -> None:
     low, high = sorted((one, other))
-    assert bet(low, before, since) >= bet(high, before, since) >= 0
+    assert bet(low, before, since, player) >= bet(high, before, since, player) >= 0
 
 
 @settings(deadline=None)

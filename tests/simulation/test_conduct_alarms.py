@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from quartermaster.conduct.alarm import Accumulator, accumulate, bet, conformal_p
+from quartermaster.conduct.alarm import PLAYERS, Accumulator, Player, accumulate, bet, conformal_p
 
 SEED = 20261123
 KEY = bytes(range(32))
-ACCOUNTS, DAYS = 200, 180
+ACCOUNTS, DAYS = 120, 180
 ALPHA = 0.05
 
 
@@ -59,6 +59,19 @@ def test_a_campaign_that_begins_is_found_within_a_week() -> None:
     assert max(delays) <= 7, sorted(delays)
 
 
+def test_a_campaign_on_every_second_day_is_found_within_a_month() -> None:
+    draw = random.Random(SEED)
+    ordinary = reference(draw)
+    delays = []
+    for at, days in enumerate(accounts(draw, 40, 90)):
+        started = [
+            s if t < 60 or draw.random() < 0.5 else 9 + draw.gauss(0, 1) for t, s in enumerate(days)
+        ]
+        found = accumulate(started, ordinary, KEY, str(at))
+        delays.append(next((e.day - 60 for e in found if e.day > 60 and e.alarms(ALPHA)), 99))
+    assert sorted(delays)[len(delays) // 2] <= 22, sorted(delays)
+
+
 def test_a_change_that_is_high_for_nobody_else_is_no_evidence() -> None:
     draw = random.Random(SEED)
     ordinary = reference(draw)
@@ -68,10 +81,13 @@ def test_a_change_that_is_high_for_nobody_else_is_no_evidence() -> None:
 
 @pytest.mark.parametrize("before", [14, 28, 60, 400])
 @pytest.mark.parametrize("since", [0, 1, 5, 30])
-def test_the_bet_is_fair_and_pays_no_more_for_a_larger_p(before: int, since: int) -> None:
-    steps = 20_000
+@pytest.mark.parametrize("player", PLAYERS)
+def test_the_bet_is_fair_and_pays_no_more_for_a_larger_p(
+    before: int, since: int, player: Player
+) -> None:
+    steps = 10_000
     grid = [(at + 0.5) / steps for at in range(steps)]
-    paid = [bet(p, before, since) for p in grid]
+    paid = [bet(p, before, since, player) for p in grid]
     assert sum(paid) / steps == pytest.approx(1, abs=0.01)
     assert paid == sorted(paid, reverse=True)
 

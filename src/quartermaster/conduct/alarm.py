@@ -13,19 +13,33 @@ accounts that differ much and last long, beside a daily line that fails.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
 OWN_DAYS_MIN = 14
 """With fewer own days the smallest p-value is above 1 in 15, and evidence would be mere luck."""
-STAKE = 0.8
-"""What is not staked is left after a quiet day: four fifths lost still leave a fifth."""
-SPREAD = (1, 2, 4)
-"""The share of ranks that is bet on, once, twice and four times as wide."""
 BEGINNINGS_MAX = 56
 """Eight weeks: a campaign that has not shown by then is the account's usual traffic."""
+
+
+class Player(NamedTuple):
+    """One way to bet; each has half of what there is to bet with."""
+
+    stake: float
+    """What is not staked is left after a quiet day."""
+    spread: tuple[float, ...]
+    """How many times as wide as expected the shares of ranks are that it bets on."""
+
+
+PLAYERS = (
+    # A harvest on every day: quick, and nearly ruined by quiet days.
+    Player(0.8, (1.0, 2.0, 4.0)),
+    # A harvest on every second day: it ranks among half as many, and quiet days cost little.
+    Player(0.3, (0.5, 1.0)),
+)
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -71,23 +85,29 @@ def keyed_draw(key: bytes, account: str, day: int) -> float:
     return (int.from_bytes(blake2b(text, key=key, digest_size=8).digest(), "big") + 1) / 2**64
 
 
-def bet(p: float, before: int, since: int) -> float:
+def bet(p: float, before: int, since: int, player: Player) -> float:
     """What a bet of one pays on the next day of a campaign that is supposed to have begun.
 
     If the days since then are above all that were before, today's rank is among the `since + 1`
-    first of all: the stake is on that share of ranks, on twice and on four times of it, for
-    campaigns with quiet days among them and accounts with loud ones before. Paid is one over the
-    share, so that a uniform p-value makes one of one on average, and a larger p never pays more.
+    first of all: the stake is on that share of ranks, and on narrower or wider ones for harvests
+    with quiet days among them and accounts with loud ones before. Paid is one over the share, so
+    that a uniform p-value makes one of one on average, and a larger p never pays more.
 
     Args:
         p: today's p-value.
         before: days of the account before the supposed beginning.
         since: days since then, without today.
+        player: who bets.
     """
     first = (since + 1) / (before + since + 1)
-    shares = [min(1.0, times * first) for times in SPREAD]
-    paid = sum(1 / share for share in shares if p <= share) / len(shares)
-    return 1 - STAKE + STAKE * paid
+    paid = 0.0
+    for times in player.spread:
+        share = times * first
+        if share >= 1:
+            paid += 1
+        elif p <= share:
+            paid += 1 / share
+    return 1 - player.stake + player.stake * paid / len(player.spread)
 
 
 class Accumulator:
@@ -105,7 +125,7 @@ class Accumulator:
         self._account = account
         self._key = key
         self._past: list[float] = []
-        self._begun: deque[tuple[int, float]] = deque(maxlen=BEGINNINGS_MAX)
+        self._begun: deque[tuple[int, tuple[float, ...]]] = deque(maxlen=BEGINNINGS_MAX)
         self._value = 1.0
 
     def add(self, score: float, ordinary: Sequence[float]) -> Evidence:
@@ -133,12 +153,17 @@ class Accumulator:
         place = known + 1 - OWN_DAYS_MIN
         if place < 1:
             return
-        self._begun.append((known, 1 / (place * (place + 1))))
+        weight = 1 / (place * (place + 1))
+        self._begun.append((known, (weight / len(PLAYERS),) * len(PLAYERS)))
         if p is not None:
-            paid = [(at, held * bet(p, at, known - at)) for at, held in self._begun]
-            self._begun = deque(paid, maxlen=BEGINNINGS_MAX)
+            self._begun = deque(self._paid(p, known), maxlen=BEGINNINGS_MAX)
         # What is not yet bet is kept: it is the weight of beginnings to come.
-        self._value = sum(held for _, held in self._begun) + 1 / (place + 1)
+        self._value = sum(sum(held) for _, held in self._begun) + 1 / (place + 1)
+
+    def _paid(self, p: float, known: int) -> Iterator[tuple[int, tuple[float, ...]]]:
+        for at, held in self._begun:
+            pays = (bet(p, at, known - at, player) for player in PLAYERS)
+            yield at, tuple(one * pay for one, pay in zip(held, pays, strict=True))
 
 
 def accumulate(
