@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from quartermaster.app import live
+from quartermaster.app.case_desk import tend as tend_cases
 from quartermaster.app.clerk_budget import BudgetOffice
 from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
@@ -94,6 +95,7 @@ def _work(rooms: Rooms, stopping: threading.Event, budgets: BudgetOffice) -> Non
     recompute(rooms)
     while not stopping.is_set():
         if time.monotonic() >= publish_at:
+            tend_cases(rooms)
             refresh(rooms.book, snapshot_path(rooms.var), rooms.now())
             publish_at = time.monotonic() + settings.publish_seconds
         if time.monotonic() >= orphans_at:
