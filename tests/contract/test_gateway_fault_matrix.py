@@ -1,14 +1,13 @@
 """Each fault, streaming and plain: no usage lost or doubled, nothing stuck, no traceback.
 
 All cases run at once against one real worker, each with a model of its own, so that every row of
-the log belongs to one case.
+the log belongs to one case; and all the while the worker's clock jumps.
 """
 
 import gzip
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -34,6 +33,18 @@ from quartermaster.kernel.contract import CancelledStream
 from quartermaster.kernel.events import UsageEvent
 from quartermaster.kernel.units import Counts
 from quartermaster.usage.policy import is_waived
+
+# All the while the machine's clock jumps by days, to and fro.
+JUMPING = SERVE.replace(
+    "settings = ",
+    """
+import itertools
+from quartermaster.gateway import worker as module
+steps, real = itertools.cycle((0, 86_400, -86_400, 3_600, -7_200)), module.system_clock
+module.system_clock = lambda: real() + next(steps) * 1_000_000
+settings = """,
+    1,
+)
 
 MODES = ("stream", "plain")
 
@@ -192,7 +203,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     var = tmp_path_factory.mktemp("faults") / "var"
     with FaultyServer({m: case.fault for m, case in CASES.items()}).running() as upstream:
         assert isinstance(upstream, FaultyServer)
-        gateway = FaultyGateway(var, upstream)
+        gateway = FaultyGateway(var, upstream, JUMPING)
         try:
             answers = play(gateway, upstream, CASES)
             until(lambda: gateway.status.in_flight == gateway.status.connections == 0)
@@ -272,33 +283,3 @@ def test_who_leaves_owes_what_the_contract_says(played: Played) -> None:
         assert is_waived(free.opened.cancelled_stream, free.closed.failure)
         # It was stopped at once: nobody heard what it would have counted.
         assert (free.closed.upstream_usage, free.closed.count_source) == (b"", "estimated")
-
-
-JUMPING = SERVE.replace(
-    "settings = ",
-    """
-import itertools
-from quartermaster.gateway import worker as module
-steps, real = itertools.cycle((0, 86_400, -86_400, 3_600, -7_200)), module.system_clock
-module.system_clock = lambda: real() + next(steps) * 1_000_000
-settings = """,
-    1,
-)
-
-
-def test_a_clock_that_jumps_by_days_loses_no_usage(tmp_path: Path) -> None:
-    names = ("upstream_talks", "client_leaves", "upstream_resets", "upstream_stalls")
-    chosen = {case.model: case for case in CASES.values() if case.name in names}
-    with FaultyServer({m: case.fault for m, case in chosen.items()}).running() as upstream:
-        assert isinstance(upstream, FaultyServer)
-        gateway = FaultyGateway(tmp_path / "var", upstream, JUMPING)
-        try:
-            play(gateway, upstream, chosen)
-            rows = gateway.stop()
-        finally:
-            gateway.process.kill()
-            gateway.process.communicate()
-    assert sorted(row.opened.model for row in rows) == sorted(chosen)
-    failures = {row.opened.model: row.closed.failure for row in rows}
-    assert failures == {model: case.failure for model, case in chosen.items()}
-    assert gateway.said.read_text() == ""

@@ -8,8 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.contract.gateway_process import free_port
 
+from quartermaster.app import open_rooms
+from quartermaster.app.first_start import prepare
 from quartermaster.app.supervisor import RESTART_DELAYS_S, Supervisor, restart_delay_s
+from quartermaster.app.up import GatewayReload
+from quartermaster.gateway.status import read_status
 from quartermaster.kernel.errors import UnavailableError
 
 DEADLINE_S = 20.0
@@ -130,5 +135,57 @@ def test_a_stop_while_waiting_is_an_interruption_and_no_failure(tmp_path: Path) 
     try:
         with pytest.raises(KeyboardInterrupt):
             supervisor.wait_until(lambda: False, "the gateway", 60)
+    finally:
+        supervisor.stop()
+
+
+@pytest.mark.long
+def test_a_successor_serves_before_the_one_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUARTERMASTER_GATEWAY__PORT", str(free_port()))
+    options = {"var": str(tmp_path)}
+    rooms = open_rooms(options)
+    prepare(rooms)
+    said: list[str] = []
+    supervisor = Supervisor(tmp_path / "log", said.append)
+    arguments = ["--var", str(tmp_path), "up", "--role", "gateway", "--worker", "0"]
+    status = tmp_path / "status"
+
+    def serving() -> dict[str, int]:
+        found = [read_status(path) for path in status.glob("*.json")]
+        return {one.app_id: one.pid for one in found if one.state == "serving"}
+
+    supervisor.add("gateway-0", arguments)
+    try:
+        first = _until(supervisor, "gateway-0")
+        supervisor.wait_until(lambda: serving() == {"gateway-0": first}, "the gateway", DEADLINE_S)
+        reload = GatewayReload(supervisor, rooms, options, said.append)
+        reload()
+        second = supervisor.pids()["gateway-0"]
+        assert serving()["gateway-0-b"] == second != first
+        reload()
+        assert said[-1].endswith("before the last reload; not now")
+        supervisor.wait_until(lambda: not supervisor.leaves("gateway-0"), "it", DEADLINE_S)
+        assert serving() == {"gateway-0-b": second}
+        assert said == [
+            "gateway-0 has a successor",
+            "gateway-0 still ends what it had begun before the last reload; not now",
+            "gateway-0 has handed over and ended",
+        ]
+    finally:
+        supervisor.stop()
+
+
+def test_a_successor_that_does_not_serve_changes_nothing(tmp_path: Path) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(tmp_path / "log", said.append)
+    supervisor.add("model", _model_arguments(tmp_path))
+    try:
+        first = _until(supervisor, "model")
+        unusable = [*_model_arguments(tmp_path), "--no-such-option"]
+        assert not supervisor.replace("model", unusable, lambda _: False, DEADLINE_S)
+        assert said == ["the successor of model does not serve; nothing was changed"]
+        assert supervisor.pids() == {"model": first}
     finally:
         supervisor.stop()
