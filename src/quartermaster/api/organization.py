@@ -175,7 +175,8 @@ def _span(asking: Asking, width_s: int, default: int, most: int) -> _Span:
     if not asking.one("start_time"):
         raise UsageError("Missing required parameter: 'start_time'.", field="start_time")
     start = asking.number("start_time", 0, 0, TIME_MAX)
-    end = asking.number("end_time", asking.now // US_PER_S, 0, TIME_MAX)
+    # Until the end of this second, so that what has just been used is in it.
+    end = asking.number("end_time", asking.now // US_PER_S + 1, 0, TIME_MAX)
     if end <= start:
         raise UsageError("'end_time' must be after 'start_time'.", field="end_time")
     limit = asking.number("limit", default, 1, most)
