@@ -52,7 +52,7 @@ def case_lines(case: CaseShown) -> Iterator[str]:
     for due in case.deadlines:
         yield f"  {due.what} due {_day(due.until)}{', overdue' if due.overdue else ''}"
     for move in case.moves:
-        needs = f"{move.signers} sign{'s' if move.signers == 1 else ''}"
+        needs = "one signature" if move.signers == 1 else "two signatures"
         urgent = ", urgent" if move.urgent else ""
         yield f"  may {move.move} ({needs}{urgent})" + (
             f", but not now: {_refused(move.refusal)}" if move.refusal else ""

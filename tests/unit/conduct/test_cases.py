@@ -45,6 +45,7 @@ from quartermaster.kernel.errors import (
     UsageError,
 )
 from quartermaster.kernel.limit import Limits, Throttle
+from tools import case_states
 
 SLICE = Throttle(limits=Limits(requests_per_minute=6), keys=("key_1",))
 
@@ -339,6 +340,8 @@ def test_the_diagram_is_drawn_from_the_table() -> None:
     for row in ROWS:
         assert f"  {row.source} --> {row.target}: {row.move}" in drawn
     assert drawn.count("-->") == len(ROWS) + 1 + len(ENDED)
+    written = case_states.PAGE.read_text("utf-8")
+    assert case_states.page(written) == written, "python -m tools.case_states"
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(facts.Move.__args__)), st.booleans()), max_size=12))  # type: ignore[attr-defined]
