@@ -74,10 +74,12 @@ def parse(parts: list[bytes]) -> list[Request]:
 
 
 def seen(requests: list[Request]) -> list[object]:
+    # Of two things that are wrong, the cut decides which is met first; unit tests hold each to its
+    # own refusal.
     return [
         (r.method, r.target, r.authorization, r.body, r.keep_alive)
         if r.refusal is None
-        else (r.refusal.code, r.refusal.http_status)
+        else "refused"
         for r in requests
     ]
 
