@@ -258,7 +258,7 @@ class Dispatcher:
             _hold(exchange, permit, "openai", now)
         if request.traceparent or self.tracer is not None:
             follow(exchange, request.traceparent, self.tracer)
-        if entry.grant.watched and self.tap is not None:
+        if self.tap is not None and entry.grant.watched:
             exchange.taken = self.tap.take(entry.grant, request.body, now)
         relay.begin(exchange)
         return exchange
@@ -387,7 +387,7 @@ class Dispatcher:
             _hold(exchange, permit, shape, now)
         if request.traceparent or self.tracer is not None:
             follow(exchange, request.traceparent, self.tracer)
-        if entry.grant.watched and self.tap is not None and operation in _WRITING:
+        if self.tap is not None and entry.grant.watched and operation in _WRITING:
             exchange.taken = self.tap.take(entry.grant, request.body, now)
         self.relay.begin(exchange)
         return exchange
