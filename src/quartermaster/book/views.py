@@ -11,6 +11,12 @@ from quartermaster.kernel.budget import Budget
 from quartermaster.kernel.contract import Contract, Customer, Group, Standing
 from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
+from quartermaster.kernel.standing_facts import (
+    InvestigationSet,
+    StandingChanged,
+    StandingDeclined,
+    StandingProposed,
+)
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -78,7 +84,7 @@ class ApiToken(msgspec.Struct, frozen=True):
 class Stood(msgspec.Struct, frozen=True):
     """A standing of a group, since when, and by whom."""
 
-    fact: events.StandingChanged
+    fact: StandingChanged
     at: int
     actor: str
 
@@ -86,7 +92,7 @@ class Stood(msgspec.Struct, frozen=True):
 class StandingWaiting(msgspec.Struct, frozen=True):
     """A proposed change of standing."""
 
-    fact: events.StandingProposed
+    fact: StandingProposed
     at: int
     actor: str
 
@@ -110,7 +116,7 @@ class View(msgspec.Struct, frozen=True):
     """By group, every change of standing, oldest first."""
     standing_waiting: dict[str, StandingWaiting] = {}
     """By group, the change that waits for a second person; a newer one takes its place."""
-    investigated: dict[str, events.InvestigationSet] = {}
+    investigated: dict[str, InvestigationSet] = {}
     """By group, the groups that are under investigation."""
     limits: dict[tuple[LimitScope, str], Limits] = {}
     """By scope and id of the key or group; who is not named has none."""
@@ -187,35 +193,16 @@ def _apply(view: View, recorded: Recorded) -> None:
         case events.ContractSigned():
             signed = view.contracts.get(fact.contract.id, ())
             view.contracts[fact.contract.id] = (*signed, fact.contract)
-        case events.KeyIssued():
-            view.keys[fact.key_id] = Key(fact, recorded.at)
-        case events.KeyRevoked():
-            key = view.keys[fact.key_id]
-            view.keys[fact.key_id] = msgspec.structs.replace(key, revoked_at=recorded.at)
-        case events.KeyRotated():
-            key = view.keys[fact.key_id]
-            view.keys[fact.key_id] = msgspec.structs.replace(key, rotated=fact)
+        case events.KeyIssued() | events.KeyRevoked() | events.KeyRotated():
+            _apply_to_key(view, fact, recorded.at)
         case events.ProjectAdded():
             view.projects[fact.customer, fact.project] = Project(fact, recorded.at)
         case events.ProjectArchived():
             project = view.projects[fact.customer, fact.project]
             ended = msgspec.structs.replace(project, archived_at=recorded.at)
             view.projects[fact.customer, fact.project] = ended
-        case events.StandingChanged():
-            view.standing[fact.group] = fact.standing
-            stood = Stood(fact, recorded.at, recorded.actor)
-            view.standing_log[fact.group] = (*view.standing_log.get(fact.group, ()), stood)
-            view.standing_waiting.pop(fact.group, None)
-        case events.StandingProposed():
-            waiting = StandingWaiting(fact, recorded.at, recorded.actor)
-            view.standing_waiting[fact.group] = waiting
-        case events.StandingDeclined():
-            view.standing_waiting.pop(fact.group, None)
-        case events.InvestigationSet():
-            if fact.open:
-                view.investigated[fact.group] = fact
-            else:
-                view.investigated.pop(fact.group, None)
+        case StandingChanged() | StandingProposed() | StandingDeclined() | InvestigationSet():
+            _apply_to_standing(view, fact, recorded)
         case events.LimitSet():
             if fact.limits.named():
                 view.limits[fact.scope, fact.name] = fact.limits
@@ -227,15 +214,8 @@ def _apply(view: View, recorded: Recorded) -> None:
             view.webhooks[fact.webhook] = fact
         case events.WebhookRemoved():
             view.webhooks.pop(fact.webhook, None)
-        case events.DeploymentSet():
-            known = view.deployments.get(fact.name)
-            if known is None:
-                view.deployments[fact.name] = Deployed(fact, recorded.at)
-            else:
-                view.deployments[fact.name] = Deployed(fact, known.first_at, known.drained)
-        case events.DeploymentDrained():
-            drained = view.deployments[fact.name]
-            view.deployments[fact.name] = msgspec.structs.replace(drained, drained=fact.drained)
+        case events.DeploymentSet() | events.DeploymentDrained():
+            _apply_to_deployment(view, fact, recorded.at)
         case events.SegmentShipped():
             view.shipped[fact.app_id] = max(fact.segment, view.shipped.get(fact.app_id, 0))
             view.shipped_rows[fact.app_id] = view.shipped_rows.get(fact.app_id, 0) + fact.rows
@@ -257,6 +237,55 @@ def _apply(view: View, recorded: Recorded) -> None:
             pass  # likewise
         case _:
             assert_never(fact)
+
+
+def _apply_to_deployment(
+    view: View, fact: events.DeploymentSet | events.DeploymentDrained, at: int
+) -> None:
+    known = view.deployments.get(fact.name)
+    if isinstance(fact, events.DeploymentDrained):
+        drained = msgspec.structs.replace(view.deployments[fact.name], drained=fact.drained)
+        view.deployments[fact.name] = drained
+    elif known is None:
+        view.deployments[fact.name] = Deployed(fact, at)
+    else:
+        view.deployments[fact.name] = Deployed(fact, known.first_at, known.drained)
+
+
+def _apply_to_key(
+    view: View, fact: events.KeyIssued | events.KeyRevoked | events.KeyRotated, at: int
+) -> None:
+    if isinstance(fact, events.KeyIssued):
+        view.keys[fact.key_id] = Key(fact, at)
+        return
+    key = view.keys[fact.key_id]
+    if isinstance(fact, events.KeyRevoked):
+        view.keys[fact.key_id] = msgspec.structs.replace(key, revoked_at=at)
+    else:
+        view.keys[fact.key_id] = msgspec.structs.replace(key, rotated=fact)
+
+
+def _apply_to_standing(
+    view: View,
+    fact: StandingChanged | StandingProposed | StandingDeclined | InvestigationSet,
+    recorded: Recorded,
+) -> None:
+    group = fact.group
+    match fact:
+        case StandingChanged():
+            view.standing[group] = fact.standing
+            stood = Stood(fact, recorded.at, recorded.actor)
+            view.standing_log[group] = (*view.standing_log.get(group, ()), stood)
+            view.standing_waiting.pop(group, None)
+        case StandingProposed():
+            view.standing_waiting[group] = StandingWaiting(fact, recorded.at, recorded.actor)
+        case StandingDeclined():
+            view.standing_waiting.pop(group, None)
+        case InvestigationSet():
+            if fact.open:
+                view.investigated[group] = fact
+            else:
+                view.investigated.pop(group, None)
 
 
 def _apply_to_budget(

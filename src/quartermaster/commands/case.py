@@ -23,13 +23,9 @@ from quartermaster.conduct.cases_step import Around, By, Due, Effect, Stepped
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import ConflictError, NotAllowedError, NotFoundError, UsageError
-from quartermaster.kernel.events import (
-    CaseStepped,
-    ConductAlarmed,
-    InvestigationSet,
-    StandingChanged,
-)
+from quartermaster.kernel.events import CaseStepped, ConductAlarmed
 from quartermaster.kernel.ids import new_id
+from quartermaster.kernel.standing_facts import InvestigationSet, StandingChanged
 
 TEXT_CHARS_MAX = 4_000
 """Two printed pages: a longer letter is sent, and noted here."""

@@ -62,23 +62,21 @@ def issue(
         pepper: from `book.pepper.load_pepper`; the same one for every key.
         now: microseconds UTC.
         project: one of the customer's.
-        models: which models it may call; `*` is all of them.
+        models: which it may call; `*` is all of them.
         expires_at: microseconds UTC, or None.
         data_zone: only deployments in this zone may be asked; empty is any.
         endpoints: what it may be used for; empty is everything.
-        networks: from where, `203.0.113.0/24`, `2001:db8::/32` or one address; empty is anywhere.
+        networks: from where, such as `2001:db8::/32`; empty is anywhere.
 
     Raises:
         NotAllowedError: the actor may not.
         NotFoundError: there is no such contract, or no such project.
         UsageError: the key would never work.
-        ConflictError: the project is archived; or a customer asks that is not served in full.
+        ConflictError: the project is archived, or a customer asks that is not served in full.
     """
     require_for(actor, actor.customer, "admin")
-    _check_names(models, endpoints)
+    _check_names(models, endpoints, data_zone)
     networks = _normal(networks)
-    if data_zone:
-        require_zone(data_zone, "data_zone")
     if expires_at is not None and expires_at <= now:
         raise UsageError("the key would be expired already", field="expires_at")
     secret = new_key_secret()
@@ -86,8 +84,7 @@ def issue(
         view = unit.view()
         customer = _customer_of(view, actor, contract)
         require_open(view, customer, project)
-        if actor.customer:
-            _require_room(view, customer, now)
+        _require_room(view, actor, customer, now)
         fact = KeyIssued(
             key_id=new_id("key"),
             key_hash=key_hash(secret.encode(), pepper).hex(),
@@ -187,8 +184,10 @@ def _customer_of(view: View, actor: Actor, contract: str) -> str:
     return versions[-1].customer
 
 
-def _require_room(view: View, customer: str, now: Instant) -> None:
+def _require_room(view: View, actor: Actor, customer: str, now: Instant) -> None:
     """What a customer may do by itself: not without bound, and not around a throttled slice."""
+    if not actor.customer:
+        return
     standing = view.standing.get(view.customers[customer].group, "active")
     if standing not in _MAY_ISSUE:
         raise ConflictError(
@@ -208,8 +207,10 @@ def _hand_limits_on(
         unit.journal.append(fact, actor=actor, now=now)
 
 
-def _check_names(models: tuple[str, ...], endpoints: tuple[str, ...]) -> None:
-    """Refuse models and endpoints that cannot be used, by field."""
+def _check_names(models: tuple[str, ...], endpoints: tuple[str, ...], data_zone: str) -> None:
+    """Refuse models, endpoints and a zone that cannot be used, by field."""
+    if data_zone:
+        require_zone(data_zone, "data_zone")
     if not models or not all(models):
         raise UsageError("a key needs at least one model", field="models", hint="or * for all")
     for field, names in (("models", models), ("endpoints", endpoints)):

@@ -25,13 +25,15 @@ from quartermaster.kernel.errors import (
 )
 from quartermaster.kernel.events import (
     Endpoint,
+)
+from quartermaster.kernel.ids import new_id
+from quartermaster.kernel.limit import Limits, Throttle
+from quartermaster.kernel.standing_facts import (
     InvestigationSet,
     StandingChanged,
     StandingDeclined,
     StandingProposed,
 )
-from quartermaster.kernel.ids import new_id
-from quartermaster.kernel.limit import Limits, Throttle
 
 STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)
 """From the mildest to the hardest."""
@@ -155,43 +157,27 @@ def change(
         ConflictError: the standing cannot follow from the one before.
     """
     require(actor, "admin", "trust")
-    reason = require_name(reason, "reason")
     if case:
         require_id(case, "case")
+    share = "" if weight.share is None else str(weight.share)
+    fact = StandingChanged(
+        group=group,
+        standing=standing,
+        reason=require_name(reason, "reason"),
+        throttle=throttle,
+        case=case,
+        revenue_share=share,
+    )
     with book.writing() as unit:
         view = unit.view()
         _require_group(view, group)
         _require_throttle(view, group, standing, throttle)
         before = view.standing.get(group, "active")
-        share = "" if weight.share is None else str(weight.share)
-        if before == standing and view.throttle_of(group) == throttle:
-            return Changed(group, before, standing, throttle, revenue_share=share)
-        move = _require_move(group, before, standing)
-        if move.second_person and _takes_two(weight, sign_off_share):
-            return _propose(
-                unit,
-                actor,
-                StandingProposed(
-                    proposal=new_id("prop"),
-                    group=group,
-                    standing=standing,
-                    reason=reason,
-                    throttle=throttle,
-                    case=case,
-                    revenue_share=share,
-                ),
-                before,
-                now,
-            )
-        fact = StandingChanged(
-            group=group,
-            standing=standing,
-            reason=reason,
-            throttle=throttle,
-            case=case,
-            revenue_share=share,
-        )
-        unit.journal.append(fact, actor=actor, now=now)
+        if before != standing or view.throttle_of(group) != throttle:
+            move = _require_move(group, before, standing)
+            if move.second_person and _takes_two(weight, sign_off_share):
+                return _propose(unit, actor, fact, before, now)
+            unit.journal.append(fact, actor=actor, now=now)
     return Changed(group, before, standing, throttle, revenue_share=share)
 
 
@@ -342,8 +328,17 @@ def _takes_two(weight: RevenueShare, sign_off_share: Decimal) -> bool:
 
 
 def _propose(
-    unit: Unit, actor: Actor, fact: StandingProposed, before: Standing, now: Instant
+    unit: Unit, actor: Actor, change: StandingChanged, before: Standing, now: Instant
 ) -> Changed:
+    fact = StandingProposed(
+        proposal=new_id("prop"),
+        group=change.group,
+        standing=change.standing,
+        reason=change.reason,
+        throttle=change.throttle,
+        case=change.case,
+        revenue_share=change.revenue_share,
+    )
     unit.journal.append(fact, actor=actor, now=now, key=f"proposed:{fact.proposal}")
     return Changed(
         fact.group,

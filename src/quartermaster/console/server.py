@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 from starlette.applications import Starlette
@@ -82,6 +82,15 @@ def build(
         accounts=accounts,
         cases=cases,
     )
+    return Starlette(
+        routes=[route(page, desk) for page in PAGES],
+        middleware=[Middleware(Guard, hosts=settings.hosts)],
+        exception_handlers=_handlers(desk),
+    )
+
+
+def _handlers(desk: Desk) -> dict[type[Exception], Callable[..., Awaitable[Response]]]:
+    """What a reader sees of errors that no page has caught."""
 
     async def refused(request: Request, error: Exception) -> Response:
         visit = await Visit.begin(request, desk)
@@ -102,11 +111,7 @@ def build(
         dress(MutableHeaders(raw=response.raw_headers))
         return response
 
-    return Starlette(
-        routes=[route(page, desk) for page in PAGES],
-        middleware=[Middleware(Guard, hosts=settings.hosts)],
-        exception_handlers={HTTPException: refused, Exception: broken},
-    )
+    return {HTTPException: refused, Exception: broken}
 
 
 def run(

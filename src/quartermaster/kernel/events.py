@@ -11,10 +11,17 @@ import msgspec
 
 from quartermaster.kernel.budget import Budget
 from quartermaster.kernel.case import CaseDay, CaseEvent, CaseEvidence, CaseLink
-from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, Standing
-from quartermaster.kernel.limit import Limits, LimitScope, Throttle
+from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group
+from quartermaster.kernel.fact import Fact
+from quartermaster.kernel.limit import Limits, LimitScope
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.routing import Routing
+from quartermaster.kernel.standing_facts import (
+    InvestigationSet,
+    StandingChanged,
+    StandingDeclined,
+    StandingProposed,
+)
 from quartermaster.kernel.units import Counts, CountSource, ServiceClass
 
 Endpoint = Literal[
@@ -138,12 +145,6 @@ Cut = dict[str, int]
 """A rating run's input, without a wall clock: the last segment taken of every gateway worker."""
 
 
-class Fact(msgspec.Struct, frozen=True, tag_field="fact", kw_only=True):
-    """Base of everything the journal may hold."""
-
-    v: int = 1
-
-
 class GroupAdded(Fact, frozen=True, tag=True):
     """A group of entities under common control."""
 
@@ -215,52 +216,6 @@ class KeyRevoked(Fact, frozen=True, tag=True):
 
     key_id: str
     reason: str
-
-
-class StandingChanged(Fact, frozen=True, tag=True):
-    """A group's standing, with its reason. The journal's actor is who made it so."""
-
-    group: str
-    standing: Standing
-    reason: str
-    throttle: Throttle | None = None
-    """Of `throttled` alone."""
-    case: str = ""
-    """The conduct case that it follows from, where it follows from one."""
-    revenue_share: str = ""
-    """Of revenue when it was decided, as a decimal; empty where it was not known."""
-    proposal: str = ""
-    """What a second person signed off; empty where one person was enough."""
-    proposed_by: str = ""
-
-
-class StandingProposed(Fact, frozen=True, tag=True):
-    """A change of standing that waits for a second person."""
-
-    proposal: str
-    group: str
-    standing: Standing
-    reason: str
-    throttle: Throttle | None = None
-    case: str = ""
-    revenue_share: str = ""
-
-
-class StandingDeclined(Fact, frozen=True, tag=True):
-    """A proposed change of standing that will not be made."""
-
-    proposal: str
-    group: str
-    reason: str
-
-
-class InvestigationSet(Fact, frozen=True, tag=True):
-    """A group is under investigation, or not any more. Its standing is a fact of its own."""
-
-    group: str
-    open: bool
-    reason: str
-    case: str = ""
 
 
 class LimitSet(Fact, frozen=True, tag=True):
@@ -457,10 +412,10 @@ class ConductObserved(Fact, frozen=True, tag=True):
     """Accounts whose every finding the contract explains; their day is no evidence."""
     links: tuple[CaseLink, ...] = ()
     """Accounts that are alike and share something besides text."""
-    blind: dict[str, tuple[str, ...]] = {}
+    blind: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """What could not be seen, by account: each a code of `conduct.blind.WORDS`, with a figure
     after a colon where it has one (`no_consent`, `past_short:9`, `overwritten:12`)."""
-    cut: Cut = {}
+    cut: Cut = msgspec.field(default_factory=dict)
 
 
 class ConductAlarmed(Fact, frozen=True, tag=True):

@@ -5,6 +5,7 @@ from quartermaster.book.views import View, fold
 from quartermaster.kernel import events
 from quartermaster.kernel.contract import Contract, Customer, Group
 from quartermaster.kernel.price import Price, PriceBook
+from quartermaster.kernel.standing_facts import StandingChanged
 
 
 def book(version: int, valid_from: int) -> PriceBook:
@@ -25,8 +26,8 @@ FACTS: tuple[events.JournalFact, ...] = (
     events.KeyIssued(key_id="k1", key_hash="00", customer="acme", contract="c"),
     events.KeyIssued(key_id="k2", key_hash="01", customer="acme", contract="c", expires_at=90),
     events.KeyRevoked(key_id="k1", reason="lost"),
-    events.StandingChanged(group="g", standing="warned", reason="r"),
-    events.StandingChanged(group="g", standing="active", reason="r"),
+    StandingChanged(group="g", standing="warned", reason="r"),
+    StandingChanged(group="g", standing="active", reason="r"),
     events.DeploymentSet(name="d", model="m", url="http://a/v1", upstream_model="m"),
     events.DeploymentSet(name="d", model="m", url="http://b/v1", upstream_model="m"),
     events.SegmentShipped(app_id="gw-0", segment=1, rows=4, sha256="a"),

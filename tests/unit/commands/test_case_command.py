@@ -31,9 +31,10 @@ from quartermaster.kernel.errors import (
     NotFoundError,
     UsageError,
 )
-from quartermaster.kernel.events import ConductAlarmed, InvestigationSet, UserAdded
+from quartermaster.kernel.events import ConductAlarmed, UserAdded
 from quartermaster.kernel.limit import Limits, Throttle
 from quartermaster.kernel.price import Price, PriceBook
+from quartermaster.kernel.standing_facts import InvestigationSet
 
 NOW = Instant(20_000 * 24 * US_PER_HOUR)
 ADA = Actor("usr_ada", ("trust",))

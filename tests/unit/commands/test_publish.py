@@ -27,10 +27,11 @@ from quartermaster.commands.publish import (
 from quartermaster.kernel.clock import US_PER_HOUR, US_PER_S, Instant
 from quartermaster.kernel.contract import Contract, Customer
 from quartermaster.kernel.errors import IntegrityError
-from quartermaster.kernel.events import DeploymentSet, StandingChanged
+from quartermaster.kernel.events import DeploymentSet
 from quartermaster.kernel.ids import key_hash
 from quartermaster.kernel.price import TEXT_AXES, Price, PriceBook
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, KeyGrant, decode, write
+from quartermaster.kernel.standing_facts import StandingChanged
 
 NOW = Instant(1_000 * US_PER_HOUR)
 LATER = Instant(NOW + 100 * US_PER_HOUR)
@@ -83,6 +84,7 @@ def test_a_key_is_resolved_to_everything_the_gateway_needs(book: Book) -> None:
         models=("m",),
         expires_at=LATER,
         unpriced_models=(),
+        unpriced_batch_models=("m",),
     )
 
 
