@@ -135,7 +135,7 @@ class Watcher:
                 del self._held[at]
 
     def close(self) -> None:
-        """Let go of the rings."""
+        """Let go of the rings; what came since the last look is the next watcher's."""
         for path in list(self._readers):
             self._let_go(path)
 
@@ -149,16 +149,17 @@ class Watcher:
             if known is not None and known[0] == inode:
                 continue
             if known is not None:
+                self._take(path.stem, known[1])
                 self._let_go(path)
             reader = ring.attach(path)
             if reader is not None:
                 self._readers[path] = (inode, reader)
         for path in [one for one in self._readers if not one.exists()]:
+            self._take(path.stem, self._readers[path][1])
             self._let_go(path)
 
     def _let_go(self, path: Path) -> None:
         _, reader = self._readers.pop(path)
-        self._take(path.stem, reader)
         self._missed += reader.missed
         self._damaged += reader.damaged
         reader.close()

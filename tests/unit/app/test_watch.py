@@ -1,0 +1,146 @@
+"""The watcher: it goes on where another ended, follows workers that come and go, keeps no text."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.unit.app.conduct_world import CANARY, Ended, body, support
+
+from quartermaster.app.watch import Watcher, conduct_key, days_folder, statuses, watcher
+from quartermaster.conduct import facts
+from quartermaster.conduct.observe import Observer
+from quartermaster.gateway.tap import Tap, open_tap
+from quartermaster.gateway.wire import read_call
+from quartermaster.kernel import ring
+from quartermaster.kernel.clock import US_PER_HOUR, Instant
+from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.snapshot import KeyGrant
+
+pytestmark = pytest.mark.skipif(not ring.SHARED_MEMORY.is_dir(), reason="no shared memory here")
+NOON = Instant(1_794_744_000_000_000)  # 2026-11-15, 12:00 UTC
+DAY = "2026-11-15"
+GRANT = KeyGrant("key_1", "", "acme", "acme", "p", "c", 1, "b", 1, "free", watched=True)
+
+
+@pytest.fixture
+def var(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    folder = ring.folder_of(tmp_path)
+    if folder.exists():
+        folder.rmdir()
+
+
+def tapped(var: Path, worker: str) -> Tap:
+    tap = open_tap(var, worker, ring_bytes=4 << 20, reads_per_s=10**6)
+    tap.tick(NOON, 0.0)
+    return tap
+
+
+def ask(tap: Tap, bodies: list[bytes]) -> None:
+    for at, one in enumerate(bodies):
+        taken = tap.take(GRANT, one, NOON)
+        if taken is not None:
+            taken.hear(b'{"content":"An answer."}')
+            taken.end(Ended(str(at), GRANT, read_call(one)), 200)
+
+
+def kept(var: Path) -> facts.Facts:
+    found = facts.read_day(days_folder(var), DAY, "acme")
+    assert found is not None
+    return found
+
+
+def test_another_watcher_goes_on_where_one_ended(var: Path) -> None:
+    tap = tapped(var, "gateway-0")
+    first = watcher(var, "gateway")
+    ask(tap, support(1, 1, 30))
+    assert first.look() == 30
+    first.save(NOON)
+    ask(tap, support(1, 2, 30))
+    first.close()  # it has not read these
+    second = watcher(var, "gateway")
+    assert second.look() == 30
+    second.save(NOON)
+    assert len(kept(var).sample) == 60
+    assert kept(var).answers.words.tolist() == [2] * 60
+    second.close()
+    tap.close()
+
+
+def test_samples_of_two_workers_and_two_machines_are_put_together(var: Path) -> None:
+    taps = [tapped(var, f"gateway-{at}") for at in range(2)]
+    one = watcher(var, "gateway")
+    for tap in taps:
+        ask(tap, support(1, 1, 200))
+        tap.tick(NOON, 10.0)
+    one.look()
+    assert one.attached == ("gateway-0", "gateway-1")
+    one.save(NOON)
+    assert len(kept(var).sample) == facts.SAMPLE
+    assert kept(var).tally.seen == 400
+    # A watcher of another machine keeps its own file, in the same folder.
+    key = conduct_key(var)
+    other = Watcher(ring.folder_of(var), days_folder(var), "other", key, Observer(key))
+    ask(taps[0], support(1, 3, 50))
+    other.look()
+    other.save(NOON)
+    assert len(list((days_folder(var) / DAY).glob("acme@*"))) == 2
+    assert facts.accounts_of(days_folder(var), DAY) == ["acme"]
+    assert len(kept(var).sample) == facts.SAMPLE
+    for watching in (one, other):
+        watching.close()
+    for tap in taps:
+        tap.close()
+
+
+def test_a_worker_that_comes_back_is_followed_and_both_its_lives_count(var: Path) -> None:
+    watching = watcher(var, "gateway")
+    for _ in range(2):
+        tap = tapped(var, "gateway-0")
+        ask(tap, support(1, 1, 10))
+        tap.tick(NOON, 10.0)
+        assert watching.look() == 10
+        tap.close()
+    watching.look()
+    assert watching.attached == ()
+    watching.save(NOON)
+    assert kept(var).tally.seen == 20
+    assert (watching.missed, watching.damaged) == (0, 0)
+    watching.close()
+
+
+def test_a_day_that_is_over_leaves_the_memory_and_comes_back_if_it_must(var: Path) -> None:
+    tap = tapped(var, "gateway-0")
+    watching = watcher(var, "gateway")
+    ask(tap, support(1, 1, 10))
+    watching.look()
+    watching.save(Instant(NOON + 48 * US_PER_HOUR))
+    ask(tap, support(1, 2, 10))
+    watching.look()
+    watching.save(Instant(NOON + 48 * US_PER_HOUR))
+    assert len(kept(var).sample) == 20
+    watching.close()
+    tap.close()
+
+
+def test_requests_without_text_are_counted(var: Path) -> None:
+    tap = tapped(var, "gateway-0")
+    watching = watcher(var, "gateway")
+    silent = b'{"model":"toy","messages":[{"role":"user","content":[{"type":"image_url"}]}]}'
+    ask(tap, [silent, body(f"Hello {CANARY}")])
+    watching.look()
+    watching.save(NOON)
+    assert (len(kept(var).sample), kept(var).unreadable) == (1, 1)
+    watching.close()
+    tap.close()
+
+
+def test_damaged_files_are_named(var: Path) -> None:
+    path = facts.path_of(days_folder(var), DAY, "gateway", "acme")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"torn")
+    with pytest.raises(IntegrityError, match="acme@gateway"):
+        facts.read_day(days_folder(var), DAY, "acme")
+    (var / "conduct" / "watch-gateway.json").write_bytes(b"torn")
+    with pytest.raises(IntegrityError, match="watch-gateway"):
+        statuses(var)
