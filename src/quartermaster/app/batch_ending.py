@@ -135,16 +135,19 @@ class _Output:
         self.sealed: Sealed | None = None
 
     def write(self, line: bytes) -> None:
+        """The next line."""
         if self._writer is None:
             self._writer = self._vault.writer(self.name)
         self._writer.write(line)
         self.lines += 1
 
     def finish(self) -> None:
+        """Make it durable."""
         if self._writer is not None:
             self.sealed = self._writer.finish()
 
     def abandon(self) -> None:
+        """Leave nothing behind."""
         if self._writer is not None:
             self._writer.abandon()
             self._vault.delete(self.name)

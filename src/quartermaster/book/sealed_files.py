@@ -81,12 +81,12 @@ class Vault:
             return []
         return sorted(path.name for path in self._folder.iterdir())
 
-    def age_s(self, name: str, now_s: float) -> float:
-        """Seconds since the file was last written; 0 where it has just gone."""
+    def age_us(self, name: str, now: int) -> int:
+        """Microseconds since the file was last written; 0 where it has just gone."""
         try:
-            return now_s - self._path(name).stat().st_mtime
+            return now - self._path(name).stat().st_mtime_ns // 1_000
         except FileNotFoundError:
-            return 0.0
+            return 0
 
     def wrap(self, key: bytes, name: str) -> bytes:
         """A key as the book may hold it."""
@@ -115,7 +115,7 @@ class Vault:
 
     def _path(self, name: str) -> Path:
         assert name.replace("-", "").replace("_", "").replace(".", "").isalnum(), "names are ours"
-        return self._folder / name
+        return self._folder.joinpath(name)
 
 
 class SealedWriter:

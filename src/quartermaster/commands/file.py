@@ -141,9 +141,8 @@ def sweep(book: Book, vault: Vault, now: Instant) -> int:
         kept = unit.files.ids()
     for name in gone:
         vault.delete(name)
-    now_s = now // US_PER_S
     for name in vault.names():
         # Cut off before its row was written, or its row went and the process died.
-        if name not in kept and vault.age_s(name, now_s) > UNFINISHED_S:
+        if name not in kept and vault.age_us(name, now) > UNFINISHED_S * US_PER_S:
             vault.delete(name)
     return len(gone)
