@@ -61,7 +61,7 @@ def test_everything_that_is_shown_by_key_has_its_words() -> None:
         assert words.has(f"refused.{code}")
     for kind in get_args(Kind):
         for lang in ("de", "en"):
-            assert kind_words(kind, lang) != kind  # type: ignore[arg-type]
+            assert kind_words(kind, lang) != kind
 
 
 @pytest.mark.parametrize(
