@@ -1,6 +1,7 @@
 """The way of one request through the deployments that may serve it, and the record of each step."""
 
-from typing import Final, Protocol, Self
+from collections.abc import Callable
+from typing import Final, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -8,6 +9,9 @@ from quartermaster.gateway.affinity import Affinity
 from quartermaster.gateway.breaker import Signal
 from quartermaster.gateway.choice import Candidate, Choice
 from quartermaster.gateway.route import Target
+from quartermaster.kernel.errors import RefusedError
+
+T = TypeVar("T")
 
 # The first and two more: a third failure elsewhere is hardly bad luck, and clients try again too.
 ATTEMPTS_MAX: Final = 3
@@ -170,6 +174,19 @@ class Route:
         if chosen is not None:
             self.target = chosen
         return chosen
+
+    def first(self, say: Callable[[Target], T]) -> T:
+        """What the first deployment is told whose dialect has words for the request.
+
+        Raises:
+            RefusedError: none has.
+        """
+        while True:
+            try:
+                return say(self.target)
+            except RefusedError:
+                if self.elsewhere(CANNOT_SAY) is None:
+                    raise
 
     def answers(self) -> None:
         """A stream begins: the deployment serves, however long the stream will be."""

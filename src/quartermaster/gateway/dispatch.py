@@ -1,15 +1,14 @@
 """What a request asks for, in whichever dialect. Bytes out, or an exchange."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Final, Literal, Self
+from typing import Final
 
 import msgspec
 
-from quartermaster.gateway import admit, count_tokens, heads, wire
+from quartermaster.gateway import admit, count_tokens, heads, model_cards, wire
 from quartermaster.gateway.addresses import Networks
 from quartermaster.gateway.affinity import affinity_of
-from quartermaster.gateway.attempts import CANNOT_SAY, Route
+from quartermaster.gateway.attempts import Route
 from quartermaster.gateway.batch_line import BATCH_LINES, BatchLine, is_batch_run
 from quartermaster.gateway.budget import BudgetSpentError, Purses
 from quartermaster.gateway.budget_bound import bound
@@ -24,7 +23,7 @@ from quartermaster.gateway.otlp_context import Tracer, follow
 from quartermaster.gateway.planned import PlannedExchange
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.ptu import Lanes, spillover_headers
-from quartermaster.gateway.rate_headers import RateLimitedError, rate_headers, retry_headers
+from quartermaster.gateway.rate_headers import RateLimitedError, rate_headers, refusal_headers
 from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.relay_control import (
@@ -56,40 +55,6 @@ _OWN: Final = frozenset((_HEALTH, _READY))
 _WRITING: Final[frozenset[Endpoint]] = frozenset(
     ("chat.completions", "completions", "responses", "messages")
 )
-
-OWNED_BY: Final = "quartermaster"
-
-
-class ModelCard(msgspec.Struct, frozen=True):
-    """One model as `/v1/models` shows it, to OpenAI's and to Anthropic's SDK alike."""
-
-    id: str
-    created: int
-    display_name: str
-    created_at: str
-    owned_by: str = OWNED_BY
-    object: Literal["model"] = "model"
-    type: Literal["model"] = "model"
-
-    @classmethod
-    def of(cls, name: str, created_s: int) -> Self:
-        """The card of a model.
-
-        Args:
-            name: what customers call it.
-            created_s: seconds since 1970 at which it was first deployed.
-        """
-        return cls(name, created_s, name, datetime.fromtimestamp(created_s, UTC).isoformat())
-
-
-class ModelList(msgspec.Struct, frozen=True):
-    """The reply of `/v1/models`."""
-
-    data: list[ModelCard]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool = False
-    object: Literal["list"] = "list"
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -171,7 +136,7 @@ class Dispatcher:
                 refusal.in_shape(shape)
             body = refusal_body(shape, refusal, request_id)
             elsewhere = isinstance(refusal, RateLimitedError) and refusal.elsewhere
-            status, extra = refusal.http_status, _extra(refusal, shape, self.relay.clock())
+            status, extra = refusal.http_status, refusal_headers(refusal, shape, self.relay.clock())
         request_id = request_id or self._ids.new(self.relay.clock())
         if shape == "anthropic":
             extra += b"request-id: %b\r\n" % request_id.encode()
@@ -253,7 +218,7 @@ class Dispatcher:
                 route.withdrawn()
             raise _meter_unavailable() from error
         if many:
-            _follow(exchange, route)
+            exchange.route, route.request_id = route, exchange.request_id
         if permit is not None:
             _hold(exchange, permit, "openai", now)
         if request.traceparent or self.tracer is not None:
@@ -356,7 +321,7 @@ class Dispatcher:
         route = None if len(targets) == 1 else self._route(targets, entry, call)
         target = targets[0] if route is None else route.target
         try:
-            made = replan(target) if route is None else _first_plan(route, replan)
+            made = replan(target) if route is None else route.first(replan)
             kind = PlannedExchange if line is None else line.exchange
             exchange = kind(
                 self.relay,
@@ -382,7 +347,7 @@ class Dispatcher:
                 raise
             raise _meter_unavailable() from error
         if route is not None:
-            _follow(exchange, route)
+            exchange.route, route.request_id = route, exchange.request_id
         if permit is not None:
             _hold(exchange, permit, shape, now)
         if request.traceparent or self.tracer is not None:
@@ -500,11 +465,9 @@ class Dispatcher:
         entry = admit.authenticate(index, request.authorization, self._pepper, self.relay.clock())
         self._check_place(request, client, entry)
         if not model:
-            cards = [ModelCard.of(name, index.created[name]) for name in sorted(entry.models)]
-            ends = (cards[0].id, cards[-1].id) if cards else (None, None)
-            return _encode(ModelList(cards, *ends))
+            return model_cards.every({name: index.created[name] for name in entry.models})
         admit.targets_for(index, entry, model)
-        return _encode(ModelCard.of(model, index.created[model]))
+        return model_cards.one(model, index.created[model])
 
     def _index(self) -> Index:
         if self.index is None:
@@ -528,26 +491,6 @@ def _path(target: bytes) -> bytes:
     return target.partition(b"?")[0]
 
 
-def _first_plan(route: Route, replan: Callable[[Target], Plan]) -> Plan:
-    """The way to the first deployment of a route whose dialect has words for the request.
-
-    Raises:
-        RefusedError: none has.
-    """
-    while True:
-        try:
-            return replan(route.target)
-        except RefusedError:
-            if route.elsewhere(CANNOT_SAY) is None:
-                raise
-
-
-def _follow(exchange: Exchange, route: Route) -> None:
-    """The exchange goes where the route says, and tells it what came of it."""
-    exchange.route = route
-    route.request_id = exchange.request_id
-
-
 def _hold(exchange: Exchange, permit: Permit, shape: Shape, now: int) -> None:
     """The exchange ends its permit with itself, and its head says what is left."""
     exchange.permit = permit
@@ -555,15 +498,3 @@ def _hold(exchange: Exchange, permit: Permit, shape: Shape, now: int) -> None:
         served_by = exchange.target.deployment.name
         exchange.connection += spillover_headers(permit.spilled_from, served_by)
     exchange.connection += rate_headers(shape, permit.requests, permit.tokens, now)
-
-
-def _extra(refusal: RefusedError, shape: Shape, now: int) -> bytes:
-    """Headers that the status demands (RFC 9110, 11.6.1 and 15.5.6; RFC 6585, 4)."""
-    if isinstance(refusal, RateLimitedError):
-        left = rate_headers(shape, refusal.requests, refusal.tokens, now)
-        return retry_headers(refusal) + left
-    if refusal.http_status == 401:
-        return b"www-authenticate: Bearer\r\n"
-    if refusal.http_status == 405:
-        return b"allow: POST, GET\r\n"
-    return b""

@@ -121,3 +121,15 @@ def _reset(shape: Shape, us: int) -> bytes:
 def _rfc_3339(at: int) -> bytes:
     """An instant in whole seconds, later rather than too early."""
     return f"{datetime.fromtimestamp(-(-at // US_PER_S), UTC):%Y-%m-%dT%H:%M:%SZ}".encode()
+
+
+def refusal_headers(refusal: RefusedError, shape: Shape, now: int) -> bytes:
+    """Headers that the status demands (RFC 9110, 11.6.1 and 15.5.6; RFC 6585, 4)."""
+    if isinstance(refusal, RateLimitedError):
+        left = rate_headers(shape, refusal.requests, refusal.tokens, now)
+        return retry_headers(refusal) + left
+    if refusal.http_status == 401:
+        return b"www-authenticate: Bearer\r\n"
+    if refusal.http_status == 405:
+        return b"allow: POST, GET\r\n"
+    return b""

@@ -98,15 +98,7 @@ class Worker:
         turn = SECOND_LOG if successor % 2 else ""
         self.app_id = f"{settings.app_prefix}-{number}{turn}"
         pepper = read_pepper(var / "secrets" / "key_pepper")
-        self._wal = Wal.open(
-            var / "wal" / self.app_id,
-            settings=usage,
-            loop=loop,
-            now=system_clock,
-            files=files,
-            # A file layer of a test has a disk of its own, which the kernel knows nothing of.
-            disk_sync=KernelSync.open(loop) if files is OS_FILES else None,
-        )
+        self._wal = self._open_log(usage, files)
         self._pool = UpstreamPool(loop, settings)
         self._tallies = Tallies()
         self._started_at = system_clock()
@@ -123,19 +115,12 @@ class Worker:
             dial=self._pool.send,
             observe=self._observer.ended,
         )
-        limiter = Limiter(settings.workers, number)
         self._router = Router(loop.time)
         self._purses = Purses(secrets.token_hex(LIFE_BYTES), self._wal.segment)
         self._leases: LeasePort = LeaseFiles(var / "leases", self.app_id)
         self._lease_error = ""
-        self.dispatcher = Dispatcher(self._relay, pepper, limiter, self._router, self._purses)
-        self.dispatcher.lanes = Lanes(settings.workers, number)
-        self.dispatcher.trusted = settings.trusted
-        if settings.control_url:
-            self.dispatcher.control = Control(loop, settings.control_url, self._relay)
+        self.dispatcher = self._dispatcher(pepper)
         self.connections: set[ClientConnection] = set()
-        self.dispatcher.tracer = self._observer.tracer
-        self.dispatcher.when_refused = self._observer.when_refused
         self._follower = SnapshotFollower(var / "snapshot.json", var, settings)
         self._status_path = var / "status" / f"{self.app_id}.json"
         self._status_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -151,6 +136,30 @@ class Worker:
         self._patience_s = settings.drain_timeout_s
         self._end_by_s = math.inf
         self._hands_over = False
+
+    def _open_log(self, usage: UsageSettings, files: FileLayer) -> Wal:
+        return Wal.open(
+            self._var / "wal" / self.app_id,
+            settings=usage,
+            loop=self._loop,
+            now=system_clock,
+            files=files,
+            # A file layer of a test has a disk of its own, which the kernel knows nothing of.
+            disk_sync=KernelSync.open(self._loop) if files is OS_FILES else None,
+        )
+
+    def _dispatcher(self, pepper: bytes) -> Dispatcher:
+        """What answers requests, with everything that decides on them."""
+        settings, number = self._settings, self._number
+        limiter = Limiter(settings.workers, number)
+        made = Dispatcher(self._relay, pepper, limiter, self._router, self._purses)
+        made.lanes = Lanes(settings.workers, number)
+        made.trusted = settings.trusted
+        if settings.control_url:
+            made.control = Control(self._loop, settings.control_url, self._relay)
+        made.tracer = self._observer.tracer
+        made.when_refused = self._observer.when_refused
+        return made
 
     async def serve(self) -> None:
         """Serve until a signal asks to stop, then drain."""
