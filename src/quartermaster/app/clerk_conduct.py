@@ -35,12 +35,13 @@ from quartermaster.conduct.sketch import (
     hashed_name,
 )
 from quartermaster.conduct.watch import ORDINARY_MIN
-from quartermaster.kernel.case import CaseLink
+from quartermaster.kernel.case import CaseEvidence, CaseLink, CasePart, CaseStratum
 from quartermaster.kernel.clock import US_PER_HOUR, Period, as_instant
 from quartermaster.kernel.contract import Contract, PermittedUse
 from quartermaster.kernel.events import ConductAlarmed, ConductObserved, Cut, HourlyUsage
 from quartermaster.usage.cut import current_cut
 from quartermaster.usage.query import hourly
+from quartermaster.usage.written import written
 
 OBSERVED = "conduct:observed:"
 """Beginning of the keys of the days that were judged; the day follows."""
@@ -129,26 +130,20 @@ def analyse(rooms: Rooms, on: date) -> ConductObserved:
         blind=unseen,
         cut=day.cut,
     )
-    alarms = [
-        ConductAlarmed(
-            group=view.customers[name].group,
-            account=name,
-            on=on.isoformat(),
-            evidence=evidence_of(
-                name,
-                one,
-                accounts,
-                ordinary,
-                links=links,
-                alpha=settings.alpha,
-                model=model,
-                blind=unseen.get(name, ()),
-            ),
-        )
-        for name, one in sorted(reviewed.items())
-        if one.evidence is not None and one.evidence.alarms(settings.alpha)
-    ]
     _keep(rooms.var, day, reviewed)
+    alarms = []
+    for name, one in sorted(reviewed.items()):
+        if one.evidence is None or not one.evidence.alarms(settings.alpha):
+            continue
+        evidence = evidence_of(
+            name, one, accounts, ordinary,
+            links=links, alpha=settings.alpha, model=model, blind=unseen.get(name, ()),
+        )  # fmt: skip
+        evidence = msgspec.structs.replace(evidence, strata=_strata(rooms, name, day, evidence))
+        group = view.customers[name].group
+        alarms.append(
+            ConductAlarmed(group=group, account=name, on=on.isoformat(), evidence=evidence)
+        )
     _record(rooms, observed, alarms)
     return observed
 
@@ -162,10 +157,8 @@ def observed(rooms: Rooms) -> list[ConductObserved]:
 def _day(rooms: Rooms, view: View, on: date, key: bytes) -> Day:
     table = open_usage(rooms.var)
     cut = current_cut(table)
-    start = as_instant(datetime(on.year, on.month, on.day, tzinfo=UTC))
-    period = Period(start, start + 24 * US_PER_HOUR, on.isoformat(), "UTC")
     meters: dict[str, DayMeter] = defaultdict(DayMeter)
-    for row in hourly(table, cut, period=period):
+    for row in hourly(table, cut, period=_utc_day(on)):
         customer = view.customers.get(row.customer)
         if customer is not None and not customer.sample:
             meters[row.customer].take(row, key)
@@ -321,6 +314,51 @@ def _blind(
         if codes:
             out[name] = tuple(codes)
     return out
+
+
+def _strata(rooms: Rooms, name: str, day: Day, evidence: CaseEvidence) -> tuple[CaseStratum, ...]:
+    """The account's days of four weeks: how much of what was read was set aside, in tokens too."""
+    if not evidence.clusters:
+        return ()
+    folder = days_folder(rooms.var)
+    table = open_usage(rooms.var)
+    out = []
+    for back in range(PAST_DAYS, -1, -1):
+        on = day.on - timedelta(days=back)
+        meter = _meters(folder, on.isoformat()).get(name)
+        found = None if meter is None else facts.read_day(folder, on.isoformat(), name)
+        if meter is None or found is None or not len(found.sample):
+            continue
+        tokens = written(
+            table, day.cut, customer=name, period=_utc_day(on), requests=found.requests
+        )
+        sizes = [tokens.get(one, 0) for one in found.requests]
+        usual = range(len(sizes)) if meter.usual is None else meter.usual
+        hits = [sizes[at] for at in sorted(set(range(len(sizes))) - set(usual))]
+        part = CasePart(
+            total=meter.output_tokens,
+            read=sum(sizes),
+            read_squares=sum(size * size for size in sizes),
+            hit=sum(hits),
+            hit_squares=sum(size * size for size in hits),
+        )
+        out.append(
+            CaseStratum(
+                cluster=evidence.clusters[0].kind,
+                account=name,
+                day=on.isoformat(),
+                requests=meter.requests,
+                read=len(sizes),
+                hits=len(hits),
+                parts={"output_tokens": part},
+            )
+        )
+    return tuple(out)
+
+
+def _utc_day(on: date) -> Period:
+    start = as_instant(datetime(on.year, on.month, on.day, tzinfo=UTC))
+    return Period(start, start + 24 * US_PER_HOUR, on.isoformat(), "UTC")
 
 
 def _meters(folder: Path, day: str) -> dict[str, DayMeter]:

@@ -181,7 +181,8 @@ class Watcher:
     def _one(self, content: Content) -> None:
         self.read += 1
         day = self._day(content.customer, named_day(day_of(content.at)))
-        day.add(content.priority, request_of(content), answer_of(content))
+        asked, answered = request_of(content), answer_of(content)
+        day.add(content.request_id, content.priority, asked, answered)
 
     def _day(self, account: str, day: str) -> WatchedDay:
         held = self._held.get((account, day))

@@ -63,6 +63,8 @@ class DayFile(msgspec.Struct, kw_only=True):
     edges: bytes = b""
     answer_words: bytes = b""
     answer_marks: bytes = b""
+    requests: tuple[str, ...] = ()
+    """Their ids, by which the meter knows what was answered."""
     end_users: tuple[int, ...] = ()
     many_answers: int = 0
     logprobs: int = 0
@@ -88,6 +90,7 @@ class Facts(NamedTuple):
     day: str
     sample: Sample
     answers: Answers
+    requests: tuple[str, ...]
     end_users: frozenset[int]
     many_answers: int
     logprobs: int
@@ -112,15 +115,17 @@ class WatchedDay:
         self._observer, self._key = observer, key
         self._kept = empty(SAMPLE)
         self._answers = Answers(np.zeros(SAMPLE, np.uint16), np.zeros((SAMPLE, MARKS), np.uint32))
+        self._requests = [""] * SAMPLE
         self._heap: list[tuple[float, int]] = []
         self._end_users: set[int] = set()
         self._counts = [0, 0, 0, 0]
         self._tallies: dict[str, Tallied] = {}
 
-    def add(self, priority: float, request: Request | None, answer: str) -> None:
+    def add(self, request_id: str, priority: float, request: Request | None, answer: str) -> None:
         """Read a request, if its priority is among the smallest.
 
         Args:
+            request_id: its id in the usage table.
             priority: of the tap.
             request: what was asked; None where nothing of it could be read.
             answer: the beginning of the answer.
@@ -138,6 +143,7 @@ class WatchedDay:
         kept = self._kept
         kept.facts[slot], kept.vectors[slot] = print_.facts, print_.vector
         kept.marks[slot], kept.edges[slot] = print_.marks, print_.edges
+        self._requests[slot] = request_id
         words, marks = self._observer.answered(answer)
         self._answers.words[slot], self._answers.marks[slot] = words, marks
         self._meter(request)
@@ -164,6 +170,7 @@ class WatchedDay:
             edges=self._kept.edges[:count].tobytes(),
             answer_words=self._answers.words[:count].tobytes(),
             answer_marks=self._answers.marks[:count].tobytes(),
+            requests=tuple(self._requests[:count]),
             end_users=tuple(sorted(self._end_users)),
             many_answers=many,
             logprobs=logprobs,
@@ -180,6 +187,7 @@ class WatchedDay:
         kept.facts[:count], kept.vectors[:count] = sample.facts, sample.vectors
         kept.marks[:count], kept.edges[:count] = sample.marks, sample.edges
         self._answers.words[:count], self._answers.marks[:count] = answers
+        self._requests[:count] = stored.requests
         priorities = np.frombuffer(stored.priorities).tolist()
         self._heap = [(-priority, slot) for slot, priority in enumerate(priorities)]
         heapq.heapify(self._heap)
@@ -238,7 +246,11 @@ def load(path: Path) -> DayFile | None:
     if stored.v != VERSION or stored.fields != FIELDS:
         return None
     rows = len(stored.priorities) // 8
-    if len(stored.facts) != rows * 2 * len(FIELDS) or len(stored.vectors) != rows * VECTOR_SIZE:
+    if (
+        len(stored.requests) != rows
+        or len(stored.facts) != rows * 2 * len(FIELDS)
+        or len(stored.vectors) != rows * VECTOR_SIZE
+    ):
         raise IntegrityError(f"{path} holds parts of different lengths", hint="remove it")
     return stored
 
@@ -268,6 +280,7 @@ def together(stored: Iterable[DayFile]) -> Facts | None:
     order = np.argsort(priorities, kind="stable")[:SAMPLE]
     columns = zip(*((*_sample(one), *_answers(one)) for one in parts), strict=True)
     rows = [np.concatenate(column)[order] for column in columns]
+    names = [name for one in parts for name in one.requests]
     tally = Tallied()
     for one in parts:
         for part in one.tallies.values():
@@ -277,6 +290,7 @@ def together(stored: Iterable[DayFile]) -> Facts | None:
         parts[0].day,
         Sample(*rows[:4]),
         Answers(*rows[4:]),
+        tuple(names[at] for at in order),
         frozenset().union(*(one.end_users for one in parts)),
         sum(one.many_answers for one in parts),
         sum(one.logprobs for one in parts),

@@ -12,6 +12,7 @@ from tests.unit.app.conduct_world import ALPHA, CANARY, World, harvest, support
 from quartermaster.app import clerk_conduct, clerk_warning
 from quartermaster.app.watch import days_folder
 from quartermaster.cli.main import cli
+from quartermaster.conduct.extent import extent
 from quartermaster.conduct.facts import KEEP_DAYS, forget_before
 from quartermaster.kernel import ring
 from quartermaster.kernel.events import ConductAlarmed, ConductObserved
@@ -72,10 +73,22 @@ def test_the_alarm_says_what_it_stands_on(world: World) -> None:
     assert last.day == alarm.on
     assert len(found.ordinary) >= 19
     assert (found.alpha, found.source) == (ALPHA, "daily analysis")
-    (stratum,) = found.strata
-    assert (stratum.requests, stratum.read) == (22, 22)
-    assert stratum.hits >= 8
     assert len(found.neighbours) == 3
+
+
+def test_the_extent_follows_in_requests_and_in_tokens(world: World) -> None:
+    (alarm,) = alarms(world)
+    strata = alarm.evidence.strata
+    assert [(one.requests, one.read) for one in strata[:4]] == [(20, 20)] * 3 + [(22, 22)]
+    assert [one.hits for one in strata[:3]] == [0, 0, 0]
+    # Every answer of this meter has fifty tokens.
+    assert all(one.parts["output_tokens"].hit == 50 * one.hits for one in strata)
+    (cluster,) = extent(strata)
+    requests, tokens = cluster.measures
+    asked = 8 * (len(strata) - 3)
+    assert asked <= requests.amount.point <= 1.5 * asked
+    assert (tokens.name, tokens.total) == ("output_tokens", 50 * requests.total)
+    assert tokens.share.point == pytest.approx(requests.share.point)
 
 
 def test_every_day_of_every_account_is_in_the_journal(world: World) -> None:

@@ -15,6 +15,7 @@ from quartermaster.kernel import ring
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.snapshot import KeyGrant
+from quartermaster.kernel.tapped import SAMPLE
 
 pytestmark = pytest.mark.skipif(not ring.SHARED_MEMORY.is_dir(), reason="no shared memory here")
 NOON = Instant(1_794_744_000_000_000)  # 2026-11-15, 12:00 UTC
@@ -76,7 +77,7 @@ def test_samples_of_two_workers_and_two_machines_are_put_together(var: Path) -> 
     one.look()
     assert one.attached == ("gateway-0", "gateway-1")
     one.save(NOON)
-    assert len(kept(var).sample) == facts.SAMPLE
+    assert len(kept(var).sample) == SAMPLE
     assert kept(var).tally.seen == 400
     # A watcher of another machine keeps its own file, in the same folder.
     key = conduct_key(var)
@@ -86,7 +87,7 @@ def test_samples_of_two_workers_and_two_machines_are_put_together(var: Path) -> 
     other.save(NOON)
     assert len(list((days_folder(var) / DAY).glob("acme@*"))) == 2
     assert facts.accounts_of(days_folder(var), DAY) == ["acme"]
-    assert len(kept(var).sample) == facts.SAMPLE
+    assert len(kept(var).sample) == SAMPLE
     for watching in (one, other):
         watching.close()
     for tap in taps:
