@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
+from tests.unit.console.case_fakes import FakeCases
 from tests.unit.console.console_fakes import (
     NOW,
     FakeIdentity,
@@ -52,7 +53,16 @@ def console() -> Iterator[Console]:
     exposure = FakeExposure(exposure_facts())
     warning = FakeWarning(warning_facts(), reliability_facts())
     settings = ConsoleSettings(port=0)
-    app = server.build(settings, identity, overview, live, exposure, lambda: NOW, warning=warning)
+    app = server.build(
+        settings,
+        identity,
+        overview,
+        live,
+        exposure,
+        lambda: NOW,
+        warning=warning,
+        cases=FakeCases(),
+    )
     running = uvicorn.Server(server.config(app, settings))
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
