@@ -215,6 +215,12 @@ class Hold:
             purse.spent += self._cost
         self._purses = ()
 
+    def dated(self, now: int) -> int:
+        """The instant, or the nearest one in the periods that this was taken from."""
+        for purse in self._purses:
+            now = min(max(now, purse.epoch.start), purse.epoch.end - 1)
+        return now
+
     def release(self) -> None:
         """Nothing was opened: give everything back."""
         self._cost = 0

@@ -10,6 +10,7 @@ import msgspec
 
 from quartermaster.gateway import meter
 from quartermaster.gateway.attempts import CANNOT_SAY, Route
+from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import AFTER_ELSEWHERE, Life
 from quartermaster.gateway.ports import WalPort
 from quartermaster.gateway.route import Target
@@ -36,6 +37,7 @@ class Attempting(Protocol):
         """The worker around it."""
 
     opened: Opened
+    permit: Permit | None
     handle: int
     life: Life
     gone: bool
@@ -89,10 +91,11 @@ def elsewhere(exchange: Attempting, outcome: str, wait_s: float | None = None) -
     exchange.life = AFTER_ELSEWHERE[exchange.life]
     exchange.first_byte_at, exchange.redialled = 0, False
     exchange.deadline_s = home.now_s + target.first_byte_s
+    now = home.clock()
     exchange.opened = msgspec.structs.replace(
         exchange.opened,
         attempt=exchange.opened.attempt + 1,
-        opened_at=home.clock(),
+        opened_at=now if exchange.permit is None else exchange.permit.dated(now),
         deployment=target.deployment.name,
     )
     try:

@@ -233,6 +233,10 @@ class Permit:
         self.metered(metered.counts.tokens, now)
         return metered, failure
 
+    def dated(self, now: int) -> int:
+        """When a later attempt begins: in the period in which money was set aside."""
+        return now if self.hold is None else self.hold.dated(now)
+
     def durable(self) -> None:
         """The close record is on disk."""
         if self.hold is not None:

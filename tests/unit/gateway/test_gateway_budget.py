@@ -208,6 +208,11 @@ def test_each_period_has_a_lease_of_its_own_whatever_the_clock_does() -> None:
             worker.hold(OWN, "m", MOST, "bill_delivered", now)
 
 
+def test_a_later_attempt_is_charged_where_money_was_set_aside() -> None:
+    hold = purses(WORST).hold(OWN, "m", MOST, "bill_delivered", 99)
+    assert [hold.dated(now) for now in (-3, 50, 100, 500)] == [0, 50, 99, 99]
+
+
 @pytest.mark.parametrize(("left", "waits"), [(WORST, True), (WORST - 1, False)])
 def test_a_refusal_says_whether_waiting_helps(left: int, waits: bool) -> None:
     worker = purses(WORST - 1, left)
