@@ -6,8 +6,8 @@
 One process each, on one CPU, the load and the model server on another; a body of about 1,000
 tokens, an answer in one piece and a stream of 20 chunks in one burst. Ours meters durably and
 checks keys; LiteLLM checks one master key and keeps nothing, Portkey neither checks nor keeps. Ours
-runs a second time with limits. A peer that is not installed is left out, with the reason. CPU ms a
-request is the steadier figure; exit 1 where a goal is missed.
+runs again with limits, and again with limits and a budget. A peer that is not installed is left
+out, with the reason. CPU ms a request is the steadier figure; exit 1 where a goal is missed.
 """
 
 import argparse
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.gateway_parts import load, processes
 from bench.gateway_parts.upstream import ANSWER
 from bench.peers_parts import installed
+from bench.peers_parts.budgeted import budgeted
 from bench.peers_parts.installed import AbsentError, Peer
 from quartermaster.kernel.limit import Limits
 
@@ -35,7 +36,7 @@ WARM_UP_S = 1
 PATIENCE = {"litellm": 3}
 # Far above what one worker can serve, so that every request is counted and none is refused.
 LIMITS = Limits(requests_per_minute=10**9, tokens_per_minute=10**12, concurrent=10**6)
-GOALS_CPU_MS = {"ours": 0.04, "ours, limits": 0.06}
+GOALS_CPU_MS = {"ours": 0.04, "ours, budget": 0.06}
 GOALS_TIMES = {"litellm": 50.0, "portkey": 5.0}
 """How many times the CPU of ours a peer must at least need for a plain request."""
 
@@ -70,7 +71,12 @@ def sides(stack: ExitStack, folder: Path, urls: dict[str, str]) -> tuple[list[Si
     """Everybody who can be started, and why the others cannot."""
     plain = ours(stack, folder / "var", urls, None)
     limited = ours(stack, folder / "limited", urls, LIMITS)
-    found = [Side("ours", plain, plain), Side("ours, limits", limited, limited)]
+    held = stack.enter_context(budgeted(folder / "held", urls, LIMITS))
+    found = [
+        Side("ours", plain, plain),
+        Side("ours, limits", limited, limited),
+        Side("ours, budget", held, held),
+    ]
     absent = []
     try:
         peer = stack.enter_context(installed.litellm(folder, urls))

@@ -22,6 +22,8 @@ MESSAGES = [
     {"role": "system", "content": "You are a helpful assistant."},
     {"role": "user", "content": "Write one sentence about the sea, the moon and a quick fox."},
 ]
+# A slow gateway is slow, not broken.
+ANSWER_TIMEOUT_S = 60
 
 
 class Run(NamedTuple):
@@ -71,6 +73,7 @@ def wrk(
     more = "".join(HEADER.format(name=n, value=v) for n, v in (headers or {}).items())
     script.write_text(SCRIPT.format(key=key, body=json.dumps(body)) + more)
     command = [tool("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command += ["--timeout", f"{ANSWER_TIMEOUT_S}s"]
     cpus = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {LOAD_CPU} & cpus or cpus)
     try:

@@ -95,8 +95,12 @@ def litellm(folder: Path, urls: dict[str, str]) -> Iterator[Peer]:
     ]
     settings = {"model_list": models, "general_settings": {"master_key": MASTER_KEY}}
     config.write_text(json.dumps(settings))  # JSON is YAML
+    # It imports from two folders above wherever it is started; nothing but ours may lie there.
+    home = folder / "litellm" / "here"
+    home.mkdir(parents=True)
     port = free_port()
-    command = ["env", "-u", "PYTHONPATH", "LITELLM_LOCAL_MODEL_COST_MAP=True", "LITELLM_LOG=ERROR"]
+    command = ["env", "-C", str(home), "-u", "PYTHONPATH"]
+    command += ["LITELLM_LOCAL_MODEL_COST_MAP=True", "LITELLM_LOG=ERROR"]
     command += [str(program), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--num_workers", "1", "--telemetry", "False"]
     with started(command, port, PROXY_CPU, START_S) as process:
