@@ -12,6 +12,7 @@ import queue
 import secrets
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -269,8 +270,7 @@ class Runner:
 
     def _all_done(self, batch: Batch) -> bool:
         with self._book.reading() as unit:
-            counts = unit.batches.counts(batch.id)
-        return not (counts.get("waiting") or counts.get("sent"))
+            return unit.batches.all_ended(batch.id)
 
     def _end(self, batch: Batch, end: BatchEnd) -> None:
         """Write the files, once nothing is on its way any more."""
@@ -344,24 +344,15 @@ class Runner:
                 if batch is None or not unit.batches.holds(batch_id, self.name):
                     continue  # taken over by another runner, which sends the lines again
                 mine = [answer for answer in answers if answer.line.batch_id == batch_id]
-                used = self._keep_lines(unit.batches, batch, mine, now)
-                counts = unit.batches.counts(batch_id)
-                unit.batches.put(
-                    msgspec.structs.replace(
-                        batch,
-                        completed=counts.get("done", 0),
-                        failed=counts.get("failed", 0),
-                        tokens=batch.tokens + used,
-                    )
-                )
+                unit.batches.put(self._keep_lines(unit.batches, batch, mine, now))
         for answer in answers:
             self._in_flight.get(answer.line.batch_id, set()).discard(answer.line.number)
 
     def _keep_lines(
         self, batches: Batches, batch: Batch, answers: Sequence[Answered], now: int
-    ) -> Tokens:
-        """Write what came of lines; what the answers that were kept say they used."""
-        used = Tokens()
+    ) -> Batch:
+        """Write what came of lines; the batch with what was kept of it added up."""
+        used, ended = Tokens(), Counter[str]()
         key = self._vault.unwrap(batch.key, batch.id)
         for answer in answers:
             known = batches.line(batch.id, answer.line.number)
@@ -374,9 +365,16 @@ class Runner:
                 line = msgspec.structs.replace(line, answer=sealed)
             # A line that waits again, or was sent again, is no longer this attempt's.
             kept = batches.put_line(batch.id, line, attempt=answer.line.attempt)
+            if kept:
+                ended[line.state] += 1
             if kept and line.state == "done":
                 used += batch_answers.tokens_of(answer.body)
-        return used
+        return msgspec.structs.replace(
+            batch,
+            completed=batch.completed + ended["done"],
+            failed=batch.failed + ended["failed"],
+            tokens=batch.tokens + used,
+        )
 
 
 def _here() -> str:

@@ -201,15 +201,13 @@ class Batches:
         )
         return [_line(row) for row in rows]
 
-    def counts(self, batch_id: str) -> dict[LineState, int]:
-        """How many lines are in which state."""
+    def all_ended(self, batch_id: str) -> bool:
+        """Whether no line waits, and none is on its way."""
         line = tables.batch_lines.c
-        rows = self._connection.execute(
-            select(line.state, func.count().label("lines"))
-            .where(line.batch == batch_id)
-            .group_by(line.state)
+        left = select(line.number).where(
+            line.batch == batch_id, line.state.in_(("waiting", "sent"))
         )
-        return {row.state: row.lines for row in rows}
+        return self._connection.execute(left.limit(1)).first() is None
 
     def put_line(self, batch_id: str, line: Line, *, attempt: int | None = None) -> bool:
         """Write a line over its older self; only over this attempt, where one is named."""

@@ -102,14 +102,9 @@ def find(book: Book, tenant: Tenant, batch_id: str) -> Batch:
     """
     with book.reading() as unit:
         batch = unit.batches.find(batch_id, tenant)
-        if batch is None:
-            raise NotFoundError(f"No batch found with id '{batch_id}'.", field="batch_id")
-        counts = unit.batches.counts(batch_id) if batch.open and batch.total else None
-    if counts is None:
-        return batch
-    return msgspec.structs.replace(
-        batch, completed=counts.get("done", 0), failed=counts.get("failed", 0)
-    )
+    if batch is None:
+        raise NotFoundError(f"No batch found with id '{batch_id}'.", field="batch_id")
+    return batch
 
 
 def find_any(book: Book, batch_id: str) -> Batch:
