@@ -52,8 +52,10 @@ _TEXTS: Final = frozenset(
         *("mcp_call", "mcp_list_tools", "server_tool_use", "web_search_tool_result"),
     )
 )
-# A list as content is where parts are; an ASCII letter written as an escape could hide one.
-_MAY_HAVE_PARTS: Final = re.compile(rb'"content"\s*:\s*\[|\\u00[0-7]')
+# A list as content is where parts are; an ASCII letter written as an escape could hide one. Apart,
+# because a pattern that begins with its letters is searched for ten times as fast.
+_PARTS: Final = re.compile(rb'"content"\s*:\s*\[')
+_HIDDEN: Final = re.compile(rb"\\u00[0-7]")
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_"
 # `data:application/vnd.openxmlformats-officedocument.wordprocessingml.document;base64,` fits.
 _DATA_URL_BYTES: Final = 128
@@ -166,7 +168,7 @@ def _number(call: ChatCall, name: str) -> int | None:
     if raw is None:
         return None
     try:
-        number = _decode_number(raw)
+        number: int | None = _decode_number(raw)
     except UNREADABLE as error:
         raise _no_number(name) from error
     if number is not None and number < 1:
@@ -184,7 +186,7 @@ def _no_number(name: str) -> RefusedError:
 
 def _input(body: bytes, operation: Endpoint) -> int:
     """Input tokens by bytes, with a stated bound for every part that is no text."""
-    if operation == "chat.completions" and _MAY_HAVE_PARTS.search(body) is None:
+    if operation == "chat.completions" and not (_PARTS.search(body) or _HIDDEN.search(body)):
         return len(body)
     try:
         tokens, encoded = _media(_decode(body))
