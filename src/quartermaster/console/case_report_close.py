@@ -8,9 +8,9 @@ from quartermaster.kernel.money import Money
 
 BLIND_KEYS = (
     "no_consent", "no_text", "past_short", "few_ordinary", "output_ratio", "capped", "overwritten",
-    "unreadable",
+    "unreadable", "meter", "text", "public_corpora",
 )  # fmt: skip
-"""Codes of the daily analysis; other words stand as they are."""
+"""Codes of the daily analysis, and what sketches say; other words stand as they are."""
 
 
 def sections(on: CaseDesk) -> list[Section]:
@@ -44,10 +44,13 @@ def closing(on: CaseDesk, digest: str) -> tuple[Section, ...]:
 
 def blind_words(code: str, on: CaseDesk) -> str:
     """Something that could not be seen, in words."""
-    name, _, figure = code.partition(":")
-    if name in BLIND_KEYS:
-        return on.words(f"blind.{name}", figure=figure)
-    return code
+    name, _, rest = code.partition(":")
+    key = name.replace(" ", "_")
+    if key not in BLIND_KEYS:
+        return code
+    # A sketch says a sentence; of it the figure in front is what the words need.
+    figure = rest.split()[0] if rest.split() else ""
+    return on.words(f"blind.{key}", figure=figure)
 
 
 def _against(on: CaseDesk) -> Section:
@@ -86,7 +89,7 @@ def _change(on: CaseDesk) -> Section:
     words, case = on.words, on.file.case
     items = []
     for kind, uses in on.file.explained_by.items():
-        said = words.join([words(f"use.{use}") for use in uses])
+        said = words.join([words(f"use.{use}") for use in uses], "or")
         items.append(words("change.use", kind=on.kind(kind), uses=said))
     cost = case.cost
     if cost is not None and cost.stake.probability is not None:

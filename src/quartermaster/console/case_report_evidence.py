@@ -174,7 +174,7 @@ def _clusters(on: CaseDesk) -> Section | None:
         for one in evidence.findings
     ]
     reasons = [
-        words("cluster.reason", feature=reason.feature, adds=on.figures(reason.adds))
+        words("cluster.reason", feature=_feature(reason.feature, on), adds=on.figures(reason.adds))
         for cluster in evidence.clusters
         for reason in cluster.reasons
     ]
@@ -189,6 +189,11 @@ def _clusters(on: CaseDesk) -> Section | None:
         items=(*items, *reasons),
         notes=(words(f"content.{key}"),) if key else (words("content.shown"),),
     )
+
+
+def _feature(name: str, on: CaseDesk) -> str:
+    key = f"feature.{name}"
+    return on.words(key) if on.words.has(key) else name
 
 
 def _topics(on: CaseDesk) -> Section | None:

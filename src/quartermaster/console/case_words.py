@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Literal
 
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.extent import Measure, Range
@@ -27,11 +28,11 @@ class CaseWords:
         """Whether the catalogue holds the key."""
         return self._words.has(key)
 
-    def join(self, parts: Sequence[str]) -> str:
-        """One and another, in words."""
+    def join(self, parts: Sequence[str], by: Literal["and", "or"] = "and") -> str:
+        """One and another, or one or another, in words."""
         if len(parts) < 2:
             return "".join(parts)
-        return self._words("and", first=", ".join(parts[:-1]), last=parts[-1])
+        return self._words(by, first=", ".join(parts[:-1]), last=parts[-1])
 
 
 class CaseDesk:

@@ -24,6 +24,7 @@ _PLOT_PX, _AXIS_PX = 150.0, 26.0
 _STRIP_PX, _CELL_ROW_PX = 96.0, 34.0
 _GRAPH_PX = 300.0
 _LABEL_EVERY_PX = 76.0
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class DayBar(msgspec.Struct, frozen=True):
@@ -137,9 +138,7 @@ def evidence_curve(
     parts = list[str]()
     for power in range(math.ceil(low_log), math.floor(top_log) + 1):
         parts.append(svg.line(_LEFT_PX, y(power), width - _RIGHT_PX, y(power), "grid"))
-        parts.append(
-            svg.label(_LEFT_PX, y(power) - 3, f"{10.0**power:,g}", "muted", size_px=SMALL_PX)
-        )
+        parts.append(svg.label(_LEFT_PX, y(power) - 3, _power(power), "muted", size_px=SMALL_PX))
     if line:
         where = y(math.log10(line))
         parts.append(svg.line(_LEFT_PX, where, width - _RIGHT_PX, where, "risk-tick", dashed=True))
@@ -289,6 +288,13 @@ def link_graph(
                       anchor="start" if right else "end", strong=node.asked)
         )  # fmt: skip
     return svg.figure(parts, width=width, height=int(_GRAPH_PX), name=name, title=title, desc=desc)
+
+
+def _power(power: int) -> str:
+    """A power of ten without the separators of any language."""
+    if 0 <= power < 3:
+        return str(10**power)
+    return "10" + str(power).translate(_SUPERSCRIPT)
 
 
 def _bounded(count: int, most: int, what: str) -> None:

@@ -13,6 +13,7 @@ from quartermaster.conduct.case_file import EXEMPLAR_CHARS_MAX, redacted
 from quartermaster.conduct.cases_step import REFUSALS
 from quartermaster.conduct.cases_table import ROWS, STATES
 from quartermaster.conduct.detectors import Kind
+from quartermaster.conduct.features import NAMES
 from quartermaster.conduct.notice import kind_words
 from quartermaster.console import figures_case as figures
 from quartermaster.console.figures_case import DayBar, Edge, Marked, Node, TopicRow
@@ -44,7 +45,7 @@ def test_both_languages_say_the_same() -> None:
 def test_no_words_are_left_over() -> None:
     files = [*ROOT.glob("case_*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("templates/*.html")]
     text = "\n".join(path.read_text("utf-8") for path in files)
-    whole = set(re.findall(r'"([a-z0-9_]+(?:\.[a-z0-9_]+)+)"', text)) | {"and"}
+    whole = set(re.findall(r'"([a-z0-9_]+(?:\.[a-z0-9_]+)+)"', text)) | {"and", "or"}
     joined = tuple(set(re.findall(r'f"([a-z_]+\.)\{', text)) | {"tour."})
     assert {
         key for key in messages("en") if key not in whole and not key.startswith(joined)
@@ -59,6 +60,8 @@ def test_everything_that_is_shown_by_key_has_its_words() -> None:
         assert words.has(f"move.{move}")
     for code in (*REFUSALS, "move"):
         assert words.has(f"refused.{code}")
+    for name in NAMES:
+        assert words.has(f"feature.{name}")
     for kind in get_args(Kind):
         for lang in ("de", "en"):
             assert kind_words(kind, lang) != kind
