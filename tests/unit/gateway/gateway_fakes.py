@@ -212,6 +212,7 @@ class Bench:
         if isinstance(answer, bytes):
             client.write(answer)
             return None
+        assert isinstance(answer, Exchange), "this worker relays to no API"
         return answer
 
     def send(self, body: dict[str, Any], client: FakeClient, **headers: str) -> Exchange:
