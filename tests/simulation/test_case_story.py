@@ -215,7 +215,9 @@ def _step(
 
 
 def _sign(rooms: StoryRooms, case: Case, actor: Actor) -> None:
-    cases.sign(rooms.book, actor, case.id, rooms.now(), case_desk.rules(rooms, GROUP))
+    proposal = len(reading.read(rooms.book, case.id).history)
+    held = case_desk.rules(rooms, GROUP)
+    cases.sign(rooms.book, actor, case.id, proposal, rooms.now(), held)
 
 
 def _file(rooms: StoryRooms, case: Case) -> CaseFile:

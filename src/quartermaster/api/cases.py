@@ -59,6 +59,12 @@ class NewStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Whether steps are left out; then a second person signs."""
 
 
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is signed: the number of the step that proposed it."""
+
+    proposal: int
+
+
 class NewNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something to write down; the customer does not see it."""
 
@@ -146,8 +152,9 @@ def post_step(call: Call) -> CaseStep:
 
 def post_signature(call: Call) -> CaseStep:
     """Sign a proposed move, as the second person."""
-    book, case_id = call.ports.book, call.path["case"]
-    return _stepped(call, cases.sign(book, call.actor, case_id, call.now, _rules(call, case_id)))
+    book, case_id, signed = call.ports.book, call.path["case"], call.given(Signature).proposal
+    rules = _rules(call, case_id)
+    return _stepped(call, cases.sign(book, call.actor, case_id, signed, call.now, rules))
 
 
 def post_withdrawal(call: Call) -> CaseShown:
@@ -257,7 +264,7 @@ OPERATIONS = (
     _staff(
         "POST", "/cases/{case}/signature", "signCase",
         "Sign the proposed move, as the second person.",
-        handler=post_signature, answer=CaseStep,
+        handler=post_signature, answer=CaseStep, body=Body(kind=Signature),
     ),
     _staff(
         "POST", "/cases/{case}/withdrawal", "withdrawProposal", "Take the proposed move back.",

@@ -64,7 +64,7 @@ def sample_case() -> Case:
         move="suspend", reason="The harvest goes on; the answer does not explain it.", urgent=True
     )
     case, _ = steps.move(case, urgent, By("usr_1", _at(14)), around)
-    case, _ = steps.sign(case, By("usr_2", _at(15)), around)
+    case, _ = steps.sign(case, len(case.history), By("usr_2", _at(15)), around)
     case, _ = steps.move(
         case,
         MoveAsked(move="investigate", reason="How much was it, and what was it for?"),

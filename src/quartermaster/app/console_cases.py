@@ -57,9 +57,9 @@ class RealCases:
         cases.move(book, actor, case_id, asked, now, self._rules(case_id))
         self._gateways.publish(now)
 
-    def sign(self, actor: Actor, case_id: str, now: Instant) -> None:
+    def sign(self, actor: Actor, case_id: str, proposal: int, now: Instant) -> None:
         """Sign the proposed move, as the second person."""
-        cases.sign(self._rooms.book, actor, case_id, now, self._rules(case_id))
+        cases.sign(self._rooms.book, actor, case_id, proposal, now, self._rules(case_id))
         self._gateways.publish(now)
 
     def withdraw(self, actor: Actor, case_id: str, reason: str, now: Instant) -> None:

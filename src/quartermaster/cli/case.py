@@ -209,11 +209,14 @@ def step(
 
 @command.command("sign")
 @click.argument("case_id", metavar="CASE")
+@click.argument("proposal", type=click.IntRange(1))
 @_TOKEN
 @_JSON
 @click.pass_obj
-def sign(options: Options, case_id: str, token_file: Path | None, as_json: bool) -> None:
-    """Sign the proposed move of CASE, as the second person."""
+def sign(
+    options: Options, case_id: str, proposal: int, token_file: Path | None, as_json: bool
+) -> None:
+    """Sign step PROPOSAL of CASE, as the second person."""
     from quartermaster.app import open_rooms
     from quartermaster.app.case_desk import rules
     from quartermaster.commands import case as cases
@@ -222,7 +225,7 @@ def sign(options: Options, case_id: str, token_file: Path | None, as_json: bool)
     rooms = open_rooms(options)
     group = read(rooms.book, case_id).group
     actor = _actor(rooms, token_file)
-    case = cases.sign(rooms.book, actor, case_id, rooms.now(), rules(rooms, group))
+    case = cases.sign(rooms.book, actor, case_id, proposal, rooms.now(), rules(rooms, group))
     _done(rooms, case, as_json=as_json)
 
 

@@ -48,7 +48,8 @@ def case_lines(case: CaseShown) -> Iterator[str]:
         yield from _cost(case.cost)
     if case.pending is not None:
         void = ", void" if case.pending.void else f", until {_day(case.pending.until)}"
-        yield f"  {case.pending.asked.move} waits for a second person ({case.pending.by}{void})"
+        asked, by = case.pending.asked.move, case.pending.by
+        yield f"  proposal {case.pending.number} waits for a second person: {asked} ({by}{void})"
     for due in case.deadlines:
         yield f"  {due.what} due {_day(due.until)}{', overdue' if due.overdue else ''}"
     for move in case.moves:

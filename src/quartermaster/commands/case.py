@@ -130,8 +130,8 @@ def move(
     )
 
 
-def sign(book: Book, actor: Actor, case_id: str, now: Instant, rules: Rules) -> Case:
-    """Sign a proposed move, as the second person.
+def sign(book: Book, actor: Actor, case_id: str, proposal: int, now: Instant, rules: Rules) -> Case:
+    """Sign a proposed move, as the second person; `proposal` is the number of its step.
 
     Raises:
         NotAllowedError: the actor may not, proposed it, or is not signed in.
@@ -144,7 +144,7 @@ def sign(book: Book, actor: Actor, case_id: str, now: Instant, rules: Rules) -> 
         actor,
         case_id,
         now,
-        lambda case, by, view: steps.sign(case, by, _around(view, case, rules)),
+        lambda case, by, view: steps.sign(case, proposal, by, _around(view, case, rules)),
     )
 
 

@@ -35,6 +35,8 @@ class Step(msgspec.Struct, frozen=True):
 class Pending(msgspec.Struct, frozen=True):
     """A move that waits for a second person."""
 
+    number: int
+    """Of the step that proposed it: who signs says what is signed."""
     asked: facts.MoveAsked
     by: str
     at: int
@@ -188,7 +190,7 @@ def evolve(case: Case | None, case_id: str, step: Step) -> Case:
         case facts.Noted() | facts.FileMade():
             return known
         case facts.Proposed():
-            pending = Pending(event.asked, step.actor, step.at, event.until)
+            pending = Pending(step.number, event.asked, step.actor, step.at, event.until)
             return msgspec.structs.replace(known, pending=pending)
         case facts.Withdrawn():
             return msgspec.structs.replace(known, pending=None)

@@ -42,6 +42,8 @@ class MoveShown(msgspec.Struct, frozen=True):
 class PendingShown(msgspec.Struct, frozen=True):
     """A proposed move."""
 
+    number: int
+    """What a signature names."""
     asked: facts.MoveAsked
     by: str
     at: datetime
@@ -181,6 +183,7 @@ def shown(case: Case, now: Instant, sign_off_share: float) -> CaseShown:
         pending=None
         if pending is None
         else PendingShown(
+            pending.number,
             pending.asked,
             pending.by,
             _at(pending.at),

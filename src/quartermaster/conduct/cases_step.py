@@ -142,8 +142,14 @@ def move(case: Case, asked: MoveAsked, by: By, around: Around) -> Stepped:
     return _recorded(case, by, facts.Proposed(asked=asked, until=until))
 
 
-def sign(case: Case, by: By, around: Around) -> Stepped:
+def sign(case: Case, proposal: int, by: By, around: Around) -> Stepped:
     """The second person's signature: the proposed move is made.
+
+    Args:
+        case: the case.
+        proposal: number of the step that proposed it, as the person saw it.
+        by: who signs, when.
+        around: settings, and what may be credited.
 
     Raises:
         ConflictError: nothing waits, it waits no longer, or it is not allowed any more.
@@ -152,6 +158,11 @@ def sign(case: Case, by: By, around: Around) -> Stepped:
     pending = case.pending
     if pending is None:
         raise ConflictError(f"nothing of case {case.id} waits for a signature")
+    if pending.number != proposal:
+        raise ConflictError(
+            f"step {proposal} of case {case.id} is not what waits for a signature",
+            hint="look at the case again: something else was proposed",
+        )
     if not pending.open(by.now):
         raise ConflictError(
             f"the proposal of case {case.id} is void, nobody signed it in time",

@@ -67,6 +67,8 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     """Why this reader takes no steps; empty where it does."""
     moves: tuple[MoveView, ...]
     waits: str
+    proposal: int
+    """What a signature on this page signs."""
     void: bool
     appeal: str
     appeal_by: str
@@ -131,6 +133,7 @@ def case_view(file: CaseFile, lang: Lang, *, may_step: bool) -> CaseView:
         locked=locked,
         moves=tuple(_move(one, on) for one in case.moves),
         waits=waits,
+        proposal=0 if pending is None else pending.number,
         void=pending is not None and pending.void,
         appeal=words("act.decide_lead", text=appeals[-1].text) if appeals else "",
         appeal_by=words("act.decide_by", day=day(appeals[-1].decide_until.date(), lang))

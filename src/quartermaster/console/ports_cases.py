@@ -50,8 +50,8 @@ class CaseBook(Protocol):
     def move(self, actor: Actor, case_id: str, asked: MoveAsked, now: Instant) -> None:
         """Make a move or propose it; errors as of `commands.case.move`."""
 
-    def sign(self, actor: Actor, case_id: str, now: Instant) -> None:
-        """Sign the proposed move, as the second person."""
+    def sign(self, actor: Actor, case_id: str, proposal: int, now: Instant) -> None:
+        """Sign a proposed move, as the second person; `proposal` is what the page showed."""
 
     def withdraw(self, actor: Actor, case_id: str, reason: str, now: Instant) -> None:
         """Take the proposed move back."""

@@ -5,6 +5,7 @@ from tests.unit.api.api_world import World
 from quartermaster.api.operation import PREFIX
 
 CASES, OWN = f"{PREFIX}/cases", f"{PREFIX}/own-cases"
+SIGNED = {"proposal": 3}
 NEW = {"group": "acme", "reason": "an alarm", "reported": "a partner, by letter of 2026-11-02"}
 
 
@@ -26,8 +27,10 @@ def test_a_case_goes_its_way_and_two_sign_a_suspension(world: World) -> None:
     assert step(world, case, "suspend", urgent=True) == 201
     trust, admin = world.client("trust"), world.client("admin")
     assert trust.get(f"{CASES}/{case}").json()["pending"]["by"] == "usr_trust"
-    assert trust.post(f"{CASES}/{case}/signature").status_code == 403
-    signed = admin.post(f"{CASES}/{case}/signature")
+    assert trust.post(f"{CASES}/{case}/signature", json=SIGNED).status_code == 403
+    other = admin.post(f"{CASES}/{case}/signature", json={"proposal": 2})
+    assert other.status_code == 409
+    signed = admin.post(f"{CASES}/{case}/signature", json=SIGNED)
     assert signed.status_code == 201
     assert signed.json()["case"]["summary"]["standing"] == "suspended"
     assert signed.json()["published"]["gateways"]["acknowledged"] == ["gateway-0"]
@@ -43,7 +46,7 @@ def test_a_customer_sees_answers_and_appeals_its_own_case_only(world: World) -> 
     assert acme.get(f"{OWN}/{case}").status_code == 404
     step(world, case, "inform")
     step(world, case, "suspend", urgent=True)
-    world.client("admin").post(f"{CASES}/{case}/signature")
+    world.client("admin").post(f"{CASES}/{case}/signature", json=SIGNED)
     (mine,) = acme.get(OWN).json()["items"]
     assert [one["move"] for one in mine["notices"]] == ["inform", "suspend"]
     assert not {"evidence", "stake", "steps", "opened_by"} & set(mine)

@@ -82,7 +82,7 @@ def suspended(book: Book) -> Case:
     case = opened(book)
     cases.move(book, ADA, case.id, asked("inform"), at(1), RULES)
     cases.move(book, ADA, case.id, asked("suspend", urgent=True), at(2), RULES)
-    return cases.sign(book, BOB, case.id, at(2), RULES)
+    return cases.sign(book, BOB, case.id, 3, at(2), RULES)
 
 
 def test_every_step_is_a_fact_of_the_chained_journal(book: Book) -> None:
@@ -148,7 +148,7 @@ def test_who_is_not_of_the_staff_steps_nothing(book: Book) -> None:
         with pytest.raises(NotAllowedError):
             cases.move(book, actor, case.id, asked("inform"), at(1), RULES)
         with pytest.raises(NotAllowedError):
-            cases.sign(book, actor, case.id, at(1), RULES)
+            cases.sign(book, actor, case.id, 2, at(1), RULES)
 
 
 def test_the_operator_at_the_machine_is_no_signed_in_user(book: Book) -> None:
@@ -158,7 +158,7 @@ def test_the_operator_at_the_machine_is_no_signed_in_user(book: Book) -> None:
         cases.move(book, OPERATOR, case.id, asked("suspend", urgent=True), at(2), RULES)
     cases.move(book, ADA, case.id, asked("suspend", urgent=True), at(2), RULES)
     with pytest.raises(NotAllowedError, match="two signed-in users"):
-        cases.sign(book, OPERATOR, case.id, at(2), RULES)
+        cases.sign(book, OPERATOR, case.id, 3, at(2), RULES)
 
 
 def test_a_customer_sees_and_answers_its_own_case_only(book: Book) -> None:

@@ -59,7 +59,7 @@ def moved(case: Case, name: facts.Move, days: float, *, urgent: bool = False) ->
     """Made by one person, or by two where two are needed."""
     after, _ = move(case, asked(name, urgent=urgent), by("usr_ada", days), AROUND)
     if after.pending is not None:
-        after, _ = sign(after, by("usr_bob", days), AROUND)
+        after, _ = sign(after, len(after.history), by("usr_bob", days), AROUND)
     return after
 
 
@@ -120,12 +120,14 @@ def test_a_second_signature_comes_from_another_signed_in_person() -> None:
     assert waits.state == "informed"
     assert not any(isinstance(one, Stand) for one in effects)
     with pytest.raises(NotAllowedError, match="different person"):
-        sign(waits, by("usr_ada", 2), AROUND)
+        sign(waits, len(waits.history), by("usr_ada", 2), AROUND)
     with pytest.raises(NotAllowedError, match="two signed-in users"):
-        sign(waits, by("os:root", 2, signed_in=False), AROUND)
+        sign(waits, len(waits.history), by("os:root", 2, signed_in=False), AROUND)
     with pytest.raises(ConflictError, match="void"):
-        sign(waits, by("usr_bob", 10), AROUND)
-    done, effects = sign(waits, by("usr_bob", 3), AROUND)
+        sign(waits, len(waits.history), by("usr_bob", 10), AROUND)
+    with pytest.raises(ConflictError, match="not what waits"):
+        sign(waits, 1, by("usr_bob", 3), AROUND)
+    done, effects = sign(waits, len(waits.history), by("usr_bob", 3), AROUND)
     assert done.state == "suspended"
     assert Stand("suspended", None, "because", "usr_ada") in effects
     assert done.movers == ("usr_ada", "usr_bob")
@@ -142,7 +144,7 @@ def test_a_proposal_may_be_withdrawn() -> None:
     waits, _ = move(case, asked("suspend", urgent=True), by("usr_ada", 2), AROUND)
     gone, _ = withdraw(waits, "too early", by("usr_bob", 2))
     with pytest.raises(ConflictError, match="nothing"):
-        sign(gone, by("usr_bob", 2), AROUND)
+        sign(gone, 3, by("usr_bob", 2), AROUND)
 
 
 @pytest.mark.parametrize(

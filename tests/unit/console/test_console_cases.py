@@ -84,7 +84,10 @@ class World:
         case = self.opened()
         assert self.step("ada", case, "inform") == 303
         assert self.step("ada", case, "suspend", urgent="1") == 303
-        assert self.who("bob").post(f"/cases/{case}/signature").status_code == 303
+        assert (
+            self.who("bob").post(f"/cases/{case}/signature", data={"proposal": "3"}).status_code
+            == 303
+        )
         return case
 
 
@@ -122,10 +125,29 @@ def test_two_persons_suspend_and_the_page_says_who_waits(world: World) -> None:
     assert world.step("ada", case, "inform") == 303
     assert world.step("ada", case, "suspend", urgent="1") == 303
     assert "Ada proposed: Suspend" in world.who("bob").get(f"/cases/{case}").text
-    assert world.who("ada").post(f"/cases/{case}/signature").status_code == 403
-    assert world.who("eve").post(f"/cases/{case}/signature").status_code == 403
-    assert world.who("bob").post(f"/cases/{case}/signature").status_code == 303
+    assert (
+        world.who("ada").post(f"/cases/{case}/signature", data={"proposal": "3"}).status_code == 403
+    )
+    assert (
+        world.who("eve").post(f"/cases/{case}/signature", data={"proposal": "3"}).status_code == 403
+    )
+    assert (
+        world.who("bob").post(f"/cases/{case}/signature", data={"proposal": "3"}).status_code == 303
+    )
     assert world.rooms.book.view().standing == {"acme": "suspended"}
+
+
+def test_nobody_signs_what_was_swapped_behind_the_page(world: World) -> None:
+    case = world.opened()
+    world.step("ada", case, "inform")
+    world.step("ada", case, "suspend", urgent="1")
+    page = world.who("bob").get(f"/cases/{case}").text
+    assert 'name="proposal" value="3"' in page
+    world.who("ada").post(f"/cases/{case}/withdrawal", data={"reason": "changed my mind"})
+    world.step("ada", case, "throttle", urgent="1", keys="key_1", requests_per_minute="1")
+    swapped = world.who("bob").post(f"/cases/{case}/signature", data={"proposal": "3"})
+    assert swapped.status_code == 409
+    assert world.rooms.book.view().standing == {}
 
 
 def test_a_form_cannot_say_who_acts(world: World) -> None:

@@ -52,7 +52,9 @@ async def step(visit: Visit) -> Response:
 
 async def sign(visit: Visit) -> Response:
     """Sign the proposed move, as the second person."""
-    return await _done(visit, partial(_book(visit).sign, _actor(visit), _case_id(visit)))
+    number = visit.form.get("proposal", "")
+    signed = int(number) if number.isdecimal() and number.isascii() and len(number) < 9 else 0
+    return await _done(visit, partial(_book(visit).sign, _actor(visit), _case_id(visit), signed))
 
 
 async def withdraw(visit: Visit) -> Response:
