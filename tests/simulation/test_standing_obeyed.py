@@ -221,6 +221,7 @@ def test_a_revoked_key_stops_on_every_worker_within_a_second(site: Site) -> None
     assert seconds <= WITHIN_S
 
 
+@pytest.mark.long
 def test_a_worker_that_does_not_obey_is_named(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,7 @@
 """The account page's port: a customer's keys, projects, limits, usage and drafts from the book."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 import msgspec
 
@@ -10,10 +9,10 @@ from quartermaster.app.api import MeteredUsage, OwnGateways
 from quartermaster.app.rooms import Rooms
 from quartermaster.book.pepper import load_pepper
 from quartermaster.book.views import Key, View
+from quartermaster.commands import invoice as invoices
 from quartermaster.commands import key as keys
 from quartermaster.commands import project as projects
 from quartermaster.commands.actor import Actor
-from quartermaster.commands.invoice import billing_version
 from quartermaster.console.ports_account import (
     AccountDraft,
     AccountFacts,
@@ -26,11 +25,9 @@ from quartermaster.console.ports_account import (
 )
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month_named, month_of
 from quartermaster.kernel.errors import NotFoundError, UnavailableError
-from quartermaster.kernel.events import HourlyUsage
+from quartermaster.kernel.events import Cut, HourlyUsage
 from quartermaster.kernel.limit import Limits
 from quartermaster.kernel.units import Counts
-
-_Read = TypeVar("_Read")
 
 
 class RealAccounts:
@@ -56,8 +53,7 @@ class RealAccounts:
         month_named(label, "UTC")
         own = [key for key in view.keys.values() if key.issued.customer == customer]
         own.sort(key=lambda key: (not key.live(now), -key.issued_at, key.issued.key_id))
-        rows = self._if_readable(lambda: self._rows(view, customer, label))
-        drafts = self._if_readable(lambda: self._drafts(view, tuple(signed), label))
+        metered = self._metered(view, customer, label)
         return AccountFacts(
             customer=customer,
             name=who.name,
@@ -69,9 +65,9 @@ class RealAccounts:
             projects=_projects(view, customer, now),
             keys=tuple(_key(view, key, now) for key in own),
             limits=view.limits.get(("group", who.group), Limits()),
-            usage=() if rows is None else rows,
-            drafts=() if drafts is None else drafts,
-            usage_missing=rows is None,
+            usage=() if metered is None else _usage(view, metered, label),
+            drafts=() if metered is None else _drafts(view, metered, tuple(signed), label),
+            usage_missing=metered is None,
         )
 
     def issue(self, customer: str, user: str, wanted: NewKey, now: Instant) -> MadeKey:
@@ -130,60 +126,74 @@ class RealAccounts:
     def _pepper(self) -> bytes:
         return load_pepper(self._rooms.var / "secrets" / "key_pepper")
 
-    def _if_readable(self, read: Callable[[], _Read]) -> _Read | None:
-        """What the usage table says, or None where its engine is not installed."""
+    def _metered(self, view: View, customer: str, label: str) -> "_Metered | None":
+        """The month's usage in every zone of a contract; None where nothing can read it."""
         try:
-            return read()
+            cut = self._usage.cut()
+            invoices.require_shipped(view, cut)
+            months = [month_named(label, zone) for zone in {*_zones(view).values(), "UTC"}]
+            span = Period(
+                min(one.start for one in months), max(one.end for one in months), label, "UTC"
+            )
+            return _Metered(cut, self._usage.hourly(cut, customer=customer, period=span))
         except UnavailableError:
             return None
 
-    def _rows(self, view: View, customer: str, label: str) -> tuple[UsageRow, ...]:
-        """Usage of the month, each row in the month of its own contract's time zone."""
-        zones = {
-            contract_id: versions[0].time_zone for contract_id, versions in view.contracts.items()
-        }
-        cut = self._usage.cut()
-        months = {zone: month_named(label, zone) for zone in {*zones.values(), "UTC"}}
-        span = Period(
-            Instant(min(one.start for one in months.values())),
-            Instant(max(one.end for one in months.values())),
-            label,
-            "UTC",
-        )
-        hourly = self._usage.hourly(cut, customer=customer, period=span)
-        return _summed(row for row in hourly if row.hour in months[zones.get(row.contract, "UTC")])
 
-    def _drafts(
-        self, view: View, contracts: tuple[str, ...], label: str
-    ) -> tuple[AccountDraft, ...]:
-        found = []
-        for contract_id in sorted(contracts):
-            versions = view.contracts[contract_id]
-            if billing_version(versions, month_named(label, versions[0].time_zone)) is None:
-                continue
-            invoice = self._usage.invoice(contract_id, label)
-            found.append(
-                AccountDraft(
-                    contract=contract_id,
-                    total_minor=invoice.total_minor,
-                    currency=invoice.currency,
-                    unpriced=sum(entry.quantity for entry in invoice.unpriced),
-                    lines=tuple(
-                        DraftLine(
-                            model=line.model,
-                            service_class=line.service_class,
-                            meter=line.axis,
-                            quantity=line.quantity,
-                            price=line.price,
-                            unit=line.unit,
-                            amount=line.amount,
-                            minor=line.minor,
-                        )
-                        for line in invoice.lines
-                    ),
-                )
+class _Metered(msgspec.Struct, frozen=True):
+    """One customer's hours, and the cut that they were read at."""
+
+    cut: Cut
+    rows: list[HourlyUsage]
+
+
+def _zones(view: View) -> dict[str, str]:
+    return {contract_id: versions[0].time_zone for contract_id, versions in view.contracts.items()}
+
+
+def _usage(view: View, metered: _Metered, label: str) -> tuple[UsageRow, ...]:
+    """Each row in the month of its own contract's time zone."""
+    zones = _zones(view)
+    months = {zone: month_named(label, zone) for zone in {*zones.values(), "UTC"}}
+    return _summed(
+        row for row in metered.rows if row.hour in months[zones.get(row.contract, "UTC")]
+    )
+
+
+def _drafts(
+    view: View, metered: _Metered, contracts: tuple[str, ...], label: str
+) -> tuple[AccountDraft, ...]:
+    found = []
+    for contract_id in sorted(contracts):
+        versions = view.contracts[contract_id]
+        period = month_named(label, versions[0].time_zone)
+        agreed = invoices.billing_version(versions, period)
+        if agreed is None:
+            continue
+        invoice = invoices.compute(view, agreed, period, metered.cut, metered.rows)
+        lines = tuple(
+            DraftLine(
+                model=line.model,
+                service_class=line.service_class,
+                meter=line.axis,
+                quantity=line.quantity,
+                price=line.price,
+                unit=line.unit,
+                amount=line.amount,
+                minor=line.minor,
             )
-        return tuple(found)
+            for line in invoice.lines
+        )
+        found.append(
+            AccountDraft(
+                contract=contract_id,
+                total_minor=invoice.total_minor,
+                currency=invoice.currency,
+                unpriced=sum(entry.quantity for entry in invoice.unpriced),
+                lines=lines,
+            )
+        )
+    return tuple(found)
 
 
 def _actor(customer: str, user: str) -> Actor:
