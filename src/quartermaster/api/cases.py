@@ -10,6 +10,7 @@ from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
 from quartermaster.commands import case as cases
 from quartermaster.commands import case_read as reading
+from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_shown import CaseShown, CaseSummary, OwnCase, own, shown, summary
 from quartermaster.kernel.case import (
@@ -108,6 +109,11 @@ def list_cases(call: Call) -> Page[CaseSummary]:
 def show_case(call: Call) -> CaseShown:
     """One case."""
     return _shown(call, reading.read(call.ports.book, call.path["case"]))
+
+
+def show_file(call: Call) -> CaseFile:
+    """The case file; the command line and the console write its hash to the journal."""
+    return call.ports.cases.file(call.path["case"], call.now)
 
 
 def post_case(call: Call) -> CaseShown:
@@ -243,6 +249,11 @@ OPERATIONS = (
     _staff(
         "GET", "/cases/{case}", "showCase", "A case: evidence, costs, what may follow, all steps.",
         handler=show_case, answer=CaseShown,
+    ),
+    _staff(
+        "GET", "/cases/{case}/file", "showCaseFile",
+        "The case file: the case with its surroundings and the journal's hashes.",
+        handler=show_file, answer=CaseFile,
     ),
     _staff(
         "POST", "/cases", "openCase", "Begin to observe a customer group.",

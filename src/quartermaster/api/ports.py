@@ -13,6 +13,7 @@ from quartermaster.commands.case import Rules
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.standing import RevenueShare
+from quartermaster.conduct.case_file import CaseFile
 from quartermaster.exposure.daily_statements import EventScores
 from quartermaster.gateway.status import WorkerStatus
 from quartermaster.kernel.case import CaseEvidence, CaseStake
@@ -79,6 +80,13 @@ class CaseDesk(Protocol):
 
     def stake(self, group: str, evidence: CaseEvidence) -> CaseStake | None:
         """What hangs on the group and what was taken; None while nothing of it is rated."""
+
+    def file(self, case_id: str, now: Instant) -> CaseFile:
+        """The case file as it is now.
+
+        Raises:
+            NotFoundError: there is no such case.
+        """
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from quartermaster.app import live
+from quartermaster.app.case_files import case_file
 from quartermaster.app.revenue_share import revenue_share
 from quartermaster.app.rooms import Rooms
 from quartermaster.commands.case import Rules
 from quartermaster.commands.case import tend as tend_cases
+from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.cases_step import Due
@@ -36,6 +38,10 @@ class OwnCaseDesk:
     def stake(self, group: str, evidence: CaseEvidence) -> CaseStake | None:
         """What hangs on the group and what was taken; None while nothing of it is rated."""
         return stake(self._rooms, group, evidence)
+
+    def file(self, case_id: str, now: Instant) -> CaseFile:
+        """The case file as it is now; no request is shown, because none is kept."""
+        return case_file(self._rooms, case_id, now)
 
 
 def rules(rooms: Rooms, group: str = "") -> Rules:

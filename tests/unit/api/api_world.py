@@ -12,6 +12,7 @@ from quartermaster.api.ports import Ports, Published
 from quartermaster.api.routes import OPERATIONS
 from quartermaster.api.server import build
 from quartermaster.app.api_answers import RoomAnswers
+from quartermaster.app.case_files import assembled
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.invoice import Invoice
 from quartermaster.book.store import Book, open_book
@@ -22,10 +23,12 @@ from quartermaster.commands import key as keys
 from quartermaster.commands import price_book as price_books
 from quartermaster.commands.actor import OPERATOR, Actor
 from quartermaster.commands.case import Rules
+from quartermaster.commands.case_read import read
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.standing import RevenueShare
+from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.cases_step import Due
 from quartermaster.config import Settings
@@ -128,12 +131,19 @@ class FakeWeights:
 class FakeDesk:
     """Ten dollars a day of each group; nothing is known of what is at stake."""
 
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
     def rules(self, group: str) -> Rules:
         dues = (Due(group, f"c-{group}", "2026-11", "USD", 1_000),) if group else ()
         return Rules(settings=CaseSettings(), sign_off_share=Decimal("0.10"), dues=dues)
 
     def stake(self, group: str, evidence: CaseEvidence) -> CaseStake | None:
         return None
+
+    def file(self, case_id: str, now: Instant) -> CaseFile:
+        case = read(self._book, case_id)
+        return assembled(case, now, sign_off_share=0.1, group_name=case.group, persons={})
 
 
 class World:
@@ -156,7 +166,7 @@ class World:
                 gateways=self.gateways,
                 answers=RoomAnswers(Rooms(Settings(var=str(folder)))),
                 weights=self.weights,
-                cases=FakeDesk(),
+                cases=FakeDesk(self.book),
                 clock=lambda: self.now,
                 hosts=frozenset({"localhost"}),
             ),

@@ -84,3 +84,12 @@ def test_evidence_and_notes_are_added(world: World) -> None:
     assert (
         world.client("viewer").post(f"{CASES}/{case}/notes", json={"text": "x"}).status_code == 403
     )
+
+
+def test_the_case_file_is_for_the_staff(world: World) -> None:
+    case = opened(world)
+    file = world.client("viewer").get(f"{CASES}/{case}/file")
+    assert file.status_code == 200
+    assert file.json()["case"]["summary"]["id"] == case
+    assert world.client("acme").get(f"{CASES}/{case}/file").status_code == 403
+    assert world.client("viewer").get(f"{CASES}/none/file").status_code == 404
