@@ -183,12 +183,13 @@ class Hold:
         rates: Rates | None,
         bound: Bound | None,
         policy: CancelledStream,
+        reserve: int = 0,
     ) -> None:
         self._purses = purses
         self._rates = rates
         self._bound = bound
         self._policy: CancelledStream = policy
-        self._reserve = 0 if rates is None or bound is None else worst_case(bound, rates)
+        self._reserve = reserve
         self._cost = 0
         for purse in purses:
             purse.reserved += self._reserve
@@ -309,13 +310,13 @@ class Purses:
                 hint="Nothing was served and nothing is charged.",
             )
         reserve = worst_case(bound, rates)
-        purses = tuple(self._of(grant, now) for grant in own.grants)
+        purses = tuple([self._of(grant, now) for grant in own.grants])
         for purse in purses:
             purse.demand += reserve
-            if purse.available < reserve:
+            if purse.limit - purse.spent - purse.reserved < reserve:
                 purse.refused(reserve)
                 raise _spent(purse, reserve)
-        return Hold(purses, rates, bound, policy)
+        return Hold(purses, rates, bound, policy, reserve)
 
     def _of(self, grant: BudgetGrant, now: int) -> Purse:
         for epoch in grant.epochs:

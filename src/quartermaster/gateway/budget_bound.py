@@ -117,13 +117,13 @@ def _form(body: bytes, operation: Endpoint) -> Bound:
 def _cap(call: ChatCall, operation: Endpoint, api: DeploymentApi, default: int) -> int:
     """Output tokens of one answer, by whichever name the server may obey."""
     fields = call.fields
-    stated = [number for name in _CAPS if (number := _number(call, name)) is not None]
+    stated = {name: number for name in _CAPS if name in fields and (number := _number(call, name))}
     name = _cap_name(operation, api)
-    understood = ("max_completion_tokens", name) if operation == "chat.completions" else (name,)
-    if all(_number(call, one) is None for one in understood):
+    also = "max_completion_tokens" if operation == "chat.completions" else name
+    if name not in stated and also not in stated:
         fields[name] = msgspec.Raw(b"%d" % default)
-        stated.append(default)
-    return max(stated)
+        stated[name] = default
+    return max(stated.values())
 
 
 def _cap_name(operation: Endpoint, api: DeploymentApi) -> str:
@@ -141,15 +141,16 @@ def _cap_name(operation: Endpoint, api: DeploymentApi) -> str:
 
 def _answers(call: ChatCall) -> int:
     """How many answers are written, shown or not."""
-    most = 1
+    most, fields = 1, call.fields
     for name in _ALTERNATIVES:
-        most = max(most, _number(call, name) or 1)
-    return most * _prompts(call.fields.get("prompt"))
+        if name in fields:
+            most = max(most, _number(call, name) or 1)
+    return most * _prompts(fields["prompt"]) if "prompt" in fields else most
 
 
-def _prompts(prompt: msgspec.Raw | None) -> int:
+def _prompts(prompt: msgspec.Raw) -> int:
     """Prompts of a legacy completion: a text, token numbers, or a list of either."""
-    if prompt is None or bytes(prompt)[:1] != b"[":
+    if bytes(prompt)[:1] != b"[":
         return 1
     try:
         items = _decode_list(prompt)
@@ -186,8 +187,11 @@ def _no_number(name: str) -> RefusedError:
 
 def _input(body: bytes, operation: Endpoint) -> int:
     """Input tokens by bytes, with a stated bound for every part that is no text."""
-    if operation == "chat.completions" and not (_PARTS.search(body) or _HIDDEN.search(body)):
-        return len(body)
+    if operation == "chat.completions":
+        # The list of messages is the only one of most requests, which a search for a byte shows.
+        alone = body.find(b"[", body.find(b"[") + 1) < 0
+        if (alone or not _PARTS.search(body)) and not (b"\\u00" in body and _HIDDEN.search(body)):
+            return len(body)
     try:
         tokens, encoded = _media(_decode(body))
     except UNREADABLE as error:
