@@ -43,7 +43,7 @@ PEOPLE = {
 
 
 class World:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sample: bool = True) -> None:
         self.rooms = Rooms(Settings(var=str(folder)))
         identity = FakeIdentity()
         for name in ("acme", "other"):
@@ -61,7 +61,7 @@ class World:
             FakeLive(live_facts()),
             FakeExposure(exposure_facts()),
             lambda: NOW,
-            cases=RealCases(self.rooms, sample=True),
+            cases=RealCases(self.rooms, sample=sample),
         )
 
     def who(self, name: str) -> TestClient:
@@ -252,3 +252,13 @@ def test_the_tour_leads_to_pages_that_exist(world: World) -> None:
         assert f'href="{path}' in page
     assert world.who("eve").get("/cases/sample").status_code == 200
     assert world.who("buyer").get("/tour").status_code == 403
+
+
+def test_a_console_of_a_real_book_has_neither_sample_nor_tour(tmp_path: Path) -> None:
+    world = World(tmp_path, sample=False)
+    assert "A sample case" not in world.who("eve").get("/cases").text
+    assert world.who("eve").get("/cases/sample").status_code == 404
+    tour = world.who("eve").get("/tour")
+    assert "/cases/sample" not in tour.text
+    assert "your own book" in tour.text
+    world.rooms.book.close()

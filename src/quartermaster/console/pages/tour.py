@@ -1,5 +1,6 @@
 """A guided tour of the sample data: the whole story, one page of the console after another."""
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from quartermaster.console.report_words import catalogue
@@ -19,6 +20,9 @@ STOPS = (
 
 
 async def tour(visit: Visit) -> Response:
-    """The stops, each with what to look at there."""
-    words = catalogue("case", visit.words.lang)
-    return visit.render("tour.html", e=words, stops=STOPS)
+    """The stops, each with what to look at there; none where the console shows a real book."""
+    cases, words = visit.desk.cases, catalogue("case", visit.words.lang)
+    shown = None
+    if cases is not None:
+        shown = (await run_in_threadpool(cases.queue, visit.desk.clock())).sample
+    return visit.render("tour.html", e=words, stops=STOPS if shown is not None else ())
