@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from quartermaster.app.clerk_warning import ALARMED, alarmed, due_day
+from quartermaster.app.clerk_warning import ALARMED, alarmed, cleared, due_day
 from quartermaster.app.rooms import Rooms, open_usage
 from quartermaster.app.watch import conduct_key, days_folder
 from quartermaster.book.views import View
@@ -36,7 +36,7 @@ from quartermaster.conduct.sketch import (
 )
 from quartermaster.conduct.watch import ORDINARY_MIN
 from quartermaster.kernel.case import CaseEvidence, CaseLink, CasePart, CaseStratum
-from quartermaster.kernel.clock import US_PER_HOUR, Period, as_instant
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, as_datetime, as_instant
 from quartermaster.kernel.contract import Contract, PermittedUse
 from quartermaster.kernel.events import ConductAlarmed, ConductObserved, Cut, HourlyUsage
 from quartermaster.usage.cut import current_cut
@@ -115,14 +115,15 @@ def analyse(rooms: Rooms, on: date) -> ConductObserved:
     key, model, settings = conduct_key(rooms.var), shipped(), rooms.settings.conduct
     view = rooms.book.view()
     day = _day(rooms, view, on, key)
-    before = _judged(rooms, on)
-    ordinary_names = _ordinary(rooms, view)
+    before = _judged(rooms, view, on)
+    held = {alarm.account for alarm in alarmed(rooms)}
+    ordinary_names = _ordinary(view, held)
     accounts = _accounts(rooms, view, day, before, ordinary_names)
     others = _resting(before, ordinary_names - set(accounts), on)
     reviewed, ordinary = review(accounts, key, model, others)
     links = _links(accounts, key, settings.link_p)
     unseen = _blind(view, day, accounts, reviewed, ordinary)
-    observed = ConductObserved(
+    seen = ConductObserved(
         on=on.isoformat(),
         days=tuple(reviewed[name].day for name in sorted(reviewed)),
         explained=tuple(sorted(n for n, one in reviewed.items() if one.found.explained)),
@@ -133,7 +134,7 @@ def analyse(rooms: Rooms, on: date) -> ConductObserved:
     _keep(rooms.var, day, reviewed)
     alarms = []
     for name, one in sorted(reviewed.items()):
-        if one.evidence is None or not one.evidence.alarms(settings.alpha):
+        if name in held or one.evidence is None or not one.evidence.alarms(settings.alpha):
             continue
         evidence = evidence_of(
             name, one, accounts, ordinary,
@@ -144,8 +145,8 @@ def analyse(rooms: Rooms, on: date) -> ConductObserved:
         alarms.append(
             ConductAlarmed(group=group, account=name, on=on.isoformat(), evidence=evidence)
         )
-    _record(rooms, observed, alarms)
-    return observed
+    _record(rooms, seen, alarms)
+    return seen
 
 
 def observed(rooms: Rooms) -> list[ConductObserved]:
@@ -170,9 +171,8 @@ def _day(rooms: Rooms, view: View, on: date, key: bytes) -> Day:
     return Day(on, dict(meters), read, cut)
 
 
-def _ordinary(rooms: Rooms, view: View) -> set[str]:
+def _ordinary(view: View, held: Set[str]) -> set[str]:
     """Customers that nothing is held against: others are ranked among them."""
-    held = {alarm.account for alarm in alarmed(rooms)}
     return {
         name
         for name, customer in view.customers.items()
@@ -202,16 +202,18 @@ def _accounts(
 ) -> dict[str, Account]:
     """Everybody that was read, with the past as it was kept."""
     folder = days_folder(rooms.var)
+    # What a person has dismissed is the account's usual traffic from then on.
+    dismissed = _ends(cleared(rooms, {"dismissed"}))
     days = [(day.on - timedelta(days=back)).isoformat() for back in range(PAST_DAYS, 0, -1)]
     meters = {one: _meters(folder, one) for one in days}
     out = {}
     for name, found in day.read.items():
-        past = []
+        past, all_usual = [], dismissed.get(view.customers[name].group, "")
         for one in days:
             meter = meters[one].get(name)
             earlier = None if meter is None else facts.read_day(folder, one, name)
             if meter is not None and earlier is not None:
-                past.append(_past(earlier, meter))
+                past.append(_past(earlier, meter, whole=one <= all_usual))
         out[name] = Account(
             today=_kept(found, day.meters[name]),
             past=past,
@@ -222,13 +224,21 @@ def _accounts(
     return out
 
 
-def _judged(rooms: Rooms, on: date) -> dict[str, list[Judged]]:
+def _judged(rooms: Rooms, view: View, on: date) -> dict[str, list[Judged]]:
     """All days that were judged before, by account."""
+    ends = _ends(cleared(rooms))
     out: dict[str, list[Judged]] = defaultdict(list)
     for fact in observed(rooms):
         for one in fact.days if fact.on < on.isoformat() else ():
-            out[one.account].append(Judged(one, one.account in fact.explained))
+            customer = view.customers.get(one.account)
+            done = customer is not None and one.day <= ends.get(customer.group, "")
+            out[one.account].append(Judged(one, one.account in fact.explained, done))
     return out
+
+
+def _ends(cleared_at: Mapping[str, int]) -> dict[str, str]:
+    """The UTC day of each instant."""
+    return {name: as_datetime(Instant(at)).date().isoformat() for name, at in cleared_at.items()}
 
 
 def _kept(found: Facts, meter: DayMeter) -> KeptDay:
@@ -245,9 +255,9 @@ def _kept(found: Facts, meter: DayMeter) -> KeptDay:
     return KeptDay(found.account, found.day, facts.read_counts(found, totals), traces, found.sample)
 
 
-def _past(found: Facts, meter: DayMeter) -> KeptDay:
+def _past(found: Facts, meter: DayMeter, *, whole: bool) -> KeptDay:
     day = _kept(found, meter)
-    if meter.usual is None:
+    if whole or meter.usual is None:
         return day
     rows = np.array([row for row in meter.usual if row < len(day.sample)], dtype=np.intp)
     return day.usual(rows)
@@ -383,13 +393,12 @@ def _keep(var: Path, day: Day, reviewed: Mapping[str, Reviewed]) -> None:
 
 
 def _record(rooms: Rooms, observed: ConductObserved, alarms: Iterable[ConductAlarmed]) -> None:
-    """Write the day and its alarms at once, where the day has none; an account is alarmed once."""
+    """Write the day and its alarms at once, where the day has none."""
     with rooms.book.writing() as unit:
         key = f"{OBSERVED}{observed.on}"
         if unit.journal.keyed(key):
             return
         unit.journal.append(observed, actor=CLERK, now=rooms.now(), key=key)
         for alarm in alarms:
-            if not unit.journal.keyed(f"{ALARMED}{alarm.account}:"):
-                at = f"{ALARMED}{alarm.account}:{alarm.on}"
-                unit.journal.append(alarm, actor=CLERK, now=rooms.now(), key=at)
+            at = f"{ALARMED}{alarm.account}:{alarm.on}"
+            unit.journal.append(alarm, actor=CLERK, now=rooms.now(), key=at)

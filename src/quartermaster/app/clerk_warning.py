@@ -7,7 +7,7 @@ shows until the next look. Each step can be interrupted and repeated: facts have
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,10 @@ import msgspec
 from quartermaster.app import live
 from quartermaster.app.rooms import Rooms, open_usage
 from quartermaster.commands.actor import CLERK
+from quartermaster.commands.case_read import all_cases
+from quartermaster.conduct.cases_table import ENDED
 from quartermaster.console.ports_warning import WarningLook
+from quartermaster.kernel.case import CaseState
 from quartermaster.kernel.clock import US_PER_S, Instant, as_datetime
 from quartermaster.kernel.errors import IntegrityError, QuartermasterError
 from quartermaster.kernel.events import (
@@ -122,9 +125,22 @@ def look(rooms: Rooms) -> WarningLook | None:
 
 
 def alarmed(rooms: Rooms) -> list[ConductAlarmed]:
-    """Every alarm of the daily analysis of conduct."""
-    entries = rooms.book.keyed(ALARMED)
-    return [entry.fact for entry in entries if isinstance(entry.fact, ConductAlarmed)]
+    """Alarms of the daily analysis of conduct that no person has cleared."""
+    done = cleared(rooms)
+    return [
+        entry.fact
+        for entry in rooms.book.keyed(ALARMED)
+        if isinstance(entry.fact, ConductAlarmed) and entry.at > done.get(entry.fact.group, 0)
+    ]
+
+
+def cleared(rooms: Rooms, states: Set[CaseState] = ENDED) -> dict[str, int]:
+    """When the last case of a group was closed without a finding, or its customer reinstated."""
+    found: dict[str, int] = {}
+    for case in all_cases(rooms.book):
+        if case.state in states:
+            found[case.group] = max(found.get(case.group, 0), case.history[-1].at)
+    return found
 
 
 class DailyLook:

@@ -41,6 +41,8 @@ class Judged(NamedTuple):
 
     day: CaseDay
     explained: bool
+    cleared: bool = False
+    """Whether a person has since closed a case without a finding: nothing is bet on it again."""
 
 
 class Account(NamedTuple):
@@ -146,8 +148,9 @@ def _evidence(
         return None
     run = Accumulator(name, key)
     for one in before:
-        ranked = one.day.p_population is not None and one.day.p_own is not None
-        p = max(one.day.p_population or 0.0, one.day.p_own or 0.0) if ranked else None
+        own, among = one.day.p_own, one.day.p_population
+        bet_on = own is not None and among is not None and not one.cleared
+        p = max(own or 0.0, among or 0.0) if bet_on else None
         run.again(counted(one.day.score, explained=one.explained), p)
     return run.add(round(counted(found.score, explained=found.explained), DIGITS), others)
 

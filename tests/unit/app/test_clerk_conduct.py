@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,19 @@ from tests.unit.app.conduct_world import ALPHA, CANARY, World, harvest, support
 from quartermaster.app import clerk_conduct, clerk_warning
 from quartermaster.app.watch import days_folder
 from quartermaster.cli.main import cli
+from quartermaster.commands import case as cases
+from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.extent import extent
 from quartermaster.conduct.facts import KEEP_DAYS, forget_before
 from quartermaster.kernel import ring
+from quartermaster.kernel.case import MoveAsked
 from quartermaster.kernel.events import ConductAlarmed, ConductObserved
 
 pytestmark = pytest.mark.skipif(not ring.SHARED_MEMORY.is_dir(), reason="no shared memory here")
 TENANTS = [f"shop-{number:02}" for number in range(20)]
+RULES = cases.Rules(settings=CaseSettings(), sign_off_share=Decimal("0.05"))
+ASKING = TENANTS[:4]
+"""The others rest in these days, and are ranked among by their last score."""
 JUDGED_DAYS = 16
 """Days that only the journal remembers: enough that evidence may begin."""
 
@@ -32,7 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for day in range(-JUDGED_DAYS, 0):
             found.judged_before(day, {n: draw.uniform(-2, 1) for n in (*TENANTS, "rival")})
         for day in range(8):
-            bodies = {name: support(at, day, 20) for at, name in enumerate(TENANTS)}
+            bodies = {name: support(at, day, 20) for at, name in enumerate(ASKING)}
             bodies["rival"] = support(30, day, 20)
             if day >= 3:
                 bodies["rival"] = support(30, day, 14) + harvest(day, 8)
@@ -93,7 +100,7 @@ def test_the_extent_follows_in_requests_and_in_tokens(world: World) -> None:
 
 def test_every_day_of_every_account_is_in_the_journal(world: World) -> None:
     days = observed(world)[JUDGED_DAYS:]
-    assert [len(one.days) for one in days] == [0, 0, *[21] * 6]
+    assert [len(one.days) for one in days] == [0, 0, *[5] * 6]
     assert days[0].blind["rival"] == ("past_short:0",)
     assert days[-1].cut == {"gateway-0": 8}
     last = {one.account: one for one in days[-1].days}
@@ -169,3 +176,22 @@ def test_the_command_line_shows_days_alarm_and_blind_spots(world: World) -> None
     assert "quiet: no contract permits reading; the meter alone was seen; 0.50 output" in state
     assert "nobody watches" in state
     assert '"watchers":{}' in shown(world, "observe", "--json")
+
+
+def test_a_case_that_is_dismissed_ends_the_alarm_and_makes_the_traffic_usual(world: World) -> None:
+    rooms = world.rooms
+    (case,) = cases.tend(rooms.book, rooms.now(), lambda _: RULES, lambda *_: None)
+    assert case.evidence == alarms(world)[0].evidence
+    asked = MoveAsked(move="dismiss", reason="their own evaluation set")
+    cases.move(rooms.book, rooms.actor, case.id, asked, rooms.now(), RULES)
+    assert alarms(world) == []
+    assert "no alarm" in shown(world, "observe")
+    for day in (8, 9):
+        bodies = {name: support(at, day, 20) for at, name in enumerate(ASKING)}
+        bodies["rival"] = support(30, day, 14) + harvest(day, 8)
+        (rival,) = [one for one in world.live(day, bodies).days if one.account == "rival"]
+        assert rival.score < 2, "what a person dismissed is not new again"
+        assert rival.evidence is not None
+        assert rival.evidence < 5, "what was bet on it is not counted again"
+    assert alarms(world) == []
+    assert cases.tend(rooms.book, rooms.now(), lambda _: RULES, lambda *_: None) == []
