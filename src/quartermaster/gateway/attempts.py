@@ -58,7 +58,7 @@ class Considered(msgspec.Struct, frozen=True, gc=False):
         return cls(one.name, circuit, one.priority, one.weight, one.in_flight, rests_s, one.tried)
 
 
-class Attempt(msgspec.Struct):
+class Attempt(msgspec.Struct, frozen=True):
     """One attempt as its trace tells it."""
 
     number: int
@@ -72,6 +72,17 @@ class Attempt(msgspec.Struct):
     ended_s: float | None = None
     wait_s: float | None = None
     """How long the deployment asked to be left alone."""
+
+
+class _Tried(msgspec.Struct, gc=False):
+    """One attempt as it is remembered: put into words only when somebody asks."""
+
+    choice: Choice
+    seen: list[Candidate]
+    began_s: float
+    outcome: str = ""
+    ended_s: float | None = None
+    wait_s: float | None = None
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -90,8 +101,8 @@ class HealthPort(Protocol):
         """Seconds of a clock that never jumps."""
 
     def choose(
-        self, targets: tuple[Target, ...], tried: list[str], affinity: Affinity
-    ) -> tuple[Choice | None, tuple[Considered, ...]]:
+        self, targets: tuple[Target, ...], tried: list[str], affinity: Affinity, now_s: float
+    ) -> tuple[Choice | None, list[Candidate]]:
         """Who is asked next, and what was known of each."""
 
     def signal(self, name: str, signal: Signal, wait_s: float | None = None) -> None:
@@ -130,26 +141,24 @@ class Route:
         self._health = health
         self._targets = targets
         self.affinity = affinity
-        self._attempts: list[Attempt] = []
+        self._attempts: list[_Tried] = []
         self._tried: list[str] = []
-        self._began_s = health.monotonic()
+        self._began_s = now_s = health.monotonic()
         self._running = False
         self._said = False
         self.request_id = ""
-        chosen = self._choose()
+        chosen = self._choose(now_s)
         assert chosen is not None, "the last resort of at least one target"
         self.target = chosen
 
-    def _choose(self) -> Target | None:
-        choice, considered = self._health.choose(self._targets, self._tried, self.affinity)
+    def _choose(self, now_s: float) -> Target | None:
+        choice, seen = self._health.choose(self._targets, self._tried, self.affinity, now_s)
         if choice is None:
             return None
         self._tried.append(choice.name)
         self._running, self._said = True, False
-        began_s = self._health.monotonic() - self._began_s
-        number = len(self._attempts) + 1
-        self._attempts.append(Attempt(number, choice.name, choice.why, considered, began_s))
-        return next(one for one in self._targets if one.deployment.name == choice.name)
+        self._attempts.append(_Tried(choice, seen, now_s))
+        return self._targets[choice.at]
 
     @property
     def number(self) -> int:
@@ -170,7 +179,7 @@ class Route:
             self._end(outcome, Signal.THROTTLED if busy else Signal.FAILED, wait_s)
         if len(self._attempts) >= ATTEMPTS_MAX:
             return None
-        chosen = self._choose()
+        chosen = self._choose(self._health.monotonic())
         if chosen is not None:
             self.target = chosen
         return chosen
@@ -223,11 +232,25 @@ class Route:
         name = self._tried[-1]
         attempt = self._attempts[-1]
         attempt.outcome, attempt.wait_s = outcome, wait_s
-        attempt.ended_s = self._health.monotonic() - self._began_s
+        attempt.ended_s = self._health.monotonic()
         self._health.released(name)
         if signal is not None:
             self._health.signal(name, signal, wait_s)
 
     def trace(self) -> Trace:
         """Every decision up to now."""
-        return Trace(self.request_id, self.affinity.source, tuple(self._attempts))
+        told = tuple(self._told(at, one) for at, one in enumerate(self._attempts))
+        return Trace(self.request_id, self.affinity.source, told)
+
+    def _told(self, at: int, one: _Tried) -> Attempt:
+        began_s = self._began_s
+        return Attempt(
+            at + 1,
+            one.choice.name,
+            one.choice.why,
+            tuple(Considered.of(seen) for seen in one.seen),
+            one.began_s - began_s,
+            one.outcome,
+            None if one.ended_s is None else one.ended_s - began_s,
+            one.wait_s,
+        )

@@ -49,6 +49,8 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 class Choice(msgspec.Struct, frozen=True, gc=False):
     """Who is asked, and why."""
 
+    at: int
+    """Position among the candidates."""
     name: str
     why: Why
 
@@ -64,42 +66,59 @@ def choose(
         affinity: what the request belongs to.
         last_resort: whether one that rests may be asked when nothing else is left.
     """
-    untried = [one for one in candidates if not one.tried]
-    usable = [one for one in untried if one.available]
-    if not usable:
+    tier: list[int] = []
+    lowest = -1
+    for at, one in enumerate(candidates):
+        if one.available and not one.tried:
+            if one.priority < lowest or not tier:
+                lowest, tier = one.priority, [at]
+            elif one.priority == lowest:
+                tier.append(at)
+    if not tier:
+        untried = [at for at, one in enumerate(candidates) if not one.tried]
         if not (last_resort and untried):
             return None
-        first = min(untried, key=lambda one: (one.rests_s, one.priority, one.name))
-        return Choice(first.name, "last_resort")
-    lowest = min(one.priority for one in usable)
-    tier = [one for one in usable if one.priority == lowest]
+        return _chosen(
+            candidates, min(untried, key=lambda at: _rest(candidates[at])), "last_resort"
+        )
     if len(tier) == 1:
-        return Choice(tier[0].name, "only")
+        return _chosen(candidates, tier[0], "only")
     if affinity.token:
-        return _by_affinity(tier, affinity.token)
-    return Choice(_by_weight(tier, turn).name, "weight")
+        return _by_affinity(candidates, tier, affinity.token)
+    return _chosen(candidates, _by_weight(candidates, tier, turn), "weight")
 
 
-def _by_weight(tier: Sequence[Candidate], turn: int) -> Candidate:
+def _chosen(candidates: Sequence[Candidate], at: int, why: Why) -> Choice:
+    return Choice(at, candidates[at].name, why)
+
+
+def _rest(one: Candidate) -> tuple[float, int, str]:
+    return one.rests_s, one.priority, one.name
+
+
+def _by_weight(candidates: Sequence[Candidate], tier: list[int], turn: int) -> int:
     """In proportion to the weights, evenly spread over consecutive turns."""
-    total = sum(one.weight for one in tier)
+    total = sum([candidates[at].weight for at in tier])
     point = (turn * _GOLDEN % _TURNS) * total // _TURNS
-    for one in tier:
-        point -= one.weight
+    for at in tier:
+        point -= candidates[at].weight
         if point < 0:
-            return one
+            return at
     return tier[-1]
 
 
-def _by_affinity(tier: Sequence[Candidate], token: bytes) -> Choice:
+def _by_affinity(candidates: Sequence[Candidate], tier: list[int], token: bytes) -> Choice:
     """The first in this affinity's own order of the deployments that is not overloaded."""
-    total = sum(one.weight for one in tier)
-    load = 1 + sum(one.in_flight for one in tier)
-    order = sorted(tier, key=lambda one: _distance(one, token))
-    for one in order:
+    total, load = 0, 1
+    for at in tier:
+        total += candidates[at].weight
+        load += candidates[at].in_flight
+    order = sorted([(_distance(candidates[at], token), at) for at in tier])
+    for place, (_, at) in enumerate(order):
+        one = candidates[at]
         if one.in_flight < math.ceil(LOAD_FACTOR * load * one.weight / total):
-            return Choice(one.name, "affinity" if one is order[0] else "affinity_overloaded")
-    return Choice(order[0].name, "affinity")
+            return Choice(at, one.name, "affinity_overloaded" if place else "affinity")
+    return _chosen(candidates, order[0][1], "affinity")
 
 
 def _distance(one: Candidate, token: bytes) -> float:

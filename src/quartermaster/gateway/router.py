@@ -8,7 +8,7 @@ import msgspec
 
 from quartermaster.gateway import breaker
 from quartermaster.gateway.affinity import Affinity
-from quartermaster.gateway.attempts import Considered, Route
+from quartermaster.gateway.attempts import Route
 from quartermaster.gateway.breaker import HEALTHY, Circuit, Health, Signal
 from quartermaster.gateway.choice import Candidate, Choice, choose
 from quartermaster.gateway.route import Target
@@ -18,6 +18,7 @@ from quartermaster.gateway.status import CircuitShown
 TRACES_KEPT_MAX: Final = 4_096
 
 Monotonic = Callable[[], float]
+_CLOSED: Final = Circuit.CLOSED
 
 
 class Router:
@@ -52,11 +53,9 @@ class Router:
         return next((one for one in reversed(self._traces) if one.request_id == request_id), None)
 
     def choose(
-        self, targets: tuple[Target, ...], tried: Iterable[str], affinity: Affinity
-    ) -> tuple[Choice | None, tuple[Considered, ...]]:
+        self, targets: tuple[Target, ...], tried: list[str], affinity: Affinity, now_s: float
+    ) -> tuple[Choice | None, list[Candidate]]:
         """Who is asked next, and what was known of each."""
-        now_s = self.monotonic()
-        tried = frozenset(tried)
         candidates = [self._candidate(one, now_s, tried) for one in targets]
         self._turn += 1
         choice = choose(candidates, self._turn, affinity, last_resort=not tried)
@@ -66,10 +65,15 @@ class Router:
             health = self._health.get(name)
             if health is not None and health.circuit is Circuit.HALF_OPEN:
                 self._health[name] = breaker.probing(health, now_s)
-        return choice, tuple(Considered.of(one) for one in candidates)
+        return choice, candidates
 
-    def _candidate(self, target: Target, now_s: float, tried: frozenset[str]) -> Candidate:
-        name, routing = target.deployment.name, target.deployment.routing
+    def _candidate(self, target: Target, now_s: float, tried: list[str]) -> Candidate:
+        deployment = target.deployment
+        name, routing = deployment.name, deployment.routing
+        in_flight, was_tried = self._in_flight.get(name, 0), name in tried
+        if name not in self._health:
+            weight, priority = routing.weight, routing.priority
+            return Candidate(name, weight, priority, _CLOSED, True, 0.0, in_flight, was_tried)
         health = self._at(name, now_s)
         return Candidate(
             name,
@@ -78,8 +82,8 @@ class Router:
             health.circuit,
             breaker.may_be_asked(health, now_s),
             max(health.until_s - now_s, 0.0),
-            self._in_flight.get(name, 0),
-            name in tried,
+            in_flight,
+            was_tried,
         )
 
     def _at(self, name: str, now_s: float) -> Health:
@@ -93,10 +97,10 @@ class Router:
 
     def signal(self, name: str, signal: Signal, wait_s: float | None = None) -> None:
         """A deployment served, failed, or said that it is busy."""
+        if signal is Signal.SERVED and name not in self._health:
+            return
         now_s = self.monotonic()
         known = self._at(name, now_s)
-        if known is HEALTHY and signal is Signal.SERVED:
-            return
         health, effects = breaker.step(known, signal, now_s, wait_s=wait_s)
         self.opened += sum(effect.after is Circuit.OPEN for effect in effects)
         self._keep(name, health)
