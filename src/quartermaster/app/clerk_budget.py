@@ -18,7 +18,7 @@ from quartermaster.commands.actor import CLERK
 from quartermaster.commands.budget_shown import BudgetStates, write_states
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.budget import Budget, Epoch, budget_id, epochs, minor_units
-from quartermaster.kernel.clock import Clock, Instant, Period
+from quartermaster.kernel.clock import US_PER_S, Clock, Instant, Period
 from quartermaster.kernel.errors import UnavailableError
 from quartermaster.kernel.events import BudgetCrossed, Cut
 from quartermaster.kernel.lease import ASK, GRANT, LEASE_POLL_S, read_ask, read_grant, write_grant
@@ -39,6 +39,9 @@ REST_EVERY_S = 1.0
 """Alerts, the file that faces read, and workers that do not come back."""
 
 EVERYTHING_PERCENT = 100
+
+NS_PER_US = 1_000
+"""File times are nanoseconds, instants microseconds."""
 
 Announce = Callable[[BudgetCrossed], None]
 
@@ -252,11 +255,11 @@ class BudgetOffice:
         """Release the leases of a worker that is dead and whose log is in the table to its end."""
         status = self._var / "status" / f"{app_id}.json"
         try:
-            silent_s = time.time() - status.stat().st_mtime
+            said_at = status.stat().st_mtime_ns // NS_PER_US
         except FileNotFoundError:
-            silent_s = OUT_OF_CONTACT_S + 1
+            said_at = 0
         # When to look is a question of time; whether it is dead, the log's lock says.
-        if silent_s <= OUT_OF_CONTACT_S:
+        if self._now() - said_at <= OUT_OF_CONTACT_S * US_PER_S:
             return
         directory = self._var / "wal" / app_id
         if not directory.is_dir():

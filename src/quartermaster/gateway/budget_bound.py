@@ -117,7 +117,10 @@ def _form(body: bytes, operation: Endpoint) -> Bound:
 def _cap(call: ChatCall, operation: Endpoint, api: DeploymentApi, default: int) -> int:
     """Output tokens of one answer, by whichever name the server may obey."""
     fields = call.fields
-    stated = {name: number for name in _CAPS if name in fields and (number := _number(call, name))}
+    stated: dict[str, int] = {}
+    for known in _CAPS:
+        if known in fields and (number := _number(call, known)):
+            stated[known] = number
     name = _cap_name(operation, api)
     also = "max_completion_tokens" if operation == "chat.completions" else name
     if name not in stated and also not in stated:
