@@ -62,7 +62,14 @@ def _install(python: Path, lock: Path) -> list[str]:
         command = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python)]
         return [*command, str(lock)]
     # The lock is complete, so the resolver has nothing to add.
-    options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
+    options = [
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-deps",
+        "--retries",
+        "2",
+    ]
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", *options]
     return [*command, "--require-hashes", "-r", str(lock)]
 
