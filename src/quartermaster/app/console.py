@@ -102,6 +102,7 @@ class Gateways:
                     requests_per_s=Decimal(status.requests_per_s),
                     in_flight=status.in_flight,
                     reported_at=Instant(status.at),
+                    out_of_contact=status.out_of_contact,
                 )
                 for status in statuses
             ),

@@ -62,7 +62,10 @@ def view_of(facts: LiveFacts, words: Words, now: Instant) -> LiveView:
         refused=refused,
         refusals=tuple((r.reason, number(r.requests, lang)) for r in facts.refusals),
         workers=words("live.workers", count=number(len(heard), lang)),
-        silent=_silent(facts.workers, heard, now, words),
+        silent=(
+            *_silent(facts.workers, heard, now, words),
+            *(words("live.cut_off", worker=w.app_id) for w in heard if w.out_of_contact),
+        ),
         total=_total(facts, words),
         last=tuple(_row(request, words, now) for request in facts.last[:LAST_REQUESTS_MAX]),
         updated=words("live.updated", time=time_of_day(now)),

@@ -156,6 +156,8 @@ class WorkerLive(msgspec.Struct, frozen=True):
     in_flight: int
     reported_at: Instant
     """When it said so; the console shows a worker as silent after `SILENT_AFTER_S`."""
+    out_of_contact: bool = False
+    """Whether it cannot read what was published of late, such as a suspension."""
 
 
 class Refusals(msgspec.Struct, frozen=True):

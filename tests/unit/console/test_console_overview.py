@@ -220,6 +220,13 @@ def test_a_silent_worker_is_not_counted(viewer: TestClient, live: FakeLive) -> N
     assert 'data-sentence="0.0 requests a second, 0 in flight' in page(viewer, "/live")
 
 
+def test_a_worker_out_of_contact_is_shown(viewer: TestClient, live: FakeLive) -> None:
+    assert "published of late" not in page(viewer, "/live")
+    cut_off = replace(live.facts.workers[0], out_of_contact=True)
+    live.facts = LiveFacts(workers=(cut_off,))
+    assert f"Worker {cut_off.app_id} cannot read what was published" in page(viewer, "/live")
+
+
 def test_a_request_of_another_day_shows_its_day(viewer: TestClient, live: FakeLive) -> None:
     html = page(viewer)
     assert '<td class="time">14:05:09</td>' in html
