@@ -190,6 +190,8 @@ class Dispatcher:
         permit = None
         if entry.held:
             targets, permit = self._held(request, client, entry, call, targets, "chat.completions")
+            # Its row says the period in which money was set aside, also as a month ends.
+            now = now if permit is None else permit.dated(now)
         target, many = targets[0], len(targets) > 1
         if not target.head or (many and not all(one.head for one in targets)):
             return self._plan(
@@ -312,6 +314,7 @@ class Dispatcher:
     ) -> Exchange:
         """Begin an exchange between dialects."""
         now = self.relay.clock()
+        now = now if permit is None else permit.dated(now)
         request_id = self._ids.new(now) if line is None else line.run.request_id
         identity = Identity(request_id.removeprefix("req_"), now // US_PER_S)
 

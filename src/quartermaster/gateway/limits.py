@@ -14,7 +14,7 @@ import msgspec
 from quartermaster.gateway.budget import Hold
 from quartermaster.gateway.meter import Metered
 from quartermaster.gateway.rate_headers import RateLimitedError, Reading, duration
-from quartermaster.kernel.clock import US_PER_S
+from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.limit import Limits, LimitScope, Shares
 from quartermaster.kernel.snapshot import KeyGrant
 from quartermaster.kernel.units import Counts
@@ -233,9 +233,9 @@ class Permit:
         self.metered(metered.counts.tokens, now)
         return metered, failure
 
-    def dated(self, now: int) -> int:
-        """When a later attempt begins: in the period in which money was set aside."""
-        return now if self.hold is None else self.hold.dated(now)
+    def dated(self, now: Instant) -> Instant:
+        """When an attempt begins: in the period in which money was set aside."""
+        return now if self.hold is None else Instant(self.hold.dated(now))
 
     def durable(self) -> None:
         """The close record is on disk."""
