@@ -1,6 +1,6 @@
 """The snapshot turned into look-up tables, once a version."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 
 import msgspec
 
@@ -54,6 +54,13 @@ class Index(msgspec.Struct, frozen=True):
     problems: tuple[str, ...] = ()
     """Deployments and keys that were left out, and why."""
     budgets: dict[str, BudgetGrant] = {}
+
+    def every_limit(self) -> Iterator[Scoped]:
+        """Whatever limits any key, throttled slices too."""
+        for entry in self.by_key_id.values():
+            yield from entry.limited
+            if entry.guard is not None:
+                yield from entry.guard.throttled
 
     def without_contact(self) -> "Index":
         """The same, for a worker that may have missed a suspension or a spent balance."""

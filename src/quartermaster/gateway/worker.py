@@ -301,9 +301,7 @@ class Worker:
                 for entry in index.by_key_id.values()
                 for terms in entry.grant.provisioned
             )
-            self.dispatcher.limiter.keep(
-                one for entry in index.by_key_id.values() for one in entry.limited
-            )
+            self.dispatcher.limiter.keep(index.every_limit())
             self._write_status()
 
     def _follow_consent(self, index: Index) -> None:

@@ -86,6 +86,18 @@ def test_the_offending_slice_is_throttled_and_the_rest_is_served() -> None:
         assert ask(bench, chat_request(HELLO)) == (0, "")
 
 
+def test_a_new_snapshot_forgets_nothing_of_a_throttled_slice() -> None:
+    throttle = Throttle(limits=Limits(requests_per_minute=1))
+    bench = bench_of(a_grant(), standing={"grp_1": "throttled"}, throttles={"grp_1": throttle})
+    assert bench.dispatcher.index is not None
+    client = bench.client()
+    exchange = bench.send(HELLO, client)
+    exchange.client_gone()
+    bench.wal.sync()
+    bench.dispatcher.limiter.keep(bench.dispatcher.index.every_limit())
+    assert ask(bench, chat_request(HELLO)) == (429, "rate_limit_exceeded")
+
+
 def test_a_closed_slice_is_refused_in_words() -> None:
     bench = bench_of(
         a_grant(), standing={"grp_1": "throttled"}, throttles={"grp_1": Throttle(models=("toy",))}
