@@ -1,7 +1,7 @@
 """A file of account-days becomes the evidence of a case: the daily analysis, day by day."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +11,16 @@ import numpy as np
 from quartermaster.conduct.history import PAST_DAYS
 from quartermaster.conduct.model import shipped
 from quartermaster.conduct.observe import Observer
-from quartermaster.conduct.records import AccountDay, read_days
+from quartermaster.conduct.records import AccountDay, Meter, read_days
 from quartermaster.conduct.review import Account, Judged, Reviewed, evidence_of, review
 from quartermaster.conduct.settings import ConductSettings
 from quartermaster.conduct.sketch import SAMPLE, KeptDay, sketched
 from quartermaster.exposure.report import input_file
 from quartermaster.kernel.case import CaseEvidence, CasePart, CaseStratum
 from quartermaster.kernel.errors import DataError
+from quartermaster.kernel.money import exponent
+from quartermaster.kernel.price import PriceBook
+from quartermaster.kernel.units import Axis
 
 NEW = "new"
 """The cluster of what an account did not ask before, over all its days."""
@@ -33,7 +36,12 @@ class FileEvidence(NamedTuple):
 
 
 def evidence_of_file(
-    path: Path, account: str, *, suspects: Iterable[str] = (), key: bytes
+    path: Path,
+    account: str,
+    *,
+    suspects: Iterable[str] = (),
+    prices: PriceBook | None = None,
+    key: bytes,
 ) -> FileEvidence:
     """Judge each day of a file, and give everything that speaks about one account.
 
@@ -41,6 +49,7 @@ def evidence_of_file(
         path: account-days with a `day`, in any order of accounts.
         account: whom the case is about.
         suspects: other accounts that nobody is ranked among.
+        prices: what the account pays; without them the extent holds no money.
         key: the deployment's, or the public one.
 
     Raises:
@@ -50,7 +59,7 @@ def evidence_of_file(
     for one in read_days(path):
         days[one.day].append(one)
     held_against = {account, *suspects}
-    found = _walked(days, account, held_against, key)
+    found = _walked(days, account, held_against, prices, key)
     if found is None:
         raise DataError(
             f"{path.name} holds no day of account {account!r} with enough of a past",
@@ -64,7 +73,11 @@ def evidence_of_file(
 
 
 def _walked(
-    days: dict[str, list[AccountDay]], account: str, held_against: set[str], key: bytes
+    days: dict[str, list[AccountDay]],
+    account: str,
+    held_against: set[str],
+    prices: PriceBook | None,
+    key: bytes,
 ) -> FileEvidence | None:
     observer, model, alpha = Observer(key), shipped(), ConductSettings().alpha
     pasts: defaultdict[str, list[KeptDay]] = defaultdict(list)
@@ -90,7 +103,7 @@ def _walked(
                 links=(), alpha=alpha, model=model, blind=(),
             )  # fmt: skip
             asked = next(one for one in days[day] if one.account == account)
-            strata += (_metered(one, asked, reviewed[account]) for one in evidence.strata)
+            strata += (_metered(one, asked, reviewed[account], prices) for one in evidence.strata)
             whole = msgspec.structs.replace(evidence, strata=tuple(strata))
             found = FileEvidence(whole, day, _asked_anew(asked, reviewed[account]))
         for name, kept in today.items():
@@ -114,15 +127,49 @@ def _asked_anew(day: AccountDay, reviewed: Reviewed) -> tuple[str, ...]:
     return tuple(day.requests[at].turns[-1] for at in aside)
 
 
-def _metered(stratum: CaseStratum, day: AccountDay, reviewed: Reviewed) -> CaseStratum:
-    """With output tokens, where the file has them and the day was read whole, in its order."""
+def _metered(
+    stratum: CaseStratum, day: AccountDay, reviewed: Reviewed, prices: PriceBook | None
+) -> CaseStratum:
+    """With output tokens and money, where the file has the meter and the day was read whole."""
     stratum = msgspec.structs.replace(stratum, cluster=NEW)
     tokens = [one.meter.output_tokens if one.meter else None for one in day.requests]
     sizes = [size for size in tokens if size is not None]
     if len(sizes) < len(tokens) or len(tokens) > SAMPLE:
         return stratum
     aside = np.setdiff1d(np.arange(len(sizes)), reviewed.usual).tolist()
-    hits = [sizes[at] for at in aside]
+    parts = {"output_tokens": _part(sizes, aside)}
+    money = _money(day, prices)
+    if money is None or prices is None:
+        return msgspec.structs.replace(stratum, parts=parts)
+    parts["minor"] = _part(money, aside)
+    return msgspec.structs.replace(stratum, parts=parts, currency=prices.currency)
+
+
+def _part(sizes: Sequence[float], hits: Sequence[int]) -> CasePart:
+    """Sums of a day that was read whole."""
+    mine = [sizes[at] for at in hits]
     total, squares = sum(sizes), sum(size * size for size in sizes)
-    part = CasePart(total, total, squares, sum(hits), sum(size * size for size in hits))
-    return msgspec.structs.replace(stratum, parts={"output_tokens": part})
+    return CasePart(total, total, squares, sum(mine), sum(size * size for size in mine))
+
+
+def _money(day: AccountDay, prices: PriceBook | None) -> list[float] | None:
+    """Minor units of each request, for a statistic; None where something has no price."""
+    if prices is None:
+        return None
+    found, scale = [], 10 ** exponent(prices.currency)
+    for request in day.requests:
+        meter = request.meter
+        if meter is None or meter.model is None:
+            return None
+        amount = 0.0
+        for axis, tokens in _axes(meter):
+            price = prices.find(meter.model, axis, "standard")
+            if price is None or tokens is None:
+                return None
+            amount += float(price.of(tokens)) * scale
+        found.append(amount)
+    return found
+
+
+def _axes(meter: Meter) -> tuple[tuple[Axis, int | None], ...]:
+    return ("input", meter.input_tokens), ("output", meter.output_tokens)

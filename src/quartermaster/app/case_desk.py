@@ -20,6 +20,7 @@ from quartermaster.conduct.extent import extent
 from quartermaster.kernel.case import CaseEvidence, CaseStake
 from quartermaster.kernel.clock import Instant, as_datetime, month_of
 from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.price import PriceBook
 
 MONTHS_MAX = 12
 """A year of months: one month's peak says little about what a customer is worth."""
@@ -75,6 +76,18 @@ def stake(rooms: Rooms, group: str, evidence: CaseEvidence) -> CaseStake | None:
     )
 
 
+def prices_of(rooms: Rooms, group: str) -> PriceBook | None:
+    """What the group pays now, by its newest contract; None where it has none in force."""
+    view, now = rooms.book.view(), rooms.now()
+    members = {one.id for one in view.customers.values() if one.group == group}
+    agreed = [view.contract_at(contract, now) for contract in view.contracts]
+    mine = [one for one in agreed if one is not None and one.customer in members]
+    if not mine:
+        return None
+    newest = max(mine, key=lambda one: (one.valid_from, one.id))
+    return view.price_book_at(newest.price_book, now)
+
+
 def staked(
     evidence: CaseEvidence,
     settings: CaseSettings,
@@ -96,7 +109,7 @@ def staked(
         share=None if share is None else float(share),
         churn_wrongful=settings.churn_wrongful,
         suspended_days=settings.suspended_days,
-        harvested_minor=_harvested(evidence, revenue_a_year_minor),
+        harvested_minor=_harvested(evidence, revenue_a_year_minor, currency),
         damage_multiple=settings.damage_multiple,
         probability=None if chance is None else posterior(chance, settings.base_rate),
         probability_origin=""
@@ -106,11 +119,12 @@ def staked(
     )
 
 
-def _harvested(evidence: CaseEvidence, revenue_a_year_minor: int) -> int:
+def _harvested(evidence: CaseEvidence, revenue_a_year_minor: int, currency: str) -> int:
     found = extent(evidence.strata)
     if not found:
         return 0
-    money = [measure for one in found if (measure := one.of("minor")) is not None]
+    priced = [one for one in found if one.currency == currency]
+    money = [measure for one in priced if (measure := one.of("minor")) is not None]
     if money:
         return round(sum(measure.amount.point for measure in money))
     days = sum(one.measures[0].share.point * one.days for one in found)

@@ -99,7 +99,7 @@ def open_case(
     from quartermaster.kernel.case import CaseOpened
 
     rooms = open_rooms(options)
-    evidence = _evidence(days, account or group, reported)
+    evidence = _evidence(rooms, group, days, account, reported)
     opening = CaseOpened(
         group=group, reason=reason, evidence=evidence, stake=stake(rooms, group, evidence)
     )
@@ -135,7 +135,7 @@ def add(
         raise UsageError("add what?", hint="--days FILE or --reported TEXT")
     rooms = open_rooms(options)
     known = read(rooms.book, case_id)
-    evidence = _evidence(days, account or known.group, reported, known.evidence)
+    evidence = _evidence(rooms, known.group, days, account, reported, known.evidence)
     event = EvidenceAdded(evidence=evidence, stake=stake(rooms, known.group, evidence))
     case = cases.tell(rooms.book, _actor(rooms, token_file), case_id, event, rooms.now())
     _show(rooms, case, as_json=as_json)
@@ -390,7 +390,12 @@ def case_file(
 
 
 def _evidence(
-    days: Path | None, account: str, reported: str | None, known: "CaseEvidence | None" = None
+    rooms: "Rooms",
+    group: str,
+    days: Path | None,
+    account: str | None,
+    reported: str | None,
+    known: "CaseEvidence | None" = None,
 ) -> "CaseEvidence":
     """From a file, with what was reported; what is known stays where the file says nothing."""
     from quartermaster.kernel.case import CaseEvidence, CaseFinding
@@ -398,10 +403,13 @@ def _evidence(
     found = known or CaseEvidence()
     if days is not None:
         from quartermaster.app.case_days import evidence_of_file
+        from quartermaster.app.case_desk import prices_of
         from quartermaster.cli.conduct import PUBLIC_KEY
 
         kept = [one for one in found.findings if one.kind == "reported"]
-        found = evidence_of_file(days, account, key=PUBLIC_KEY).evidence
+        prices = prices_of(rooms, group)
+        read = evidence_of_file(days, account or group, prices=prices, key=PUBLIC_KEY)
+        found = read.evidence
         found = msgspec.structs.replace(found, findings=(*found.findings, *kept))
     if reported is not None:
         said = CaseFinding("reported", 1.0, 1.0, source=reported)

@@ -9,7 +9,7 @@ from quartermaster.conduct.expected_cost import ExpectedCost
 from quartermaster.conduct.extent import ClusterExtent, StatementCheck
 from quartermaster.conduct.notice import kind_words
 from quartermaster.kernel import case as facts
-from quartermaster.kernel.money import Money
+from quartermaster.kernel.money import Money, exponent
 
 
 def queue_line(line: CaseSummary) -> str:
@@ -66,10 +66,17 @@ def case_lines(case: CaseShown) -> Iterator[str]:
 def _extent(found: ClusterExtent) -> Iterator[str]:
     yield f"  extent of {found.cluster}: {found.hits} of {found.read} requests read"
     for measure in found.measures:
+        name, scale = measure.name, 1
+        if name == "minor":
+            name, scale = found.currency, 10 ** exponent(found.currency)
+        point, low, high = (
+            value / scale
+            for value in (measure.amount.point, measure.amount.low, measure.amount.high)
+        )
+        digits = ",.2f" if scale > 1 else ",.0f"
         yield (
-            f"    {measure.name} {measure.amount.point:,.0f}"
-            f" ({measure.amount.low:,.0f} to {measure.amount.high:,.0f}), {measure.share.point:.1%}"
-            f" ({measure.share.low:.1%} to {measure.share.high:.1%})"
+            f"    {name} {point:{digits}} ({low:{digits}} to {high:{digits}}),"
+            f" {measure.share.point:.1%} ({measure.share.low:.1%} to {measure.share.high:.1%})"
         )
 
 

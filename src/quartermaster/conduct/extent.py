@@ -80,6 +80,8 @@ class ClusterExtent(msgspec.Struct, frozen=True, kw_only=True):
     hits: int
     sampled_fraction: float
     measures: tuple[Measure, ...]
+    currency: str = ""
+    """Of the measure `minor`."""
 
     def of(self, name: str) -> Measure | None:
         """A measure by name."""
@@ -159,6 +161,7 @@ def _cluster(name: str, rows: Sequence[CaseStratum]) -> ClusterExtent:
         hits=sum(one.hits for one in rows),
         sampled_fraction=read / requests if requests else 1.0,
         measures=tuple(measures),
+        currency=rows[0].currency,
     )
 
 

@@ -88,8 +88,8 @@ def _extent(on: CaseDesk) -> list[Section]:
         Line(
             (
                 f"{on.cluster(found.cluster)}: {words(f'measure.{measure.name}')}",
-                _amount(measure.amount.point, measure, on),
-                _between(measure, on),
+                _amount(measure.amount.point, measure, found.currency, on),
+                _between(measure, found.currency, on),
                 on.share(measure),
                 on.share_range(measure.share),
             )
@@ -132,15 +132,15 @@ def _statement(check: StatementCheck, on: CaseDesk) -> str:
     )
 
 
-def _between(measure: Measure, on: CaseDesk) -> str:
-    low, high = (_amount(value, measure, on) for value in (measure.amount.low, measure.amount.high))
+def _between(measure: Measure, currency: str, on: CaseDesk) -> str:
+    ends = (measure.amount.low, measure.amount.high)
+    low, high = (_amount(value, measure, currency, on) for value in ends)
     return low if low == high else f"{low} – {high}"
 
 
-def _amount(value: float, measure: Measure, on: CaseDesk) -> str:
-    stake = on.file.case.stake
-    if measure.name == "minor" and stake is not None:
-        return money(Money(round(value), stake.currency), on.lang)
+def _amount(value: float, measure: Measure, currency: str, on: CaseDesk) -> str:
+    if measure.name == "minor":
+        return money(Money(round(value), currency), on.lang)
     return number(round(value), on.lang)
 
 

@@ -126,7 +126,9 @@ class CaseStratum(msgspec.Struct, frozen=True, kw_only=True):
     read: int
     hits: int
     parts: dict[str, CasePart] = {}
-    """By measure: `output_tokens`, `minor`."""
+    """By measure: `output_tokens`, and `minor` units of the currency."""
+    currency: str = ""
+    """Of `minor`; empty where nothing is priced."""
 
 
 class CaseStatement(msgspec.Struct, frozen=True, kw_only=True):

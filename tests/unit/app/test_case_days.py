@@ -10,6 +10,7 @@ from quartermaster.app.case_days import evidence_of_file
 from quartermaster.cli.main import cli
 from quartermaster.conduct.extent import extent
 from quartermaster.kernel.errors import DataError
+from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.sim.campaign import CUSTOMER, HARVESTED_SHARE, campaign_days
 
 SMALL = {"tenants": 3, "quiet_days": 6, "harvest_days": 3, "asked": 8}
@@ -37,6 +38,29 @@ def test_the_harvest_is_found_and_measured(days: Path) -> None:
     assert evidence.source_sha256
     assert found.asked_anew
     assert all("topic" not in text for text in found.asked_anew)
+
+
+def test_the_extent_holds_money_where_everything_has_a_price(days: Path) -> None:
+    models = ("small-model", "large-model")
+    prices = [Price(model, axis, "2") for model in models for axis in ("input", "output")]
+    book = PriceBook("list", 1, "USD", 0, tuple(prices))
+    found = evidence_of_file(days, CUSTOMER, prices=book, key=bytes(32)).evidence
+    (whole,) = extent(found.strata)
+    money = whole.of("minor")
+    assert whole.currency == "USD"
+    assert money is not None
+    tokens = sum(
+        (request.meter.input_tokens or 0) + (request.meter.output_tokens or 0)
+        for day in campaign_days(**SMALL)
+        if day.account == CUSTOMER and day.day in {one.day for one in found.strata}
+        for request in day.requests
+        if request.meter is not None
+    )
+    assert money.total == pytest.approx(tokens * 200 / 1e6)
+    assert 0 < money.amount.point < money.total
+    fewer = PriceBook("list", 1, "USD", 0, tuple(prices[:2]))
+    unpriced = evidence_of_file(days, CUSTOMER, prices=fewer, key=bytes(32)).evidence
+    assert extent(unpriced.strata)[0].of("minor") is None
 
 
 def test_an_ordinary_tenant_has_no_finding_that_leads_anywhere(days: Path) -> None:
