@@ -91,6 +91,7 @@ def test_a_new_snapshot_forgets_nothing_of_a_throttled_slice() -> None:
     bench = bench_of(a_grant(), standing={"grp_1": "throttled"}, throttles={"grp_1": throttle})
     assert bench.dispatcher.index is not None
     served(bench, HELLO, {"prompt_tokens": 1, "completion_tokens": 1})
+    bench.turn()
     bench.dispatcher.limiter.keep(bench.dispatcher.index.every_limit())
     assert ask(bench, chat_request(HELLO)) == (429, "rate_limit_exceeded")
 
