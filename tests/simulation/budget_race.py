@@ -24,6 +24,7 @@ from quartermaster.commands import budget as budgets
 from quartermaster.commands import contract as contracts
 from quartermaster.commands import key as keys
 from quartermaster.commands import price_book as price_books
+from quartermaster.commands.budget_shown import states_path
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.commands.publish import publish
@@ -162,6 +163,7 @@ class Race:
             self.start_worker(number)
         for number in range(WORKERS):
             until(lambda number=number: self._serving(number))  # type: ignore[misc]
+        until(lambda: states_path(var).exists())
 
     def _agree(self) -> str:
         book, actor, now = self.rooms.book, self.rooms.actor, self.rooms.now()

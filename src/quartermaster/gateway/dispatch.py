@@ -44,7 +44,6 @@ from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import NotDurableError, RefusedError
 from quartermaster.kernel.events import Endpoint
-from quartermaster.kernel.units import ServiceClass
 
 _CHAT: Final = b"/v1/chat/completions"
 _HEALTH: Final = b"/healthz"
@@ -190,7 +189,6 @@ class Dispatcher:
         permit = None
         if entry.held:
             targets, permit = self._held(request, client, entry, call, targets, "chat.completions")
-            # Its row says the period in which money was set aside, also as a month ends.
             now = now if permit is None else permit.dated(now)
         target, many = targets[0], len(targets) > 1
         if not target.head or (many and not all(one.head for one in targets)):
@@ -313,8 +311,7 @@ class Dispatcher:
         line: BatchLine | None = None,
     ) -> Exchange:
         """Begin an exchange between dialects."""
-        now = self.relay.clock()
-        now = now if permit is None else permit.dated(now)
+        now = self.relay.clock() if permit is None else permit.dated(self.relay.clock())
         request_id = self._ids.new(now) if line is None else line.run.request_id
         identity = Identity(request_id.removeprefix("req_"), now // US_PER_S)
 
@@ -394,7 +391,7 @@ class Dispatcher:
         if not limited and entry.budgeted is None and (may is None or may.lane is None):
             return targets, None
         body = request.body
-        permit = self._permit(limited, entry, call, body, now, operation, targets[0], batch=batch)
+        permit = self._permit(limited, entry, call, body, now, operation, targets[0])
         if may is not None:
             may.grant(permit, call, body, answers=operation in _WRITING)
         return targets, permit
@@ -417,8 +414,6 @@ class Dispatcher:
         now: int,
         operation: Endpoint,
         target: Target,
-        *,
-        batch: bool = False,
     ) -> Permit:
         """Let a request of a limited customer pass; a budget puts a missing output cap into it.
 
@@ -430,7 +425,6 @@ class Dispatcher:
             now: microseconds UTC.
             operation: what is asked for.
             target: where it is likely to go.
-            batch: whether it is a batch's line, which has prices of its own.
 
         Raises:
             RefusedError: 429, and what else a budget cannot take.
@@ -440,7 +434,7 @@ class Dispatcher:
             cap = entry.budgeted.output_tokens
             most = bound(call, body, operation, target.deployment.api, cap)
             policy = entry.grant.cancelled_stream
-            priced: ServiceClass = "batch" if batch else "standard"
+            priced = call.service_class
             hold = self.purses.hold(entry.budgeted, call.model, most, policy, now, priced)
         by_tokens = any(one.limits.tokens_per_minute is not None for one in limited)
         tokens = estimate(call, body, answers=operation in _WRITING) if by_tokens else 0
