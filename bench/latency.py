@@ -81,7 +81,7 @@ def added(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         rows = log_lines(_log(folder / "var"))
         memory_mb = processes.resident_mb(ours.pid)
         pairs = zip(direct, through, strict=True)
-        runs = [_compare(theirs, ours_, rows) for theirs, ours_ in pairs]
+        runs = [compare(theirs, ours_, rows) for theirs, ours_ in pairs]
     return {
         "rate": options.rate,
         "requests": sum(len(one) for one in through),
@@ -97,7 +97,7 @@ def _log(var: Path) -> str:
     return "".join(path.read_text() for path in sorted((var / "log").glob("access-*")))
 
 
-def _compare(
+def compare(
     direct: list[Answered], through: list[Answered], rows: dict[str, dict[str, float]]
 ) -> dict[str, float]:
     """Quantiles of one repetition; an answer without a line in the log is an error."""

@@ -60,7 +60,7 @@ def test_the_finding_comes_first_then_figures_tables_and_what_they_mean(reader: 
     html = page(reader)
     marks = [
         "What passes the gateways now",
-        "31.7 requests and 8,310 tokens a second; 97 requests in flight.",
+        "31.7 requests and 8,310 tokens a second; in flight: 97.",
         "gateway-2",
         "238\N{NO-BREAK SPACE}ms / 685\N{NO-BREAK SPACE}ms",
         "Requests that ended and that were refused",

@@ -16,7 +16,7 @@ from quartermaster.kernel.clock import US_PER_S, Instant
 HOSTILE = "=cmd()<b>\"'&{{7*7}}"
 
 
-def traffic_facts() -> TrafficFacts:
+def traffic_facts(requests_per_s: float = 31.66) -> TrafficFacts:
     points = tuple(
         TrafficPoint(
             at=Instant(NOW - (60 - n) * 5 * US_PER_S),
@@ -33,7 +33,7 @@ def traffic_facts() -> TrafficFacts:
         workers=2,
         silent=("gateway-2",),
         in_flight=97,
-        requests_per_s=31.66,
+        requests_per_s=requests_per_s,
         tokens_per_s=8_310.4,
         refused_per_s=0.2,
         first_token_ms_p50=238.4,
