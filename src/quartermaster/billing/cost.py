@@ -11,6 +11,7 @@ import msgspec
 from quartermaster.billing.rate import Rated, rate
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.events import DeploymentSet, HourlyUsage
+from quartermaster.kernel.money import round_line
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.units import Counts, ServiceClass
 
@@ -74,3 +75,13 @@ def _usage(asked: Attempts, fact: DeploymentSet) -> HourlyUsage:
         requests=asked.attempts,
         counts=asked.counts,
     )
+
+
+def total_minor(rated: Rated, deployment: str) -> tuple[int, str]:
+    """Minor units and currency of a deployment's lines, each rounded once; zero without lines."""
+    due = [
+        round_line(line.amount, line.currency)
+        for line in rated.lines
+        if line.contract == deployment
+    ]
+    return sum(one.minor for one in due), due[0].currency if due else ""

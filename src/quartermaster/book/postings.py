@@ -57,6 +57,21 @@ def credit_balance(customer: str) -> str:
     return f"credit_balance:{customer}"
 
 
+def cost(deployment: str) -> str:
+    """The account of what a model server's work has cost."""
+    return f"cost:{deployment}"
+
+
+def accrued_payable(deployment: str) -> str:
+    """The account of what a model server's owner is owed and has not billed."""
+    return f"accrued_payable:{deployment}"
+
+
+def supply(deployment: str) -> str:
+    """In the place of a contract in postings of a deployment's cost; no contract has such an id."""
+    return f"supply:{deployment}"
+
+
 def transfer(debit: str, credit: str, minor: int, currency: str) -> tuple[Posting, ...]:
     """Move an amount; nothing when it is zero. A negative amount takes back."""
     if minor == 0:

@@ -131,6 +131,8 @@ class View(msgspec.Struct, frozen=True):
     shipped_rows: dict[str, int] = {}
     drafts: dict[tuple[str, str], events.InvoiceDrafted] = {}
     """By contract and period, the newest draft."""
+    costs: dict[tuple[str, str], events.CostRated] = {}
+    """By deployment and month, what was rated last."""
     users: dict[str, User] = {}
     api_tokens: dict[str, ApiToken] = {}
 
@@ -221,6 +223,8 @@ def _apply(view: View, recorded: Recorded) -> None:
             view.shipped_rows[fact.app_id] = view.shipped_rows.get(fact.app_id, 0) + fact.rows
         case events.InvoiceDrafted():
             view.drafts[fact.contract, fact.period] = fact
+        case events.CostRated():
+            view.costs[fact.deployment, fact.period] = fact
         case events.UserAdded():
             view.users[fact.user] = User(fact.user, fact.name, fact.roles, fact.customer)
         case events.RolesChanged():

@@ -1,8 +1,7 @@
 """`quartermaster deployment`: where models are served, who takes which part, and who rests."""
 
 import time
-from functools import reduce
-from operator import add
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
 import click
@@ -12,7 +11,7 @@ from quartermaster.cli.handover import hand_over
 from quartermaster.kernel.clock import US_PER_S, month_named
 from quartermaster.kernel.errors import FindingError
 from quartermaster.kernel.events import DeploymentApi, DeploymentSet
-from quartermaster.kernel.money import round_line
+from quartermaster.kernel.money import Money
 from quartermaster.kernel.price import TEXT_AXES
 from quartermaster.kernel.routing import PATIENCE_S_MAX, PRIORITY_MAX, WEIGHT_MAX, Routing
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S
@@ -20,8 +19,10 @@ from quartermaster.kernel.units import AXES
 
 if TYPE_CHECKING:
     from quartermaster.app import Rooms
+    from quartermaster.billing.cost import Costs
     from quartermaster.book.views import Deployed
     from quartermaster.gateway.status import WorkerStatus
+    from quartermaster.usage.cost import HourlyCost
 
 Options = dict[str, str | None]
 
@@ -254,43 +255,50 @@ def _statuses(rooms: "Rooms") -> list["WorkerStatus"]:
 
 @command.command("cost")
 @click.option("--period", required=True, help="A UTC month, such as 2026-11.")
+@click.option("--record", "recorded", is_flag=True, help="Record it and book it in the ledger.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
-def cost(options: Options, period: str, as_json: bool) -> None:
+def cost(options: Options, period: str, recorded: bool, as_json: bool) -> None:
     """What the owners of model servers charge for a month: every attempt, served or not.
 
     Also what a server made after its customer had hung up. Rated by each deployment's cost book.
     """
     from quartermaster.app import open_rooms
-    from quartermaster.billing.cost import Attempts, rate_costs
+    from quartermaster.billing.cost import Attempts
+    from quartermaster.commands.cost import rated, record
     from quartermaster.usage.cost import hourly_cost
     from quartermaster.usage.cut import current_cut
 
     rooms = open_rooms(options)
-    month = month_named(period, "UTC")
-    hours = hourly_cost(rooms.usage, current_cut(rooms.usage), period=month)
-    view = rooms.book.view()
-    known = {name: one.fact for name, one in view.deployments.items()}
+    month, cut = month_named(period, "UTC"), current_cut(rooms.usage)
+    hours = hourly_cost(rooms.usage, cut, period=month)
     asked = [
         Attempts(one.deployment, one.service_class, one.hour, one.attempts, one.counts)
         for one in hours
     ]
-    costs = rate_costs(asked, known, view.price_books)
+    costs = rated(rooms.book.view(), asked)
+    if recorded:
+        now = rooms.now()
+        news = record(rooms.book, rooms.actor, period=period, cut=cut, asked=asked, now=now)
+        booked = ", ".join(one.deployment for one in news) or "nothing new"
+        click.echo(f"recorded: {booked}", err=True)
     if as_json:
         shown = {"attempts": hours, "lines": costs.rated.lines, "unpriced": costs.rated.unpriced}
         click.echo(msgspec.json.encode({**shown, "uncosted": costs.uncosted}))
-        return
+    else:
+        _print_costs(hours, costs)
+
+
+def _print_costs(hours: "Sequence[HourlyCost]", costs: "Costs") -> None:
+    from quartermaster.billing.cost import total_minor
+
     for name in sorted({one.deployment for one in hours}):
         of_it = [one for one in hours if one.deployment == name]
         attempts = sum(one.attempts for one in of_it)
         alone = sum(one.cost_only for one in of_it)
         tokens = sum(one.counts.tokens for one in of_it)
-        due = [
-            round_line(line.amount, line.currency)
-            for line in costs.rated.lines
-            if line.contract == name
-        ]
-        money = str(reduce(add, due)) if due else "no cost"
+        minor, currency = total_minor(costs.rated, name)
+        money = str(Money(minor, currency)) if currency else "no cost"
         click.echo(f"{name}  {attempts} attempts, {alone} in vain  {tokens} tokens  {money}")
     for name in costs.uncosted:
         click.echo(f"warning: {name} has no cost book", err=True)

@@ -323,6 +323,17 @@ class InvoiceDrafted(Fact, frozen=True, tag=True):
     lines_sha256: str
 
 
+class CostRated(Fact, frozen=True, tag=True):
+    """What the owner of a model server charges for a UTC month, at a cut."""
+
+    deployment: str
+    period: str
+    cut: Cut
+    total_minor: int
+    currency: str
+    lines_sha256: str
+
+
 class UserAdded(Fact, frozen=True, tag=True):
     """Somebody may sign in; the password hash lives in the book's user table, not here."""
 
@@ -466,6 +477,7 @@ JournalFact = (
     | DeploymentDrained
     | SegmentShipped
     | InvoiceDrafted
+    | CostRated
     | UserAdded
     | RolesChanged
     | ApiTokenMade

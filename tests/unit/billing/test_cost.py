@@ -9,12 +9,15 @@ from tests.unit.usage import usage_facts
 from tests.unit.usage.sealed_logs import new_table, ship, write_segment
 
 from quartermaster.billing.cost import Attempts, rate_costs
+from quartermaster.book.postings import accrued_payable, cost, supply
 from quartermaster.book.store import open_book
 from quartermaster.cli.main import run
 from quartermaster.commands import price_book as price_books
-from quartermaster.commands.actor import OPERATOR
+from quartermaster.commands.actor import OPERATOR, Actor
+from quartermaster.commands.cost import record
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
+from quartermaster.kernel.errors import ConflictError, NotAllowedError
 from quartermaster.kernel.events import DeploymentSet
 from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.units import Counts
@@ -79,3 +82,39 @@ def test_the_seller_pays_for_attempts_in_vain_and_for_what_nobody_read(
     }
     assert run(["--var", str(tmp_path), "deployment", "cost", "--period", "2026-10"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_the_cost_ledger_books_every_cent_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
+    price_books.publish(book, OPERATOR, THEIRS, NOW)
+    set_deployment(book, OPERATOR, deployment("a"), NOW)
+    set_deployment(book, OPERATOR, deployment("b"), NOW)
+
+    def record_at(segment: int, output: int) -> list[tuple[str, int]]:
+        asked = [
+            Attempts("a", "standard", NOW, 3, Counts(input=1_000_000, output=output)),
+            Attempts("b", "standard", NOW, 1, Counts(input=400_000)),
+        ]
+        cut = {"gateway-0": segment}
+        news = record(book, OPERATOR, period="1970-02", cut=cut, asked=asked, now=NOW)
+        return [(one.deployment, one.total_minor) for one in news]
+
+    assert record_at(1, 100_000) == [("a", 350), ("b", 100)]
+    assert record_at(2, 100_000) == []
+    # Late usage: only what is new is booked.
+    assert record_at(3, 300_000) == [("a", 550)]
+    with pytest.raises(ConflictError, match="newer cut"):
+        record_at(2, 200_000)
+    with pytest.raises(NotAllowedError):
+        record(book, Actor("u", ("trust",)), period="1970-02", cut={}, asked=[], now=NOW)
+    with book.reading() as unit:
+        for name, minor in (("a", 550), ("b", 100)):
+            assert unit.ledger.booked(supply(name), "1970-02", cost(name)) == minor
+            assert unit.ledger.booked(supply(name), "1970-02", accrued_payable(name)) == -minor
+    book.verify()
+    book.close()
+    asked = ["--var", str(tmp_path), "deployment", "cost", "--period", "1970-02", "--record"]
+    assert run(asked) == 0
+    assert "recorded: nothing new" in capsys.readouterr().err
