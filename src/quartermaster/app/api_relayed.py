@@ -81,6 +81,7 @@ class Relayed:
             book=rooms.book,
             vault=self.vault,
             send=sender.send,
+            hang_up=sender.hang_up,
             ending=Ending(
                 book=rooms.book,
                 vault=self.vault,

@@ -1,5 +1,6 @@
 """The end of a batch: its answers become files, and nothing is left in the queue."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -19,7 +20,11 @@ from quartermaster.kernel.errors import IntegrityError
 
 LINES_AT_ONCE: Final = 500
 """Answers of a megabyte each would take half a gigabyte; most have a few kilobytes."""
+UNREADABLE: Final = ""
+"""The `custom_id` of a line whose input file was damaged or taken away meanwhile."""
 PURPOSE: Final = "batch_output"
+
+log = logging.getLogger("quartermaster.batches")
 
 Void = Callable[[Batch, Sequence[Line]], None]
 """Meters nothing for lines whose attempts may have been metered and whose answers nobody has."""
@@ -111,10 +116,15 @@ class Ending:
         if line.answer is not None:
             key = self._vault.unwrap(batch.key, batch.id)
             return self._vault.unseal(key, line.number, line.attempt, line.answer, batch.id)
-        if reader is None or end == "completed":
+        if end == "completed":
             raise IntegrityError(f"line {line.number} of {batch.id} has no answer")
-        read = read_line(reader.read(line.offset, line.length))
-        return never_sent(read.custom_id, line.request_id, end)
+        custom_id = UNREADABLE
+        if reader is not None:
+            try:
+                custom_id = read_line(reader.read(line.offset, line.length)).custom_id
+            except IntegrityError as error:
+                log.warning("line %d of %s: %s (%s)", line.number, batch.id, error, error.hint)
+        return never_sent(custom_id, line.request_id, end)
 
     def _file(self, batch: Batch, name: str, sealed: Sealed, kind: str) -> StoredFile:
         now = self._clock()

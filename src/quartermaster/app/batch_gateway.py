@@ -1,6 +1,7 @@
 """Lines of batches on their way through the gateway, which meters them as every other request."""
 
 import http.client
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -64,6 +65,7 @@ class GatewaySender:
     def __init__(self, gateway: GatewaySettings, pepper: bytes, clock: Clock) -> None:
         self._gateway, self._pepper, self._clock = gateway, pepper, clock
         self._mine = threading.local()
+        self._connections: list[http.client.HTTPConnection] = []
 
     def send(self, line: Outgoing) -> Answered:
         """Send one line and wait for its answer."""
@@ -84,11 +86,23 @@ class GatewaySender:
         self._mine.used_s = time.monotonic()
         return Answered(line, "answered", response.status, body, _retry_after_s(response))
 
+    def hang_up(self) -> None:
+        """End what is on its way; the threads that wait for it go on at once."""
+        for connection in list(self._connections):
+            waiting = connection.sock
+            if waiting is None:
+                continue
+            try:
+                waiting.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # the gateway has closed it already
+
     def _connection(self) -> http.client.HTTPConnection:
         known: http.client.HTTPConnection | None = getattr(self._mine, "connection", None)
         if known is None:
             known = own_gateway.connect(self._gateway, timeout_s=ANSWER_TIMEOUT_S)
             self._mine.connection = known
+            self._connections.append(known)
         elif time.monotonic() - getattr(self._mine, "used_s", 0.0) > IDLE_S:
             known.close()
         return known

@@ -24,7 +24,7 @@ from quartermaster.api.settings import ApiSettings
 from quartermaster.app import batch_answers
 from quartermaster.app.batch_ending import Ending
 from quartermaster.app.batch_gateway import Answered, Outgoing, Send
-from quartermaster.app.batch_input import ModelError, check, read_line
+from quartermaster.app.batch_input import Input, ModelError, check, read_line
 from quartermaster.book.batch_states import Batch, BatchEnd, BatchStatus, LineError, Tokens
 from quartermaster.book.batches import Batches, Line
 from quartermaster.book.sealed_files import SealedReader, Vault
@@ -32,7 +32,7 @@ from quartermaster.commands.file import sweep
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.batch_run import ATTEMPT_STEP
 from quartermaster.kernel.clock import US_PER_S, Clock
-from quartermaster.kernel.errors import QuartermasterError
+from quartermaster.kernel.errors import IntegrityError, NotFoundError, QuartermasterError
 
 POLL_S: Final = 1.0
 """How soon a batch is seen that another process queued; our own wake us."""
@@ -46,6 +46,8 @@ CLAIM_S: Final = 10
 """A runner that is silent for longer is gone."""
 COLLECT_S: Final = 0.05
 """Answers that arrive within this time are kept by one write to the disk."""
+REST_S: Final = 30
+"""Before a batch is looked at again that could not go on: an unreadable file, a full disk."""
 SWEEP_S: Final = 60
 """How often files are looked through whose time is over."""
 FAILURES_MAX: Final = 5
@@ -70,6 +72,7 @@ class Runner:
         book: the queue.
         vault: the files.
         send: sends one line; called from several threads.
+        hang_up: ends what these threads wait for.
         ending: writes what a batch leaves.
         model_error: looks whether a key may ask a model in a batch.
         key_of: the key in whose name a batch goes on.
@@ -85,6 +88,7 @@ class Runner:
         book: Book,
         vault: Vault,
         send: Send,
+        hang_up: Callable[[], None],
         ending: Ending,
         model_error: Callable[[Batch], ModelError],
         key_of: Callable[[Batch], str],
@@ -93,7 +97,8 @@ class Runner:
         clock: Clock,
         claim_s: int = CLAIM_S,
     ) -> None:
-        self._book, self._vault, self._send, self._ending = book, vault, send, ending
+        self._book, self._vault, self._ending = book, vault, ending
+        self._send, self._hang_up = send, hang_up
         self._model_error, self._key_of = model_error, key_of
         self._settings, self._clock = settings, clock
         self._line_bytes_max, self._claim_us = line_bytes_max, claim_s * US_PER_S
@@ -103,6 +108,7 @@ class Runner:
         self._in_flight: dict[str, set[int]] = {}
         self._readers: dict[str, SealedReader] = {}
         self._held: dict[str, Batch] = {}
+        self._resting: dict[str, int] = {}
         self._renew_at = self._sweep_at = 0
         self._wake = threading.Event()
 
@@ -116,6 +122,8 @@ class Runner:
             except QuartermasterError as error:
                 # A full disk or a locked book: the queue is as it was, and is tried again.
                 log.warning("batches wait: %s (%s)", error.message, error.hint)
+            except Exception:
+                log.exception("batches wait for a defect of ours")
             if not self.sending:
                 self._wake.wait(HELD_POLL_S if self._held else POLL_S)
                 self._wake.clear()
@@ -144,7 +152,14 @@ class Runner:
         else:
             self._look()
         for batch in list(self._held.values()):
-            self._advance(batch)
+            if now < self._resting.get(batch.id, 0):
+                continue
+            try:
+                self._advance(batch)
+            except QuartermasterError as error:
+                # One batch that cannot go on must not hold up the others.
+                log.warning("%s waits: %s (%s)", batch.id, error.message, error.hint)
+                self._resting[batch.id] = self._clock() + REST_S * US_PER_S
 
     def stop(self) -> None:
         """Keep what still arrives within a moment, and let others go on."""
@@ -152,6 +167,8 @@ class Runner:
         while self.sending and self._clock() < deadline:
             self._keep(self._arrived())
         self._pool.shutdown(wait=False, cancel_futures=True)
+        # Or a model that thinks for minutes would keep the process from ending.
+        self._hang_up()
         with self._book.writing() as unit:
             unit.batches.release(self.name)
         for batch_id in list(self._readers):
@@ -185,6 +202,7 @@ class Runner:
 
     def _forget(self, batch_id: str) -> None:
         self._held.pop(batch_id, None)
+        self._resting.pop(batch_id, None)
         self._in_flight.pop(batch_id, None)
         reader = self._readers.pop(batch_id, None)
         if reader is not None:
@@ -209,18 +227,13 @@ class Runner:
 
     def _validate(self, batch: Batch) -> None:
         """Check the input, and queue its lines."""
-        reader = self._reader(batch)
-        if reader is None:
-            error = LineError("file_not_found", "The input file is gone.", "input_file_id")
-            self._move(batch, "failed", errors=(error,))
+        try:
+            checked = self._checked(batch)
+        except (IntegrityError, NotFoundError) as error:
+            log.warning("the input of %s cannot be read: %s (%s)", batch.id, error, error.hint)
+            gone = LineError("file_unreadable", "The input file cannot be read.", "input_file_id")
+            self._move(batch, "failed", errors=(gone,))
             return
-        checked = check(
-            reader,
-            batch.endpoint,
-            lines_max=self._settings.batch_lines_max,
-            line_bytes_max=self._line_bytes_max,
-            model_error=self._model_error(batch),
-        )
         if checked.errors:
             self._move(batch, "failed", errors=checked.errors, total=len(checked.lines))
             self._forget(batch.id)
@@ -231,6 +244,18 @@ class Runner:
             with self._book.writing() as unit:
                 unit.batches.add_lines(batch.id, checked.lines[at : at + LINES_AT_ONCE])
         self._move(batch, "in_progress", total=len(checked.lines), model=checked.model)
+
+    def _checked(self, batch: Batch) -> Input:
+        reader = self._reader(batch)
+        if reader is None:
+            raise NotFoundError(f"the file {batch.input_file} is gone")
+        return check(
+            reader,
+            batch.endpoint,
+            lines_max=self._settings.batch_lines_max,
+            line_bytes_max=self._line_bytes_max,
+            model_error=self._model_error(batch),
+        )
 
     def _fill(self, batch: Batch, now: int) -> int:
         """Send what is due while there is room; how many lines are on their way."""
@@ -249,12 +274,14 @@ class Runner:
                 msgspec.structs.replace(line, state="sent", attempt=_next_attempt(line))
                 for line in unit.batches.due(batch.id, now=now, limit=room)
             ]
+            key_id = self._key_of(batch) if due else ""
+            # Read before anything is marked: what cannot be read is not on its way.
+            outgoing = [_outgoing(batch, line, reader, key_id) for line in due]
             for line in due:
                 unit.batches.put_line(batch.id, line)
-        key_id = self._key_of(batch) if due else ""
-        for line in due:
-            flying.add(line.number)
-            self._pool.submit(self._sent, _outgoing(batch, line, reader, key_id))
+        for one in outgoing:
+            flying.add(one.number)
+            self._pool.submit(self._sent, one)
         return len(flying)
 
     def _sent(self, line: Outgoing) -> None:
@@ -276,7 +303,10 @@ class Runner:
         """Write the files, once nothing is on its way any more."""
         if self._in_flight.get(batch.id):
             return
-        reader = self._reader(batch)
+        try:
+            reader = self._reader(batch)
+        except NotFoundError:
+            reader = None  # its answers are in the book; only who never got one stays unnamed
         if batch.status == "in_progress":
             batch = self._move(batch, "finalizing")
         if batch.status == "in_progress":

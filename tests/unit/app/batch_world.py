@@ -1,6 +1,7 @@
 """A book with two customers, a vault, and a gateway that answers as a test wants."""
 
 import json
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -106,6 +107,7 @@ class World:
         self.voided: list[tuple[str, list[Line]]] = []
         self.reply: Reply = said
         self.sent: list[Outgoing] = []
+        self.hung_up = threading.Event()
         self._agree()
         ports = RelayedPorts(
             book=self.book,
@@ -139,6 +141,7 @@ class World:
             book=self.book,
             vault=self.vault,
             send=self._send,
+            hang_up=self.hung_up.set,
             ending=ending,
             model_error=partial(model_error, self.rooms),
             key_of=partial(key_of, self.rooms),

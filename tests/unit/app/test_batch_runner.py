@@ -303,3 +303,61 @@ def test_a_dead_process_of_this_machine_is_not_waited_for(world: World) -> None:
     with world.book.writing() as unit:
         unit.batches.claim(dead, now=world.now, until=world.now + DAY_US, gone=lambda _: False)
     assert world.run(runner, batch_id)["status"] == "completed"
+
+
+def test_a_stopping_runner_waits_for_no_model(world: World) -> None:
+    """Lines on their way are hung up on, and sent again by the next one."""
+
+    def reply(line: Outgoing) -> Answered:
+        assert world.hung_up.wait(30)
+        return Answered(line, "lost")
+
+    world.reply = reply
+    batch_id = world.queue(request(0))
+    runner = world.runner()
+    for _ in range(2):
+        runner.step()
+    assert runner.sending
+    world.now += 10 * US_PER_S
+    deadline = iter(range(world.now, world.now + 600 * US_PER_S, US_PER_S))
+    runner._clock = lambda: Instant(next(deadline))
+    runner.stop()
+    assert world.hung_up.is_set()
+    world.reply = said
+    done = world.run(world.runner(), batch_id)
+    assert done["request_counts"]["completed"] == 1
+    assert world.sent[-1].attempt == 1 + ATTEMPT_STEP
+
+
+def test_one_batch_that_cannot_be_read_holds_up_no_other(world: World) -> None:
+    damaged, lost, whole = (world.queue(request(n)) for n in range(3))
+    runner = world.runner()
+    with world.book.reading() as unit:
+        files = [unit.batches.find(name) for name in (damaged, lost)]
+    path = world.folder / "files"
+    first, second = (batch.input_file for batch in files if batch is not None)
+    (path / first).write_bytes(b"x" * 100)
+    (path / second).unlink()
+    assert world.run(runner, whole)["status"] == "completed"
+    for batch_id in (damaged, lost):
+        failed = world.run(runner, batch_id)
+        assert failed["status"] == "failed"
+        assert failed["errors"]["data"][0]["code"] == "file_unreadable"
+
+
+def test_a_file_damaged_after_its_lines_were_checked(world: World) -> None:
+    world.reply = lambda line: said(line) if line.custom_id == "q0" else refused(line, 503, 600.0)
+    batch_id = world.queue(*(request(n) for n in range(3)))
+    runner = world.runner()
+    for _ in range(20):
+        runner.step()
+        world.now += US_PER_S
+    file_id = world.client().get(f"/v1/batches/{batch_id}").json()["input_file_id"]
+    (world.folder / "files" / file_id).write_bytes(b"x" * 70_000)
+    world.now += DAY_US
+    ended = world.run(world.runner(), batch_id)  # the other one's claim is over
+    assert ended["status"] == "expired"
+    assert ended["request_counts"] == {"total": 3, "completed": 1, "failed": 2}
+    assert list(world.lines_of(ended["output_file_id"])) == ["q0"]
+    data = world.client().get(f"/v1/files/{ended['error_file_id']}/content").content
+    assert [json.loads(line)["custom_id"] for line in data.splitlines()] == ["", ""]
