@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tests.unit.gateway.gateway_fakes import a_grant
 from tests.unit.gateway.observed import AT, AnEnd, a_call, a_close
 from tests.unit.gateway.test_gateway_metrics import NOW, a_file, a_status
 
 from quartermaster.gateway.metrics import Meters
 from quartermaster.gateway.metrics_text import FAMILIES, exposition
-from quartermaster.gateway.status import Tallies
+from quartermaster.gateway.status import LaneStatus, Tallies
 from quartermaster.kernel.units import Counts
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
@@ -31,7 +32,9 @@ def everything() -> str:
     tallies = Tallies()
     tallies.refused("invalid_api_key")
     totals = meters.totals(tallies, syncs=3, dropped={"spans": 1})
-    return exposition([a_file(totals)], [a_status()], NOW)
+    lane = LaneStatus("con_1", "llama", 60_000, 740, 5, 2, 1)
+    status = msgspec.structs.replace(a_status(), provisioned=(lane,))
+    return exposition([a_file(totals)], [status], NOW)
 
 
 def exposed() -> dict[str, set[str]]:
