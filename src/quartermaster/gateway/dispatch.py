@@ -170,8 +170,7 @@ class Dispatcher:
         index = self.index
         if index is None:
             raise _not_ready()
-        relay = self.relay
-        now = relay.clock()
+        relay, now = self.relay, self.relay.clock()
         head = request.head
         entry = None if head is None else head.entry
         if entry is not None and index.by_key_id.get(entry.grant.key_id) is entry:
