@@ -84,6 +84,8 @@ class Day(NamedTuple):
     on: date
     meters: dict[str, DayMeter]
     read: dict[str, Facts]
+    unread: dict[str, Facts]
+    """Accounts of which gateways drew requests, and not one could be read."""
     cut: Cut
 
 
@@ -163,12 +165,13 @@ def _day(rooms: Rooms, view: View, on: date, key: bytes) -> Day:
         customer = view.customers.get(row.customer)
         if customer is not None and not customer.sample:
             meters[row.customer].take(row, key)
-    read = {}
+    read: dict[str, Facts] = {}
+    unread: dict[str, Facts] = {}
     for account in meters:
         found = facts.read_day(days_folder(rooms.var), on.isoformat(), account)
-        if found is not None and len(found.sample):
-            read[account] = found
-    return Day(on, dict(meters), read, cut)
+        if found is not None:
+            (read if len(found.sample) else unread)[account] = found
+    return Day(on, dict(meters), read, unread, cut)
 
 
 def _ordinary(view: View, held: Set[str]) -> set[str]:
@@ -310,7 +313,8 @@ def _blind(
     """What could not be seen, by account."""
     out = {}
     for name, meter in sorted(day.meters.items()):
-        codes = blind.of_sample(day.read[name]) if name in day.read else []
+        found = day.read.get(name) or day.unread.get(name)
+        codes = [] if found is None else blind.of_sample(found)
         if name not in accounts:
             consent = any(one.watch_content for one in _contracts(view, name, day.on))
             codes.append(blind.NO_TEXT if consent else blind.NO_CONSENT)

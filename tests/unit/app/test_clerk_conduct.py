@@ -117,6 +117,21 @@ def test_who_does_not_consent_is_judged_by_the_meter_and_said_to_be_unseen(world
         assert "quiet" not in {one.account for one in day.days}
 
 
+def test_a_consenting_account_that_nobody_could_read_is_said_to_be_unseen(tmp_path: Path) -> None:
+    world = World(tmp_path / "var", ["pictures", "absent"])
+    try:
+        silent = b'{"model":"toy","messages":[{"role":"user","content":[{"type":"image_url"}]}]}'
+        world.consenting = frozenset({"pictures"})  # of the other, no watcher saw anything
+        seen = world.live(0, {"pictures": [silent] * 3, "absent": support(1, 0, 3)})
+    finally:
+        world.close()
+    assert seen.days == ()
+    assert seen.blind == {
+        "absent": ("no_text", "output_ratio:0.50"),
+        "pictures": ("unreadable:3", "no_text", "output_ratio:0.50"),
+    }
+
+
 def test_new_requests_that_look_like_a_harvest_stay_out_of_the_past(world: World) -> None:
     scores = [
         one.score for day in observed(world)[-5:] for one in day.days if one.account == "rival"
