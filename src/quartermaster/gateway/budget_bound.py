@@ -193,7 +193,7 @@ def _input(body: bytes, operation: Endpoint) -> int:
     if operation == "chat.completions":
         # The list of messages is the only one of most requests, which a search for a byte shows.
         alone = body.find(b"[", body.find(b"[") + 1) < 0
-        if (alone or not _PARTS.search(body)) and not (b"\\u00" in body and _HIDDEN.search(body)):
+        if (alone or not _PARTS.search(body)) and not (b"\\" in body and _HIDDEN.search(body)):
             return len(body)
     try:
         tokens, encoded = _media(_decode(body))

@@ -48,23 +48,31 @@ def estimate(call: ChatCall, body: bytes, *, answers: bool = True, output_weight
 
 
 def _input(body: bytes) -> int:
-    if len(body) < MEDIA_BYTES_MIN:
-        return tokens_of_bytes(len(body))
-    text_bytes = len(body)
+    size = text_bytes = len(body)
     media_parts = 0
-    for part in body.split(b'"'):
-        if len(part) >= MEDIA_BYTES_MIN and _is_base64(part):
-            text_bytes -= len(part)
-            media_parts += 1
+    start = 0  # behind a quote, where a string may begin
+    while size - start >= MEDIA_BYTES_MIN:
+        # Looked for from the far end, because most strings are short, and the long one has none.
+        quote = body.rfind(b'"', start, start + MEDIA_BYTES_MIN)
+        if quote < 0:
+            quote = body.find(b'"', start + MEDIA_BYTES_MIN)
+            quote = size if quote < 0 else quote
+            if _is_base64(body, start):
+                text_bytes -= quote - start
+                media_parts += 1
+        start = quote + 1
     return tokens_of_bytes(text_bytes) + media_parts * MEDIA_PART_TOKENS
 
 
-def _is_base64(part: bytes) -> bool:
-    """No words, as far as the first of it behind the head of a data URL tells."""
-    glance = part[_DATA_URL_BYTES : _DATA_URL_BYTES + _GLANCE_BYTES]
-    if glance.translate(None, _BASE64):
+def _is_base64(body: bytes, start: int) -> bool:
+    """Whether the long string there has no words, as far as the first of it tells.
+
+    What a data URL begins with is skipped.
+    """
+    begin = start + _DATA_URL_BYTES
+    if body[begin : begin + _GLANCE_BYTES].translate(None, _BASE64):
         return False
-    return not part[_DATA_URL_BYTES:MEDIA_BYTES_MIN].translate(None, _BASE64)
+    return not body[begin : start + MEDIA_BYTES_MIN].translate(None, _BASE64)
 
 
 def _output(call: ChatCall) -> int:
