@@ -155,6 +155,9 @@ def test_what_is_handed_on(gateway: Gateway, api: Api) -> None:
         assert f"authorization: Bearer {client.key}\r\n" in head
         assert "x-request-id: req_" in head
         assert "x-other" not in head
+        asked(client, "POST /openai/v1/batches HTTP/1.1", body=b"abc")
+        assert client.response()[0] == 200
+        assert api.heads[-1].startswith(b"POST /v1/batches ")
         # The connection goes on, and what is not relayed is not.
         asked(client, "GET /v1/files/file-1/content?large HTTP/1.1")
         head_, body = chunked(client)

@@ -20,7 +20,10 @@ from quartermaster.gateway.requests import Request
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.kernel.errors import ConfigError, RefusedError, UpstreamError
 
-PATHS: Final = (b"/v1/files", b"/v1/batches", b"/v1/organization")
+_AZURE: Final = b"/openai"
+"""Before the same addresses, as Azure has them."""
+_V1: Final = (b"/v1/files", b"/v1/batches", b"/v1/organization")
+PATHS: Final = (*_V1, *(_AZURE + path for path in _V1))
 """What is relayed, with everything below it."""
 _BELOW: Final = tuple(path + b"/" for path in PATHS)
 RELAYED_MAX: Final = 64
@@ -129,7 +132,7 @@ class Control:
         if whole:
             framing = b"content-length: %d" % len(request.body)
         query = request.target.partition(b"?")[2]
-        target = path + b"?" + query if query else path
+        target = path.removeprefix(_AZURE) + (b"?" + query if query else b"")
         head = (
             b"%b %b HTTP/1.1\r\nhost: localhost\r\nauthorization: %b\r\nx-request-id: %b\r\n"
             b"accept-encoding: identity\r\nconnection: close\r\n%b\r\n\r\n"

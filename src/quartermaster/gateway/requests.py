@@ -14,7 +14,7 @@ from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.repeated_head import RepeatedHead
 from quartermaster.kernel.errors import RefusedError
 
-UPLOADS: Final = b"/v1/files"
+UPLOADS: Final = frozenset((b"/v1/files", b"/openai/v1/files"))
 """Where a POST brings a file."""
 # Requests that may wait behind one in flight; browsers and SDKs do not pipeline at all.
 PIPELINED_MAX: Final = 64
@@ -179,7 +179,7 @@ class RequestParser:
         """Whether the body that is arriving is a file, which is not to be collected."""
         return (
             self._upload_bytes_max > 0
-            and self._target.partition(b"?")[0] == UPLOADS
+            and self._target.partition(b"?")[0] in UPLOADS
             and bytes(self._parser.get_method()) == b"POST"
         )
 
