@@ -13,7 +13,6 @@ from quartermaster.book.files import Tenant
 from quartermaster.book.views import Key, View
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import Instant
-from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.ids import key_hash
 
@@ -29,9 +28,6 @@ class KeyHolder(msgspec.Struct, frozen=True):
     key_id: str
     customer: str
     project: str
-    contract: Contract
-    """The version in force."""
-    models: tuple[str, ...]
 
     @property
     def tenant(self) -> Tenant:
@@ -77,7 +73,7 @@ class KeyRing:
                 http_status=FORBIDDEN,
                 hint="Contact your account manager.",
             )
-        return KeyHolder(issued.key_id, issued.customer, issued.project, contract, issued.models)
+        return KeyHolder(issued.key_id, issued.customer, issued.project)
 
     def _find(self, view: View, secret: str) -> Key | None:
         with self._lock:
