@@ -35,7 +35,7 @@ WARM_UP_S = 1
 # The slowest peer answers some thirty a second: it needs longer for a figure, and fewer at once.
 PATIENCE = {"litellm": 3}
 # Far above what one worker can serve, so that every request is counted and none is refused.
-LIMITS = Limits(requests_per_minute=10**9, tokens_per_minute=10**12, concurrent=10**6)
+LIMITS = Limits(requests_per_minute=10**8, tokens_per_minute=10**11, concurrent=10**6)
 GOALS_CPU_MS = {"ours": 0.04, "ours, budget": 0.06}
 GOALS_TIMES = {"litellm": 50.0, "portkey": 5.0}
 """How many times the CPU of ours a peer must at least need for a plain request."""

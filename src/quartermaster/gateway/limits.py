@@ -300,8 +300,10 @@ class Limiter:
         Raises:
             RateLimitedError: 429; it says when to come back, for whichever limit takes longest.
         """
-        accounts = tuple(self._account(one, now) for one in limited)
-        refusals = [refusal for account in accounts for refusal in account.refusals(tokens)]
+        accounts = tuple([self._account(one, now) for one in limited])
+        refusals: list[RateLimitedError] = []
+        for account in accounts:
+            refusals += account.refusals(tokens)
         if refusals:
             refusal = max(refusals, key=_hopelessness)
             refusal.requests, refusal.tokens = readings(accounts)
