@@ -46,6 +46,7 @@ from quartermaster.kernel.errors import NotDurableError, RefusedError
 from quartermaster.kernel.events import Endpoint
 
 _CHAT: Final = b"/v1/chat/completions"
+_AS_CHAT: Final[tuple[Endpoint, Shape]] = ("chat.completions", "openai")
 _HEALTH: Final = b"/healthz"
 _READY: Final = b"/readyz"
 _OWN: Final = frozenset((_HEALTH, _READY))
@@ -191,9 +192,7 @@ class Dispatcher:
             now = now if permit is None else permit.dated(now)
         target, many = targets[0], len(targets) > 1
         if not target.head or (many and not all(one.head for one in targets)):
-            return self._plan(
-                request, client, entry, call, targets, "chat.completions", "openai", permit
-            )
+            return self._plan(request, client, entry, call, targets, *_AS_CHAT, permit)
         if many:
             route = self._route(targets, entry, call)
             target = route.target
