@@ -17,6 +17,7 @@ from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import Supervisor
 from quartermaster.commands.identity import Identity
 from quartermaster.gateway.status import read_status
+from quartermaster.kernel import ring
 from quartermaster.kernel.errors import ConflictError
 
 Say = Callable[[str], None]
@@ -75,6 +76,9 @@ def _forget_the_last_run(var: Path) -> None:
     live.forget(var)
     for status in (var / "status").glob("*.json"):
         status.unlink()
+    # Of workers that were killed, and perhaps are not started any more.
+    for left in ring.folder_of(var).glob(f"*{ring.SUFFIX}"):
+        ring.wipe_left(left)
 
 
 def _start(

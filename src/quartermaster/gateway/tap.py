@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.events import Endpoint
-from quartermaster.kernel.ring import UNIT, RingWriter, create, folder_of
+from quartermaster.kernel.ring import SUFFIX, UNIT, RingWriter, create, folder_of, wipe_left
 from quartermaster.kernel.snapshot import KeyGrant
 from quartermaster.kernel.tapped import (
     ANSWER_BYTES,
@@ -262,6 +262,16 @@ class Tap:
         data = self._draws.to_bytes(8, "little")
         digest = blake2b(data, key=self._key, digest_size=_DRAW_BYTES).digest()
         return (int.from_bytes(digest, "little") + 1) * _SCALE
+
+
+def forget_text(var: Path, app_id: str) -> None:
+    """Wipe what a worker of this name left when it was killed, whether or not anybody consents now.
+
+    Args:
+        var: the data folder that the ring belonged to.
+        app_id: the worker's.
+    """
+    wipe_left(folder_of(var) / f"{app_id}{SUFFIX}")
 
 
 def open_tap(var: Path, app_id: str, *, ring_bytes: int, reads_per_s: int) -> Tap:

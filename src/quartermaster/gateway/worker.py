@@ -36,7 +36,7 @@ from quartermaster.gateway.server import ClientConnection
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.snapshots import SnapshotFollower
 from quartermaster.gateway.status import Tallies, WorkerState, WorkerStatus, write_status
-from quartermaster.gateway.tap import open_tap
+from quartermaster.gateway.tap import forget_text, open_tap
 from quartermaster.gateway.upstream import UpstreamPool
 from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.errors import ConfigError, NotDurableError, UnavailableError
@@ -170,6 +170,7 @@ class Worker:
         server: asyncio.Server | None = None
         metrics: asyncio.Server | None = None
         try:
+            forget_text(self._var, self.app_id)
             self._poll_snapshot()
             # The coarse clock must run before the first connection asks it for a deadline.
             self._tick()
