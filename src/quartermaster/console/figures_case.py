@@ -333,13 +333,14 @@ def _marks(
 ) -> list[str]:
     """A line at each event, its words on a row of their own."""
     first, last = min(at), max(at)
-    parts = list[str]()
+    parts, under = list[str](), _TOP_PX + 16 * len(marks) - 12
     for row, mark in enumerate(_rows(marks)):
         if not first <= mark.on <= last:
             continue
         x = at[first] + (mark.on - first).days * slot
         y = _TOP_PX + 16 * row
-        parts.append(svg.line(x, y + 4, x, bottom, "risk-tick", dashed=True))
+        # From under the last row of words: a line through them would cross the next one's.
+        parts.append(svg.line(x, under, x, bottom, "risk-tick", dashed=True))
         parts.append(
             _beside(x, y, f"{mark.on.isoformat()} {mark.label}", "ink", width, strong=False)
         )
