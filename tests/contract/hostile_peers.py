@@ -180,7 +180,8 @@ async def _cases(var: Path, cases: int, seed: int) -> Ended:
         if gateway.process.poll() is None:
             gateway.process.kill()
             gateway.process.communicate()
-    if any(row.status != "closed" for row in rows):
+    # Who leaves while the disk syncs leaves a closed row of which nobody knows whether it arrived.
+    if any(row.status == "aborted" for row in rows):
         raise StuckOrBrokenError(f"seed {seed}: a request was opened and not closed")
     if (said := gateway.said.read_text("utf-8")) != "":
         raise StuckOrBrokenError(f"seed {seed}: the gateway said {said[-2_000:]}")
