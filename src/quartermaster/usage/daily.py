@@ -14,6 +14,7 @@ from ibis import _
 from quartermaster.kernel.events import Cut
 from quartermaster.kernel.units import AXES
 from quartermaster.usage import engine
+from quartermaster.usage.query import settled
 from quartermaster.usage.table import UsageTable
 
 _KEYS = ("customer", "project", "model", "event_date")
@@ -38,8 +39,9 @@ def daily(table: UsageTable, cut: Cut, *, first: date, last: date) -> list[Daily
     files = table.files()
     if not files or not cut:
         return []
-    rows = engine.served(engine.scan(files)).filter(engine.at_cut(cut))
-    rows = rows.filter((_.event_date >= ibis.literal(first)) & (_.event_date <= ibis.literal(last)))
+    every = engine.served(engine.scan(files)).filter(engine.at_cut(cut))
+    days = (_.event_date >= ibis.literal(first)) & (_.event_date <= ibis.literal(last))
+    rows = settled(every.filter(days), every)
     tokens = reduce(
         operator.add, (_[axis].cast(_SUM_TYPE) for axis in AXES if axis not in _NOT_TOKENS)
     )

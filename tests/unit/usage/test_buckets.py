@@ -9,12 +9,13 @@ from tests.unit.usage import usage_facts
 from tests.unit.usage.sealed_logs import Request, new_table, ship, write_segment
 from tests.unit.usage.usage_facts import HOUR, NOON
 
-from quartermaster.kernel.clock import Period
+from quartermaster.kernel.clock import Instant, Period, as_datetime
 from quartermaster.kernel.events import Closed
 from quartermaster.kernel.units import Counts
 from quartermaster.usage.bucket_rows import BucketsAsked
 from quartermaster.usage.buckets import buckets
 from quartermaster.usage.cut import current_cut
+from quartermaster.usage.daily import daily
 from quartermaster.usage.query import hourly
 from quartermaster.usage.table import UsageTable
 
@@ -63,6 +64,9 @@ def test_of_a_line_only_the_last_attempt_is_billed(tmp_path: Path, table: UsageT
     assert sum(row.counts.output for row in before) == 10 + 20 + 40
     (bucket,) = buckets(table, cut, WHO, asked())
     assert (bucket.counts.output, bucket.requests) == (51, 3)
+    today = as_datetime(Instant(NOON)).date()
+    (day,) = daily(table, cut, first=today, last=today)
+    assert (day.requests, day.tokens) == (3, 51 + 200)
 
 
 def test_attempts_outside_of_batches_are_all_counted(tmp_path: Path, table: UsageTable) -> None:
