@@ -101,7 +101,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnRecord(msgspec.Struct, frozen=True):
-    """How good our own daily statements were, by event."""
+    """How good our own weekly statements were, by event."""
 
     book: str
     events: tuple[EventScores, ...]
@@ -151,7 +151,7 @@ class Answers(Protocol):
         """How good past statements were."""
 
     def own_record(self, book: str) -> OwnRecord:
-        """How good our own daily statements were."""
+        """How good our own weekly statements were."""
 
     def capacity(self, files: asked.CapacityFiles, asked: asked.CapacityAsked) -> Json:
         """What was built, who keeps it busy, what is stranded."""

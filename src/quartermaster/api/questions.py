@@ -91,7 +91,7 @@ def statements(call: Call) -> Json:
 
 
 def own_record(call: Call) -> OwnRecord:
-    """How good our own daily statements were."""
+    """How good our own weekly statements were."""
     return call.ports.answers.own_record(call.asked(questions.BookAsked).book)
 
 
@@ -317,7 +317,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET",
         "/statements",
         "showOwnRecord",
-        "How good our own daily statements were, by event.",
+        "How good our own weekly statements were, by event.",
         own_record,
         OwnRecord,
         questions.BookAsked,

@@ -1,7 +1,9 @@
-"""The clerk's daily look at all customers: stated in the journal once a day, settled when due.
+"""The clerk's daily look at all customers: stated in the journal once a week, settled when due.
 
 The journal holds what was stated and what came; the file beside the views holds what the console
 shows until the next look. Each step can be interrupted and repeated: facts have a key a day.
+Statements of neighbouring days see the same future, and the journal keeps them for good: of a
+thousand customers a week adds half a megabyte, where a day would add as much every day.
 """
 
 import logging
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 SETTLES_S = 15 * 60
 """A day is looked at a quarter of an hour after it is over: requests that ran over midnight have
 closed and their segments are shipped by then."""
+DAYS_A_WEEK = 7
 LOOK_EVERY_S = 60.0
 """How often the clerk asks whether a day is due."""
 ALARMED = "conduct:alarmed:"
@@ -83,7 +86,7 @@ def due_day(now: Instant) -> date:
 
 
 def look(rooms: Rooms) -> WarningLook | None:
-    """Look at the last day, settle what is due, state it once, and write the view.
+    """Look at the last day, settle what is due, state it where the week has none, write the view.
 
     Returns:
         What was seen, or None where it was seen before or where nobody has used anything yet.
@@ -118,7 +121,8 @@ def look(rooms: Rooms) -> WarningLook | None:
     _settle(rooms, partial(warning_use.usage_by_day, known), day)
     found = warning_look.outlook_of(known.groups, known.first_day, known.last_day)
     for fact in warning_look.stated(found, cut):
-        _record(rooms, f"{STATED}{fact.event}:{fact.on}", fact)
+        if not _stated_this_week(rooms, fact.event, day):
+            _record(rooms, f"{STATED}{fact.event}:{fact.on}", fact)
     result = warning_look.shown(found, known.groups)
     _write(rooms.var, result)
     return result
@@ -200,6 +204,18 @@ class DailyLook:
         if self._said != day:
             log.warning("no %s for %s: %s", self._what, day, reason)
             self._said = day
+
+
+def _stated_this_week(rooms: Rooms, event: StatedEvent, day: date) -> bool:
+    """Whether the event was stated of a day since the last Sunday that is over.
+
+    So it is stated of Sundays; of a later day only where nothing was known before, or where the
+    clerk did not run.
+    """
+    sunday = day - timedelta(days=day.isoweekday() % DAYS_A_WEEK)
+    days = [sunday + timedelta(days=after) for after in range((day - sunday).days + 1)]
+    with rooms.book.reading() as unit:
+        return any(unit.journal.keyed_entries(f"{STATED}{event}:{one}") for one in days)
 
 
 def _kept(var: Path) -> WarningLook | None:

@@ -29,7 +29,7 @@ def command(
 
     FILE holds JSON lines as `quartermaster departure --record` writes them, with outcome true or
     false and resolved_on once the event came or its horizon has passed. Without FILE it is what
-    the clerk stated of every customer each day, out of the journal.
+    the clerk stated of every customer each week, out of the journal.
     """
     if file is None:
         if svg is not None:

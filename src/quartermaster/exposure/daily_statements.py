@@ -1,4 +1,4 @@
-"""What is stated of every customer each day, what came of it, and how good that was.
+"""What is stated of every customer on a day, what came of it, and how good that was.
 
 Statements of a day are settled together when their whole time has passed: settling each event when
 it comes, and the others later, would score the bad news first. Statements of neighbouring days see

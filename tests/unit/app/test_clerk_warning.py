@@ -1,4 +1,4 @@
-"""The clerk's daily look: stated once a day, settled when due, whatever happens in between."""
+"""The clerk's daily look: stated once a week, settled when due, whatever happens in between."""
 
 import logging
 import time
@@ -72,7 +72,7 @@ def resolved(rooms: Rooms) -> list[StatementsResolved]:
     return [fact for fact in facts if isinstance(fact, StatementsResolved)]
 
 
-def test_a_day_is_stated_once(rooms: ClockedRooms) -> None:
+def test_a_week_is_stated_once(rooms: ClockedRooms) -> None:
     use(rooms, 0, 9)
     rooms.go_to_day(10, hours=0.1)
     assert clerk_warning.due_day(rooms.now()) == date(2026, 11, 23)  # its last requests still run
@@ -95,9 +95,13 @@ def test_a_day_is_stated_once(rooms: ClockedRooms) -> None:
     use(rooms, 9, 9)
     assert clerk_warning.look(rooms) is not None
     assert stated(rooms) == [fact]
-    rooms.go_to_day(11)
-    assert clerk_warning.look(rooms) is not None
-    assert [one.on for one in stated(rooms)] == ["2026-11-24", "2026-11-25"]
+    # Every day is looked at; stated are the first one, Sundays, and the next after a Sunday missed.
+    for day in (11, 14, 15, 16, 21, 24, 25, 29):
+        rooms.go_to_day(day)
+        assert clerk_warning.look(rooms) is not None
+    days = [date.fromisoformat(one.on) for one in stated(rooms)]
+    assert days == [date(2026, 11, 24), date(2026, 11, 29), date(2026, 12, 8), date(2026, 12, 13)]
+    assert [one.isoweekday() for one in days] == [2, 7, 2, 7]
     rooms.book.verify()
 
 
@@ -222,9 +226,9 @@ def test_the_console_shows_the_look_beside_what_is_owed(rooms: ClockedRooms) -> 
 def test_the_record_is_read_once_a_look(rooms: ClockedRooms) -> None:
     port = RealWarning(rooms)
     use(rooms, 0, 9)
-    for day in (10, 11):
+    for days, day in ((1, 10), (1, 11), (2, 15)):
         rooms.go_to_day(day)
         clerk_warning.look(rooms)
         record = port.reliability(rooms.now())
-        assert record.records[0].days == day - 9
+        assert record.records[0].days == days
         assert port.reliability(rooms.now()) is record
