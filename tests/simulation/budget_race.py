@@ -155,15 +155,19 @@ class Race:
         self.upstream.start()
         self.rooms = Rooms(Settings(var=str(var)))
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self.clerk: subprocess.Popen[bytes] | None = None
         self.kills = 0
         self.patience = patience
         self.key = self._agree()
+
+    def begin(self) -> None:
+        """Start the clerk and all workers."""
         self.clerk = self._start("up", "--role", "clerk")
         for number in range(WORKERS):
             self.start_worker(number)
         for number in range(WORKERS):
             until(lambda number=number: self._serving(number))  # type: ignore[misc]
-        until(lambda: states_path(var).exists())
+        until(lambda: states_path(self.var).exists())
 
     def _agree(self) -> str:
         book, actor, now = self.rooms.book, self.rooms.actor, self.rooms.now()
@@ -284,6 +288,7 @@ class Race:
         for worker in self.workers.values():
             worker.wait(DEADLINE_S)
         until(lambda: not any((self.var / "wal").glob("*/*.sealed")))
+        assert self.clerk is not None, "it has begun"
         self.clerk.send_signal(signal.SIGTERM)
         self.clerk.wait(DEADLINE_S)
         self.upstream.stop()
@@ -301,7 +306,7 @@ class Race:
     def kill_all(self) -> None:
         """Whatever happened."""
         for process in (*self.workers.values(), self.clerk):
-            if process.poll() is None:
+            if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
         self.rooms.book.close()
@@ -321,6 +326,7 @@ def race(
     began = time.monotonic()
     running = Race(var, seed, amount_minor, planted, patience)
     try:
+        running.begin()
         ends = running.run(requests, kills)
         charged, _ = running.settle()
     finally:
