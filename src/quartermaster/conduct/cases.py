@@ -216,11 +216,12 @@ def _moved(case: Case, event: facts.Moved, step: Step) -> Case:
     shuts, shut = standing in SHUT, case.shut_at is not None
     movers = tuple(name for name in (event.proposed_by, step.actor) if name)
     holds_back = row.standing is not None and row.standing != "active"
+    throttle = case.throttle if row.standing is None else event.asked.throttle
     return msgspec.structs.replace(
-        case,
+        case if row.target not in ENDED else _without_open_appeal(case, event, step),
         state=row.target,
         standing=standing,
-        throttle=event.asked.throttle if standing == "throttled" else None,
+        throttle=throttle if standing == "throttled" else None,
         pending=None,
         answered=False,
         answer_until=event.answer_until,
@@ -231,6 +232,14 @@ def _moved(case: Case, event: facts.Moved, step: Step) -> Case:
         shut_us=case.shut_us if shuts or not shut else case.shut_for_us(step.at),
         shut_at=(case.shut_at if shut else step.at) if shuts else None,
     )
+
+
+def _without_open_appeal(case: Case, event: facts.Moved, step: Step) -> Case:
+    """Whoever gives everything back has granted the appeal that waited for a decision."""
+    if case.open_appeal is None:
+        return case
+    decided = facts.AppealDecided(granted=True, reason=event.asked.reason)
+    return _decided(case, decided, step)
 
 
 def _decided(case: Case, event: facts.AppealDecided, step: Step) -> Case:

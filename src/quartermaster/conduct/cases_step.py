@@ -388,7 +388,8 @@ def _made(
     )
     moved, recorded = _recorded(case, by, event)
     effects: list[Effect] = [*recorded]
-    if standing != case.standing or (standing == "throttled" and asked.throttle != case.throttle):
+    sliced = row.standing == "throttled" and asked.throttle != case.throttle
+    if standing != case.standing or sliced:
         effects.append(Stand(standing, asked.throttle, asked.reason, proposed_by))
     if (row.target == "investigating") != (case.state == "investigating"):
         effects.append(Investigate(row.target == "investigating", asked.reason))

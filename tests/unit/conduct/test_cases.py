@@ -218,6 +218,22 @@ def test_an_open_appeal_holds_up_the_end() -> None:
         move(case, asked("terminate"), by("usr_ada", 5), AROUND)
 
 
+def test_giving_everything_back_decides_the_appeal_that_waits() -> None:
+    case, _ = appeal(suspended(), "You are mistaken.", by("usr_customer", 3), AROUND)
+    lifted = moved(case, "reinstate", 4)
+    assert lifted.open_appeal is None
+    assert (lifted.appeals[-1].granted, lifted.appeals[-1].reason) == (True, "because")
+    assert [one.what for one in deadlines(lifted)] == []
+
+
+def test_an_investigation_leaves_a_throttle_as_it_is() -> None:
+    case = moved(moved(case_of(HARVEST), "inform", 1), "throttle", 2, urgent=True)
+    under, effects = move(case, asked("investigate"), by("usr_ada", 3), AROUND)
+    assert (under.state, under.standing, under.throttle) == ("investigating", "throttled", SLICE)
+    assert not any(isinstance(one, Stand) for one in effects)
+    assert Investigate(True, "because") in effects
+
+
 def test_nobody_is_terminated_who_was_not_suspended() -> None:
     case = moved(moved(case_of(HARVEST), "inform", 1), "warn", 20)
     case = moved(case, "investigate", 21)
