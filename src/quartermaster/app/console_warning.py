@@ -309,6 +309,10 @@ def _scored(found: Scores | None, customers: int, days: int) -> ports.Scored | N
         brier_if_calibrated=found.brier_if_calibrated,
         brier_if_calibrated_sd=found.brier_if_calibrated_sd,
         calibration_error=found.calibration_error,
+        stated=found.stated,
+        low=found.came.low,
+        high=found.came.high,
+        beyond_chance=found.beyond_chance,
         bins=tuple(
             ports.ReliabilityBin(
                 one.statements, one.stated, one.came.share, one.came.low, one.came.high

@@ -7,11 +7,13 @@ from quartermaster.console.format import EM_DASH, day, number
 from quartermaster.console.guidance_text import record_lines, verdict_rows
 from quartermaster.console.ports_warning import CustomerLook, WarningLook
 from quartermaster.console.report_words import catalogue, percent_words, statistic
+from quartermaster.console.warning_text import against_chance
 from quartermaster.revenue.scorecard import Scorecard
 
 if TYPE_CHECKING:
     from quartermaster.exposure.departure_statements import Record
     from quartermaster.exposure.warning import TenantWarning, Warnings
+    from quartermaster.stats.likelihood_scores import Scores
 
 PROMISES_MAX = 12
 """Three years of quarters; older ones count in the track record and are in `guidance score`."""
@@ -164,10 +166,20 @@ def statements_section(on: Desk, record: "Record") -> Section:
     return Section(
         id="statements",
         title=title,
-        lead=(lead,),
+        lead=(lead, *_against_chance(score, on)),
         table=Table(head=tuple(words(f"statements.{key}") for key in heads), lines=lines),
         notes=() if score.enough else (words("statements.too_few"),),
     )
+
+
+def _against_chance(score: "Scores", on: Desk) -> tuple[str, ...]:
+    """Whether chance explains the distance of what was stated from what came."""
+    if not score.enough:
+        return ()
+    ends = score.came.low, score.came.high
+    words = catalogue("warning", on.words.lang)
+    beyond = score.beyond_chance
+    return (against_chance(score.stated, score.came.share, ends, words, beyond=beyond),)
 
 
 def _tenant(tenant: "TenantWarning", on: Desk) -> Line:

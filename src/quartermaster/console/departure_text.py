@@ -8,6 +8,7 @@ from quartermaster.console.format import Lang, day, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import catalogue, statistic
 from quartermaster.console.text_columns import columns
+from quartermaster.console.warning_text import against_chance
 from quartermaster.exposure.departure import Opinion
 from quartermaster.exposure.departure_statements import Record
 from quartermaster.exposure.evidence import Evidence, day_of
@@ -99,7 +100,11 @@ def record_text(found: Record, lang: Lang) -> str:
         ),
         words("statements.base_rate", brier=_score(score.brier_base_rate, lang)),
     ]
-    if not score.enough:
+    if score.enough:
+        came, about = score.came, catalogue("warning", lang)
+        ends, beyond = (came.low, came.high), score.beyond_chance
+        lines.append(against_chance(score.stated, came.share, ends, about, beyond=beyond))
+    else:
         lines.append(words("statements.too_few"))
     head = tuple(words(f"statements.{key}") for key in ("stated", "came", "interval", "number"))
     rows = [(*head, ""), *(_bin(group, lang) for group in score.bins)]

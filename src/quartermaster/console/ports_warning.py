@@ -204,6 +204,13 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     brier_if_calibrated: float
     brier_if_calibrated_sd: float
     calibration_error: float
+    stated: float
+    """On average."""
+    low: float
+    high: float
+    """The interval of what came."""
+    beyond_chance: bool
+    """Whether what was stated lies outside of it, and there is enough of it to say so."""
     bins: tuple[ReliabilityBin, ...]
 
 

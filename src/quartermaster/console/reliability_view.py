@@ -11,7 +11,7 @@ from quartermaster.console.language import Words
 from quartermaster.console.overview_view import PHONE_PX, Picture, Tile
 from quartermaster.console.ports_warning import EventRecord, ReliabilityFacts, Scored
 from quartermaster.console.report_words import statistic
-from quartermaster.console.warning_text import pct
+from quartermaster.console.warning_text import against_chance, pct
 
 DIAGRAM_PX = 420
 """The diagram is nearly square: wider, it is only taller."""
@@ -95,6 +95,8 @@ def _event(record: EventRecord, words: Words, labelled: Label) -> EventView:
             count=number(record.apart.statements, words.lang),
             needed=number(record.statements_min, words.lang),
         )
+    elif record.apart is not None and record.apart.beyond_chance:
+        warning = _against_chance(record.apart, words)
     return EventView(
         key=record.event,
         title=words(f"reliability.{record.event}"),
@@ -142,9 +144,17 @@ def _sentences(record: EventRecord, words: Words) -> list[str]:
                 sd=_score(record.apart.brier_if_calibrated_sd, words),
             )
         )
+        if record.enough and not record.apart.beyond_chance:
+            found.append(_against_chance(record.apart, words))
     if due:
         found.append(words("reliability.due", day=due))
     return found
+
+
+def _against_chance(scored: Scored, words: Words) -> str:
+    came = scored.came / scored.statements
+    ends = scored.low, scored.high
+    return against_chance(scored.stated, came, ends, words, beyond=scored.beyond_chance)
 
 
 def _tiles(scored: Scored, words: Words) -> tuple[Tile, ...]:

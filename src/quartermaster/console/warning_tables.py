@@ -43,7 +43,17 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "scores": (
         *("event", "set", "statements", "came", "customers", "days", "base_rate", "brier"),
         *("log_score", "brier_base_rate", "brier_if_calibrated", "brier_if_calibrated_sd"),
-        *("calibration_error", "stated", "open", "next_due", "enough", "sample"),
+        *(
+            "calibration_error",
+            "stated_mean",
+            "came_low",
+            "came_high",
+            "stated",
+            "open",
+            "next_due",
+            "enough",
+            "sample",
+        ),
     ),
     "bins": ("event", "stated", "came", "low", "high", "statements", "sample"),
     "statements": (
@@ -278,6 +288,9 @@ def _scores(scored: Scored) -> dict[str, Cell]:
         "brier_if_calibrated": statistic(scored.brier_if_calibrated),
         "brier_if_calibrated_sd": statistic(scored.brier_if_calibrated_sd),
         "calibration_error": statistic(scored.calibration_error),
+        "stated_mean": statistic(scored.stated),
+        "came_low": statistic(scored.low),
+        "came_high": statistic(scored.high),
     }
 
 

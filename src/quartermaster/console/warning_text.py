@@ -27,6 +27,31 @@ def pct(share: float, words: Words) -> str:
     return percent(exact, words.lang, decimals=2 if small else 1)
 
 
+def against_chance(
+    stated: float, came: float, ends: tuple[float, float], words: Words, *, beyond: bool
+) -> str:
+    """What was stated on average beside what came, and whether chance explains the distance.
+
+    Args:
+        stated: the mean probability.
+        came: the share that came true.
+        ends: of the interval of that share.
+        words: the catalogue `warning`.
+        beyond: whether what was stated lies outside of the interval, among enough statements.
+    """
+    key = "within"
+    if beyond:
+        key = "too_high" if stated > came else "too_low"
+    low, high = ends
+    return words(
+        f"reliability.{key}",
+        stated=pct(stated, words),
+        came=pct(came, words),
+        low=pct(low, words),
+        high=pct(high, words),
+    )
+
+
 def plain(value: float, words: Words) -> str:
     """Two digits: a ratio is not known better, and counts below a hundred stay whole."""
     if not math.isfinite(value):

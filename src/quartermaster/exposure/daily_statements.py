@@ -153,4 +153,8 @@ def _of(event: StatedEvent, past: Sequence[Past]) -> EventScores:
 def _scores(past: Sequence[Past]) -> Scores | None:
     if not past:
         return None
-    return scores([one.said.probability for one in past], [bool(one.came) for one in past])
+    return scores(
+        [one.said.probability for one in past],
+        [bool(one.came) for one in past],
+        [one.said.customer for one in past],
+    )

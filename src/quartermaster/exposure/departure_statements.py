@@ -162,7 +162,11 @@ def record(statements: Sequence[Statement]) -> Record:
         statements=len(statements),
         open=len(statements) - len(closed),
         subjects=len(subjects),
-        scores=scores([one.probability for one in closed], [bool(one.outcome) for one in closed])
+        scores=scores(
+            [one.probability for one in closed],
+            [bool(one.outcome) for one in closed],
+            [one.subject for one in closed],
+        )
         if closed
         else None,
     )

@@ -162,6 +162,31 @@ def test_what_was_given_is_shown_and_no_longer_missing(from_csv: BoardFacts) -> 
     ]
 
 
+def test_a_record_that_chance_does_not_explain_is_called_wrong(from_csv: BoardFacts) -> None:
+    lines = [
+        json.dumps(
+            {
+                "stated_on": "2020-01-01",
+                "subject": f"customer {at}",
+                "event": "leaves",
+                "horizon_months": 12,
+                "probability": 0.3,
+                "low": 0.2,
+                "high": 0.4,
+                "outcome": at < 3,
+                "resolved_on": "2021-01-01",
+            }
+        )
+        for at in range(40)
+    ]
+    told = record(parse_statements("\n".join(lines).encode(), "s.jsonl"))
+    facts = replace(from_csv, given=Given(statements=told))
+    for lang, words in (("en", "were too high"), ("de", "waren zu hoch")):
+        view = view_of(facts, lang)
+        section = next(section for section in view.sections if section.id == "statements")
+        assert words in " ".join(section.lead)
+
+
 def test_without_the_simulation_the_share_is_the_finding() -> None:
     facts = facts_of(revenue(), asked(), made_on=MADE, threads=None)
     view = view_of(facts, "de")

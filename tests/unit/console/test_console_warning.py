@@ -208,7 +208,22 @@ def test_enough_statements_carry_no_warning(viewer: TestClient, warning: FakeWar
     record = warning.record.records[1]
     enough = replace(record, apart=scored(60, 5), enough=True)
     warning.record = replace(warning.record, records=(warning.record.records[0], enough))
-    assert "too few" not in viewer.get("/reliability", headers=EN).text
+    text = plain(viewer.get("/reliability", headers=EN).text)
+    assert "too few" not in text
+    # Stated were 13.3 %, 5 of 60 came: the page says that it was wrong, in words.
+    said = "On average 13.3% was stated and 8.3% came (90% interval 3.1% to 12.7%)"
+    assert (
+        f"{said}: chance does not explain the distance. These probabilities were too high" in text
+    )
+    german = plain(viewer.get("/reliability", headers=DE).text)
+    assert "Zufall erklärt den Abstand nicht. Diese Wahrscheinlichkeiten waren zu hoch" in german
+    assert enough.apart is not None
+    low = replace(enough, apart=replace(enough.apart, stated=0.02))
+    warning.record = replace(warning.record, records=(low,))
+    assert "were too low" in plain(viewer.get("/reliability", headers=EN).text)
+    fair = replace(enough, apart=replace(enough.apart, stated=0.1, beyond_chance=False))
+    warning.record = replace(warning.record, records=(fair,))
+    assert "chance may explain" in plain(viewer.get("/reliability", headers=EN).text)
 
 
 def test_the_record_as_tables(viewer: TestClient) -> None:

@@ -222,6 +222,10 @@ def scored(statements: int, came: int) -> Scored:
         brier_if_calibrated=0.1153,
         brier_if_calibrated_sd=0.0284,
         calibration_error=0.0421,
+        stated=0.133,
+        low=0.031,
+        high=0.127,
+        beyond_chance=statements > 30,
         bins=(
             ReliabilityBin(statements // 2, 0.04, 0.05, 0.01, 0.14),
             ReliabilityBin(statements // 2, 0.31, 0.25, 0.14, 0.38),

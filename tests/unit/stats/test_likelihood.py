@@ -175,6 +175,29 @@ def test_a_calibrated_forecaster_passes_and_an_overconfident_one_does_not() -> N
     assert pushed.calibrated_z > 10
 
 
+def test_a_calibrated_record_is_beyond_chance_in_a_tenth_of_all_cases() -> None:
+    """Also where four statements about a subject come true together or not at all."""
+    seed, subjects, each = 8, 60, 4
+    print(f"seed {seed}")
+    draw = np.random.default_rng(seed)
+    names = [str(at % subjects) for at in range(subjects * each)]
+    beyond = [0, 0, 0]
+    for _ in range(500):
+        p = np.tile(draw.uniform(0.05, 0.4, subjects), each)
+        came = np.tile(draw.random(subjects), each) < p
+        for at, (stated, about) in enumerate(((p, names), (p, None), (p + 0.2, names))):
+            beyond[at] += scores(stated.tolist(), came.tolist(), about).beyond_chance
+    print(f"{beyond} of 500")
+    assert 20 <= beyond[0] <= 70
+    assert beyond[1] > 150  # the same, had every statement been about another subject
+    assert beyond[2] > 450  # a fifth too much is seen
+
+
+def test_too_few_statements_are_never_beyond_chance() -> None:
+    assert not scores([0.9] * 20, [False] * 20).beyond_chance
+    assert scores([0.9] * 40, [False] * 40).beyond_chance
+
+
 @pytest.mark.parametrize(
     ("stated", "came"),
     [([], []), ([0.5], []), ([0.0], [False]), ([1.0], [True]), ([math.nan], [True])],
