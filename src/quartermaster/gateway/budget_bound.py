@@ -121,8 +121,10 @@ def _cap(call: ChatCall, operation: Endpoint, api: DeploymentApi, default: int) 
     for known in _CAPS:
         if known in fields and (number := _number(call, known)):
             stated[known] = number
-    name = _cap_name(operation, api)
-    also = "max_completion_tokens" if operation == "chat.completions" else name
+    name = also = _cap_name(operation, api)
+    if operation == "chat.completions":
+        # Either name caps a chat, and OpenAI and Azure refuse a request that states both.
+        also = "max_tokens" if name == "max_completion_tokens" else "max_completion_tokens"
     if name not in stated and also not in stated:
         fields[name] = msgspec.Raw(b"%d" % default)
         stated[name] = default
@@ -207,6 +209,8 @@ def _media(request: Any) -> tuple[int, int]:  # noqa: ANN401 - any JSON
     tokens = encoded = 0
     for part in _parts(request):
         kind = part.get("type")
+        if not isinstance(kind, str | None):
+            raise refused("invalid_type", "The type of a content part is not text.", param="type")
         if kind in _TEXTS or (kind is None and part.keys() == {"text"}):
             continue
         is_image = kind in _IMAGES or "image_url" in part

@@ -74,6 +74,15 @@ def test_an_answer_without_a_cap_gets_one(
     assert most.output_tokens == CAP
 
 
+@pytest.mark.parametrize("api", ["openai", "azure", "anthropic", "openai-responses"])
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_stated_cap_gets_no_second_one(api: DeploymentApi, name: str) -> None:
+    # Azure and OpenAI answer 400 to a request that states both.
+    most, sent = asked({**CHAT, name: 7}, api=api)
+    assert {key: value for key, value in sent.items() if key.startswith("max_")} == {name: 7}
+    assert most.output_tokens == 7
+
+
 @pytest.mark.parametrize(
     ("fields", "output"),
     [
@@ -129,6 +138,15 @@ def test_a_part_that_is_no_text_has_a_bound(part: dict[str, Any], tokens: int) -
     one, two = (asked(parts(text, *[part] * count))[0].input_tokens for count in (1, 2))
     assert tokens <= one - plain < tokens + 200
     assert tokens <= two - one < tokens + 200
+
+
+@pytest.mark.parametrize("kind", [["text"], {"a": 1}, 1, True])
+@pytest.mark.parametrize("operation", ["chat.completions", "responses", "messages"])
+def test_a_part_of_no_kind_is_refused(operation: Endpoint, kind: object) -> None:
+    said = [{"role": "user", "content": [{"type": kind, "text": "x"}]}]
+    with pytest.raises(RefusedError) as refusal:
+        asked({"model": "m", "messages": said, "input": said, "max_tokens": 5}, operation)
+    assert refusal.value.http_status == 400
 
 
 def test_no_way_of_writing_hides_a_part() -> None:
