@@ -105,6 +105,7 @@ class Runner:
         self.name = f"{_here()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._pool = ThreadPoolExecutor(settings.batch_requests_at_once, "batch")
         self._answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
+        self._unkept: list[Answered] = []
         self._in_flight: dict[str, set[int]] = {}
         self._readers: dict[str, SealedReader] = {}
         self._held: dict[str, Batch] = {}
@@ -363,8 +364,10 @@ class Runner:
             found.append(self._answers.get())
         return found
 
-    def _keep(self, answers: Sequence[Answered]) -> None:
-        """Make answers durable, in one transaction."""
+    def _keep(self, arrived: Sequence[Answered]) -> None:
+        """Make answers durable, in one transaction; where it fails, the next one takes them."""
+        self._unkept += arrived
+        answers = self._unkept
         if not answers:
             return
         now = self._clock()
@@ -377,6 +380,7 @@ class Runner:
                 unit.batches.put(self._keep_lines(unit.batches, batch, mine, now))
         for answer in answers:
             self._in_flight.get(answer.line.batch_id, set()).discard(answer.line.number)
+        self._unkept = []
 
     def _keep_lines(
         self, batches: Batches, batch: Batch, answers: Sequence[Answered], now: int

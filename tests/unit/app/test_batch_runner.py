@@ -17,6 +17,7 @@ from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.key import revoke
 from quartermaster.kernel.batch_run import ATTEMPT_STEP
 from quartermaster.kernel.clock import US_PER_S, Instant
+from quartermaster.kernel.errors import UnavailableError
 
 DAY_US = 86_400 * US_PER_S
 
@@ -327,6 +328,44 @@ def test_a_stopping_runner_waits_for_no_model(world: World) -> None:
     done = world.run(world.runner(), batch_id)
     assert done["request_counts"]["completed"] == 1
     assert world.sent[-1].attempt == 1 + ATTEMPT_STEP
+
+
+def test_answers_wait_for_a_book_that_is_busy(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was answered and metered is not lost because somebody else writes at that moment."""
+    busy: set[int] = set()
+
+    def reply(line: Outgoing) -> Answered:
+        busy.update(range(3))  # the next three transactions
+        return said(line)
+
+    world.reply = reply
+    batch_id = world.queue(request(0))
+    runner, write = world.runner(), world.book.writing
+
+    def writing() -> Any:
+        if busy:
+            busy.pop()
+            raise UnavailableError("another process holds the lock")
+        return write()
+
+    monkeypatch.setattr(runner, "_book", _Busy(world.book, writing))
+    for _ in range(20):
+        try:
+            runner.step()
+        except UnavailableError:
+            continue
+    assert not runner.sending
+    assert world.run(runner, batch_id)["status"] == "completed"
+    assert [line.attempt for line in world.sent] == [1]
+
+
+class _Busy:
+    """A book that can be read, and not always be written."""
+
+    def __init__(self, book: Any, writing: Any) -> None:
+        self.reading, self.view, self.writing = book.reading, book.view, writing
 
 
 def test_one_batch_that_cannot_be_read_holds_up_no_other(world: World) -> None:
