@@ -111,7 +111,7 @@ def _meter(fields: dict[str, Any], content: Content) -> Meter:
     heat, many, logprobs = fields.get("temperature"), fields.get("n"), fields.get("logprobs")
     return Meter(
         n=many if isinstance(many, int) else None,
-        temperature=float(heat) if isinstance(heat, int | float) else None,
+        temperature=_number(heat),
         max_tokens=most,
         logprobs=bool(logprobs) if logprobs is not None else None,
         end_user=_end_user(fields),
@@ -119,6 +119,14 @@ def _meter(fields: dict[str, Any], content: Content) -> Meter:
         model=content.model,
         second_of_day=int((at - midnight).total_seconds()),
     )
+
+
+def _number(value: object) -> float | None:
+    """A number of the request; one that no float can hold is none, like a word in its place."""
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return None
 
 
 _MOST = ("max_tokens", "max_completion_tokens", "max_output_tokens")

@@ -101,6 +101,13 @@ def test_what_holds_no_text_gives_none() -> None:
     assert request_of(content({"messages": 7})) is None
 
 
+@pytest.mark.parametrize("name", ["temperature", "n", "max_tokens"])
+def test_a_number_that_nothing_can_hold_stops_no_watcher(name: str) -> None:
+    found = request_of(content({"messages": said(("user", "Hi")), name: 10**400}))
+    assert found is not None
+    assert found.turns == ("Hi",)
+
+
 @pytest.mark.parametrize("end", range(0, 120, 7))
 def test_answers_are_read_wherever_they_are_cut(end: int) -> None:
     stream = b'data: {"choices":[{"delta":{"content":"Hell\\u00f6"}}]}\n\n'
