@@ -5,8 +5,9 @@ import hmac
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,54 @@ def test_it_ends_when_nobody_wants_it(rooms: Rooms, status: int, tries: int) -> 
     assert read_delivered(rooms.var, hook.webhook).given_up == 1
 
 
+def test_one_damaged_alert_or_secret_silences_nobody_else(rooms: Rooms) -> None:
+    with receiving() as receiver:
+        broken = added(rooms, receiver.url)
+        whole = added(rooms, receiver.url + "&y=2")
+        spoiled = added(rooms, receiver.url + "&z=3")
+        office = Webhooks(rooms.var, rooms.book, lambda: NOW)
+        office.announce(CROSSED)
+        outbox = rooms.var / "webhooks" / "outbox"
+        (torn,) = outbox.glob(f"*.{broken.webhook}.json")
+        torn.write_bytes(b"")
+        (secrets_folder(rooms.var) / spoiled.webhook).write_text("whsec_!")
+        (rooms.var / "webhooks" / f"{spoiled.webhook}.json").write_bytes(b"{")
+        for _ in range(2):
+            office.send_due()
+        assert read_delivered(rooms.var, whole.webhook).delivered == 1
+        assert len(receiver.got) == 1
+        assert not torn.exists()
+        # As it is laid aside, somebody can look what it was.
+        assert torn.with_suffix(".damaged").exists()
+
+
+def test_who_answers_by_the_byte_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quartermaster.app.webhooks.TIMEOUT_S", 0.5)
+    stopping = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+            while not stopping.wait(0.05):
+                try:
+                    connection.sendall(b"y")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dripping = threading.Thread(target=drip, args=(listener,), daemon=True)
+        dripping.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        hook = WebhookAdded(webhook="w", url=url, allow_private=True)
+        began_s = time.monotonic()
+        threading.Timer(4, stopping.set).start()
+        with suppress(NotTakenError):  # how its end looks depends on what was under way
+            deliver(hook, "whsec_AAAA", "msg_1", "{}", NOW)
+        assert time.monotonic() - began_s < 3
+        stopping.set()
+        dripping.join()
+
+
 def test_a_private_network_is_not_called_unless_it_was_allowed() -> None:
     with receiving() as receiver:
         hook = WebhookAdded(webhook="w", url=f"https://localhost:{receiver.server_port}/")
@@ -217,6 +266,11 @@ def test_a_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::a00:1", False),
         ("2002:a00:1::1", False),
+        ("::10.0.0.1", False),
+        ("::ffff:0:10.0.0.1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("fec0::1", False),
+        ("64:ff9b::808:808", True),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
