@@ -148,6 +148,9 @@ class PlannedExchange(StreamExchange):
         if plan.translator is not None and self.call.stream:
             self._translated = PlannedScanner(plan.translator())
             self.scanner = self._translated
+        elif isinstance(self.scanner, PlannedScanner):
+            # The deployment before spoke another dialect, and this one speaks the client's.
+            self.scanner = self.own_scanner()
 
     def goes_to(self, target: Target) -> bool:
         """Plan the way to another deployment, which may speak another dialect."""

@@ -58,14 +58,16 @@ class StreamExchange(Exchange):
             http_1_0,
             now,
         )
-        self.scanner: Scanner = SseScanner(
-            keep_usage=call.asks_usage, frame_bytes_max=FRAME_BYTES_MAX
-        )
+        self.scanner: Scanner = self.own_scanner()
         self.paused = False
         self._streaming = False
         self._progressed_deltas = 0
 
     takes_whole = False
+
+    def own_scanner(self) -> Scanner:
+        """Reads a stream whose frames go on as they are."""
+        return SseScanner(keep_usage=self.call.asks_usage, frame_bytes_max=FRAME_BYTES_MAX)
 
     def upstream_data(self, parser: ResponseParser) -> None:
         """Bytes of the response have been parsed: forward whole frames at once."""

@@ -249,6 +249,19 @@ def test_a_deployment_that_speaks_another_dialect_takes_over() -> None:
     assert scene.rows[1] == (2, "claude", "", False, SAID)
 
 
+def test_a_stream_is_read_in_the_dialect_of_who_takes_over() -> None:
+    scene = Scene(deployment("claude", api="anthropic"), SECOND)
+    exchange = scene.ask(HELLO_STREAM)
+    scene.answer(exchange, BUSY)
+    assert b"POST /v1/chat/completions" in exchange.upstream_bytes
+    frames = delta("Hi", "stop") + usage_frame(11, 3) + DONE
+    scene.answer(exchange, STREAM_HEAD + chunked(frames) + b"0\r\n\r\n")
+    scene.settle()
+    assert delta("Hi", "stop") in scene.client.body
+    assert scene.client.body.endswith(DONE)
+    assert scene.rows[1] == (2, "second", "", False, SAID)
+
+
 def test_who_cannot_say_a_request_is_passed_over() -> None:
     """Several answers at once have no counterpart in Anthropic's dialect."""
     scene = Scene(deployment("claude", api="anthropic"), SECOND)
