@@ -17,10 +17,8 @@ from quartermaster.kernel.case import (
     Answered,
     AppealDecided,
     CaseEvidence,
-    CaseFinding,
     CaseOpened,
     CaseStatement,
-    EvidenceAdded,
     Move,
     MoveAsked,
     Noted,
@@ -119,7 +117,7 @@ def show_file(call: Call) -> CaseFile:
 def post_case(call: Call) -> CaseShown:
     """Open a case."""
     new = call.given(NewCase)
-    evidence = CaseEvidence(findings=_reported(new.reported) if new.reported else ())
+    evidence = cases.reported(new.reported) if new.reported else CaseEvidence()
     opening = CaseOpened(
         group=new.group,
         reason=new.reason,
@@ -131,12 +129,8 @@ def post_case(call: Call) -> CaseShown:
 
 def post_evidence(call: Call) -> CaseShown:
     """Add a report to what is known."""
-    book, case_id = call.ports.book, call.path["case"]
-    known = reading.read(book, case_id)
-    findings = (*known.evidence.findings, *_reported(call.given(Reported).reported))
-    evidence = msgspec.structs.replace(known.evidence, findings=findings)
-    event = EvidenceAdded(evidence=evidence, stake=call.ports.cases.stake(known.group, evidence))
-    return _shown(call, cases.tell(book, call.actor, case_id, event, call.now))
+    book, said, stake = call.ports.book, call.given(Reported).reported, call.ports.cases.stake
+    return _shown(call, cases.report(book, call.actor, call.path["case"], said, call.now, stake))
 
 
 def post_note(call: Call) -> CaseShown:
@@ -208,10 +202,6 @@ def post_appeal(call: Call) -> OwnCase:
     text, book, case_id = call.given(NewAppeal).text, call.ports.book, call.path["case"]
     customer, rules = call.bearer.customer, call.ports.cases.rules("")
     return own(cases.appeal(book, call.actor, customer, case_id, text, call.now, rules), call.now)
-
-
-def _reported(text: str) -> tuple[CaseFinding, ...]:
-    return (CaseFinding("reported", 1.0, 1.0, source=cases.said(text, "reported")),)
 
 
 def _rules(call: Call, case_id: str) -> cases.Rules:

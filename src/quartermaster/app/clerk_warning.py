@@ -142,8 +142,8 @@ def cleared(rooms: Rooms, states: Set[CaseState] = ENDED) -> dict[str, int]:
     """When the last case of a group was closed without a finding, or its customer reinstated."""
     found: dict[str, int] = {}
     for case in all_cases(rooms.book):
-        if case.state in states:
-            found[case.group] = max(found.get(case.group, 0), case.history[-1].at)
+        if case.state in states and case.ended_at is not None:
+            found[case.group] = max(found.get(case.group, 0), case.ended_at)
     return found
 
 

@@ -1,5 +1,6 @@
 """`quartermaster case`: cases of suspected training on the outputs, step by step."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -135,6 +136,12 @@ def add(
         raise UsageError("add what?", hint="--days FILE or --reported TEXT")
     rooms = open_rooms(options)
     known = read(rooms.book, case_id)
+    if days is None and reported is not None:
+        held = partial(stake, rooms)
+        actor = _actor(rooms, token_file)
+        case = cases.report(rooms.book, actor, case_id, reported, rooms.now(), held)
+        _show(rooms, case, as_json=as_json)
+        return
     evidence = _evidence(rooms, known.group, days, account, reported, known.evidence)
     event = EvidenceAdded(evidence=evidence, stake=stake(rooms, known.group, evidence))
     case = cases.tell(rooms.book, _actor(rooms, token_file), case_id, event, rooms.now())
@@ -398,7 +405,9 @@ def _evidence(
     known: "CaseEvidence | None" = None,
 ) -> "CaseEvidence":
     """From a file, with what was reported; what is known stays where the file says nothing."""
-    from quartermaster.kernel.case import CaseEvidence, CaseFinding
+    from quartermaster.commands.case import reported as report
+    from quartermaster.conduct.evidence import together
+    from quartermaster.kernel.case import CaseEvidence
 
     found = known or CaseEvidence()
     if days is not None:
@@ -412,8 +421,7 @@ def _evidence(
         found = read.evidence
         found = msgspec.structs.replace(found, findings=(*found.findings, *kept))
     if reported is not None:
-        said = CaseFinding("reported", 1.0, 1.0, source=reported)
-        found = msgspec.structs.replace(found, findings=(*found.findings, said))
+        found = together(found, report(reported))
     return found
 
 

@@ -6,6 +6,7 @@ one transaction of the book. Whoever calls publishes the snapshot afterwards.
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import reduce
 
 import msgspec
 
@@ -13,6 +14,7 @@ from quartermaster.book.postings import PostingSet, credit_balance, service_cred
 from quartermaster.book.unit import Unit
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK, Actor, require
+from quartermaster.commands.case_alarms import news
 from quartermaster.commands.case_read import KEY, all_cases, folded, known, own
 from quartermaster.commands.ports import Book
 from quartermaster.commands.standing import STANDINGS, follow
@@ -20,10 +22,11 @@ from quartermaster.conduct import cases_step as steps
 from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.cases_step import Around, By, Due, Effect, Stepped
+from quartermaster.conduct.evidence import together
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import ConflictError, NotAllowedError, NotFoundError, UsageError
-from quartermaster.kernel.events import CaseStepped, ConductAlarmed
+from quartermaster.kernel.events import CaseStepped
 from quartermaster.kernel.ids import new_id
 from quartermaster.kernel.standing_facts import InvestigationSet, StandingChanged
 
@@ -31,7 +34,6 @@ TEXT_CHARS_MAX = 4_000
 """Two printed pages: a longer letter is sent, and noted here."""
 EVIDENCE_BYTES_MAX = 1_000_000
 """A journal entry that people can still read; ninety days of a hundred accounts fit."""
-_ALARMS = "conduct:alarmed:"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +104,41 @@ def tell(
     if isinstance(event, facts.EvidenceAdded):
         _fits(event.evidence)
     return _stepped(book, actor, case_id, now, lambda case, by, _: steps.told(case, event, by))
+
+
+def report(
+    book: Book, actor: Actor, case_id: str, source: str, now: Instant, stake: StakeOf
+) -> Case:
+    """Add what others reported to what is known.
+
+    Args:
+        book: where it is recorded.
+        actor: of the staff.
+        case_id: which case.
+        source: who said what, and where.
+        now: microseconds UTC.
+        stake: of a group by its evidence.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such case.
+        UsageError: nothing is said, or more evidence than the journal takes.
+    """
+    require(actor, "trust", "admin")
+    with book.reading() as unit:
+        case = known(unit, case_id)
+    held = stake(case.group, case.evidence)
+    return _add(book, actor, case_id, reported(source), held, "", now)
+
+
+def reported(source: str) -> facts.CaseEvidence:
+    """A report by others as evidence.
+
+    Raises:
+        UsageError: nothing is said.
+    """
+    finding = facts.CaseFinding("reported", 1.0, 1.0, source=said(source, "reported"))
+    return facts.CaseEvidence(findings=(finding,))
 
 
 def move(
@@ -246,10 +283,11 @@ def appeal(
 
 
 def tend(book: Book, now: Instant, rules: RulesOf, stake: StakeOf) -> list[Case]:
-    """What needs no person: new alarms become cases, and what nobody looked at ends by itself.
+    """What needs no person: alarms become cases, and what nobody looked at ends by itself.
 
     Where the operator allows it for customers so small, a new case whose expected cost says so is
-    suspended, until a person looks. Returns the cases that changed.
+    suspended, until a person looks. A case that runs takes alarms in, and nothing follows by
+    itself. Returns the cases that were opened or ended.
 
     Args:
         book: where it is recorded.
@@ -268,34 +306,44 @@ def tend(book: Book, now: Instant, rules: RulesOf, stake: StakeOf) -> list[Case]
 
 
 def _open_alarmed(book: Book, now: Instant, stake: StakeOf) -> list[Case]:
-    """A case for each alarm that came after the group's last case was opened."""
+    """A case for a group with alarms that no person has cleared; one that runs takes them in."""
     with book.reading() as unit:
-        alarms = unit.journal.keyed(_ALARMS)
-        cases, view = folded(unit), unit.view()
+        waiting = news(unit)
     opened = []
-    for recorded in alarms:
-        alarm = recorded.fact
-        if not isinstance(alarm, ConductAlarmed):
+    for group, running, alarms in waiting:
+        evidence = reduce(together, (alarm.evidence for alarm in alarms))
+        reason = f"the daily analysis of {alarms[-1].on} reached its line"
+        held = stake(group, evidence)
+        if running is not None:
+            _add(book, CLERK, running.id, evidence, held, reason, now)
             continue
-        customer = view.customers.get(alarm.account)
-        if customer is None:
-            continue
-        earlier = [case for case in cases if case.group == customer.group]
-        if any(not case.ended or case.history[0].seq > recorded.seq for case in earlier):
-            continue
-        opening = facts.CaseOpened(
-            group=customer.group,
-            reason=f"the daily analysis of {alarm.on} reached its line",
-            evidence=alarm.evidence,
-            stake=stake(customer.group, alarm.evidence),
-        )
+        opening = facts.CaseOpened(group=group, reason=reason, evidence=evidence, stake=held)
         try:
-            case = open_case(book, CLERK, opening, now)
+            opened.append(open_case(book, CLERK, opening, now))
         except ConflictError:
-            continue  # somebody opened one at the same moment
-        cases.append(case)
-        opened.append(case)
+            continue  # somebody opened one at the same moment; the next look adds to it
     return opened
+
+
+def _add(
+    book: Book,
+    actor: Actor,
+    case_id: str,
+    more: facts.CaseEvidence,
+    stake: facts.CaseStake | None,
+    reason: str,
+    now: Instant,
+) -> Case:
+    """Add to what is known at the moment of writing: what somebody else adds meanwhile stays."""
+
+    def go(case: Case, by: By, _: View) -> Stepped:
+        evidence = together(case.evidence, more)
+        if actor.id != CLERK.id:  # an alarm's evidence is in the journal already
+            _fits(evidence)
+        event = facts.EvidenceAdded(evidence=evidence, stake=stake, reason=reason)
+        return steps.told(case, event, by)
+
+    return _stepped(book, actor, case_id, now, go)
 
 
 def _lapsed(book: Book, case: Case, now: Instant, rules: Rules) -> Case:

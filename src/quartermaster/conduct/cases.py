@@ -96,6 +96,12 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in ENDED
 
     @property
+    def ended_at(self) -> int | None:
+        """When nothing followed any more; notes and files that are made later change nothing."""
+        moves = [step.at for step in self.history if isinstance(step.event, facts.Moved)]
+        return moves[-1] if self.ended else None
+
+    @property
     def open_appeal(self) -> Appeal | None:
         """The appeal that waits for a decision."""
         last = self.appeals[-1] if self.appeals else None

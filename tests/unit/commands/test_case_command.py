@@ -243,6 +243,36 @@ def test_an_alarm_becomes_a_case_under_observation_once(book: Book) -> None:
     assert len(tended(book, 6)) == 1
 
 
+def test_a_case_that_runs_takes_an_alarm_in_and_is_not_opened_again(book: Book) -> None:
+    said = CaseFinding("reported", 1.0, 1.0, source="a letter")
+    case = opened(book, said)
+    alarm(book, 1)
+    assert tended(book, 2) == []
+    known = reading.read(book, case.id)
+    assert known.evidence.findings == (said, HARVEST)
+    assert known.history[-1].actor == "clerk"
+    assert tended(book, 2.5) == []
+    assert len(reading.read(book, case.id).history) == len(known.history)
+    cases.move(book, ADA, case.id, asked("dismiss"), at(3), RULES)
+    assert tended(book, 4) == []
+    # A note on what has ended clears nothing that comes later.
+    alarm(book, 5)
+    cases.tell(book, ADA, case.id, facts.Noted("looked at again"), at(6))
+    assert len(tended(book, 7)) == 1
+
+
+def test_two_reports_at_once_are_both_kept(book: Book) -> None:
+    case = opened(book)
+
+    def stake_while_somebody_else_reports(group: str, _: CaseEvidence) -> CaseStake:
+        cases.report(book, BOB, case.id, "a second letter", at(1), lambda *_: SMALL)
+        return SMALL
+
+    known = cases.report(book, ADA, case.id, "a letter", at(1), stake_while_somebody_else_reports)
+    sources = [one.source for one in known.evidence.findings]
+    assert sources == ["", "a second letter", "a letter"]
+
+
 def test_nothing_is_automatic_unless_the_operator_says_so(book: Book) -> None:
     alarm(book, 1)
     (case,) = tended(book, 2)
