@@ -69,7 +69,7 @@ class BudgetOffice:
         self._announce = announce
         self._ledger = LeaseLedger()
         self._view = View()
-        self._spender = Spender((), {}, {})
+        self._spender = Spender((), {}, {}, {})
         self._watched: tuple[Watched, ...] = ()
         self._renew_at: Instant = Instant(0)
         self._asks: dict[str, tuple[int, int]] = {}
@@ -158,7 +158,8 @@ class BudgetOffice:
             for epoch in _epochs(budget, now)
         )
         groups = {customer.id: customer.group for customer in view.customers.values()}
-        self._spender = Spender(self._watched, groups, view.price_books)
+        before = view.budgeted_before()
+        self._spender = Spender(self._watched, groups, view.price_books, before)
         coming = (one.epoch.start for one in self._watched if one.epoch.start > now)
         ends = (one.epoch.end for one in self._watched if one.epoch.end > now)
         # Without budgets there is nothing to renew until a fact comes.

@@ -38,6 +38,7 @@ class Spender:
         watched: budgets and their periods.
         groups: customer group by customer.
         price_books: all versions by id, the earliest first.
+        keys_before: by key, those with a budget that it was rotated from.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Spender:
         watched: Iterable[Watched],
         groups: Mapping[str, str],
         price_books: Mapping[str, tuple[PriceBook, ...]],
+        keys_before: Mapping[str, tuple[str, ...]],
     ) -> None:
         self._groups = groups
+        self._keys_before = keys_before
         self._price_books = price_books
         self._rates: dict[tuple[str, int, str, ServiceClass], Rates | None] = {}
         self._watched: dict[tuple[LimitScope, str], list[Watched]] = {}
@@ -77,22 +80,23 @@ class Spender:
     def total(self, one: Watched, rows: Iterable[HourlyUsage]) -> int:
         """What these rows, which all belong to the budget's time, spend of one budget."""
         return sum(
-            self.picos(usage)
-            for usage in rows
-            if (usage.key_id if one.scope == "key" else self._groups.get(usage.customer))
-            == one.name
+            self.picos(usage) for usage in rows if (one.scope, one.name) in self._owners(usage)
         )
 
     def _names(self, usage: HourlyUsage) -> list[Name]:
-        group = self._groups.get(usage.customer, "")
-        owners: tuple[tuple[LimitScope, str], ...] = (("key", usage.key_id), ("group", group))
         return [
             one.key
-            for owner in owners
+            for owner in self._owners(usage)
             for one in self._watched.get(owner, ())
             # A budget that begins within the hour counts all of it.
             if one.epoch.start < usage.hour + US_PER_HOUR and usage.hour < one.epoch.end
         ]
+
+    def _owners(self, usage: HourlyUsage) -> list[tuple[LimitScope, str]]:
+        """Whose budgets it spends, where they have one."""
+        keys = (usage.key_id, *self._keys_before.get(usage.key_id, ()))
+        owners: list[tuple[LimitScope, str]] = [("key", key_id) for key_id in keys]
+        return [*owners, ("group", self._groups.get(usage.customer, ""))]
 
     def _in_force(self, price_book: str, hour: int) -> PriceBook | None:
         begun = [one for one in self._price_books.get(price_book, ()) if one.valid_from <= hour]

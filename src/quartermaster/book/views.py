@@ -149,6 +149,15 @@ class View(msgspec.Struct, frozen=True):
             found.append(key_id)
         return tuple(found)
 
+    def budgeted_before(self) -> dict[str, tuple[str, ...]]:
+        """By key, the keys with a budget whose place it took: rotating must not shake one off."""
+        found: dict[str, tuple[str, ...]] = {}
+        for scope, name in sorted(self.budgets):
+            if scope == "key":
+                for later in self.successors(name):
+                    found[later] = (*found.get(later, ()), name)
+        return found
+
     def throttle_of(self, group: str) -> Throttle | None:
         """How a throttled group is throttled; None for every other standing."""
         log = self.standing_log.get(group, ())

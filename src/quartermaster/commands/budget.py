@@ -224,11 +224,12 @@ def rate_cards(view: View, now: Instant) -> dict[str, RateCard]:
     """Rates of every price book that a key with a budget is billed by, the dearest of a day."""
     if not view.budgets:
         return {}
+    before = view.budgeted_before()
     books = {
         contract.price_book
         for key in view.keys.values()
         if key.live(now)
-        and _has_budget(view, key)
+        and (key.issued.key_id in before or _has_budget(view, key))
         and (contract := view.contract_at(key.issued.contract, now)) is not None
     }
     models = {deployed.fact.model for deployed in view.deployments.values()}
@@ -276,7 +277,7 @@ def _agreed(view: View, scope: LimitScope, name: str) -> list[Contract]:
     _require_known(view, scope, name)
     if scope == "key":
         key = view.keys[name]
-        if key.revoked_at is not None:
+        if key.revoked_at is not None and not view.successors(name):
             raise ConflictError(f"key {name} is revoked", field="name")
         return [view.contracts[key.issued.contract][-1]]
     members = {customer.id for customer in view.customers.values() if customer.group == name}

@@ -1,7 +1,7 @@
 """Snapshots: resolve what the book says into what a gateway may know, and hand it down."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -33,7 +33,8 @@ def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
 
     A key is in it while it is neither revoked nor expired and its contract is in force.
     """
-    grants = (_grant(view, key, now) for key in view.keys.values() if key.live(now))
+    before = view.budgeted_before()
+    grants = (_grant(view, key, now, before) for key in view.keys.values() if key.live(now))
     return Snapshot(
         version=version,
         published_at=now,
@@ -182,7 +183,9 @@ def _published_version(path: Path) -> int:
         return 0
 
 
-def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:
+def _grant(
+    view: View, key: Key, now: Instant, before: Mapping[str, tuple[str, ...]]
+) -> KeyGrant | None:
     issued = key.issued
     contract = view.contract_at(issued.contract, now)
     customer = view.customers.get(issued.customer)
@@ -211,6 +214,7 @@ def _grant(view: View, key: Key, now: Instant) -> KeyGrant | None:
         prepaid=contract.payment == "prepaid",
         provisioned=_provisioned(contract, now),
         watched=contract.watch_content,
+        budgeted_before=before.get(issued.key_id, ()),
     )
 
 

@@ -91,7 +91,8 @@ class Budgeted(msgspec.Struct, frozen=True, gc=False):
 
 def budgeted(grant: KeyGrant, snapshot: Snapshot) -> Budgeted | None:
     """What holds a key to a budget; most often nothing."""
-    names = (f"key:{grant.key_id}", f"group:{grant.group}")
+    keys = (grant.key_id, *grant.budgeted_before)
+    names = (*(f"key:{key_id}" for key_id in keys), f"group:{grant.group}")
     grants = tuple(snapshot.budgets[name] for name in names if name in snapshot.budgets)
     if not grants:
         return None

@@ -69,6 +69,8 @@ class KeyGrant(msgspec.Struct, frozen=True):
     """The same for the service class of batches, which has prices of its own."""
     watched: bool = False
     """Whether the contract permits the content tap."""
+    budgeted_before: tuple[str, ...] = ()
+    """Keys with a budget that it was rotated from; it spends theirs, besides its own."""
 
 
 class Deployment(msgspec.Struct, frozen=True):

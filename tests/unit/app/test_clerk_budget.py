@@ -19,7 +19,7 @@ from quartermaster.commands.budget_shown import read_states
 from quartermaster.config import Settings
 from quartermaster.kernel.budget import epochs, nanos_of, rates_of
 from quartermaster.kernel.errors import IntegrityError
-from quartermaster.kernel.events import BudgetCrossed
+from quartermaster.kernel.events import BudgetCrossed, KeyIssued, KeyRotated
 from quartermaster.kernel.lease import Ask, AskedLease, Grant, read_grant, write_ask
 
 LOG = "gateway-0"
@@ -107,6 +107,28 @@ def test_what_was_used_in_the_month_counts_and_is_shown(rooms: Rooms) -> None:
     (state, *_) = [one for one in read_states(rooms.var).states if one.epoch == epoch]
     assert spent > 0
     assert (state.settled, state.leased) == (spent, 0)
+
+
+def test_what_a_rotated_key_s_successor_used_counts(rooms: Rooms) -> None:
+    """Before and after the office starts, the same."""
+    (used_by,) = {opened.key_id for opened, _ in sealed_logs.requests(1, at=rooms.now())}
+    before = "key_before"
+    for key_id in (before, used_by):
+        fact = KeyIssued(
+            key_id=key_id, key_hash=key_id, customer=FIRST_CUSTOMER, contract=FIRST_CONTRACT
+        )
+        rooms.book.append(fact, actor=OPERATOR, now=rooms.now())
+    rotated = KeyRotated(key_id=before, successor=used_by, ends_at=rooms.now())
+    rooms.book.append(rotated, actor=OPERATOR, now=rooms.now())
+    terms = Terms(amount_minor=10_000)
+    set_budget(rooms.book, OPERATOR, "key", before, terms, rooms.now())
+    first = Office(rooms)
+    spent = use(rooms, 1, 2)
+    first.shipped()
+    for office in (first, Office(rooms)):
+        office.follow_book()
+        office.look_around()
+        assert {one.settled for one in read_states(rooms.var).states} == {spent, 0}
 
 
 def test_alerts_are_told_once_whoever_looks(rooms: Rooms) -> None:

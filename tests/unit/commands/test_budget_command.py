@@ -24,6 +24,7 @@ from quartermaster.commands.budget import (
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.commands.publish import build_snapshot
+from quartermaster.gateway.budget import budgeted
 from quartermaster.kernel.budget import epochs
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_named
 from quartermaster.kernel.contract import Contract, Customer
@@ -80,6 +81,26 @@ def test_gateways_know_periods_and_the_dearest_price_of_a_day(book: Book, key_id
     assert (own.prepaid, own.output_tokens, len(own.epochs)) == (True, 99, 1)
     assert own.epochs[0].start == NOW
     assert snapshot.rate_cards["list"].models["m"].input == 200_000
+
+
+def test_rotating_a_key_shakes_off_no_budget(book: Book, key_id: str) -> None:
+    set_budget(book, FINANCE, "key", key_id, MONTHLY, NOW)
+    names, asked = [key_id], key_id
+    for _ in range(2):
+        turned = keys.rotate(book, OPERATOR, asked, overlap_us=0, pepper=b"p" * 32, now=NOW)
+        asked = turned.key_id
+        names.append(asked)
+    keys.revoke(book, OPERATOR, key_id, "it is old", NOW)
+    set_budget(book, FINANCE, "key", asked, Terms(amount_minor=1_000), NOW)
+    snapshot = decode(encode(build_snapshot(book.view(), Instant(NOW + 1), 1)))
+    (grant,) = snapshot.keys
+    own = budgeted(grant, snapshot)
+    assert own is not None
+    assert [one.name for one in own.grants] == [asked, key_id]
+    assert own.rates["m"].input == 150_000
+    # Its amount can still be changed, though the key that it was set for is gone.
+    raised = set_budget(book, FINANCE, "key", key_id, Terms(amount_minor=60_000), NOW)
+    assert raised.budget.amount_minor == 60_000
 
 
 def test_a_budget_that_is_set_anew_has_new_periods(book: Book) -> None:
