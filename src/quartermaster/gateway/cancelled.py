@@ -5,7 +5,7 @@ who hang up do so at the very end; then it is told to stop. What the customer ow
 contract; what the server counted is kept beside it, because the seller pays for it.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,13 @@ from quartermaster.gateway.meter import Metered
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.contract import CancelledStream
 from quartermaster.kernel.units import Counts
+
+# What nginx logs when the client closed first; it is never sent.
+STATUS_CLIENT_GONE: Final = 499
+# Failures of the model server for which who waits owes only what was delivered; so does who left.
+NOTHING_SERVED: Final = frozenset(
+    ("upstream_error", "upstream_malformed", "upstream_dropped", "upstream_unreachable")
+)
 
 
 class Settled(NamedTuple):

@@ -9,7 +9,7 @@ which the write-ahead log calls when the close record is on disk.
 from typing import ClassVar, Final
 
 from quartermaster.gateway import cancelled, failover, heads, meter, wire
-from quartermaster.gateway.attempts import BUSY, UNREACHABLE, Route
+from quartermaster.gateway.attempts import BUSY, OUR_CREDENTIALS, UNREACHABLE, Route
 from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import (
     AFTER_DURABLE,
@@ -40,14 +40,10 @@ from quartermaster.kernel.events import (
 from quartermaster.kernel.snapshot import KeyGrant
 from quartermaster.usage.policy import CLIENT_GONE
 
-# What nginx logs when the client closed first; it is never sent.
-STATUS_CLIENT_GONE: Final = 499
 _OK: Final = 200
 US_PER_MS: Final = 1_000
 _OPEN: Final = Life.OPEN
 _SENT: Final = Life.SENT
-# Our own credentials were refused: the client's key is fine, so it must not read 401.
-_OUR_CREDENTIALS: Final = frozenset((401, 407))
 
 
 class Exchange:
@@ -242,7 +238,7 @@ class Exchange:
         """The whole response is here, and it is none that a customer would pay for."""
         if status in BUSY and failover.elsewhere(self, str(status), parser.wait_s):
             return
-        if 400 <= status < 500 and status not in _OUR_CREDENTIALS:
+        if 400 <= status < 500 and status not in OUR_CREDENTIALS:
             self._rejected(status, parser.take_body(), parser)
         else:
             self.fail("upstream_error", f"The model server answered with status {status}.")
@@ -306,7 +302,7 @@ class Exchange:
         if code == UNREACHABLE and failover.elsewhere(self, code):
             return
         if self.gone:
-            self._leave()
+            self._leave(code)
             return
         self.drop_upstream()
         refusal = refused(code, message, hint=hint)
@@ -355,13 +351,14 @@ class Exchange:
         self.resume()
         return True
 
-    def _leave(self) -> None:
+    def _leave(self, failure: str = "") -> None:
         """Close with what is known: the client is gone, and nothing more is waited for."""
         self.drop_upstream()
+        failed = failure in cancelled.NOTHING_SERVED
         usage, upstream_id = self.told_so_far()
         self.close(
             self.status_if_gone(),
-            self.counts_if_gone(),
+            self.delivered_so_far() if failed else self.counts_if_gone(),
             usage=usage,
             upstream_id=upstream_id,
             failure=CLIENT_GONE,
@@ -374,7 +371,7 @@ class Exchange:
 
     def status_if_gone(self) -> int:
         """The status of a request whose client left."""
-        return STATUS_CLIENT_GONE
+        return cancelled.STATUS_CLIENT_GONE
 
     def counts_if_gone(self) -> Metered:
         """The input was sent upstream; nothing was delivered."""
@@ -413,7 +410,10 @@ class Exchange:
             http_status, failure = self.status_if_gone(), CLIENT_GONE
             delivered_chunks = self.delivered
         if self.permit is not None:
+            heard = metered.counts
             metered, failure = self.permit.closing(metered, failure, now)
+            if upstream_counts is None and metered.counts is not heard:
+                upstream_counts = heard  # what a budget keeps off the bill is the seller's cost
         if self.route is not None:
             self.route.ended(failure)
         if failure:

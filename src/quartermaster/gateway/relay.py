@@ -102,6 +102,9 @@ class Relay:
     def finished(self, exchange: Exchange) -> None:
         """The exchange needs no more time-outs."""
         self.active.discard(exchange)
+        if exchange.route is not None:
+            # Whose log failed before it was closed still counts as running there.
+            exchange.route.ended("meter_unavailable")
         self._observe((exchange,), self.clock())
         if exchange.permit is not None:
             exchange.permit.end()

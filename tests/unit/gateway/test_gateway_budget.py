@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.unit.gateway.gateway_fakes import HELLO, Bench, plain_response
 
 from quartermaster.gateway.budget import (
     ABOVE_RESERVE,
@@ -22,6 +23,7 @@ from quartermaster.gateway.budget_bound import (
     bound,
 )
 from quartermaster.gateway.dialects.plan import read_call
+from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import Metered
 from quartermaster.kernel.budget import BudgetGrant, Epoch, Rates, nanos, rates_of
 from quartermaster.kernel.errors import RefusedError
@@ -257,6 +259,21 @@ def test_a_claim_above_the_reserve_is_cut_and_noted() -> None:
     assert billed.note == ABOVE_RESERVE
     assert billed.counts == Counts(900, 100, 0, 0, 100)
     hold.closing(billed.counts, billed.note)
+
+
+def test_what_a_budget_keeps_off_the_bill_is_kept_as_the_sellers_cost() -> None:
+    bench = Bench()
+    exchange = bench.send(HELLO, bench.client())
+    hold = purses(WORST).hold(OWN, "m", MOST, "bill_delivered", 0)
+    exchange.permit = Permit((), 0, hold)
+    answer = {
+        "choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 20, "completion_tokens": 5_000},
+    }
+    bench.answer(exchange, plain_response(json.dumps(answer).encode()))
+    closed = bench.wal.only_close
+    assert (closed.failure, closed.counts) == (ABOVE_RESERVE, Counts(20, output=100))
+    assert closed.upstream_counts == Counts(20, output=5_000)
 
 
 def test_counts_within_the_bound_cost_no_more_than_the_worst_case() -> None:

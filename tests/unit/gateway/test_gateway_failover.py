@@ -282,6 +282,8 @@ def test_a_log_that_fails_between_two_attempts_ends_the_request() -> None:
     assert exchange.life is Life.LOST
     scene.bench.wal.sync(NotDurableError())
     assert scene.bench.wal.confirmed == []
+    assert exchange.route is not None
+    assert [one.outcome for one in exchange.route.trace().attempts] == ["429", "meter_unavailable"]
 
 
 # -- health ------------------------------------------------------------------------------------

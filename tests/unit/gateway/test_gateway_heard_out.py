@@ -123,6 +123,26 @@ def test_a_plain_answer_that_nobody_waits_for_is_counted_and_its_output_not_owed
     )
 
 
+@pytest.mark.parametrize("policy", ["bill_delivered", "bill_full"])
+@pytest.mark.parametrize("end", ["500 Internal Server Error", "not json", "dropped"])
+def test_who_left_owes_nothing_for_a_plain_answer_that_failed(
+    policy: CancelledStream, end: str
+) -> None:
+    """Who stays until a model server fails owes nothing; nor does who hung up before."""
+    bench = Bench(an_index(a_grant(cancelled_stream=policy)))
+    exchange = bench.send(HELLO, bench.client())
+    exchange.client_gone()
+    if end == "dropped":
+        exchange.upstream_lost(bench.parser, reused=False)
+    elif end == "not json":
+        bench.answer(exchange, plain_response(b"not json"))
+    else:
+        bench.answer(exchange, plain_response(b"{}", end))
+    closed = bench.wal.only_close
+    assert (closed.failure, closed.http_status) == ("client_gone", 499)
+    assert (closed.counts, closed.upstream_counts) == (Counts(), None)
+
+
 @pytest.mark.parametrize("end", ["drops", "errs", "is suspended"])
 def test_however_the_hearing_ends_it_is_the_client_that_left(end: str) -> None:
     bench, exchange = left()
