@@ -1,7 +1,9 @@
 """What faces show of a contract's month is what its draft invoice says, whoever else there is."""
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -18,10 +20,10 @@ from quartermaster.commands import invoice as invoices
 from quartermaster.commands import price_book as price_books
 from quartermaster.config import Settings
 from quartermaster.console.ports import OverviewFacts
-from quartermaster.kernel.clock import US_PER_HOUR, Instant
-from quartermaster.kernel.contract import Contract, Customer, Group, PtuLine
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_instant
+from quartermaster.kernel.contract import Commitment, Contract, Customer, Group, PtuLine
 from quartermaster.kernel.errors import ConflictError, IntegrityError
-from quartermaster.kernel.events import Closed, Opened
+from quartermaster.kernel.events import Closed, ContractSigned, Opened
 from quartermaster.kernel.units import Counts
 from quartermaster.usage.cut import current_cut
 from quartermaster.usage.query import hourly
@@ -211,3 +213,44 @@ def test_provisioned_units_are_owed_in_months_without_a_request(rooms: Rooms) ->
     shown = {row.month: (row.minor, row.requests) for row in book.revenue}
     # One hour of July, and the rest of two days in August.
     assert shown == {"2026-07": (10 * 1 * 200, 0), "2026-08": (10 * 47 * 200, 0)}
+
+
+def _berlin(month: int, day: int = 1) -> int:
+    return as_instant(datetime(2026, month, day, tzinfo=ZoneInfo("Europe/Berlin")))
+
+
+BOUND = (
+    Commitment(900_000, BEGIN, _berlin(12), monthly_floor_minor=50_000),
+    Commitment(900_000, BEGIN, _berlin(11), monthly_floor_minor=20_000),
+    Commitment(900_000, BEGIN, _berlin(12)),  # the sum is promised, no month of it
+    Commitment(900_000, BEGIN, _berlin(9, 15), monthly_floor_minor=7_000),  # ends within September
+    Commitment(900_000, _berlin(10), _berlin(12), monthly_floor_minor=3_000),  # begins after it
+)
+
+
+@pytest.mark.parametrize(
+    ("commitments", "end", "owed"),
+    [
+        (BOUND, None, (70_000, "2026-10")),
+        (BOUND[:1], None, (50_000, "2026-11")),
+        # Nobody is bound for longer than the contract, here to the last instant of September.
+        (BOUND, _berlin(10), (70_000, "2026-09")),
+        (BOUND[2:], None, (0, "")),
+        ((), None, (0, "")),
+    ],
+)
+def test_a_month_says_the_least_that_is_owed_and_until_when(
+    rooms: Rooms, commitments: tuple[Commitment, ...], end: int | None, owed: tuple[int, str]
+) -> None:
+    """Commitments cannot be signed yet; a journal may hold them, so the fact is written."""
+    who = Customer("fabrikam", "Fabrikam", "fabrikam")
+    customers.add_customer(rooms.book, rooms.actor, who, rooms.now())
+    terms = {"time_zone": "Europe/Berlin", "commitments": commitments, "end": end}
+    fields = {"id": "bound", "version": 1, "customer": "fabrikam", "valid_from": BEGIN}
+    fields |= {"price_book": "euro", "currency": "EUR", **terms}
+    fact = ContractSigned(contract=msgspec.convert(fields, Contract))
+    rooms.book.append(fact, actor=rooms.actor, now=rooms.now())
+    book = _recompute(rooms, _used(1, "bound", "fabrikam", Counts(output=1_000), at=LATER))
+    (september,) = book.revenue
+    assert september.month == "2026-09"
+    assert (september.least, september.bound_until) == owed
