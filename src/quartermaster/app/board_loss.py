@@ -11,7 +11,7 @@ import msgspec
 from quartermaster.app import console_loss, console_what_if
 from quartermaster.app.console_loss import ENGINE_PACKAGES, SCENARIOS, SEED
 from quartermaster.exposure.departure_bridge import Bridge, bridge
-from quartermaster.exposure.risk_assumptions import Assumptions
+from quartermaster.exposure.risk_assumptions import Assumptions, refusal_of
 from quartermaster.exposure.rollup import Exposure
 from quartermaster.kernel.errors import UsageError
 
@@ -61,7 +61,7 @@ def loss_of(exposure: Exposure, assumptions: Assumptions, *, threads: int) -> Lo
             engine=_engine(steps, console_what_if.FULL_STEPS_MAX),
         )
     except UsageError as error:
-        return Loss(missing="refused", reason=error.message)
+        return Loss(missing="refused", reason=refusal_of(error))
     amounts = [(payer.name, payer.per_month) for payer in payers]
     return Loss(risk=risk, levers=levers, bridge=bridge(amounts, assumptions, who))
 

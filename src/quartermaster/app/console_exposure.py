@@ -20,7 +20,7 @@ from quartermaster.exposure.bands import BandRules, assess
 from quartermaster.exposure.concentration import lorenz
 from quartermaster.exposure.history import share_history
 from quartermaster.exposure.months import month_number, month_text
-from quartermaster.exposure.risk_assumptions import Hazards
+from quartermaster.exposure.risk_assumptions import Hazards, refusal_of
 from quartermaster.exposure.rollup import Exposure, measure
 from quartermaster.exposure.rows import RevenueRow, data_sha256
 from quartermaster.kernel.clock import Instant
@@ -164,7 +164,7 @@ def _loss(
     except UnavailableError as error:
         return None, "not_installed", error.hint
     except UsageError as error:
-        return None, "refused", error.message
+        return None, "refused", refusal_of(error)
 
 
 def _asked(book: ShownBook, exposure: Exposure, question: ports.Question) -> ports.Asked:

@@ -57,6 +57,7 @@ def fan_of(rows: Sequence[RevenueRow], customer: str) -> ports.Fan | None:
         level=Decimal(str(found.level)),
         held=None if coverage is None else coverage.hits,
         checked=0 if coverage is None else coverage.windows,
+        owed_minor=found.without.owed,
     )
 
 

@@ -28,6 +28,7 @@ from quartermaster.exposure.risk_assumptions import (
     CustomerTerms,
     Departure,
     Hazards,
+    refusal_of,
 )
 from quartermaster.exposure.rollup import Exposure, measure
 from quartermaster.exposure.rows import data_sha256
@@ -172,7 +173,7 @@ def answer(
     except UsageError as error:
         if error.field in {"size", "customer"}:
             raise
-        return msgspec.structs.replace(blank, missing="refused", reason=error.message)
+        return msgspec.structs.replace(blank, missing="refused", reason=refusal_of(error))
 
 
 def asked_of(

@@ -45,6 +45,8 @@ def fan_section(on: Desk, fan: Fan) -> Section:
             "fan.held", level=level, held=number(fan.held, lang), checked=number(fan.checked, lang)
         )
     caption = words("fan.caption", level=level, name=name)
+    if fan.owed_minor:
+        caption = f"{caption} {words('fan.owed', name=name, amount=on.short(fan.owed_minor))}"
     drawn = [_figure(fan, on, name, caption, width) for width in (DESK_PX, PHONE_PX)]
     notes = [held, words("fan.gone", name=name)]
     points = (*fan.whole, *fan.without, fan.whole_total, fan.without_total)

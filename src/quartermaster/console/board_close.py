@@ -6,6 +6,7 @@ from quartermaster.console.board_parts import Desk, Line, Missing, Section, Tabl
 from quartermaster.console.claim_words import sentence, verdict_word
 from quartermaster.console.format import NBSP, Lang, day, month, number
 from quartermaster.console.report_view import banners_of
+from quartermaster.console.report_words import refusal
 from quartermaster.exposure.check import check
 
 DEFINED = ("share", "loss", "shortfall", "hazard", "equal", "bands")
@@ -149,7 +150,7 @@ def _missing_of_loss(on: Desk) -> list[Missing]:
     facts, words = on.facts, on.words
     if facts.risk is not None:
         return [] if facts.rates == "chosen" else [_missing("rates", on, *RATE_OPTIONS)]
-    how = words(f"missing.loss_{facts.risk_missing}", reason=facts.risk_reason)
+    how = words(f"missing.loss_{facts.risk_missing}", reason=refusal(facts.risk_reason, words.lang))
     install = (facts.risk_reason,) if facts.risk_missing == "not_installed" else ()
     return [Missing("loss", words("missing.loss"), how, install)]
 

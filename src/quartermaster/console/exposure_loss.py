@@ -12,6 +12,7 @@ from quartermaster.console.format import EM_DASH, Lang, money_short, number, per
 from quartermaster.console.language import Words
 from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture, Tile
 from quartermaster.console.ports_exposure import Asked, ExposureFacts, Loss, LossPart
+from quartermaster.console.report_words import refusal
 from quartermaster.kernel.money import Money
 
 _PLACES = Decimal("0.0001")
@@ -102,7 +103,7 @@ def view_of(facts: ExposureFacts, words: Words, labelled: Callable[[str], str]) 
     """
     conditions, loss = asked_words(facts, words), facts.loss
     if loss is None:
-        missing = words(f"loss.{facts.loss_missing}", reason=facts.loss_reason)
+        missing = words(f"loss.{facts.loss_missing}", reason=refusal(facts.loss_reason, words.lang))
         command = facts.loss_reason if facts.loss_missing == "not_installed" else ""
         return LossView(conditions, missing=missing, command=command)
     caption = labelled(f"{finding(facts, loss, words)} {words('loss.caption')}")

@@ -344,6 +344,9 @@ class _Layout:
             whole=self.short(fan.whole[-1].minor),
             month=month_long(fan.months[-1], self._lang),
         )
+        if fan.owed_minor:
+            owed = words("fan.owed", name=name, amount=self.short(fan.owed_minor))
+            caption = f"{caption} {owed}"
         caption = f"{caption} {self._held(fan)}"
         drawn = [
             fan_chart(

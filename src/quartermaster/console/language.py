@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from quartermaster.console.format import LANGS, Lang
+from quartermaster.console.format import LANGS, NBSP, Lang
 from quartermaster.console.ports import Bilingual
 
 ACCEPT_CHARS_MAX = 500
@@ -30,7 +30,9 @@ class Words:
         Raises:
             KeyError: the catalogue has no such key, or a place was not given.
         """
-        return self._messages[key].format(**places)
+        said = self._messages[key].format(**places)
+        # A German compound has hyphens throughout: "95-%-Quantil", not "95 %-Quantil".
+        return said.replace(f"{NBSP}%-", "-%-") if self.lang == "de" else said
 
     def has(self, key: str) -> bool:
         """Whether the catalogue holds the key."""

@@ -140,6 +140,8 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
     held: int | None
     """Of `checked` past intervals; None where none could be checked."""
     checked: int
+    owed_minor: int = 0
+    """Of `without_total`, what the customer left out owes under its commitments."""
 
 
 class ExposureFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,6 +44,17 @@ def percent_words(share: Decimal, lang: Lang) -> str:
     return percent(share, lang, decimals=2 if small else 1)
 
 
+def refusal(reason: str, lang: Lang) -> str:
+    """Why there is no loss, in the reader's words; what nobody has words for is quoted.
+
+    Args:
+        reason: of `exposure.risk_assumptions.refusal_of`, or a message of a check.
+        lang: the reader's.
+    """
+    words, key = catalogue("risk", lang), f"refused.{reason}"
+    return words(key) if words.has(key) else words("refused.other", reason=reason)
+
+
 def statistic(value: float) -> Decimal:
     """A statistic for the formatter; twelve digits are more than any of them is good for."""
     return Decimal(f"{value:.12g}")

@@ -18,6 +18,7 @@ from quartermaster.console.ports_what_if import (
     WhatIfFacts,
     WorldFacts,
 )
+from quartermaster.console.report_words import refusal
 from quartermaster.console.what_if_state import COST_PREFIX
 from quartermaster.console.what_if_words import change_words, moved, part, plain
 from quartermaster.kernel.money import Money, round_line
@@ -123,7 +124,7 @@ def bridge_view(
     rows = tuple((step.label, step.text, kinds[step.kind]) for step in drawn)
     note = words("bridge.stranded_none")
     if facts.stranded_reason:
-        note = words("bridge.stranded_refused", reason=facts.stranded_reason)
+        note = words("bridge.stranded_refused", reason=refusal(facts.stranded_reason, lang))
     if facts.stranded is not None:
         note = words(
             "bridge.stranded_note",

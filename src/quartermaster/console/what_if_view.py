@@ -13,6 +13,7 @@ from quartermaster.console.language import Words
 from quartermaster.console.number_field import Field
 from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture, Tile
 from quartermaster.console.ports_what_if import LEVERS, WhatIfFacts, WorldFacts
+from quartermaster.console.report_words import refusal
 from quartermaster.console.what_if_pictures import (
     BridgeView,
     TornadoView,
@@ -117,7 +118,7 @@ def view_of(facts: WhatIfFacts, words: Words, sample_words: Words) -> WhatIfView
         rates=words(f"form.{'chosen' if asked.chosen else lay.unchosen()}"),
         query=query_of(asked),
         conditions=conditions_of(facts, words),
-        missing=words(f"loss.{facts.missing}", reason=facts.reason) if facts.missing else "",
+        missing=lay.missing(),
         command=facts.reason if facts.missing == "not_installed" else "",
         loss=lay.losses() if known else None,
         loss_caption=words(
@@ -150,6 +151,13 @@ class _Layout:
     def unchosen(self) -> str:
         """Who chose the rates where the reader did not."""
         return "sample" if self._facts.sample else "default"
+
+    def missing(self) -> str:
+        """Why nothing was simulated; empty where it was."""
+        facts = self._facts
+        if not facts.missing:
+            return ""
+        return self._words(f"loss.{facts.missing}", reason=refusal(facts.reason, self._lang))
 
     def short(self, minor: int) -> str:
         """An amount in the largest unit that fits."""

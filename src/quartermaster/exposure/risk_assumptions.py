@@ -162,6 +162,15 @@ _TERM_RANGES = {
 }
 
 
+REFUSALS = frozenset({"customers", "hazard", "revenue"})
+"""Fields of errors that say why a book has no loss; faces have words for each."""
+
+
+def refusal_of(error: UsageError) -> str:
+    """What a face is told: the field where it has words for that, else the message."""
+    return error.field if error.field in REFUSALS else error.message
+
+
 def check(assumptions: Assumptions) -> None:
     """Refuse what cannot be meant.
 

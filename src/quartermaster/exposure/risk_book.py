@@ -109,9 +109,11 @@ def build(
     ranked = sorted(payers, key=lambda payer: (-payer.per_month, payer.name))
     names = tuple(payer.name for payer in ranked)
     if not ranked or ranked[-1].per_month <= 0:
-        raise UsageError("every simulated customer must pay something")
+        raise UsageError("every simulated customer must pay something", field="revenue")
     if len(names) > CUSTOMERS_MAX:
-        raise UsageError(f"more than {CUSTOMERS_MAX} customers", hint="pool the smallest")
+        raise UsageError(
+            f"more than {CUSTOMERS_MAX} customers", hint="pool the smallest", field="customers"
+        )
     _known([*(one.group for one in assumptions.customer), *(one.group for one in levers)], names)
     scale = float(sum(payer.per_month for payer in ranked)) / len(ranked)
     amounts = np.array([float(payer.per_month) for payer in ranked]) / scale

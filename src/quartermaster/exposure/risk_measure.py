@@ -131,7 +131,9 @@ def measure_risk(
     found, rows, pooled = measure_book(book, assumptions.quantile, run, engine)
     beside, _, _ = measure_book(level, assumptions.quantile, run, engine)
     if found.tail.expected_shortfall.value <= 0 or found.tail.expected.value <= 0:
-        raise UsageError("under these assumptions nothing is lost", hint="are all hazards zero?")
+        raise UsageError(
+            "under these assumptions nothing is lost", hint="are all hazards zero?", field="hazard"
+        )
     parts = _parts(book, amounts, rows, found, beside)
     return Risk(
         assumptions=assumptions,

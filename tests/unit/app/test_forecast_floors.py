@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from quartermaster.app.console_fan import fan_of
 from quartermaster.app.forecast_book import book_of, committed, floors_of
 from quartermaster.cli.forecast import command
 from quartermaster.exposure.csv_rows import read_csv
@@ -112,3 +113,14 @@ def test_the_command_shows_what_is_owed(tmp_path: Path) -> None:
     assert "by 2 customers; they add" in english
     german = run(command, [*asked, "--lang", "de"]).output
     assert "schuldet Big aus Zusagen noch" in german
+
+
+def test_the_fan_of_the_console_says_what_of_it_is_owed() -> None:
+    rows = [row("a", months(at), months(30), 60) for at in range(24)]
+    rows += [RevenueRow("b", "H", months(at), 90 + at, "USD") for at in range(24)]
+    found = fan_of(rows, "G")
+    assert found is not None
+    assert found.owed_minor == 7 * 60  # months 24 to 30
+    others = fan_of(rows, "H")
+    assert others is not None
+    assert others.owed_minor == 0

@@ -30,9 +30,10 @@ from quartermaster.console.board_text import as_json, text
 from quartermaster.console.board_view import BoardView, view_of
 from quartermaster.console.format import LANGS, Lang
 from quartermaster.console.language import flattened
+from quartermaster.console.report_words import catalogue, refusal
 from quartermaster.exposure.departure_statements import parse_statements, record
 from quartermaster.exposure.revenue_file import Reading, parse_revenue
-from quartermaster.exposure.risk_assumptions import Assumptions, Hazards
+from quartermaster.exposure.risk_assumptions import REFUSALS, Assumptions, Hazards
 from quartermaster.exposure.scenario import read_scenario
 from quartermaster.revenue.guidance_rows import read_guidance
 from quartermaster.revenue.scorecard import scorecard
@@ -185,6 +186,38 @@ def test_a_record_that_chance_does_not_explain_is_called_wrong(from_csv: BoardFa
         view = view_of(facts, lang)
         section = next(section for section in view.sections if section.id == "statements")
         assert words in " ".join(section.lead)
+
+
+def test_why_nothing_is_lost_is_said_in_the_readers_words() -> None:
+    nobody = Assumptions(hazard_per_year=Hazards(top=0, rest=0))
+    never = assumed_of(nobody, chosen=True, sample=False)
+    facts = facts_of(revenue(), never, made_on=MADE, threads=1)
+    assert facts.risk_missing == "refused"
+    why = {
+        lang: next(part.how for part in view_of(facts, lang).missing if part.key == "loss")
+        for lang in LANGS
+    }
+    assert "nobody leaves in the worst scenarios" in why["en"]
+    assert "Bei diesen Raten geht auch in den schlechtesten Szenarien niemand" in why["de"]
+    for lang in LANGS:
+        assert all(catalogue("risk", lang).has(f"refused.{known}") for known in REFUSALS)
+    assert refusal("x.toml: no [fx]", "de") == "Die Rechnung meldet „x.toml: no [fx]“"
+
+
+def test_what_a_departed_customer_still_owes_is_named_under_the_fan(from_csv: BoardFacts) -> None:
+    assert from_csv.fan is not None
+    owing = replace(from_csv, fan=replace(from_csv.fan, owed_minor=1_200_000))
+    for lang, said in (("en", "what Acme owes under its"), ("de", "was Acme aus Zusagen schuldet")):
+        for facts, shown in ((from_csv, False), (owing, True)):
+            section = next(one for one in view_of(facts, lang).sections if one.id == "fan")
+            assert section.picture is not None
+            assert (said in section.picture.caption) == shown
+
+
+def test_german_compounds_of_a_percentage_have_hyphens_throughout(from_csv: BoardFacts) -> None:
+    shown = text(view_of(from_csv, "de"))
+    assert "95-%-Quantil" in page(from_csv, "de")
+    assert not re.search("%-[A-Z]", re.sub("[0-9]-%-[A-Z]", "", shown + page(from_csv, "de")))
 
 
 def test_without_the_simulation_the_share_is_the_finding() -> None:

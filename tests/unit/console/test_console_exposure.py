@@ -76,7 +76,7 @@ def test_no_share_of_the_loss_without_its_conditions(viewer: TestClient, lang: s
         assert all(condition in block for condition in conditions), block
     table = loss.split("<table>")[1]
     assert all(condition in table.split("</caption>")[0] for condition in conditions[:3])
-    assert f"95{space}%" in table
+    assert ("95-%-Quantil" if lang == "de" else "95%") in table
 
 
 def test_the_bands_are_said(viewer: TestClient, exposure: FakeExposure) -> None:
@@ -243,6 +243,21 @@ def test_a_refused_loss_says_why(viewer: TestClient, exposure: FakeExposure) -> 
     facts = replace(exposure_facts(), loss=None, loss_missing="refused")
     exposure.facts = replace(facts, loss_reason="nothing is lost")
     assert "No loss can be shown for this question: nothing is lost." in page(viewer)
+    exposure.facts = replace(facts, loss_reason="hazard")
+    assert "at these rates nobody leaves in the worst scenarios." in page(viewer)
+
+
+def test_what_a_departed_customer_still_owes_is_named_in_the_fan(
+    viewer: TestClient, exposure: FakeExposure
+) -> None:
+    facts = exposure_facts()
+    assert facts.fan is not None
+    assert "still holds" not in section(page(viewer), "fan-title")
+    exposure.facts = replace(facts, fan=replace(facts.fan, owed_minor=12_000_000))
+    said = "still holds $120K: what"
+    assert said in section(page(viewer), "fan-title")
+    german = section(page(viewer, **{"accept-language": "de"}), "fan-title")
+    assert "aus Zusagen schuldet, genutzt oder nicht" in german
 
 
 def test_a_short_book_says_what_is_missing(viewer: TestClient, exposure: FakeExposure) -> None:
