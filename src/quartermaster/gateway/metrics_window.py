@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from operator import add
 from typing import Final
 
 import msgspec
@@ -111,12 +112,13 @@ class Window:
             now: microseconds UTC.
         """
         self._ended.extend(meters.recent())
-        last = _difference(self._begun, _sum(totals, now), sum(in_flight.values()))
+        summed = _sum(totals, now)
+        last = _difference(self._begun, summed, sum(in_flight.values()))
         intervals = (*self._intervals, last)[-INTERVALS_MAX:]
         if now // _INTERVAL_US != self._begun.at // _INTERVAL_US:
             # By the clock, so that intervals of all workers can be laid on each other.
             self._intervals.append(last)
-            self._begun = _sum(totals, now)
+            self._begun = summed
         if now - self._minute_at >= MINUTE_S * US_PER_S:
             self._minutes.append((self._minute_at, meters.customers))
             meters.customers = {}
@@ -153,8 +155,8 @@ def _sum(totals: Totals, at: int) -> _Sum:
             served += count if (status, reason) == (200, "") else 0
         counted = zip(AXES, series.tokens, strict=True)
         tokens += sum(count for axis, count in counted if axis != "image")
-        first_byte = [a + b for a, b in zip(first_byte, series.first_byte, strict=True)]
-        duration = [a + b for a, b in zip(duration, series.duration, strict=True)]
+        first_byte = list(map(add, first_byte, series.first_byte))
+        duration = list(map(add, duration, series.duration))
     return _Sum(
         at,
         requests,
