@@ -88,9 +88,9 @@ def rooms(tmp_path: Path) -> Iterator[StoryRooms]:
     book.close()
 
 
-def _month(contract: str, group: str, minor: int) -> live.MonthRevenue:
+def _month(contract: str, group: str, minor: int, month: str = "2023-11") -> live.MonthRevenue:
     return live.MonthRevenue(
-        contract, ENTITIES[0] if group == GROUP else group, "TikTok", group, group, "2023-11",
+        contract, ENTITIES[0] if group == GROUP else group, "TikTok", group, group, month,
         "UTC", "USD", Decimal(minor) / 100, minor, 1, 1, 0,
     )  # fmt: skip
 
@@ -158,6 +158,36 @@ def test_from_the_first_alarm_to_reinstatement(rooms: StoryRooms, tmp_path: Path
     with rooms.book.reading() as unit:
         assert unit.ledger.balances()["credit_balance:tiktok", "USD"] == -credit.minor
     assert rooms.book.verify().seq == done.history[-1].seq + 2  # its standing, its investigation
+
+
+def test_days_in_which_nothing_was_served_make_no_day_cheaper(
+    rooms: StoryRooms, tmp_path: Path
+) -> None:
+    case = _alarmed(rooms)
+    _step(rooms, case, "suspend", ADA, rooms.day(12, 4), urgent=True)
+    _sign(rooms, case, BOB)
+    # Three days and nine hours were served in December, and none of January.
+    served = 300_000_000
+    revenue = (
+        _month("tiktok-2023", GROUP, A_MONTH_MINOR),
+        _month("tiktok-2023", GROUP, served, "2023-12"),
+    )
+    live.write(tmp_path, live.LiveBook({}, rooms.day(12, 29), revenue))
+    (due,) = case_desk.rules(rooms, GROUP).dues
+    assert due.revenue_a_day_minor == served * 24 // (3 * 24 + 9)
+    held = case_desk.stake(rooms, GROUP, sample_evidence())
+    assert held is not None
+    assert held.revenue_a_year_minor > 11 * A_MONTH_MINOR
+
+
+def test_three_days_of_a_month_are_no_month(rooms: StoryRooms, tmp_path: Path) -> None:
+    rooms.day(12, 4)
+    revenue = (_month("tiktok-2023", GROUP, A_MONTH_MINOR, "2023-12"),)
+    live.write(tmp_path, live.LiveBook({}, rooms.now(), revenue))
+    held = case_desk.stake(rooms, GROUP, sample_evidence())
+    assert held is not None
+    # Small customers may be suspended by themselves: nobody is small for being new.
+    assert held.revenue_a_year_minor > 100 * A_MONTH_MINOR
 
 
 def test_the_case_file_is_a_page_in_both_languages_and_the_journal_remembers_it(

@@ -1,9 +1,9 @@
 """What a case needs from other rooms: what is at stake, what a day brings in, what was taken."""
 
-import calendar
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 
 from quartermaster.app import live
 from quartermaster.app.case_files import case_file
@@ -11,14 +11,15 @@ from quartermaster.app.revenue_share import revenue_share
 from quartermaster.app.rooms import Rooms
 from quartermaster.commands.case import Rules
 from quartermaster.commands.case import tend as tend_cases
+from quartermaster.commands.case_read import all_cases
 from quartermaster.conduct.case_file import CaseFile
-from quartermaster.conduct.cases import Case
+from quartermaster.conduct.cases import US_PER_DAY, Case
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.cases_step import Due
 from quartermaster.conduct.expected_cost import DAYS_A_YEAR, posterior
 from quartermaster.conduct.extent import extent
 from quartermaster.kernel.case import CaseEvidence, CaseStake
-from quartermaster.kernel.clock import Instant, as_datetime, month_of
+from quartermaster.kernel.clock import Instant, month_named, month_of
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.price import PriceBook
 
@@ -50,21 +51,24 @@ def rules(rooms: Rooms, group: str = "") -> Rules:
     return Rules(
         settings=rooms.settings.cases,
         sign_off_share=rooms.settings.standing.share,
-        dues=_dues(_months(rooms, group), rooms.now()),
+        dues=_dues(_months(rooms, group), _served_until(rooms, group), rooms.now()),
     )
 
 
 def stake(rooms: Rooms, group: str, evidence: CaseEvidence) -> CaseStake | None:
     """What hangs on the group and what was taken, or None while nothing of it is rated."""
-    rows = _months(rooms, group)
+    until = _served_until(rooms, group)
+    rows = [row for row in _months(rooms, group) if _served_us(row, until) > 0]
     if not rows:
         return None
     by_currency: Counter[str] = Counter()
     for row in rows:
         by_currency[row.currency] += row.minor
     currency, minor = max(by_currency.items(), key=lambda pair: (pair[1], pair[0]))
-    months = {row.month for row in rows if row.currency == currency}
-    a_year = minor * MONTHS_MAX // len(months)
+    months = {row.month: row for row in rows if row.currency == currency}
+    # A month that runs counts by the part of it that has passed.
+    passed = sum(Fraction(_served_us(row, until), _month_us(row)) for row in months.values())
+    a_year = int(minor * MONTHS_MAX / passed)
     weight = revenue_share(rooms.var, group)
     return staked(
         evidence,
@@ -142,11 +146,20 @@ def _months(rooms: Rooms, group: str) -> list[live.MonthRevenue]:
     return [row for row in rows if row.month in newest]
 
 
-def _dues(rows: Sequence[live.MonthRevenue], now: Instant) -> tuple[Due, ...]:
-    """Each contract's mean day in its newest month, by the days that have passed of it."""
+def _served_until(rooms: Rooms, group: str) -> Instant:
+    """Until when the group brought something in: until a case shut it out, or until now."""
+    shut = [case.shut_at for case in all_cases(rooms.book) if case.group == group]
+    return Instant(min([rooms.now(), *(at for at in shut if at is not None)]))
+
+
+def _dues(rows: Sequence[live.MonthRevenue], until: Instant, now: Instant) -> tuple[Due, ...]:
+    """Each contract's mean day in the newest month in which it was served for a day or more.
+
+    Where there is none, in the part of a day in which it was.
+    """
     newest: dict[str, live.MonthRevenue] = {}
-    for row in rows:
-        if row.contract not in newest or row.month > newest[row.contract].month:
+    for row in sorted(rows, key=lambda one: (_served_us(one, until) >= US_PER_DAY, one.month)):
+        if row.minor > 0 and _served_us(row, until) > 0:
             newest[row.contract] = row
     return tuple(
         Due(
@@ -154,19 +167,21 @@ def _dues(rows: Sequence[live.MonthRevenue], now: Instant) -> tuple[Due, ...]:
             contract=row.contract,
             period=month_of(now, row.time_zone).label,
             currency=row.currency,
-            revenue_a_day_minor=row.minor // _days_of(row, now),
+            revenue_a_day_minor=row.minor * US_PER_DAY // _served_us(row, until),
         )
         for row in newest.values()
-        if row.minor > 0
     )
 
 
-def _days_of(row: live.MonthRevenue, now: Instant) -> int:
-    year, month = (int(part) for part in row.month.split("-"))
-    today = as_datetime(now)
-    if (today.year, today.month) == (year, month):
-        return today.day
-    return calendar.monthrange(year, month)[1]
+def _month_us(row: live.MonthRevenue) -> int:
+    period = month_named(row.month, row.time_zone)
+    return period.end - period.start
+
+
+def _served_us(row: live.MonthRevenue, until: Instant) -> int:
+    """How much of the month had passed; none or less of one that came later."""
+    period = month_named(row.month, row.time_zone)
+    return min(period.end, until) - period.start
 
 
 def tend(rooms: Rooms) -> list[Case]:
