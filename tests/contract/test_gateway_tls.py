@@ -1,16 +1,22 @@
 """TLS on both sides of a real worker."""
 
+import asyncio
 import shutil
+import socket
 import ssl
 import subprocess
 import urllib.request
 from pathlib import Path
+from typing import cast
 
 import pytest
+import uvloop
 from tests.contract.gateway_process import ModelServer, running_gateway
 
 from quartermaster.app import own_gateway
 from quartermaster.app.up import answers
+from quartermaster.gateway import process
+from quartermaster.gateway.process import tls_of
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.worker import run
 from quartermaster.kernel.errors import ConfigError
@@ -56,6 +62,49 @@ def test_clients_are_served_over_tls(certificate: tuple[Path, Path], tmp_path: P
         assert not answers(other, "/readyz")
         (row,) = gateway.stop()
         assert row.status == "closed"
+
+
+class Greeter(asyncio.Protocol):
+    """Says one word to whoever is there."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody has shaken hands."""
+        cast(asyncio.Transport, transport).write(b"hello")
+
+
+def test_strangers_in_the_queue_do_not_keep_a_worker_from_ending(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker closes its port: in the queue are a customer, one that speaks no TLS, one mute."""
+    monkeypatch.setattr(process, "HANDSHAKE_S", 0.5)
+    chain, key = certificate
+    tls = tls_of(GatewaySettings(tls_certificate=str(chain), tls_key=str(key)))
+    trust = ssl.create_default_context(cafile=str(chain))
+
+    def greeted(client: socket.socket) -> bytes:
+        with trust.wrap_socket(client, server_hostname="127.0.0.1") as secure:
+            return secure.recv(5)
+
+    async def end() -> bytes:
+        loop = asyncio.get_running_loop()
+        failures: list[dict[str, object]] = []
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        with socket.create_server(("127.0.0.1", 0)) as port:
+            clients = [socket.create_connection(port.getsockname()) for _ in range(3)]
+            waiting = [port.accept()[0] for _ in clients]
+        clients[0].sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        customer = loop.run_in_executor(None, greeted, clients[2])
+        began_s = loop.time()
+        await process.adopt(loop, waiting, Greeter, tls)
+        assert loop.time() - began_s < 5.0
+        assert failures == []
+        word = await customer
+        clients[0].close()
+        clients[1].close()
+        return word
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(end()) == b"hello"
 
 
 def ssl_default() -> str:

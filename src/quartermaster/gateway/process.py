@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import ssl
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,9 @@ from quartermaster.kernel.ids import PEPPER_BYTES
 # The default of 700 allocations scans live exchanges thousands of times a second for nothing:
 # they are freed by reference counts.
 GC_GENERATION_0: Final = 50_000
+# TLS takes two round trips around the world and some milliseconds; a stranger who never ends its
+# handshake must not keep a worker from ending.
+HANDSHAKE_S: Final = 2.0
 
 
 def open_files_max(settings: GatewaySettings) -> int:
@@ -63,6 +67,39 @@ def close_port(server: asyncio.Server) -> list[socket.socket]:
             while True:
                 waiting.append(port.accept()[0])
     return waiting
+
+
+async def adopt(
+    loop: asyncio.AbstractEventLoop,
+    waiting: Sequence[socket.socket],
+    serve: Callable[[], asyncio.Protocol],
+    tls: ssl.SSLContext | None,
+) -> None:
+    """Serve connections that nobody had accepted when the port was closed.
+
+    Whoever cannot speak TLS, or not within `HANDSHAKE_S`, loses its own connection and nothing
+    else: requests of others are running, and the worker is about to end.
+
+    Args:
+        loop: the worker's.
+        waiting: from `close_port`.
+        serve: makes what answers one of them.
+        tls: how clients are spoken to.
+    """
+    shaking = [
+        loop.create_task(loop.connect_accepted_socket(serve, one, ssl=tls)) for one in waiting
+    ]
+    if not shaking:
+        return
+    done, late = await asyncio.wait(shaking, timeout=HANDSHAKE_S)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    for task in done:
+        failure = task.exception()
+        if failure is not None and not isinstance(failure, OSError):
+            context = {"message": "a waiting connection failed", "exception": failure}
+            loop.call_exception_handler(context)
 
 
 def settle() -> None:

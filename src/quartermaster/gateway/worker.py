@@ -21,6 +21,7 @@ from quartermaster.gateway.limits import Limiter, Permit
 from quartermaster.gateway.meter import RUNNING
 from quartermaster.gateway.metrics_worker import Observer
 from quartermaster.gateway.process import (
+    adopt,
     close_port,
     open_files_max,
     read_pepper,
@@ -98,6 +99,7 @@ class Worker:
         turn = SECOND_LOG if successor % 2 else ""
         self.app_id = f"{settings.app_prefix}-{number}{turn}"
         pepper = read_pepper(var / "secrets" / "key_pepper")
+        self._tls = tls_of(settings)
         self._wal = self._open_log(usage, files)
         self._pool = UpstreamPool(loop, settings)
         self._tallies = Tallies()
@@ -241,7 +243,7 @@ class Worker:
                 settings.port,
                 reuse_port=True,
                 backlog=ACCEPT_BACKLOG,
-                ssl=tls_of(settings),
+                ssl=self._tls,
             )
         except OSError as error:
             raise UnavailableError(
@@ -369,10 +371,7 @@ class Worker:
         """Let running requests end; take no new connection, keep no idle one."""
         self._state = "draining"
         self.dispatcher.draining = True
-        for waiting in close_port(server):
-            await self._loop.connect_accepted_socket(
-                lambda: ClientConnection(self), waiting, ssl=tls_of(self._settings)
-            )
+        await adopt(self._loop, close_port(server), lambda: ClientConnection(self), self._tls)
         self._write_status()
         self._end_by_s = self._loop.time() + self._patience_s
         if self._hands_over:
