@@ -18,6 +18,8 @@ from tests.contract.gateway_process import (
 )
 from tests.contract.raw_client import Raw, raw
 
+from quartermaster.kernel.relayed_key import HEADER
+
 LARGE = 5_000_000
 
 
@@ -148,13 +150,17 @@ def chunked(client: Raw) -> tuple[bytes, bytes]:
 
 def test_what_is_handed_on(gateway: Gateway, api: Api) -> None:
     with raw(gateway) as client:
-        asked(client, "POST http://elsewhere/v1/batches HTTP/1.1", "x-other: 1", body=b"abc")
+        own = ("x-other: 1", f"{HEADER}: 9.9")
+        asked(client, "POST http://elsewhere/v1/batches HTTP/1.1", *own, body=b"abc")
         assert client.response() == (200, b'{"size": 3, "end": "abc"}')
         head = api.heads[-1].decode()
         assert head.startswith("POST /v1/batches HTTP/1.1\r\nhost: localhost\r\n")
         assert f"authorization: Bearer {client.key}\r\n" in head
         assert "x-request-id: req_" in head
         assert "x-other" not in head
+        # The gateway says that it let the key through; a client cannot.
+        assert head.count(f"{HEADER}: ") == 1
+        assert f"{HEADER}: 9.9\r\n" not in head
         asked(client, "POST /openai/v1/batches HTTP/1.1", body=b"abc")
         assert client.response()[0] == 200
         assert api.heads[-1].startswith(b"POST /v1/batches ")

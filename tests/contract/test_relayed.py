@@ -170,6 +170,16 @@ class Site:
             contracts.sign(book, OPERATOR, agreed, now)
             issued = keys.issue(book, OPERATOR, contract=agreed.id, pepper=self.pepper, now=now)
             self.secrets[who], self.key_ids[who] = issued.secret, issued.key_id
+        for who, network in (("here", "127.0.0.0/8"), ("elsewhere", "203.0.113.0/24")):
+            issued = keys.issue(
+                book,
+                OPERATOR,
+                contract="acme-1",
+                pepper=self.pepper,
+                now=now,
+                networks=(network,),
+            )
+            self.secrets[who] = issued.secret
         publish(book, self.var / "snapshot.json", now)
 
 
@@ -282,6 +292,19 @@ def test_what_is_refused_on_the_way(site: Site) -> None:
     # The runner's credential opens nothing else.
     with pytest.raises(openai.AuthenticationError):
         site.client(sign(run, site.pepper)).models.list()
+
+
+def test_a_key_held_to_networks_is_good_through_the_gateway_only(site: Site) -> None:
+    assert site.client("here").files.list().data == []
+    with pytest.raises(openai.PermissionDeniedError):
+        site.client("elsewhere").files.list()
+    past = connect(GatewaySettings(port=site.ports["CONSOLE"]), timeout_s=30.0)
+    for who, status in (("here", 403), ("elsewhere", 403), ("acme", 200)):
+        past.request("GET", "/v1/files", headers={"authorization": f"Bearer {site.secrets[who]}"})
+        answer = past.getresponse()
+        assert (who, answer.status) == (who, status)
+        answer.read()
+    past.close()
 
 
 class connected:  # noqa: N801 - reads as a block

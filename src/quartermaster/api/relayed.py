@@ -1,11 +1,13 @@
 """What gateways relay: customers' files, batches and usage, under `/v1`, in OpenAI's shapes.
 
 A customer sends its own key, to the gateway as to here; nothing else says who it is, so whoever
-reaches this address directly gains nothing. Errors have the shape that OpenAI's SDK knows.
+reaches this address directly gains nothing; a key that is held to networks counts only with a
+gateway's proof that it came from one of them. Errors have the shape that OpenAI's SDK knows.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import msgspec
@@ -32,6 +34,7 @@ from quartermaster.kernel.errors import (
     RefusedError,
     UsageError,
 )
+from quartermaster.kernel.relayed_key import HEADER, RELAYED_SCOPES
 from quartermaster.usage.bucket_rows import BucketRow, BucketsAsked, DayCost
 
 PREFIX: Final = "/v1"
@@ -225,10 +228,16 @@ async def json_body(request: Request, kind: type[msgspec.Struct]) -> msgspec.Str
 
 
 def _route(row: Row, ports: RelayedPorts, turn: asyncio.Semaphore) -> Route:
+    first = row.path.split("/")[1]
+    scope = "usage" if first == "organization" else first
+    assert scope in RELAYED_SCOPES, "what keys can be held to"
+
     async def handle(request: Request) -> Response:
         try:
             now = ports.clock()
-            holder = await run_in_threadpool(ports.ring.recognise, _key(request), now)
+            secret, proof = _key(request), request.headers.get(HEADER, "")
+            recognise = partial(ports.ring.recognise, scope=scope, proof=proof)
+            holder = await run_in_threadpool(recognise, secret, now)
             path = {name: str(value) for name, value in request.path_params.items()}
             asking = Asking(
                 holder=holder, now=now, ports=ports, path=path, query=_query(request), turn=turn

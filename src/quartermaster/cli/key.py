@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime
-from typing import get_args
 
 import click
 import msgspec
@@ -10,7 +9,7 @@ import msgspec
 from quartermaster.cli.handover import hand_over
 from quartermaster.kernel.clock import US_PER_S, Instant, as_datetime, as_instant
 from quartermaster.kernel.errors import UsageError
-from quartermaster.kernel.events import Endpoint
+from quartermaster.kernel.relayed_key import SCOPES
 
 Options = dict[str, str | None]
 
@@ -36,7 +35,7 @@ def command() -> None:
     "--endpoint",
     "endpoints",
     multiple=True,
-    type=click.Choice(get_args(Endpoint)),
+    type=click.Choice(SCOPES),
     help="Repeatable: what it may be used for; default everything.",
 )
 @click.option(

@@ -1,7 +1,5 @@
 """Customer keys: the secret is shown once and never stored."""
 
-from typing import get_args
-
 import msgspec
 
 from quartermaster.book.unit import Unit
@@ -13,8 +11,9 @@ from quartermaster.commands.project import DEFAULT, require_open
 from quartermaster.gateway.addresses import networks as read_networks
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
-from quartermaster.kernel.events import Endpoint, KeyIssued, KeyRevoked, KeyRotated, LimitSet
+from quartermaster.kernel.events import KeyIssued, KeyRevoked, KeyRotated, LimitSet
 from quartermaster.kernel.ids import key_hash, new_id, new_key_secret
+from quartermaster.kernel.relayed_key import SCOPES
 from quartermaster.kernel.routing import require_zone
 
 ANY_MODEL = "*"
@@ -216,13 +215,12 @@ def _check_names(models: tuple[str, ...], endpoints: tuple[str, ...], data_zone:
     for field, names in (("models", models), ("endpoints", endpoints)):
         if len(names) > NAMES_MAX:
             raise UsageError(f"a key names at most {NAMES_MAX} {field}", field=field)
-    known = get_args(Endpoint)
     for endpoint in endpoints:
-        if endpoint not in known:
+        if endpoint not in SCOPES:
             raise UsageError(
                 f"there is no endpoint {endpoint!r}",
                 field="endpoints",
-                hint=f"one of {', '.join(known)}",
+                hint=f"one of {', '.join(SCOPES)}",
             )
 
 

@@ -2,7 +2,7 @@
 
 A gateway answers that from its snapshot; here the book answers, so a revocation holds at once. The
 gateway hands the key on as it came, so nothing that it relays can be forged by somebody who reaches
-the API without it.
+the API without it, and what a key is held to holds on both ways.
 """
 
 import threading
@@ -15,6 +15,7 @@ from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.ids import key_hash
+from quartermaster.kernel.relayed_key import proven
 
 KEY_CHARS_MAX = 256
 """Keys have 46 characters; longer text is nobody's key and is not hashed."""
@@ -49,12 +50,19 @@ class KeyRing:
         self._seq = -1
         self._by_hash: dict[str, Key] = {}
 
-    def recognise(self, secret: str, now: Instant) -> KeyHolder:
+    def recognise(self, secret: str, now: Instant, *, scope: str, proof: str) -> KeyHolder:
         """Who sent this key.
+
+        Args:
+            secret: the key.
+            now: microseconds UTC.
+            scope: what it is used for, of `RELAYED_SCOPES`.
+            proof: of the gateway that let it through, or empty.
 
         Raises:
             RefusedError: 401 where it is unknown, revoked or expired, or its contract is not in
-                force; 403 where its group is suspended.
+                force; 403 where its group is suspended, or it may not be used for this or from
+                there.
         """
         view = self._book.view()
         key = None if len(secret) > KEY_CHARS_MAX else self._find(view, secret)
@@ -72,6 +80,19 @@ class KeyRing:
                 code="account_suspended",
                 http_status=FORBIDDEN,
                 hint="Contact your account manager.",
+            )
+        if issued.endpoints and scope not in issued.endpoints:
+            raise RefusedError(
+                f"This key may not be used for {scope}.",
+                code="endpoint_not_allowed",
+                http_status=FORBIDDEN,
+            )
+        if issued.networks and not proven(proof, issued.key_id, self._pepper, now):
+            raise RefusedError(
+                "This key may not be used from here.",
+                code="address_not_allowed",
+                http_status=FORBIDDEN,
+                hint="It is held to networks: send it to the gateway.",
             )
         return KeyHolder(issued.key_id, issued.customer, issued.project)
 

@@ -237,7 +237,7 @@ class Dispatcher:
         self._check_place(request, client, entry)
         request_id, path = self._ids.new(now), _path(request.target)
         return self.control.begin(
-            client, request, path, entry.grant.customer, request_id, whole=whole
+            client, request, path, entry.grant, request_id, self._pepper, whole=whole
         )
 
     def _other(

@@ -2,8 +2,9 @@
 
 The gateway knows no files and no SQL. It authenticates, as for every request, and hands method,
 address, key and body on to the API role; that looks the key up again, in the book, so nothing that
-is relayed can be forged by somebody who reaches the API past the gateway. Bodies pass in both
-directions as they come, with backpressure, and are never held whole beyond the gateway's own limit.
+is relayed can be forged by somebody who reaches the API past the gateway. Where the client is, only
+the gateway knows: a proof that it looked goes with the request. Bodies pass in both directions as
+they come, with backpressure, and are never held whole beyond the gateway's own limit.
 """
 
 import asyncio
@@ -18,7 +19,9 @@ from quartermaster.gateway.refusals import error_body, refused
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.requests import Request
 from quartermaster.gateway.responses import ResponseParser
+from quartermaster.kernel import relayed_key
 from quartermaster.kernel.errors import ConfigError, RefusedError, UpstreamError
+from quartermaster.kernel.snapshot import KeyGrant
 
 _AZURE: Final = b"/openai"
 """Before the same addresses, as Azure has them."""
@@ -106,8 +109,9 @@ class Control:
         client: ClientPort,
         request: Request,
         path: bytes,
-        customer: str,
+        grant: KeyGrant,
         request_id: str,
+        pepper: bytes,
         *,
         whole: bool,
     ) -> "ControlExchange":
@@ -117,13 +121,15 @@ class Control:
             client: who asked.
             request: what was asked, with the customer's own key.
             path: of its target.
-            customer: whose key it is.
+            grant: of the key, which may be used from where the request comes.
             request_id: under which the answer goes out.
+            pepper: of this installation.
             whole: whether the body is there; else it follows in parts.
 
         Raises:
             RefusedError: too many are under way.
         """
+        customer = grant.customer
         if self.running[customer] >= RELAYED_OF_CUSTOMER_MAX:
             raise refused("rate_limit_exceeded", "Too many of these requests are under way.")
         if self.running.total() >= RELAYED_MAX:
@@ -135,8 +141,16 @@ class Control:
         target = path.removeprefix(_AZURE) + (b"?" + query if query else b"")
         head = (
             b"%b %b HTTP/1.1\r\nhost: localhost\r\nauthorization: %b\r\nx-request-id: %b\r\n"
-            b"accept-encoding: identity\r\nconnection: close\r\n%b\r\n\r\n"
-        ) % (request.method, target, request.authorization, request_id.encode(), framing)
+            b"%b: %b\r\naccept-encoding: identity\r\nconnection: close\r\n%b\r\n\r\n"
+        ) % (
+            request.method,
+            target,
+            request.authorization,
+            request_id.encode(),
+            relayed_key.HEADER.encode(),
+            relayed_key.prove(grant.key_id, pepper, self.relay.clock()).encode(),
+            framing,
+        )
         self.running[customer] += 1
         exchange = ControlExchange(
             self, client, customer, request_id, request.keep_alive, request.http_1_0

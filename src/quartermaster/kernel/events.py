@@ -182,7 +182,7 @@ class KeyIssued(Fact, frozen=True, tag=True):
     data_zone: str = ""
     """Only deployments in this zone may be asked; empty is any."""
     endpoints: tuple[str, ...] = ()
-    """What it may be used for, as `Endpoint` names it; empty is everything."""
+    """What it may be used for, of `relayed_key.SCOPES`; empty is everything."""
     networks: tuple[str, ...] = ()
     """From where it may be used; empty is from anywhere."""
 

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.app.batch_world import World, jsonl, request
+from starlette.testclient import TestClient
+from tests.unit.app.batch_world import PEPPER, World, jsonl, request
 
 from quartermaster.book.sealed_files import CHUNK_BYTES, Vault
 from quartermaster.commands import file as files
 from quartermaster.commands.actor import OPERATOR
-from quartermaster.commands.key import revoke
+from quartermaster.commands.key import issue, revoke
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.relayed_key import HEADER, VALID_S, prove
 
 DAY_S = 86_400
 
@@ -91,6 +93,39 @@ def test_who_asks(world: World) -> None:
     assert error_of(world.client().get("/v1/files"))[0] == 401
     bare.headers["host"] = "evil.example"
     assert bare.get("/v1/files").status_code == 421
+
+
+def test_what_a_key_is_held_to_holds_past_the_gateway(world: World) -> None:
+    """Whoever found a key that works in one network must not read files from another."""
+
+    def client(**scope: Any) -> TestClient:
+        now = Instant(world.now)
+        made = issue(world.book, OPERATOR, contract="acme-1", pepper=PEPPER, now=now, **scope)
+        world.secrets["held"], world.key_ids["held"] = made.secret, made.key_id
+        return world.client("held")
+
+    held = client(networks=("203.0.113.0/24",))
+    paths = ("/v1/files", "/v1/batches", "/v1/organization/costs?start_time=1793491200")
+    for path in paths:
+        assert error_of(held.get(path)) == (403, "address_not_allowed", None)
+    held.headers[HEADER] = prove(world.key_ids["held"], PEPPER, world.now)
+    assert [held.get(path).status_code for path in paths] == [200, 200, 200]
+    world.now += VALID_S * US_PER_S
+    for proof in (
+        held.headers[HEADER],
+        prove(world.key_ids["acme"], PEPPER, world.now),
+        prove(world.key_ids["held"], b"q" * 32, world.now),
+        "9" * 20 + ".",
+        "9" * 5_000,
+        ".",
+    ):
+        held.headers[HEADER] = proof
+        assert error_of(held.get("/v1/files")) == (403, "address_not_allowed", None)
+    held = client(endpoints=("embeddings",))
+    for path in paths:
+        assert error_of(held.get(path)) == (403, "endpoint_not_allowed", None)
+    held = client(endpoints=("embeddings", "files", "usage"))
+    assert [held.get(path).status_code for path in paths] == [200, 403, 200]
 
 
 def test_files_in_pages(world: World) -> None:
