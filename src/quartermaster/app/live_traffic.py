@@ -17,6 +17,7 @@ from quartermaster.console.ports_traffic import (
 from quartermaster.gateway.metrics import LATENCY_BOUNDS_US, RequestSeen
 from quartermaster.gateway.metrics_file import WorkerMetrics, all_metrics
 from quartermaster.gateway.metrics_window import INTERVAL_S, INTERVALS_MAX, Interval
+from quartermaster.gateway.status import succeeded
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S
 
@@ -52,7 +53,14 @@ class LiveTraffic:
         found = all_metrics(self._var)
         heard = [one for one in found if now - one.at <= OUT_OF_CONTACT_S * US_PER_S]
         gone_us = INTERVALS_MAX * _STEP_US
-        silent = [one for one in found if one not in heard and now - one.at <= gone_us]
+        starts = [(one.app_id, one.started_at) for one in found]
+        silent = [
+            one
+            for one in found
+            if one not in heard
+            and now - one.at <= gone_us
+            and not succeeded(one.app_id, one.started_at, starts)
+        ]
         return facts_of(heard, tuple(one.app_id for one in silent), self._names(), now)
 
     def _names(self) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from quartermaster.gateway.metrics import LATENCY_BOUNDS_US, SYNC_BOUNDS_US, SeriesCounts
 from quartermaster.gateway.metrics_file import WorkerMetrics
-from quartermaster.gateway.status import WorkerStatus
+from quartermaster.gateway.status import WorkerStatus, succeeded
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S
 from quartermaster.kernel.units import AXES
@@ -66,7 +66,7 @@ FAMILIES: Final[dict[str, tuple[Kind, str]]] = {
     SYNCS: ("counter", "Disk syncs of the write-ahead log; one covers many requests."),
     DROPPED: ("counter", "Spans and log lines that were not written because a queue was full."),
     UP: ("gauge", f"1 while the worker has written its status within {OUT_OF_CONTACT_S} s."),
-    READY: ("gauge", "1 while the worker should be sent requests, as its /readyz says."),
+    READY: ("gauge", "1 while the worker should be sent requests; none once it has handed over."),
     IN_FLIGHT: ("gauge", "Admitted requests that have not ended, streams included."),
     CONNECTIONS: ("gauge", "Connections of clients."),
     UPSTREAM_CONNECTIONS: ("gauge", "Connections to model servers, idle ones included."),
@@ -158,8 +158,11 @@ def exposition(
     for one in latest:
         _counters(writer, one, (("worker", one.app_id),) if by_worker else ())
     by_name = {one.app_id: one for one in latest}
-    for status in statuses:
-        _states(writer, status, by_name.get(status.app_id), now)
+    known = list(statuses)
+    starts = [(status.app_id, status.started_at) for status in known]
+    for status in known:
+        handed_over = succeeded(status.app_id, status.started_at, starts)
+        _states(writer, status, by_name.get(status.app_id), now, handed_over=handed_over)
     return writer.text()
 
 
@@ -198,13 +201,21 @@ def _series(writer: _Writer, one: SeriesCounts, worker: Labels) -> None:
 
 
 def _states(
-    writer: _Writer, status: WorkerStatus, metrics: WorkerMetrics | None, now: Instant
+    writer: _Writer,
+    status: WorkerStatus,
+    metrics: WorkerMetrics | None,
+    now: Instant,
+    *,
+    handed_over: bool,
 ) -> None:
     worker = ("worker", status.app_id)
     silent = now - status.at > OUT_OF_CONTACT_S * US_PER_S
     up = not silent and status.state != "stopped"
+    if handed_over and not up:
+        return  # nobody misses it, so no alert may
     writer.add(UP, up, worker)
-    writer.add(READY, up and status.ready, worker)
+    if not handed_over:
+        writer.add(READY, up and status.ready, worker)
     writer.add(START_TIME, status.started_at / US_PER_S, worker)
     if metrics is not None:
         writer.add(CPU, metrics.cpu_us / US_PER_S, worker)

@@ -1,13 +1,17 @@
 """What a worker says about itself each second, in a file that anyone may read."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from quartermaster.kernel.errors import IntegrityError
 
 WorkerState = Literal["starting", "serving", "draining", "stopped"]
+
+# The log of every second worker of a number: a log belongs to one process.
+SECOND_LOG: Final = "-b"
 
 
 class Tallies:
@@ -99,6 +103,21 @@ class WorkerStatus(msgspec.Struct, frozen=True):
         """Whether the worker should be sent requests, as `/readyz` says it."""
         informed = self.snapshot_version is not None and not self.out_of_contact
         return self.state == "serving" and informed and self.wal_writable
+
+
+def succeeded(app_id: str, started_at: int, others: Iterable[tuple[str, int]]) -> bool:
+    """Whether another worker has taken this one's place since: it is not missed when it ends.
+
+    Args:
+        app_id: of the worker.
+        started_at: when it started.
+        others: name and start of every worker of the machine.
+    """
+    place = app_id.removesuffix(SECOND_LOG)
+    return any(
+        other != app_id and other.removesuffix(SECOND_LOG) == place and later > started_at
+        for other, later in others
+    )
 
 
 def write_status(path: Path, status: WorkerStatus) -> None:

@@ -36,7 +36,13 @@ from quartermaster.gateway.router import Router
 from quartermaster.gateway.server import ClientConnection
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.snapshots import SnapshotFollower
-from quartermaster.gateway.status import Tallies, WorkerState, WorkerStatus, write_status
+from quartermaster.gateway.status import (
+    SECOND_LOG,
+    Tallies,
+    WorkerState,
+    WorkerStatus,
+    write_status,
+)
 from quartermaster.gateway.tap import forget_text, open_tap
 from quartermaster.gateway.upstream import UpstreamPool
 from quartermaster.kernel.clock import system_clock
@@ -50,8 +56,6 @@ from quartermaster.usage.wal import Wal
 
 # Names one life of a worker; lives of one worker must not share a name.
 LIFE_BYTES: Final = 8
-# The log of every second worker of a number: a log belongs to one process.
-SECOND_LOG: Final = "-b"
 # Status, time-outs and the Date header need no finer grain.
 TICK_S: Final = 1.0
 # How often a worker whose log has failed asks whether the disk takes writes again.

@@ -18,7 +18,9 @@ SECONDS = 26
 END = Instant(AT + SECONDS * US_PER_S)
 
 
-def a_worker(var: Path, app_id: str, *, a_second: int, until: int = SECONDS) -> None:
+def a_worker(
+    var: Path, app_id: str, *, a_second: int, until: int = SECONDS, started_at: int = AT
+) -> None:
     """A worker that ended so many streams a second, and whose file is from then."""
     meters, tallies = Meters(), Tallies()
     totals = meters.totals(tallies, syncs=0, dropped={})
@@ -38,7 +40,8 @@ def a_worker(var: Path, app_id: str, *, a_second: int, until: int = SECONDS) -> 
     path = metrics_path(var, app_id)
     path.parent.mkdir(exist_ok=True)
     write_metrics(
-        path, WorkerMetrics(app_id=app_id, at=now, started_at=AT, totals=totals, window=found)
+        path,
+        WorkerMetrics(app_id=app_id, at=now, started_at=started_at, totals=totals, window=found),
     )
 
 
@@ -70,6 +73,13 @@ def test_a_worker_that_is_silent_is_named_and_not_counted(tmp_path: Path) -> Non
     facts = LiveTraffic(tmp_path).traffic(END)
     assert (facts.workers, facts.silent) == (1, ("gateway-1",))
     assert facts.requests_per_s == pytest.approx(4)
+
+
+def test_a_worker_that_has_handed_over_is_not_called_silent(tmp_path: Path) -> None:
+    a_worker(tmp_path, "gateway-0", a_second=6, until=10)
+    a_worker(tmp_path, "gateway-0-b", a_second=4, started_at=AT + 9 * US_PER_S)
+    facts = LiveTraffic(tmp_path).traffic(END)
+    assert (facts.workers, facts.silent) == (1, ())
 
 
 def test_a_worker_of_long_ago_is_not_named_any_more(tmp_path: Path) -> None:

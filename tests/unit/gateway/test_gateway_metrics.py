@@ -309,3 +309,21 @@ def test_provisioned_units_are_counted_by_contract_and_model() -> None:
     assert list(used.values()) == [0.25]
     counted = lines_of(text, "quartermaster_gateway_provisioned_requests_total")
     assert sorted(counted.values()) == [1, 2, 8]
+
+
+def test_who_has_handed_over_is_not_missed() -> None:
+    old = a_status(state="draining")
+    new = a_status("gateway-0-b", started_at=AT)
+    other = a_status("gateway-1", worker=1, state="stopped")
+    draining = exposition([], [old, new, other], NOW)
+    ups, ready = "quartermaster_gateway_worker_up", "quartermaster_gateway_worker_ready"
+    served = {'{worker="gateway-0-b"}': 1, '{worker="gateway-1"}': 0}
+    assert lines_of(draining, ready) == served
+    # It still ends what it had begun, and that is seen.
+    assert lines_of(draining, ups) == {'{worker="gateway-0"}': 1, **served}
+    assert '{worker="gateway-0"}' in lines_of(draining, "quartermaster_gateway_in_flight_requests")
+    for gone in ({"state": "stopped"}, {"at": NOW - 60 * US_PER_S}):
+        text = exposition([], [a_status(**gone), new, other], NOW)
+        assert lines_of(text, ups) == lines_of(text, ready) == served
+    back = exposition([], [a_status(started_at=NOW), new], NOW)
+    assert lines_of(back, ready) == {'{worker="gateway-0"}': 1}
