@@ -223,6 +223,12 @@ def test_requests_are_shown_redacted_and_only_where_a_contract_lets_them_be_kept
     contracts.sign(rooms.book, OPERATOR, kept, rooms.now())
     shown = case_files.case_file(rooms, case.id, rooms.now(), exemplars=asked)
     assert shown.exemplars == ("Write to [address] about [quotation] for [name] in #.",)
+    # Of the same group, and its contract says no.
+    other = Contract("limited", 1, "bytedance-ltd", "list", "USD", "UTC", 0)
+    contracts.sign(rooms.book, OPERATOR, other, rooms.now())
+    for account, expected in (("bytedance-ltd", 0), ("another name", 0), ("tiktok", 1)):
+        file = case_files.case_file(rooms, case.id, rooms.now(), exemplars=asked, account=account)
+        assert len(file.exemplars) == expected, account
 
 
 def _alarmed(rooms: StoryRooms) -> Case:

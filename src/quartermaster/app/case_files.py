@@ -26,7 +26,7 @@ from quartermaster.kernel.contract import PermittedUse
 
 
 def case_file(
-    rooms: Rooms, case_id: str, now: Instant, *, exemplars: Sequence[str] = ()
+    rooms: Rooms, case_id: str, now: Instant, *, exemplars: Sequence[str] = (), account: str = ""
 ) -> CaseFile:
     """The file of a case as it is now; writes nothing.
 
@@ -35,7 +35,9 @@ def case_file(
         case_id: which case.
         now: microseconds UTC.
         exemplars: requests of the cluster, as they were asked; they are shown redacted, and only
-            where a contract of the group lets content be kept.
+            where the contracts in force let content be kept.
+        account: the customer whose requests they are; of another name, everybody of the group
+            must let content be kept.
 
     Raises:
         NotFoundError: there is no such case.
@@ -43,7 +45,7 @@ def case_file(
     case, view = read(rooms.book, case_id), rooms.book.view()
     with rooms.book.reading() as unit:
         head = unit.journal.head()
-    allowed = _content_allowed(view, case.group)
+    allowed = _content_allowed(view, case.group, account, now)
     group = view.groups.get(case.group)
     return assembled(
         case,
@@ -115,10 +117,12 @@ def exemplars_of(path: Path, account: str) -> tuple[str, ...]:
     return evidence_of_file(path, account, key=bytes(32)).asked_anew
 
 
-def _content_allowed(view: View, group: str) -> bool:
+def _content_allowed(view: View, group: str, account: str, now: Instant) -> bool:
     members = {one.id for one in view.customers.values() if one.group == group}
-    newest = [versions[-1] for versions in view.contracts.values()]
-    return any(one.customer in members and one.retain_content for one in newest)
+    whose = members & {account} or members
+    in_force = [view.contract_at(name, now) for name in view.contracts]
+    theirs = [one for one in in_force if one is not None and one.customer in whose]
+    return bool(theirs) and all(one.retain_content for one in theirs)
 
 
 def _content(allowed: bool, given: bool) -> str:

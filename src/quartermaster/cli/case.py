@@ -379,10 +379,10 @@ def case_file(
     rooms = open_rooms(options)
     now, actor = rooms.now(), _actor(rooms, token_file)
     asked: tuple[str, ...] = ()
+    whose = account or files.case_file(rooms, case_id, now).case.summary.group
     if content is not None:
-        group = files.case_file(rooms, case_id, now).case.summary.group
-        asked = files.exemplars_of(content, account or group)
-    file = files.case_file(rooms, case_id, now, exemplars=asked)
+        asked = files.exemplars_of(content, whose)
+    file = files.case_file(rooms, case_id, now, exemplars=asked, account=whose)
     digest = files.recorded(rooms, actor, file, now)
     view = view_of(file, lang)
     page = page_of(view) if html or pdf else ""

@@ -61,9 +61,7 @@ def known(unit: Unit, case_id: str) -> Case:
     """
     case = _of(case_id, unit.journal.keyed_entries(f"{KEY}{case_id}:"))
     if case is None:
-        raise NotFoundError(
-            f"there is no case {case_id!r}", field="case", hint="quartermaster case list"
-        )
+        raise _unknown(case_id)
     return case
 
 
@@ -85,8 +83,13 @@ def own(view: View, case: Case, customer: str) -> Case:
         NotFoundError: another customer's case is as unknown as one that was never opened.
     """
     if not _is_own(view, case, customer):
-        raise NotFoundError(f"there is no case {case.id!r}", field="case")
+        raise _unknown(case.id)
     return case
+
+
+def _unknown(case_id: str) -> NotFoundError:
+    """In the same words whether there is none, or one that is nobody's business."""
+    return NotFoundError(f"there is no case {case_id!r}", field="case")
 
 
 def _is_own(view: View, case: Case, customer: str) -> bool:

@@ -20,7 +20,7 @@ from quartermaster.kernel import case as facts
 from quartermaster.kernel.case import CaseEvent, MoveAsked
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
 from quartermaster.kernel.contract import Standing
-from quartermaster.kernel.errors import ConflictError, NotAllowedError, UsageError
+from quartermaster.kernel.errors import CallerError, ConflictError, NotAllowedError, UsageError
 from quartermaster.kernel.limit import Throttle
 from quartermaster.kernel.money import Money
 
@@ -43,8 +43,30 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
     ),
     "appeal": ("an appeal waits for a decision", "decide it first"),
     "suspended": ("nobody is terminated who was not suspended first", "suspend, or reinstate"),
+    "another": (
+        "a second sign-off comes from a different person than the first",
+        "another user with the role trust or admin signs",
+    ),
+    "no_part": (
+        "who took part in the measure decides no appeal against it",
+        "another user with the role trust or admin decides",
+    ),
+    "nothing_waits": ("nothing of this case waits for a signature", "look at the case again"),
+    "other_step": (
+        "another step of this case waits for a signature",
+        "look at the case again: something else was proposed",
+    ),
+    "void": ("the proposal is void, nobody signed it in time", "propose it again"),
+    "no_appeal": ("no appeal of this case waits for a decision", "look at the case again"),
+    "ended": ("this case has ended", ""),
+    "nothing_held": (
+        "nothing holds you back in this case, so there is nothing to appeal",
+        "answer the notice instead",
+    ),
+    "appealed": ("an appeal is waiting for a decision already", ""),
+    "late": ("the time for an appeal is over", "answer the notice instead"),
 }
-"""Why the table's moves are not possible at a time, with what to do."""
+"""Why something is not possible at a time, with what to do; faces have it in their languages."""
 
 
 class By(NamedTuple):
@@ -157,23 +179,14 @@ def sign(case: Case, proposal: int, by: By, around: Around) -> Stepped:
     """
     pending = case.pending
     if pending is None:
-        raise ConflictError(f"nothing of case {case.id} waits for a signature")
+        raise _refused("nothing_waits")
     if pending.number != proposal:
-        raise ConflictError(
-            f"step {proposal} of case {case.id} is not what waits for a signature",
-            hint="look at the case again: something else was proposed",
-        )
+        raise _refused("other_step")
     if not pending.open(by.now):
-        raise ConflictError(
-            f"the proposal of case {case.id} is void, nobody signed it in time",
-            hint="propose it again",
-        )
+        raise _refused("void")
     _need_sign_in(by)
     if by.automatic or by.actor == pending.by:
-        raise NotAllowedError(
-            "a second sign-off comes from a different person than the first",
-            hint="another user with the role trust or admin signs",
-        )
+        raise _denied("another")
     row = _allowed(case, pending.asked, by.now)
     return _made(case, pending.asked, row, by, around, proposed_by=pending.by)
 
@@ -185,7 +198,7 @@ def withdraw(case: Case, reason: str, by: By) -> Stepped:
         ConflictError: nothing waits.
     """
     if case.pending is None:
-        raise ConflictError(f"nothing of case {case.id} waits for a signature")
+        raise _refused("nothing_waits")
     return _recorded(case, by, facts.Withdrawn(reason=_said(reason, "reason")))
 
 
@@ -210,11 +223,11 @@ def appeal(case: Case, text: str, by: By, around: Around) -> Stepped:
     """
     _need_told(case)
     if case.standing == "active" or case.appeal_until is None:
-        raise ConflictError("nothing holds you back in this case, so there is nothing to appeal")
+        raise _refused("nothing_held")
     if case.open_appeal is not None:
-        raise ConflictError("an appeal is waiting for a decision already")
+        raise _refused("appealed")
     if by.now >= case.appeal_until:
-        raise ConflictError("the time for an appeal is over", hint="answer the notice instead")
+        raise _refused("late")
     until = by.now + around.settings.appeal_decision_days * US_PER_DAY
     return _recorded(case, by, facts.Appealed(text=_said(text, "text"), decide_until=until))
 
@@ -227,13 +240,10 @@ def decide(case: Case, event: facts.AppealDecided, by: By, around: Around) -> St
         NotAllowedError: the person had a part in the measure, or nobody is signed in.
     """
     if case.open_appeal is None:
-        raise ConflictError(f"no appeal of case {case.id} waits for a decision")
+        raise _refused("no_appeal")
     _need_sign_in(by)
     if by.automatic or by.actor in case.movers:
-        raise NotAllowedError(
-            "who took part in the measure decides no appeal against it",
-            hint="another user with the role trust or admin decides",
-        )
+        raise _denied("no_part")
     _said(event.reason, "reason")
     decided, effects = _recorded(case, by, event)
     if not event.granted:
@@ -276,8 +286,13 @@ def refusal(case: Case, asked: MoveAsked, now: Instant) -> str:
     try:
         _allowed(case, asked, now)
     except ConflictError as error:
-        return next((code for code, (said, _) in REFUSALS.items() if said == error.message), "move")
+        return refused(error) or "move"
     return ""
+
+
+def refused(error: CallerError) -> str:
+    """Which of `REFUSALS` an error is; empty for another one."""
+    return next((code for code, (said, _) in REFUSALS.items() if said == error.message), "")
 
 
 def _allowed(case: Case, asked: MoveAsked, now: Instant) -> table.Row:
@@ -307,6 +322,11 @@ def _allowed(case: Case, asked: MoveAsked, now: Instant) -> table.Row:
 def _refused(code: str) -> ConflictError:
     said, hint = REFUSALS[code]
     return ConflictError(said, hint=hint)
+
+
+def _denied(code: str) -> NotAllowedError:
+    said, hint = REFUSALS[code]
+    return NotAllowedError(said, hint=hint)
 
 
 def _check_throttle(asked: MoveAsked) -> None:
@@ -430,7 +450,7 @@ def _need_told(case: Case) -> None:
     if not case.told():
         raise ConflictError(f"case {case.id} is not open to an answer")
     if case.ended:
-        raise ConflictError("this case has ended")
+        raise _refused("ended")
 
 
 def _need_sign_in(by: By) -> None:

@@ -164,8 +164,11 @@ def test_the_operator_at_the_machine_is_no_signed_in_user(book: Book) -> None:
 def test_a_customer_sees_and_answers_its_own_case_only(book: Book) -> None:
     case = opened(book)
     assert reading.own_cases(book, "acme") == []
-    with pytest.raises(NotFoundError):  # it was told nothing yet
+    with pytest.raises(NotFoundError) as untold:  # it was told nothing yet
         reading.read_own(book, "acme", case.id)
+    with pytest.raises(NotFoundError) as unknown:
+        reading.read_own(book, "acme", "case_none")
+    assert untold.value.hint == unknown.value.hint
     cases.move(book, ADA, case.id, asked("inform"), at(1), RULES)
     assert [one.id for one in reading.own_cases(book, "acme")] == [case.id]
     assert reading.own_cases(book, "other") == []

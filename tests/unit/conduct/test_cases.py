@@ -125,7 +125,7 @@ def test_a_second_signature_comes_from_another_signed_in_person() -> None:
         sign(waits, len(waits.history), by("os:root", 2, signed_in=False), AROUND)
     with pytest.raises(ConflictError, match="void"):
         sign(waits, len(waits.history), by("usr_bob", 10), AROUND)
-    with pytest.raises(ConflictError, match="not what waits"):
+    with pytest.raises(ConflictError, match="another step"):
         sign(waits, 1, by("usr_bob", 3), AROUND)
     done, effects = sign(waits, len(waits.history), by("usr_bob", 3), AROUND)
     assert done.state == "suspended"

@@ -213,6 +213,16 @@ def test_a_customer_answers_appeals_and_another_person_grants_it(world: World) -
     for who in ("ada", "bob"):
         denied = world.who(who).post(f"/cases/{case}/appeal-decision", data=decision)
         assert denied.status_code == 403
+    neither = {"reason": "they are right", "decision": ""}
+    assert world.who("cy").post(f"/cases/{case}/appeal-decision", data=neither).status_code == 400
+    bob = world.who("bob")
+    bob.cookies.set("lang", "de")
+    german = bob.post(f"/cases/{case}/appeal-decision", data=decision).text
+    assert "Wer an der Maßnahme beteiligt war, entscheidet nicht über den Widerspruch." in german
+    buyer.cookies.set("lang", "de")
+    german = buyer.post(f"/account/cases/{case}/appeals", data=appeal).text
+    assert "Ein Widerspruch von Ihnen wartet schon auf eine Entscheidung." in german
+    buyer.cookies.set("lang", "en")
     granted = world.who("cy").post(f"/cases/{case}/appeal-decision", data=decision)
     assert granted.status_code == 303
     assert world.rooms.book.view().standing["acme"] == "active"

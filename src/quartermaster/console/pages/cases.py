@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from quartermaster.commands.actor import Actor
 from quartermaster.conduct.case_file import CaseFile, encoded
+from quartermaster.conduct.cases_step import refused
 from quartermaster.console import board_page, case_view
 from quartermaster.console.case_report import view_of
 from quartermaster.console.gate import SEE_OTHER
@@ -26,6 +27,7 @@ from quartermaster.kernel.errors import (
 from quartermaster.kernel.limit import Limits, Throttle
 
 HERE, OWN = "/cases", "/account/cases"
+DECISIONS = ("grant", "refuse")
 FORMATS = ("html", "pdf", "json")
 MAY_STEP = frozenset({"trust", "admin"})
 NAMES_CHARS_MAX = 2_000
@@ -65,13 +67,21 @@ async def withdraw(visit: Visit) -> Response:
 
 
 async def decide(visit: Visit) -> Response:
-    """Decide the appeal."""
+    """Decide the appeal.
+
+    Raises:
+        UsageError: neither granted nor refused.
+    """
+    decision = visit.form.get("decision", "")
+    if decision not in DECISIONS:
+        words = catalogue("case", visit.words.lang)
+        raise UsageError(_sentence(words("refused.decision")), field="decision")
     ask = partial(
         _book(visit).decide,
         _actor(visit),
         _case_id(visit),
         visit.form.get("reason", ""),
-        granted=visit.form.get("decision") == "grant",
+        granted=decision == "grant",
     )
     return await _done(visit, ask)
 
@@ -138,7 +148,7 @@ async def _page(visit: Visit, case_id: str, error: CallerError | None = None) ->
         e=catalogue("case", lang),
         b=catalogue("board", lang),
         page=shown,
-        message="" if error is None else f"{error.message}. {error.hint}".strip(),
+        message="" if error is None else _why(visit, error),
     )
 
 
@@ -162,7 +172,7 @@ async def _own_page(visit: Visit, error: CallerError | None = None) -> Response:
         status=200 if error is None else error.http_status,
         e=catalogue("case", lang),
         page=case_view.own_view(found, lang),
-        message="" if error is None else f"{error.message}. {error.hint}".strip(),
+        message="" if error is None else _why(visit, error),
     )
 
 
@@ -174,6 +184,18 @@ async def _own_done(visit: Visit, do: Callable[..., None]) -> Response:
     except CallerError as error:
         return await _own_page(visit, error)
     return RedirectResponse(OWN, SEE_OTHER)
+
+
+def _why(visit: Visit, error: CallerError) -> str:
+    """Why something was not done, in the reader's words where the case itself says no."""
+    code = refused(error)
+    if not code:
+        return f"{error.message}. {error.hint}".strip()
+    return _sentence(catalogue("case", visit.words.lang)(f"refused.{code}", move=""))
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _asked(visit: Visit) -> MoveAsked:
