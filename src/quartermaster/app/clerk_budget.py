@@ -19,7 +19,7 @@ from quartermaster.commands.budget_shown import BudgetStates, write_states
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.budget import Budget, Epoch, budget_id, epochs, minor_units
 from quartermaster.kernel.clock import US_PER_S, Clock, Instant, Period
-from quartermaster.kernel.errors import UnavailableError
+from quartermaster.kernel.errors import IntegrityError, UnavailableError
 from quartermaster.kernel.events import BudgetCrossed, Cut
 from quartermaster.kernel.lease import ASK, GRANT, LEASE_POLL_S, read_ask, read_grant, write_grant
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S
@@ -193,8 +193,13 @@ class BudgetOffice:
             app_id = path.name.removesuffix(ASK)
             seen = (stat.st_mtime_ns, stat.st_ino)
             if self._asks.get(app_id) != seen:
-                self._ledger.ask(app_id, read_ask(path))
                 self._asks[app_id] = seen
+                try:
+                    self._ledger.ask(app_id, read_ask(path))
+                except IntegrityError as error:
+                    # Asks are not synced, so a power loss leaves torn ones. Nothing is granted for
+                    # them; what their worker holds counts as spent until its log is shipped.
+                    log.warning("%s (%s)", error.message, error.hint)
         for app_id, grant in self._ledger.grants().items():
             try:
                 write_grant(self._folder, app_id, grant)

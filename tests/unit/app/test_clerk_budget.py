@@ -159,6 +159,19 @@ def test_a_restarted_office_knows_what_it_granted(rooms: Rooms) -> None:
         Office(rooms)
 
 
+def test_an_ask_that_was_torn_by_a_power_loss_stops_nobody(rooms: Rooms) -> None:
+    epoch = budget(rooms, 10_000)
+    office = Office(rooms)
+    torn = leases_folder(rooms.var) / "gateway-1.ask"
+    torn.write_bytes(b"")
+    assert ask(rooms, office, epoch, 80_000_000_000) > 0
+    # The worker's next life asks again under its name.
+    lease = AskedLease(NAME, epoch, 1, 0, 0, 0, 5_000_000_000, 0)
+    write_ask(leases_folder(rooms.var), "gateway-1", Ask("b", 1, 1, (lease,)))
+    office.grant()
+    assert limits(read_grant(leases_folder(rooms.var) / "gateway-1.grant"), epoch) > 0
+
+
 def test_a_dead_worker_s_lease_ends_with_its_log(rooms: Rooms) -> None:
     epoch = budget(rooms, 10_000)
     office = Office(rooms)
