@@ -55,10 +55,11 @@ def _text(told: Told, lang: Lang) -> str:
         words["to"].format(customer=told.customer, day=_day(told.at), case=told.case),
         "",
         words["lead"][move],
-        words["reason"].format(reason=told.asked.reason),
+        # Our own words, in the reader's language: no person gave a reason.
+        words["automatic"][move]
+        if told.automatic
+        else words["reason"].format(reason=told.asked.reason),
     ]
-    if told.automatic:
-        lines.append(words["automatic"])
     if told.findings and move not in {"reinstate", "investigate"}:
         lines += [words["rests_on"], *(_finding(one, lang) for one in told.findings)]
     return "\n".join([*lines, *_slice(told, lang), *_remedies(told, lang)]) + "\n"

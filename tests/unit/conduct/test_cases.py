@@ -315,6 +315,11 @@ def test_an_automatic_suspension_ends_by_itself_unless_a_person_looks() -> None:
     lapsed, _ = tend(case, late, around)
     assert lapsed.state == "reinstated"
     assert lapsed.credits[0].held_back_us == 2 * DAY
+    texts = [one.notice for _, one in lapsed.told() if one.notice is not None]
+    assert "Ein Mensch sieht sie sich an" in texts[0].de
+    assert "Ein Mensch sieht" not in texts[1].de
+    assert "Kein Mensch hat die Sperre" in texts[1].de
+    assert not any(" in time" in one.de for one in texts), "English in a German notice"
     kept = moved(case, "investigate", 0.5)
     assert tend(kept, late, around) == (kept, ())
 
