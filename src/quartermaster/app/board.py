@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -19,7 +20,7 @@ from quartermaster.app.console_exposure import SAMPLE_HAZARD, load_engine
 from quartermaster.app.console_fan import MONTHS_MIN, closed_rows, fan_of
 from quartermaster.app.pdf import printed
 from quartermaster.app.revenue_report import revenue_report
-from quartermaster.console.board_facts import BoardFacts, Given, Origin, Rates
+from quartermaster.console.board_facts import BoardFacts, CapacityFacts, Given, Origin, Rates
 from quartermaster.console.ports import Bilingual
 from quartermaster.console.ports_exposure import Fan
 from quartermaster.console.ports_warning import WarningLook
@@ -32,7 +33,11 @@ from quartermaster.exposure.risk_assumptions import Assumptions, Hazards
 from quartermaster.exposure.rollup import Exposure, Member, measure
 from quartermaster.exposure.rows import RevenueRow, data_sha256
 from quartermaster.exposure.scenario import Scenario
+from quartermaster.kernel.errors import DataError
 from quartermaster.sim.book import reference_scenario
+
+if TYPE_CHECKING:
+    from quartermaster.exposure.departure_statements import Record
 
 BY_DEFAULT = BandRules()
 """Edges at 10 % and 25 % of revenue, and no plans."""
@@ -204,6 +209,19 @@ def _banded(report: Report, rules: BandRules, rules_file: InputFile | None) -> R
     return msgspec.structs.replace(report, bands=bands, bands_file=rules_file)
 
 
+class Beside(NamedTuple):
+    """What a book holds besides revenue and use; each is asked whenever a report is shown."""
+
+    statements: "Callable[[bool], Record | None]"
+    """What was stated of customers and what came; told whether to wait for it."""
+    capacity: Callable[[str, Exposure], CapacityFacts | None]
+    """The fleet with and without the group of that id. Raises DataError where it cannot be used."""
+
+
+NOTHING_BESIDE = Beside(lambda _wait: None, lambda _who, _revenue: None)
+"""A book of revenue alone."""
+
+
 class ShownBoard:
     """The console's port over a book that may change between two calls."""
 
@@ -212,10 +230,11 @@ class ShownBoard:
         source: Callable[[], ShownBook | None],
         *,
         look: Callable[[], WarningLook | None] = lambda: None,
+        beside: Beside = NOTHING_BESIDE,
         engine: Callable[[], None] = load_engine,
     ) -> None:
         """`look`: what was last seen in the usage of the book's customers."""
-        self._source, self._look, self._engine = source, look, engine
+        self._source, self._look, self._beside, self._engine = source, look, beside, engine
         self._lock = threading.Lock()
         self._reports: OrderedDict[tuple[str, date], BoardFacts] = OrderedDict()
         self._loaded = threading.Event()
@@ -239,7 +258,8 @@ class ShownBoard:
         if wait:
             self._loaded.wait()
         elif not self._loaded.is_set():
-            return facts_of(revenue, assumed, made_on=made_on, threads=None)
+            found = facts_of(revenue, assumed, made_on=made_on, threads=None)
+            return self._with_beside(found, revenue, wait=False)
         # Which months are over is no part of the rows.
         seen = "" if revenue.look is None else revenue.look.on.isoformat()
         key = (f"{data_sha256(book.rows)} {book.open_from} {seen}", made_on)
@@ -252,7 +272,24 @@ class ShownBoard:
                 if len(self._reports) > REPORTS_MAX:
                     self._reports.popitem(last=False)
         # What the clerk said about the cut may be newer than the rows.
-        return msgspec.structs.replace(found, source=book.origin)
+        found = msgspec.structs.replace(found, source=book.origin)
+        return self._with_beside(found, revenue, wait=wait)
+
+    def _with_beside(self, facts: BoardFacts, revenue: Revenue, *, wait: bool) -> BoardFacts:
+        """With what the book holds besides revenue; each part is remembered where it is made."""
+        statements, refused = self._beside.statements(wait), ""
+        try:
+            capacity = self._beside.capacity(revenue.largest, facts.report.exposure)
+        except DataError as error:
+            capacity, refused = None, error.message
+        given = msgspec.structs.replace(
+            facts.given,
+            statements=statements,
+            stated_here=statements is not None,
+            capacity=capacity,
+            capacity_refused=refused,
+        )
+        return msgspec.structs.replace(facts, given=given)
 
     def printed(self, page: str) -> bytes:
         """A page as PDF.
@@ -269,11 +306,11 @@ class ShownBoard:
             self._loaded.set()  # an engine that does not load says so again in the report
 
 
-def board_of(var: Path, *, sample: bool) -> ShownBoard:
+def board_of(var: Path, *, sample: bool, beside: Beside = NOTHING_BESIDE) -> ShownBoard:
     """The port over the sample, or over the live book of a data folder."""
     if sample:
-        return ShownBoard(sample_shown)
-    return ShownBoard(lambda: live_shown(var), look=lambda: last_look(var))
+        return ShownBoard(sample_shown, beside=beside)
+    return ShownBoard(lambda: live_shown(var), look=lambda: last_look(var), beside=beside)
 
 
 def _scope(book: ShownBook) -> Bilingual:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from quartermaster.app.console_capacity import ShownCapacity
 from quartermaster.capacity.cost import capex, decimal
 from quartermaster.capacity.demand import HourTokens, without
 from quartermaster.capacity.fleet import Fleet
@@ -19,10 +20,12 @@ from quartermaster.capacity.payback import (
 )
 from quartermaster.capacity.statement import Statement, state, window, without_reservations
 from quartermaster.console.board_facts import CapacityFacts, Payback
+from quartermaster.console.ports_capacity import CapacityMissing, CapacityQuestion
 from quartermaster.exposure.months import MONTHS_A_YEAR
 from quartermaster.exposure.report import InputFile
 from quartermaster.exposure.rollup import Exposure
-from quartermaster.kernel.errors import DataError
+from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.errors import DataError, UsageError
 
 Missing = Literal["demand", "named", "contribution", "leased"]
 
@@ -71,6 +74,42 @@ def capacity_of(given: FleetGiven, exposure: Exposure) -> CapacityFacts:
     )
 
 
+def shown_capacity(
+    capacity: ShownCapacity, customer: str, revenue: Exposure, now: Instant
+) -> CapacityFacts | None:
+    """What the capacity page shows, for the report of the same book; None where it shows nothing.
+
+    Args:
+        capacity: the port of that page.
+        customer: id of the largest group.
+        revenue: of the report.
+        now: decides which month is the last whole one.
+
+    Raises:
+        DataError: the configured fleet cannot be accounted for.
+    """
+    missing: tuple[Missing, ...] = ()
+    try:
+        found = capacity.capacity(CapacityQuestion(customer=customer), now)
+    except UsageError:  # the customer is not in the window; nothing else can be wrong with it
+        found, missing = capacity.capacity(CapacityQuestion(), now), ("named",)
+    if isinstance(found, CapacityMissing) or found.sample != revenue.sample:
+        return None
+    fleet, earned = found.before.fleet, found.payback
+    if fleet.currency != revenue.denominator.currency:
+        return None
+    return CapacityFacts(
+        fleet=fleet.name,
+        currency=fleet.currency,
+        inputs=(("fleet", InputFile(fleet.name, found.fleet_sha256)),),
+        before=found.before,
+        after=None if missing else found.after,
+        payback=None if missing or earned is None else _of(earned.plan, earned.loss, fleet),
+        missing=missing,
+        names=found.names,
+    )
+
+
 def _statements(
     fleet: Fleet, demand: Sequence[HourTokens], exposure: Exposure
 ) -> tuple[Statement, Statement | None]:
@@ -104,10 +143,14 @@ def _payback(fleet: Fleet, spent: int, contribution: Decimal, exposure: Exposure
     months = MONTHS_A_YEAR if annual else denominator.months
     plan = Plan(spent, denominator.minor * MONTHS_A_YEAR // months, Fraction(contribution))
     loss = Loss(Fraction(largest.minor, denominator.minor))
+    return _of(plan, loss, fleet)
+
+
+def _of(plan: Plan, loss: Loss, fleet: Fleet) -> Payback:
     within = max(pool.depreciation_months for pool in fleet.pools)
     return Payback(
-        capex_minor=spent,
-        contribution=contribution,
+        capex_minor=plan.capex_minor,
+        contribution=decimal(plan.contribution),
         with_everybody=decimal(plan.months),
         without=_decimal(months_without(plan, loss)),
         stretch=_decimal(stretch(loss)),

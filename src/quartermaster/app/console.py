@@ -12,10 +12,11 @@ import msgspec
 from quartermaster.app import live as views
 from quartermaster.app.api import with_api
 from quartermaster.app.api_relayed import with_relayed
-from quartermaster.app.board import board_of
+from quartermaster.app.board import Beside, board_of
+from quartermaster.app.board_capacity import shown_capacity
 from quartermaster.app.console_account import RealAccounts
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
-from quartermaster.app.console_capacity import capacity_of
+from quartermaster.app.console_capacity import ShownCapacity, capacity_of
 from quartermaster.app.console_cases import RealCases
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
 from quartermaster.app.console_warning import RealWarning, SampleWarning
@@ -40,6 +41,7 @@ def run(rooms: Rooms, *, sample: bool) -> int:
     identity, gateways = Identity(rooms.book), Gateways(rooms.var)
     api = with_api(rooms)
     capacity = capacity_of(rooms, sample=sample)
+    warning = SampleWarning() if sample else RealWarning(rooms)
     with with_relayed(rooms) as relayed:
         return serve(
             rooms.settings.console,
@@ -49,13 +51,21 @@ def run(rooms: Rooms, *, sample: bool) -> int:
             exposure,
             what_if=what_if_of(rooms.var, capacity, rooms.now, sample=sample),
             capacity=capacity,
-            warning=SampleWarning() if sample else RealWarning(rooms),
-            board=board_of(rooms.var, sample=sample),
+            warning=warning,
+            board=board_of(rooms.var, sample=sample, beside=_beside(rooms, warning, capacity)),
             traffic=LiveTraffic(rooms.var),
             accounts=RealAccounts(rooms),
             cases=RealCases(rooms, sample=sample),
             around=lambda pages: relayed(api(pages)),
         )
+
+
+def _beside(rooms: Rooms, warning: SampleWarning | RealWarning, capacity: ShownCapacity) -> Beside:
+    """What the board report takes from the ports of other pages."""
+    return Beside(
+        lambda wait: warning.record(wait=wait),
+        lambda who, revenue: shown_capacity(capacity, who, revenue, rooms.now()),
+    )
 
 
 class SampleOverview:

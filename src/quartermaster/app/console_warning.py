@@ -18,6 +18,7 @@ from quartermaster.app.rooms import Rooms
 from quartermaster.console import ports_warning as ports
 from quartermaster.console.ports import Bilingual
 from quartermaster.exposure.daily_statements import (
+    EVENTS,
     EventScores,
     Past,
     event_scores,
@@ -31,6 +32,7 @@ from quartermaster.stats.likelihood_scores import STATEMENTS_MIN, Scores
 
 if TYPE_CHECKING:
     from quartermaster.app.warning_use import Known
+    from quartermaster.exposure.departure_statements import Record
 
 NEEDED = ("numpy", "scipy")
 """What a look computes with; the extra `risk` brings them."""
@@ -48,7 +50,7 @@ class RealWarning:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._lock = threading.Lock()
-        self._known: tuple[object, ports.ReliabilityFacts] | None = None
+        self._known: tuple[object, ports.ReliabilityFacts, Record | None] | None = None
 
     def warning(self, now: Instant, *, wait: bool = False) -> ports.WarningFacts:
         """The clerk's last look beside the revenue that it last rated."""
@@ -63,18 +65,27 @@ class RealWarning:
         stated every week, that is fourteen years.
         """
         del now, wait
+        return self._read()[1]
+
+    def record(self, *, wait: bool = False) -> "Record | None":
+        """What was stated of the next twelve months; None while nothing was."""
+        del wait
+        return self._read()[2]
+
+    def _read(self) -> "tuple[object, ports.ReliabilityFacts, Record | None]":
         with self._lock:
             stamp = clerk_warning.stamp(self._rooms.var)
             if stamp is None or self._known is None or self._known[0] != stamp:
-                self._known = stamp, self._scored()
-            return self._known[1]
+                self._known = stamp, *self._scored()
+            return self._known
 
-    def _scored(self) -> ports.ReliabilityFacts:
+    def _scored(self) -> "tuple[ports.ReliabilityFacts, Record | None]":
         past, names = journal_past(self._rooms)
         origin = Bilingual(
             de="jede Woche im Journal festgehalten", en="recorded in the journal every week"
         )
-        return record_of(past, names, sample=False, missing=None, origin=origin)
+        facts = record_of(past, names, sample=False, missing=None, origin=origin)
+        return facts, year_record(past)
 
 
 class SampleWarning:
@@ -85,6 +96,7 @@ class SampleWarning:
         self._seen, self._done = threading.Event(), threading.Event()
         self._loader: threading.Thread | None = None
         self._warning = facts_of(None, None, sample=True, missing="loading")
+        self._record: Record | None = None
         self._reliability = record_of(
             [], {}, sample=True, missing="loading", origin=Bilingual("", "")
         )
@@ -100,6 +112,11 @@ class SampleWarning:
         del now
         self._load(self._done if wait else None)
         return self._reliability
+
+    def record(self, *, wait: bool = False) -> "Record | None":
+        """What the sample would have stated of the next twelve months; None until it is known."""
+        self._load(self._done if wait else None)
+        return self._record
 
     def _load(self, until: threading.Event | None) -> None:
         with self._lock:
@@ -120,7 +137,9 @@ class SampleWarning:
                 return
             known, self._warning = sample_warning()
             self._seen.set()
-            self._reliability = sample_reliability(known)
+            past = sample_past(known)
+            self._record = year_record(past)
+            self._reliability = sample_reliability(past)
         finally:
             self._seen.set()
             self._done.set()
@@ -206,6 +225,19 @@ def record_of(
     )
 
 
+def year_record(past: Sequence[Past]) -> "Record | None":
+    """The statements of the next twelve months that do not overlap, as a board reads them.
+
+    None where nothing was stated, or where the packages that state are not installed.
+    """
+    found = event_scores([one for one in past if one.event == EVENTS[0]])[0]
+    if not found.statements or _missing(None) == "not_installed":
+        return None
+    from quartermaster.exposure.departure_statements import Record
+
+    return Record(found.statements, found.open, found.apart_customers, found.apart)
+
+
 def sample_warning() -> tuple["Known", ports.WarningFacts]:
     """The sample's use, and the look at its last day."""
     from quartermaster.app import warning_look, warning_use
@@ -230,13 +262,13 @@ def sample_past(known: "Known") -> list[Past]:
     return past_of(stated, resolved)
 
 
-def sample_reliability(known: "Known") -> ports.ReliabilityFacts:
+def sample_reliability(past: Sequence[Past]) -> ports.ReliabilityFacts:
     """The record of the sample's statements."""
     origin = Bilingual(
         de="nachträglich an erfundener Nutzung: was am Ende jedes Quartals gesagt worden wäre",
         en="made afterwards on invented usage: what would have been stated each quarter",
     )
-    return record_of(sample_past(known), {}, sample=True, missing=None, origin=origin)
+    return record_of(past, {}, sample=True, missing=None, origin=origin)
 
 
 def _settled(

@@ -46,7 +46,8 @@ def fan_section(on: Desk, fan: Fan) -> Section:
         )
     caption = words("fan.caption", level=level, name=name)
     if fan.owed_minor:
-        caption = f"{caption} {words('fan.owed', name=name, amount=on.short(fan.owed_minor))}"
+        owed = words("fan.owed", name=name, amount=on.short(fan.owed_minor))
+        caption = f"{caption} {owed}"
     drawn = [_figure(fan, on, name, caption, width) for width in (DESK_PX, PHONE_PX)]
     notes = [held, words("fan.gone", name=name)]
     points = (*fan.whole, *fan.without, fan.whole_total, fan.without_total)
@@ -60,6 +61,12 @@ def fan_section(on: Desk, fan: Fan) -> Section:
         table=_table(fan, on, name),
         notes=tuple(notes),
     )
+
+
+def no_fan_section(on: Desk) -> Section:
+    """Why a scenario has no forecast: said where the forecast would stand."""
+    words = on.words
+    return Section(id="fan", title=words("fan.title"), lead=(words("fan.scenario"),))
 
 
 def _figure(fan: Fan, on: Desk, name: str, caption: str, width: int) -> str:

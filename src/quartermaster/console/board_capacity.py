@@ -34,7 +34,7 @@ def capacity_section(on: Desk, found: CapacityFacts) -> Section:
     if found.before is not None:
         lead.append(_stranded(found.before, found.after, on))
         table = _table(found.before, found.after, on)
-        shown = _picture(found.after or found.before, on, gone=found.after is not None)
+        shown = _picture(found.after or found.before, found, on)
         notes.append(words("capacity.note"))
     if found.payback is not None:
         lead.append(_payback(found.payback, found.currency, on))
@@ -101,8 +101,8 @@ def _uses(one: Statement) -> dict[str, tuple[int, int]]:
     }
 
 
-def _picture(one: Statement, on: Desk, *, gone: bool) -> Picture:
-    words, name = on.words, _name(on)
+def _picture(one: Statement, found: CapacityFacts, on: Desk) -> Picture:
+    words, name, gone = on.words, _name(on), found.after is not None
     names = CapacityWords(
         reserved_idle=words("capacity.reserved_idle"),
         idle=words("capacity.idle"),
@@ -115,7 +115,7 @@ def _picture(one: Statement, on: Desk, *, gone: bool) -> Picture:
     named = tuple(
         msgspec.structs.replace(layer, label=words("capacity.others"))
         if layer.kind == "rest"
-        else layer
+        else msgspec.structs.replace(layer, label=found.names.get(layer.label, layer.label))
         for layer in layers.layers
     )
     drawn = [

@@ -135,10 +135,13 @@ def missing(on: Desk) -> tuple[Missing, ...]:
         ("statements", given.statements, ("--statements FILE",)),
         ("capacity", given.capacity, CAPACITY_OPTIONS),
     ):
-        if part is None:
-            found.append(
-                Missing(key, words(f"missing.{key}"), words(f"missing.{key}_how"), options)
-            )
+        if part is not None:
+            continue
+        how = words(f"missing.{key}_how")
+        if key == "capacity" and given.capacity_refused:
+            why = refusal(given.capacity_refused, words.lang)
+            how = words("missing.capacity_refused", reason=why)
+        found.append(Missing(key, words(f"missing.{key}"), how, options))
     return tuple(found)
 
 
@@ -158,11 +161,10 @@ def _missing_of_loss(on: Desk) -> list[Missing]:
 def _missing_months(on: Desk) -> list[Missing]:
     facts, words = on.facts, on.words
     found = [] if facts.report.history is not None else [_missing("history", on)]
-    if facts.fan is None:
-        key = "missing.fan_scenario" if facts.origin == "scenario" else "missing.fan_how"
+    if facts.fan is None and facts.origin != "scenario":
         needed, known = (
             number(count, words.lang) for count in (facts.months_needed, facts.months_known)
         )
-        how = words(key, needed=needed, known=known)
+        how = words("missing.fan_how", needed=needed, known=known)
         found.append(Missing("fan", words("missing.fan"), how))
     return found

@@ -58,6 +58,8 @@ class CapacityFacts(msgspec.Struct, frozen=True, kw_only=True):
     payback: Payback | None = None
     missing: tuple[Literal["demand", "named", "contribution", "leased"], ...] = ()
     """Why there is no more of it."""
+    names: dict[str, str] = {}
+    """Of customers by id; an id that is missing is the name."""
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +70,11 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     look: WarningLook | None = None
     """What the clerk last saw in metered usage; of the live book only."""
     statements: "Record | None" = None
+    stated_here: bool = False
+    """Whether the statements are the clerk's own, of the next twelve months."""
     capacity: CapacityFacts | None = None
+    capacity_refused: str = ""
+    """Why the configured fleet cannot be accounted for."""
     inputs: tuple[tuple[str, InputFile], ...] = ()
     """What each file is (a key of the catalogue), and its name and hash."""
 

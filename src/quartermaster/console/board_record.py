@@ -134,9 +134,10 @@ def statements_section(on: Desk, record: "Record") -> Section:
     """How good our own past probabilities were."""
     words, lang, score = on.words, on.words.lang, record.scores
     title = words("statements.title")
+    own = (words("statements.own"),) if on.facts.given.stated_here else ()
     if score is None:
         none = words("statements.none", count=number(record.statements, lang))
-        return Section(id="statements", title=title, lead=(none,))
+        return Section(id="statements", title=title, lead=(none,), notes=own)
 
     def decimals(value: float) -> str:
         return number(statistic(value), lang, decimals=_SCORE_DECIMALS)
@@ -168,7 +169,7 @@ def statements_section(on: Desk, record: "Record") -> Section:
         title=title,
         lead=(lead, *_against_chance(score, on)),
         table=Table(head=tuple(words(f"statements.{key}") for key in heads), lines=lines),
-        notes=() if score.enough else (words("statements.too_few"),),
+        notes=(*own, *(() if score.enough else (words("statements.too_few"),))),
     )
 
 

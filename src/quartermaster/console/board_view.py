@@ -33,6 +33,8 @@ class BoardView(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Missing, ...]
     closing: tuple[Section, ...]
     """Sources and hashes: after everything else."""
+    of: str
+    """What the command is told for the same book: of a file, it is named by the reader."""
     running: str
     """The line at the foot of every printed page."""
 
@@ -46,6 +48,8 @@ def view_of(facts: BoardFacts, lang: Lang) -> BoardView:
     sections += board_concentration.sections(on)
     if facts.fan is not None:
         sections.append(board_ahead.fan_section(on, facts.fan))
+    elif facts.origin == "scenario":
+        sections.append(board_ahead.no_fan_section(on))
     if facts.bridge is not None:
         sections.append(board_change.bridge_section(on, facts.bridge))
     if facts.levers is not None:
@@ -73,6 +77,7 @@ def view_of(facts: BoardFacts, lang: Lang) -> BoardView:
         sections=tuple(sections),
         missing=board_close.missing(on),
         closing=tuple(closing if sources is None else [sources, *closing]),
+        of={"live": " --live", "sample": " --sample"}.get(facts.origin, " FILE"),
         running=_running(on),
     )
 

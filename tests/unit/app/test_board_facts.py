@@ -11,6 +11,7 @@ from tests.unit.console.warning_fakes import warning_facts
 
 from quartermaster.app import live as views
 from quartermaster.app.board import (
+    Beside,
     ShownBoard,
     assumed_of,
     board_of,
@@ -19,17 +20,23 @@ from quartermaster.app.board import (
     scenario_revenue,
     shown_revenue,
 )
-from quartermaster.app.board_capacity import FleetGiven, capacity_of
+from quartermaster.app.board_capacity import FleetGiven, capacity_of, shown_capacity
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
+from quartermaster.app.console_capacity import ShownCapacity, sample_window
+from quartermaster.app.console_warning import year_record
 from quartermaster.app.live import LiveBook, MonthRevenue
 from quartermaster.capacity.demand import read_demand
 from quartermaster.capacity.fleet import parse_fleet
+from quartermaster.console.board_facts import CapacityFacts
 from quartermaster.console.board_view import view_of
+from quartermaster.exposure.daily_statements import EVENTS, past_of
 from quartermaster.exposure.revenue_file import Reading, read_revenue
 from quartermaster.exposure.risk_assumptions import Assumptions, Hazards
+from quartermaster.exposure.rollup import Exposure
 from quartermaster.exposure.scenario import read_scenario
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import DataError
+from quartermaster.kernel.events import CustomerStated, ProbabilitiesStated, StatementsResolved
 
 MADE = date(2024, 8, 1)
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -183,6 +190,55 @@ def test_the_console_is_answered_before_the_simulation_is_loaded_and_after_it() 
     assert again.risk is waited.risk
     book[0] = None
     assert port.board(MADE) is None
+
+
+def test_the_console_shows_what_the_book_holds_besides_revenue() -> None:
+    """Statements and the fleet of other pages; a fleet that cannot be used takes nothing else."""
+    names = [f"customer {at}" for at in range(40)]
+    told = [CustomerStated(customer=name, probability=0.3, usage_a_day=1.0) for name in names]
+    fact = ProbabilitiesStated(event=EVENTS[0], on="2022-05-01", customers=tuple(told), cut={})
+    came = StatementsResolved(
+        event=EVENTS[0], on=fact.on, resolved_on="2023-05-01", came=(), stayed=tuple(names)
+    )
+    known = year_record(past_of([fact], [came]))
+    fleet = ShownCapacity(sample_window)
+
+    def capacity(who: str, revenue: Exposure) -> CapacityFacts | None:
+        return shown_capacity(fleet, who, revenue, Instant(0))
+
+    def broken(who: str, revenue: Exposure) -> CapacityFacts | None:
+        raise DataError(f"no pool serves {who} {revenue.rows}")
+
+    port = ShownBoard(sample_shown, beside=Beside(lambda _: known, capacity), engine=lambda: None)
+    facts = port.board(MADE, wait=True)
+    assert facts is not None
+    view = view_of(facts, "de")
+    assert {"statements", "capacity"} <= {section.id for section in view.sections}
+    assert [part.key for part in view.missing] == ["rates", "bands", "guidance", "warning"]
+    assert view.of == " --sample"
+    found = facts.given.capacity
+    assert found is not None
+    assert found.before is not None
+    assert found.after is not None
+    assert found.after.money.stranded > found.before.money.stranded
+    stated = next(section for section in view.sections if section.id == "statements")
+    assert "waren zu hoch" in " ".join(stated.lead)
+
+    port = ShownBoard(sample_shown, beside=Beside(lambda _: None, broken), engine=lambda: None)
+    without = port.board(MADE, wait=True)
+    assert without is not None
+    why = {part.key: part.how for part in view_of(without, "en").missing}
+    assert {"statements", "capacity"} <= set(why)
+    assert "no pool serves bytedance" in why["capacity"].casefold()
+
+
+def test_a_customer_who_is_not_in_the_fleets_window_strands_nothing() -> None:
+    exposure = shown_revenue(sample_shown()).report.exposure
+    found = shown_capacity(ShownCapacity(sample_window), "nobody", exposure, Instant(0))
+    assert found is not None
+    assert (found.after, found.payback, found.missing) == (None, None, ("named",))
+    euro = replace(exposure, denominator=replace(exposure.denominator, currency="EUR"))
+    assert shown_capacity(ShownCapacity(sample_window), "nobody", euro, Instant(0)) is None
 
 
 def test_an_engine_that_is_still_loading_leaves_the_loss_out() -> None:

@@ -10,6 +10,7 @@ from quartermaster.app.console_warning import (
     SampleWarning,
     facts_of,
     record_of,
+    sample_past,
     sample_reliability,
     sample_warning,
 )
@@ -121,7 +122,7 @@ def test_a_book_of_one_open_month_says_so(sample: tuple[Known, WarningFacts]) ->
 
 def test_the_sample_says_what_it_would_have_stated(sample: tuple[Known, WarningFacts]) -> None:
     known = sample[0]
-    found = sample_reliability(known._replace(groups=known.groups[:25]))
+    found = sample_reliability(sample_past(known._replace(groups=known.groups[:25])))
     year, quarter = found.records
     assert (year.event, quarter.event) == ("halved_in_a_year", "halved_in_a_quarter")
     assert year.days == 6
@@ -192,6 +193,7 @@ def test_the_first_reader_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("quartermaster.app.console_warning.sample_warning", lambda: (known, facts))
     empty = record_of([], {}, sample=True, missing=None, origin=Bilingual("", ""))
     monkeypatch.setattr("quartermaster.app.console_warning.sample_reliability", lambda _: empty)
+    monkeypatch.setattr("quartermaster.app.console_warning.sample_past", lambda _: [])
     port = SampleWarning()
     assert port.warning(Instant(0), wait=True) == facts
     assert port.reliability(Instant(0), wait=True) == replace(empty)
