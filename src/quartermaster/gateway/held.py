@@ -7,6 +7,7 @@ from quartermaster.gateway.guard import Guard
 from quartermaster.gateway.limits import Permit, Scoped
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.ptu import Lane, Lanes, Ride, deployed, enter
+from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.token_estimate import estimate
@@ -70,13 +71,30 @@ def allowed(
         now: microseconds UTC.
 
     Raises:
-        RefusedError: 403 for a closed slice, 429 where the units are fully used.
+        RefusedError: 403 for a closed slice, 429 where the units are fully used, 503 where they
+            take no requests and nothing spills over, 400 for a batch where there is nothing else.
     """
     limited = guard.limiting(limited, operation, call.model)
     terms = guard.lanes.get(call.model)
-    if terms is None or call.service_class == "batch":
+    if terms is None:
         return Allowed(targets, limited)
     own, rest = deployed(targets, terms)
+    if call.service_class == "batch":
+        if not rest:
+            raise refused(
+                "unsupported_value",
+                f"The model '{call.model}' runs on provisioned units only, which take no batches.",
+                param="model",
+            )
+        return Allowed(rest, limited)
+    if not own and not terms.spillover:
+        # Nobody agreed to pay standard prices because the units are away for a moment.
+        raise refused(
+            "model_drained",
+            f"The provisioned units of the model '{call.model}' take no requests for a moment.",
+            param="model",
+            hint="Please try again.",
+        )
     lane = lanes.lane(contract, terms, now)
     if own and enter(lane, can_spill=bool(rest)):
         call.service_class = "provisioned"

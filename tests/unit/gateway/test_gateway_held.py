@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.gateway.gateway_fakes import (
     HELLO,
     HELLO_STREAM,
     NOW,
+    PEPPER,
     TOY,
     Bench,
     a_grant,
@@ -19,6 +21,7 @@ from tests.unit.gateway.gateway_fakes import (
 from quartermaster.gateway.addresses import networks
 from quartermaster.gateway.index import build
 from quartermaster.gateway.responses import ResponseParser
+from quartermaster.kernel.batch_run import BatchRun, sign
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.limit import Limits, Throttle
 from quartermaster.kernel.snapshot import Deployment, KeyGrant, Provisioned, Snapshot
@@ -181,3 +184,26 @@ def test_a_refusal_by_another_limit_takes_nothing_of_the_units() -> None:
 def test_plain_keys_are_asked_nothing_of_it() -> None:
     (entry,) = bench_of(a_grant()).dispatcher.index.keys.values()  # type: ignore[union-attr]
     assert not entry.held
+
+
+def test_units_that_are_away_cost_no_standard_prices_unless_that_was_agreed() -> None:
+    drained = msgspec.structs.replace(EUROPE, drained=True)
+    held_to, agreed = (units(spillover=may, deployment=EUROPE.name) for may in (False, True))
+    assert ask(bench_of(held_to, deployments=(drained, TOY)), chat_request(HELLO)) == (
+        503, "model_drained",
+    )  # fmt: skip
+    assert ask(bench_of(agreed, deployments=(drained, TOY)), chat_request(HELLO)) == (0, "")
+
+
+def test_batches_keep_off_dedicated_units() -> None:
+    run = BatchRun(a_grant().key_id, "req_01BATCH", 1, NOW + 1_000_000)
+    line = raw_request(
+        "POST", "/batch/v1/chat/completions", HELLO, authorization=f"Bearer {sign(run, PEPPER)}"
+    )
+    grant = units(deployment=EUROPE.name)
+    bench = bench_of(grant, deployments=(EUROPE, TOY))
+    for _ in range(20):
+        exchange = bench.request(line, bench.client())
+        assert exchange is not None
+        assert exchange.target.deployment.name == TOY.name
+    assert ask(bench_of(grant, deployments=(EUROPE,)), line) == (400, "unsupported_value")
