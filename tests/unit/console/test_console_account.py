@@ -31,6 +31,7 @@ from quartermaster.kernel.events import Opened
 from quartermaster.kernel.ids import key_hash
 from quartermaster.kernel.price import TEXT_AXES, Price, PriceBook
 from quartermaster.kernel.snapshot import decode
+from quartermaster.kernel.standing_facts import StandingChanged
 
 NOW = Instant(usage_facts.NOON)
 SESSION = "quartermaster_session"
@@ -203,4 +204,16 @@ def test_both_languages_say_the_same(acme: TestClient) -> None:
     assert keys_of[0] == keys_of[1]
     page = acme.get("/account?lang=de").text
     assert "Rechnungsentwurf" in page
+    acme.get("/account?lang=en")
+
+
+def test_who_is_suspended_is_led_to_what_it_can_do(world: World, acme: TestClient) -> None:
+    words = ("What it is about, and what you can do", "Worum es geht, und was Sie tun können")
+    stopped = StandingChanged(group="acme", standing="suspended", reason="a case", case="case_1")
+    assert words[0] not in acme.get("/account?lang=en").text
+    world.rooms.book.append(stopped, actor=OPERATOR, now=NOW)
+    for lang, said in zip(("en", "de"), words, strict=True):
+        assert f'<a href="/account/cases">{said}</a>' in acme.get(f"/account?lang={lang}").text
+    again = StandingChanged(group="acme", standing="active", reason="settled", case="case_1")
+    world.rooms.book.append(again, actor=OPERATOR, now=NOW)
     acme.get("/account?lang=en")
