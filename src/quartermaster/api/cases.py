@@ -78,7 +78,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the customer says, and how much it was where it says a number."""
+    """What the customer says, and which share of its requests it was where it says a number."""
 
     text: str
     share_low: Share | None = None

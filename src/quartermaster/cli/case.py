@@ -273,8 +273,8 @@ def note(options: Options, case_id: str, text: str, token_file: Path | None) -> 
 @command.command("answer")
 @click.argument("case_id", metavar="CASE")
 @click.argument("text")
-@click.option("--share-low", type=click.FloatRange(0, 1), help="Where a number is said: at least.")
-@click.option("--share-high", type=click.FloatRange(0, 1), help="Where a number is said: at most.")
+@click.option("--share-low", type=click.FloatRange(0, 1), help="Of the requests, at least.")
+@click.option("--share-high", type=click.FloatRange(0, 1), help="Of the requests, at most.")
 @click.option("--appeal", "appeals", is_flag=True, help="An appeal: another person decides.")
 @click.option("--token-file", type=click.Path(path_type=Path), required=True,
               help="The customer's API token.")  # fmt: skip

@@ -8,7 +8,7 @@ from quartermaster.conduct import cases_table as table
 from quartermaster.conduct.cases import Case, deadlines
 from quartermaster.conduct.cases_step import refusal, signers
 from quartermaster.conduct.expected_cost import ExpectedCost, expected_cost
-from quartermaster.conduct.extent import ClusterExtent, StatementCheck, check, extent
+from quartermaster.conduct.extent import ClusterExtent, Measure, StatementCheck, check, extent
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.case import CaseEvidence, CaseStake, CaseState, Move
 from quartermaster.kernel.clock import Instant, as_datetime
@@ -177,7 +177,7 @@ def shown(case: Case, now: Instant, sign_off_share: float) -> CaseShown:
         cost=None if case.stake is None else expected_cost(case.stake),
         extent=found,
         statements=tuple(
-            check(said, one.measures[-1]) for said in case.statements for one in found[:1]
+            check(said, _measure(said, one)) for said in case.statements for one in found[:1]
         ),
         throttle=case.throttle,
         pending=None
@@ -226,6 +226,15 @@ def own(case: Case, now: Instant) -> OwnCase:
         may_answer=not case.ended,
         may_appeal=in_time and case.standing != "active" and case.open_appeal is None,
     )
+
+
+def _measure(said: facts.CaseStatement, cluster: ClusterExtent) -> Measure:
+    """What a statement is held against: a customer says its number of requests.
+
+    Words alone are held against the last measure: money where it has a price, else output tokens.
+    """
+    number = said.low is not None or said.high is not None
+    return cluster.measures[0 if number else -1]
 
 
 def _move(case: Case, row: table.Row, now: Instant, sign_off_share: float) -> MoveShown:

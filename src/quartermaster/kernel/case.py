@@ -140,7 +140,7 @@ class CaseStatement(msgspec.Struct, frozen=True, kw_only=True):
     on: str = ""
     low: float | None = None
     high: float | None = None
-    """Shares of one, where a number was said."""
+    """Shares of the requests, of one, where a number was said."""
 
 
 class CaseEvidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from tests.unit.conduct.case_made_up import (
 
 from quartermaster.conduct.cases import Case, deadlines, fold
 from quartermaster.conduct.cases_settings import CaseSettings
+from quartermaster.conduct.cases_shown import shown
 from quartermaster.conduct.cases_step import (
     By,
     Investigate,
@@ -36,7 +37,7 @@ from quartermaster.conduct.cases_step import (
 )
 from quartermaster.conduct.cases_table import ENDED, ROWS, STATES, diagram
 from quartermaster.kernel import case as facts
-from quartermaster.kernel.case import CaseFinding, CaseStake, MoveAsked
+from quartermaster.kernel.case import CaseFinding, CasePart, CaseStake, CaseStratum, MoveAsked
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import (
     ConflictError,
@@ -208,6 +209,30 @@ def test_an_appeal_is_decided_by_who_had_no_part_and_lifts_at_once() -> None:
     assert yes.state == "reinstated"
     assert Stand("active", None, "they are right", "") in effects
     assert yes.appeals[-1].decided_by == "usr_cy"
+
+
+def test_a_number_of_the_customer_is_held_against_its_requests() -> None:
+    # Forty of a hundred requests were long and took nearly all of the tokens.
+    part = CasePart(10_000, 10_000, 2_350_150, 9_700, 2_352_250)
+    stratum = CaseStratum(
+        cluster="new", account="acme", day="2024-10-01", requests=100, read=100, hits=40,
+        parts={"output_tokens": part},
+    )  # fmt: skip
+    evidence = facts.CaseEvidence(findings=(HARVEST,), strata=(stratum,))
+    case, _ = told(case_of(HARVEST), facts.EvidenceAdded(evidence=evidence), by())
+    case = moved(case, "inform", 1)
+    for high, verdict in ((0.45, "agrees"), (0.05, "contradicted")):
+        said = facts.CaseStatement(text="some", said_by="acme", high=high)
+        answered = answer(case, facts.Answered(text="some", statement=said), by("usr_customer", 2))[
+            0
+        ]
+        (checked,) = shown(answered, by().now, 0.1).statements
+        assert (checked.measure, checked.verdict) == ("requests", verdict)
+    words = facts.CaseStatement(text="a little", said_by="acme")
+    answered = answer(
+        case, facts.Answered(text="a little", statement=words), by("usr_customer", 2)
+    )[0]
+    assert shown(answered, by().now, 0.1).statements[0].measure == "output_tokens"
 
 
 def test_an_open_appeal_holds_up_the_end() -> None:
