@@ -65,6 +65,7 @@ class Attempt(msgspec.Struct, frozen=True):
     """One attempt as its trace tells it."""
 
     number: int
+    """As in the usage table; what could not be said to a deployment has the next one's."""
     deployment: str
     why: str
     considered: tuple[Considered, ...]
@@ -164,9 +165,9 @@ class Route:
         return self._targets[choice.at]
 
     @property
-    def number(self) -> int:
-        """Of the attempt that runs, from 1."""
-        return len(self._attempts)
+    def _sent(self) -> int:
+        """Attempts but those that a deployment's dialect had no words for."""
+        return sum(one.outcome != CANNOT_SAY for one in self._attempts)
 
     def elsewhere(self, outcome: str, wait_s: float | None = None) -> Target | None:
         """The attempt failed before anything was begun: who else may be asked, if anybody.
@@ -180,7 +181,7 @@ class Route:
         elif self._running:
             busy = outcome == str(TOO_MANY_REQUESTS) or wait_s is not None
             self._end(outcome, Signal.THROTTLED if busy else Signal.FAILED, wait_s)
-        if len(self._attempts) >= ATTEMPTS_MAX:
+        if self._sent >= ATTEMPTS_MAX:
             return None
         chosen = self._choose(self._health.monotonic())
         if chosen is not None:
@@ -242,13 +243,17 @@ class Route:
 
     def trace(self) -> Trace:
         """Every decision up to now."""
-        told = tuple(self._told(at, one) for at, one in enumerate(self._attempts))
-        return Trace(self.request_id, self.affinity.source, told)
+        told: list[Attempt] = []
+        number = 1
+        for one in self._attempts:
+            told.append(self._told(number, one))
+            number += one.outcome != CANNOT_SAY
+        return Trace(self.request_id, self.affinity.source, tuple(told))
 
-    def _told(self, at: int, one: _Tried) -> Attempt:
+    def _told(self, number: int, one: _Tried) -> Attempt:
         began_s = self._began_s
         return Attempt(
-            at + 1,
+            number,
             one.choice.name,
             one.choice.why,
             tuple(Considered.of(seen) for seen in one.seen),

@@ -273,6 +273,21 @@ def test_who_cannot_say_a_request_is_passed_over() -> None:
     assert alone.bench.dispatcher.router.circuits() == {}
 
 
+def test_whom_a_request_cannot_be_said_to_is_no_attempt() -> None:
+    """However many there are; and the trace counts as the usage table does."""
+    claudes = [deployment(f"claude-{n}", api="anthropic") for n in range(ATTEMPTS_MAX)]
+    last = deployment("third", priority=2)
+    scene = Scene(*claudes, deployment("second", priority=1), last)
+    exchange = scene.ask({**HELLO, "n": 2})
+    scene.answer(exchange, BUSY)
+    scene.answer(exchange, SERVED)
+    scene.settle()
+    assert [row[:3] for row in scene.rows] == [(1, "second", "upstream_busy"), (2, "third", "")]
+    assert exchange.route is not None
+    told = [(one.number, one.outcome) for one in exchange.route.trace().attempts]
+    assert told == [(1, "unsupported")] * ATTEMPTS_MAX + [(1, "429"), (2, "served")]
+
+
 def test_a_log_that_fails_between_two_attempts_ends_the_request() -> None:
     scene = Scene(FIRST, SECOND)
     exchange = scene.ask()
