@@ -449,9 +449,9 @@ class Exchange:
             self.life = AFTER_GONE[self.life]
             self.home.finished(self)
             return
-        self.client.finish(self.final, keep_alive=self.keep_alive)
-        self.final = b""
-        self.home.released(self)
+        self.home.released(self)  # before the client's next request can fail: this one has ended
+        final, self.final = self.final, b""
+        self.client.finish(final, keep_alive=self.keep_alive)
 
     def goes_to(self, target: Target) -> bool:
         """Address the request to another deployment; whether it can be said there."""

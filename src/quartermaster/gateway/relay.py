@@ -105,9 +105,9 @@ class Relay:
         if exchange.route is not None:
             # Whose log failed before it was closed still counts as running there.
             exchange.route.ended("meter_unavailable")
-        self._observe((exchange,), self.clock())
         if exchange.permit is not None:
             exchange.permit.end()
+        self._observe((exchange,), self.clock())
 
     def released(self, exchange: Exchange) -> None:
         """The last byte went to the transport, which hands it to the kernel within this turn."""

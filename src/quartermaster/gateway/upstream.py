@@ -173,7 +173,8 @@ class UpstreamPool:
             if not connection.transport.is_closing():
                 connection.start(exchange)
                 return
-        if len(self.connections) + len(self._connecting) >= self._settings.upstream_connections_max:
+        used = len(self.connections) + len(self._connecting)
+        if used >= self._settings.upstream_connections_max and not self._make_room():
             exchange.fail("upstream_saturated", "All connections to the model server are in use.")
             return
         task = self._loop.create_task(self._connect(exchange))
@@ -209,6 +210,19 @@ class UpstreamPool:
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls
+
+    def _make_room(self) -> bool:
+        """Close a connection that waits for requests to some other server; whether there was one.
+
+        After a failover they are all to the server that nobody asks any more.
+        """
+        for idle in self._idle.values():
+            if idle:
+                unused = idle.pop(0)
+                self.connections.discard(unused)
+                unused.close()
+                return True
+        return False
 
     def put_back(self, connection: UpstreamConnection) -> None:
         """The connection is free again."""

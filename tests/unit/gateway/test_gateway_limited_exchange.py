@@ -153,3 +153,23 @@ def test_who_has_no_limits_gets_no_permit_and_no_headers() -> None:
     durable(bench)
     assert exchange.permit is None
     assert b"ratelimit" not in client.data
+
+
+def test_what_fails_after_the_last_byte_holds_no_permit() -> None:
+    """A client's next request begins where its last one ends; a defect there is not this one's."""
+
+    class Clumsy(FakeClient):
+        def finish(self, data: bytes, *, keep_alive: bool) -> None:
+            super().finish(data, keep_alive=keep_alive)
+            raise RuntimeError("the next request hit a defect")
+
+    bench = bench_of(concurrent=1)
+    client = Clumsy(bench.story)
+    exchange = bench.send(HELLO, client)
+    bench.answer(exchange, plain_response(ANSWER))
+    with pytest.raises(RuntimeError, match="defect"):
+        durable(bench)
+    bench.turn()
+    assert client.status == 200
+    assert bench.relay.idle
+    assert bench.request(chat_request(HELLO), bench.client()) is not None

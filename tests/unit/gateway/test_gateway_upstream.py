@@ -243,6 +243,21 @@ def test_only_so_many_connections_are_opened() -> None:
     run(never, play)
 
 
+def test_idle_connections_to_one_server_leave_room_for_another() -> None:
+    async def play(scene: Scene) -> None:
+        busy = [scene.exchange(), scene.exchange()]
+        await scene.closes(2)
+        one = busy[0].target.deployment
+        elsewhere = Deployment("toy@there", "toy", one.url.replace("127.0.0.1", "localhost"), "toy")
+        scene.bench.dispatcher.index = an_index(deployments=(elsewhere,))
+        scene.exchange()
+        await scene.closes(3)
+        assert failures(scene) == ["", "", ""]
+        assert len(scene.pool.connections) <= 2
+
+    run(plainly, play)
+
+
 def test_a_model_server_that_is_not_there() -> None:
     async def play(scene: Scene) -> None:
         gone = Deployment("toy@gone", "toy", "http://127.0.0.1:1/v1", "toy")
