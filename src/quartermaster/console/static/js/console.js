@@ -52,6 +52,13 @@
     }
   });
 
+  // On a phone the places are one line that scrolls: the page that is open stands in the middle.
+  var here = document.querySelector(".places [aria-current]");
+  if (here) {
+    var line = here.parentElement;
+    line.scrollLeft = here.offsetLeft - line.offsetLeft - (line.clientWidth - here.offsetWidth) / 2;
+  }
+
   var PLACES = { o: "/", e: "/exposure", i: "/what-if", w: "/warning", c: "/capacity", r: "/report", l: "/traffic", k: "/cases", h: "/help" };
   var goUntil = 0;
 
