@@ -111,6 +111,7 @@ def _picture(one: Statement, found: CapacityFacts, on: Desk) -> Picture:
         axis=words("capacity.axis"),
     )
     caption = words("capacity.caption_without" if gone else "capacity.caption", name=name)
+    caption = on.labelled(caption)
     layers = from_series(stack(one), after_departure=gone)
     named = tuple(
         msgspec.structs.replace(layer, label=words("capacity.others"))

@@ -134,7 +134,9 @@ def statements_section(on: Desk, record: "Record") -> Section:
     """How good our own past probabilities were."""
     words, lang, score = on.words, on.words.lang, record.scores
     title = words("statements.title")
-    own = (words("statements.own"),) if on.facts.given.stated_here else ()
+    own: tuple[str, ...] = ()
+    if on.facts.given.stated_here:
+        own = (words("statements.own_sample") if on.facts.sample else words("statements.own"),)
     if score is None:
         none = words("statements.none", count=number(record.statements, lang))
         return Section(id="statements", title=title, lead=(none,), notes=own)

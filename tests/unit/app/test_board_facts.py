@@ -223,6 +223,10 @@ def test_the_console_shows_what_the_book_holds_besides_revenue() -> None:
     assert found.after.money.stranded > found.before.money.stranded
     stated = next(section for section in view.sections if section.id == "statements")
     assert "waren zu hoch" in " ".join(stated.lead)
+    assert stated.notes[0].startswith("Nachträglich an erfundener Nutzung")
+    fleet_shown = next(section for section in view.sections if section.id == "capacity")
+    assert fleet_shown.picture is not None
+    assert fleet_shown.picture.caption.startswith("Beispieldaten")
 
     port = ShownBoard(sample_shown, beside=Beside(lambda _: None, broken), engine=lambda: None)
     without = port.board(MADE, wait=True)
