@@ -28,6 +28,8 @@ _AUTOMATIC: frozenset[str] = frozenset({"suspend"})
 """The one move that may be automatic, and that ends by itself unless a person confirms it."""
 
 
+ANSWERS_MAX = 100
+"""The journal keeps each for good: a correspondence of weeks, and no program that never stops."""
 REFUSALS: Mapping[str, tuple[str, str]] = {
     "observation": (
         "what this case stands on never leads beyond observation",
@@ -64,6 +66,7 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
         "answer the notice instead",
     ),
     "appealed": ("an appeal is waiting for a decision already", ""),
+    "many": ("this case holds as many answers as it takes", "write to your account manager"),
     "late": ("the time for an appeal is over", "answer the notice instead"),
 }
 """Why something is not possible at a time, with what to do; faces have it in their languages."""
@@ -206,11 +209,13 @@ def answer(case: Case, event: facts.Answered, by: By) -> Stepped:
     """What the customer says, while the case runs and it has been told of it.
 
     Raises:
-        ConflictError: the case has ended, or the customer does not know of it.
+        ConflictError: the case has ended, the customer does not know of it, or it has said enough.
         UsageError: nothing is said.
     """
     _need_told(case)
     _said(event.text, "text")
+    if len(case.answers) >= ANSWERS_MAX:
+        raise _refused("many")
     return _recorded(case, by, event)
 
 

@@ -20,6 +20,7 @@ from quartermaster.conduct.cases import Case, deadlines, fold
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.cases_shown import shown
 from quartermaster.conduct.cases_step import (
+    ANSWERS_MAX,
     By,
     Investigate,
     Post,
@@ -233,6 +234,14 @@ def test_a_number_of_the_customer_is_held_against_its_requests() -> None:
         case, facts.Answered(text="a little", statement=words), by("usr_customer", 2)
     )[0]
     assert shown(answered, by().now, 0.1).statements[0].measure == "output_tokens"
+
+
+def test_answers_have_an_end_that_the_journal_can_hold() -> None:
+    case = moved(case_of(HARVEST), "inform", 1)
+    for _ in range(ANSWERS_MAX):
+        case, _ = answer(case, facts.Answered(text="more"), by("usr_customer", 2))
+    with pytest.raises(ConflictError, match="as many answers"):
+        answer(case, facts.Answered(text="more"), by("usr_customer", 2))
 
 
 def test_an_open_appeal_holds_up_the_end() -> None:
