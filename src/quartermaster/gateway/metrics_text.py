@@ -23,6 +23,10 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 UPSTREAM_PREFIX: Final = "upstream_"
 """Reasons that begin so are the model server's doing."""
 
+REJECTED: Final = "upstream_rejected"
+"""But this one is the customer's, who sent what the server does not take, unless it was busy."""
+BUSY_STATUS: Final = 429
+
 Kind = Literal["counter", "gauge", "histogram"]
 Labels = tuple[tuple[str, str], ...]
 
@@ -184,7 +188,7 @@ def _series(writer: _Writer, one: SeriesCounts, worker: Labels) -> None:
     named = (*served, ("stream", "true" if one.stream else "false"), *worker)
     for status, reason, count in one.outcomes:
         writer.add(REQUESTS, count, *named, ("status", str(status)), ("reason", reason))
-        if reason.startswith(UPSTREAM_PREFIX):
+        if reason.startswith(UPSTREAM_PREFIX) and (reason != REJECTED or status == BUSY_STATUS):
             place = (("model", one.model), ("deployment", one.deployment), *worker)
             writer.add(UPSTREAM_ERRORS, count, *place, ("reason", reason))
     writer.observe(DURATION, LATENCY_BOUNDS_US, one.duration, one.duration_us, *named)

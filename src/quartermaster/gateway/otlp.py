@@ -117,7 +117,7 @@ def _server(one: Ended) -> _Span:
         *_error(closed),
     ]
     # The conventions call 4xx an error of the caller, not of the server.
-    failed = closed.http_status >= _ERRORS_FROM
+    failed = closed.http_status >= _ERRORS_FROM or _broke(closed)
     return _span(
         one,
         one.context.server_span_id,
@@ -177,7 +177,7 @@ def _model(one: Ended) -> _Span:
         _CLIENT,
         closed.closed_at,
         [*attributes, *_error(closed)],
-        failed=closed.http_status != 200,
+        failed=closed.http_status != 200 or _broke(closed),
     )
 
 
@@ -207,8 +207,13 @@ def _span(
     )
 
 
+def _broke(closed: Closed) -> bool:
+    """Whether a stream that had begun with 200 ended with an error of the model server."""
+    return closed.http_status == 200 and closed.failure.startswith("upstream_")
+
+
 def _error(closed: Closed) -> list[_Attribute]:
-    if closed.http_status == 200:
+    if closed.http_status == 200 and not _broke(closed):
         return []
     return [_text("error.type", closed.failure or str(closed.http_status))]
 

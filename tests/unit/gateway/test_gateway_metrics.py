@@ -327,3 +327,12 @@ def test_who_has_handed_over_is_not_missed() -> None:
         assert lines_of(text, ups) == lines_of(text, ready) == served
     back = exposition([], [a_status(started_at=NOW), new], NOW)
     assert lines_of(back, ready) == {'{worker="gateway-0"}': 1}
+
+
+def test_what_a_model_server_rejects_is_the_customer_s_error_unless_it_was_busy() -> None:
+    meters = Meters()
+    for status, failure in ((400, "upstream_rejected"), (429, "upstream_rejected")):
+        meters.ended([AnEnd(a_close(status=status, failure=failure))], AT + 84_000)
+    text = exposition([a_file(totals_of(meters))], [], NOW)
+    assert sum(lines_of(text, "quartermaster_gateway_requests_total").values()) == 2
+    assert list(lines_of(text, "quartermaster_gateway_upstream_errors_total").values()) == [1]

@@ -139,6 +139,17 @@ def test_an_error_is_the_model_server_s_or_the_client_s() -> None:
     assert theirs["status"]["code"] == 2
 
 
+def test_a_stream_that_says_its_error_after_200_is_an_error() -> None:
+    broken = a_close(failure="upstream_error")
+    server, model = read(export([a_span(closed=broken)], US))
+    assert server["status"] == model["status"] == {"code": 2, "message": "upstream_error"}
+    assert attributes(model)["error.type"] == "upstream_error"
+    # Whose client left, and whose usage was not believed, did not fail.
+    for failure in ("client_gone", "usage_negative"):
+        spans = read(export([a_span(closed=a_close(failure=failure))], US))
+        assert [span["status"] for span in spans] == [{}, {}]
+
+
 def test_no_content_and_no_secret_is_exported() -> None:
     body = export([a_span()], US)
     for secret in (b"SECRET", SECRET.encode(), AnEnd().grant.key_hash.encode(), b"prompt_tokens"):
