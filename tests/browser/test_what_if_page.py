@@ -102,7 +102,7 @@ def test_the_page_in_every_form(
         reduced_motion="reduce",
     )
     reader = reader_in(context, console)
-    join(reader, f"{path} {lang} {size[0]}")
+    join(reader, f"{path} {lang} {theme} {size[0]}")
     reader.open(path)
     expect(reader.page.locator("h1")).to_have_text(PAGES[path][lang])
     shown, hidden = (".for-desk", ".for-phone") if size == DESK else (".for-phone", ".for-desk")

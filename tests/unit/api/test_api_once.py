@@ -80,17 +80,13 @@ def test_a_key_that_is_none_is_refused(world: World, key: str) -> None:
 
 
 def test_every_post_that_writes_honours_it() -> None:
-    writing = {row.name for row in OPERATIONS if row.method == "POST" and row.writes}
-    assert writing == {
-        "makeToken",
-        "revokeToken",
-        "addGroup",
-        "addCustomer",
-        "signContract",
-        "publishPriceBook",
-        "issueKey",
-        "revokeKey",
-    }
+    not_writing = {row.name for row in OPERATIONS if row.method == "POST" and not row.writes}
+    computing = {name for name in not_writing if name.endswith(("OfFile", "OfFleet"))}
+    assert not_writing - computing == {
+        "scoreGuidance", "scoreStatements", "showCapacity", "showDeparture",
+        # These write, but doing either twice is doing it once.
+        "drainDeployment", "undrainDeployment",
+    }  # fmt: skip
 
 
 def test_a_request_that_is_under_way_is_not_done_twice(world: World) -> None:
