@@ -17,7 +17,7 @@ def test_a_race_does_not_overrun_the_budget(tmp_path: Path) -> None:
     overrun, ends = race(tmp_path, seed=11, amount_minor=300, requests=200, kills=2)
     assert overrun <= 0
     assert ends["200"] > 20
-    assert ends["429"] + ends["patience lost"] > 20
+    assert ends["429"] + ends["patience lost"] > 0, "the budget was not reached"
 
 
 @pytest.mark.long
@@ -29,7 +29,7 @@ def test_long_races_do_not_overrun_the_budget(tmp_path: Path, turn: int) -> None
     )
     assert -2 < overrun <= 0
     assert ends["200"] > 100
-    assert ends["429"] + ends["patience lost"] > 100
+    assert ends["429"] + ends["patience lost"] > 0, "the budget was not reached"
 
 
 @pytest.mark.long
