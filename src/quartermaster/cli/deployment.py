@@ -209,12 +209,7 @@ def _wait_until_idle(rooms: "Rooms", name: str, version: int, wait_s: int) -> No
     """
     end = time.monotonic() + wait_s
     while True:
-        now = rooms.now()
-        live = [
-            one
-            for one in _statuses(rooms)
-            if one.state != "stopped" and now - one.at <= OUT_OF_CONTACT_S * US_PER_S
-        ]
+        live = _live(rooms)
         # A worker that does not know of the drain yet may still send requests there.
         told = all((one.snapshot_version or 0) >= version for one in live)
         running = sum(one.running.get(name, 0) for one in live)
@@ -235,7 +230,7 @@ def health(options: Options, as_json: bool) -> None:
     from quartermaster.app import open_rooms
 
     rooms = open_rooms(options)
-    for status in _statuses(rooms):
+    for status in _live(rooms):
         if as_json:
             shown = {"app_id": status.app_id, "circuits": status.circuits}
             click.echo(msgspec.json.encode({**shown, "opened": status.circuits_opened}))
@@ -247,10 +242,17 @@ def health(options: Options, as_json: bool) -> None:
         click.echo(f"{status.app_id}: {', '.join(resting) or 'nothing rests'}")
 
 
-def _statuses(rooms: "Rooms") -> list["WorkerStatus"]:
+def _live(rooms: "Rooms") -> list["WorkerStatus"]:
+    """Workers that run: what the others said last is about a moment that has passed."""
     from quartermaster.gateway.status import read_status
 
-    return [read_status(path) for path in sorted((rooms.var / "status").glob("*.json"))]
+    now = rooms.now()
+    every = [read_status(path) for path in sorted((rooms.var / "status").glob("*.json"))]
+    return [
+        one
+        for one in every
+        if one.state != "stopped" and now - one.at <= OUT_OF_CONTACT_S * US_PER_S
+    ]
 
 
 @command.command("cost")

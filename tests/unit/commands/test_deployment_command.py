@@ -192,3 +192,13 @@ def test_health_names_who_rests(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert cli(tmp_path, "health", "--json") == 0
     shown = msgspec.json.decode(capsys.readouterr().out)
     assert (shown["opened"], shown["circuits"]["vllm-a"]["failures"]) == (2, 3)
+
+
+def test_health_says_nothing_of_a_worker_that_has_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    circuits = msgspec.to_builtins({"vllm-a": CircuitShown("open", 0.8, 3)})
+    for gone in ({"state": "stopped"}, {"at": system_clock() - 60_000_000}):
+        a_status(tmp_path, 1, circuits=circuits, **gone)
+        assert cli(tmp_path, "health") == 0
+        assert capsys.readouterr().out == ""
