@@ -5,6 +5,7 @@ long form of the test; it takes half a minute.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from quartermaster.app import case_desk, case_files, live
 from quartermaster.app.case_sample import sample_evidence
 from quartermaster.app.rooms import Rooms
+from quartermaster.book.unit import Unit
 from quartermaster.commands import case as cases
 from quartermaster.commands import case_read as reading
 from quartermaster.commands import contract as contracts
@@ -34,6 +36,7 @@ from quartermaster.kernel.case import (
     FileMade,
     Move,
     MoveAsked,
+    Noted,
 )
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_instant
 from quartermaster.kernel.contract import Contract, Customer, Group
@@ -207,6 +210,23 @@ def test_the_case_file_is_a_page_in_both_languages_and_the_journal_remembers_it(
         assert words in page
         assert digest in page
         assert "<script" not in page
+
+
+def test_a_file_made_while_somebody_steps_holds_an_entry_for_each_step(
+    rooms: StoryRooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, reads = _alarmed(rooms), rooms.book.reading
+
+    @contextmanager
+    def busy() -> Iterator[Unit]:
+        with reads() as unit:
+            yield unit
+        cases.tell(rooms.book, ADA, case.id, Noted("meanwhile"), rooms.now())
+
+    monkeypatch.setattr(rooms.book, "reading", busy)
+    file = _file(rooms, case)
+    assert [one.seq for one in file.entries] == [one.journal_seq for one in file.case.steps]
+    assert file.head_seq == file.entries[-1].seq
 
 
 def test_requests_are_shown_redacted_and_only_where_a_contract_lets_them_be_kept(

@@ -9,7 +9,7 @@ from quartermaster.book.chain import Entry
 from quartermaster.book.views import View
 from quartermaster.commands import case as cases
 from quartermaster.commands.actor import Actor
-from quartermaster.commands.case_read import entries, read
+from quartermaster.commands.case_read import entries, known
 from quartermaster.conduct.case_file import (
     EXEMPLARS_MAX,
     CaseFile,
@@ -42,9 +42,9 @@ def case_file(
     Raises:
         NotFoundError: there is no such case.
     """
-    case, view = read(rooms.book, case_id), rooms.book.view()
-    with rooms.book.reading() as unit:
-        head = unit.journal.head()
+    with rooms.book.reading() as unit:  # one, so that steps and entries are of the same moment
+        case, view, head = known(unit, case_id), unit.view(), unit.journal.head()
+        found = entries(unit, case_id)
     allowed = _content_allowed(view, case.group, account, now)
     group = view.groups.get(case.group)
     return assembled(
@@ -57,7 +57,7 @@ def case_file(
                 for one in view.deployments.values()],
         exemplars=tuple(map(redacted, exemplars[:EXEMPLARS_MAX])) if allowed else (),
         content=_content(allowed, bool(exemplars)),
-        found=entries(rooms.book, case_id),
+        found=found,
         head=(head.seq, head.sha256),
     )  # fmt: skip
 

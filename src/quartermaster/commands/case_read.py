@@ -34,10 +34,9 @@ def read_own(book: Book, customer: str, case_id: str) -> Case:
         return own(unit.view(), known(unit, case_id), customer)
 
 
-def entries(book: Book, case_id: str) -> list[Entry]:
-    """The journal's entries of a case, with their hashes."""
-    with book.reading() as unit:
-        return unit.journal.keyed_entries(f"{KEY}{case_id}:")
+def entries(unit: Unit, case_id: str) -> list[Entry]:
+    """The journal's entries of a case, with their hashes, within a transaction."""
+    return unit.journal.keyed_entries(f"{KEY}{case_id}:")
 
 
 def all_cases(book: Book) -> list[Case]:

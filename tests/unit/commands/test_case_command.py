@@ -87,7 +87,8 @@ def suspended(book: Book) -> Case:
 
 def test_every_step_is_a_fact_of_the_chained_journal(book: Book) -> None:
     case = suspended(book)
-    found = reading.entries(book, case.id)
+    with book.reading() as unit:
+        found = reading.entries(unit, case.id)
     assert [entry.actor for entry in found] == ["usr_ada", "usr_ada", "usr_ada", "usr_bob"]
     assert [step.seq for step in case.history] == [entry.seq for entry in found]
     assert book.verify().seq >= found[-1].seq
