@@ -265,7 +265,8 @@ class BudgetOffice:
         except FileNotFoundError:
             said_at = 0
         # When to look is a question of time; whether it is dead, the log's lock says.
-        if self._now() - said_at <= OUT_OF_CONTACT_S * US_PER_S:
+        # A sign of life of tomorrow was written before the clock went back.
+        if 0 <= self._now() - said_at <= OUT_OF_CONTACT_S * US_PER_S:
             return
         directory = self._var / "wal" / app_id
         if not directory.is_dir():

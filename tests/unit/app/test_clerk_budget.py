@@ -197,6 +197,19 @@ def test_a_dead_worker_s_lease_ends_with_its_log(rooms: Rooms) -> None:
     assert leased(rooms, epoch) == 0
 
 
+def test_a_clock_that_went_back_keeps_no_dead_worker_s_lease(rooms: Rooms) -> None:
+    epoch = budget(rooms, 10_000)
+    office = Office(rooms)
+    assert ask(rooms, office, epoch, 80_000_000_000) > 0
+    status = rooms.var / "status" / f"{LOG}.json"
+    status.parent.mkdir(exist_ok=True)
+    status.write_bytes(b"{}")
+    os.utime(status, (time.time() + 86_400,) * 2)
+    office.look_around()
+    office.look_around()
+    assert leased(rooms, epoch) == 0
+
+
 def leased(rooms: Rooms, epoch: str) -> int:
     return sum(one.leased for one in read_states(rooms.var).states if one.epoch == epoch)
 
