@@ -39,6 +39,7 @@ def view_of(file: CaseFile, lang: Lang) -> BoardView:
         sections=tuple(sections),
         missing=(),
         closing=case_report_close.closing(on, digest),
+        of="",  # nothing is missing that a command would add
         running=words(
             "file.running_sample" if summary.sample else "file.running",
             case=summary.id,
