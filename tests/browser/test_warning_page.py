@@ -57,6 +57,11 @@ def test_the_pages_in_every_form(
             summary.click()
         reader.assert_accessible()
         reader.assert_fits()
+        if size == DESK:
+            tables = "[...document.querySelectorAll('.told')]"
+            assert reader.page.evaluate(
+                f"{tables}.every(one => one.scrollWidth <= one.clientWidth)"
+            )
     reader.assert_content()
     context.close()
 
