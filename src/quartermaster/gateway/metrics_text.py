@@ -215,7 +215,7 @@ def _states(
     worker = ("worker", status.app_id)
     silent = now - status.at > OUT_OF_CONTACT_S * US_PER_S
     up = not silent and status.state != "stopped"
-    if handed_over and not up:
+    if handed_over and status.state == "stopped":
         return  # nobody misses it, so no alert may
     writer.add(UP, up, worker)
     if not handed_over:

@@ -322,9 +322,12 @@ def test_who_has_handed_over_is_not_missed() -> None:
     # It still ends what it had begun, and that is seen.
     assert lines_of(draining, ups) == {'{worker="gateway-0"}': 1, **served}
     assert '{worker="gateway-0"}' in lines_of(draining, "quartermaster_gateway_in_flight_requests")
-    for gone in ({"state": "stopped"}, {"at": NOW - 60 * US_PER_S}):
-        text = exposition([], [a_status(**gone), new, other], NOW)
-        assert lines_of(text, ups) == lines_of(text, ready) == served
+    ended = exposition([], [a_status(state="stopped"), new, other], NOW)
+    assert lines_of(ended, ups) == lines_of(ended, ready) == served
+    # One that is silent may hang with streams of its customers: it is shown.
+    hanging = exposition([], [a_status(at=NOW - 60 * US_PER_S), new, other], NOW)
+    assert lines_of(hanging, ready) == served
+    assert lines_of(hanging, ups) == {'{worker="gateway-0"}': 0, **served}
     back = exposition([], [a_status(started_at=NOW), new], NOW)
     assert lines_of(back, ready) == {'{worker="gateway-0"}': 1}
 
