@@ -258,8 +258,8 @@ class ShownBoard:
         if wait:
             self._loaded.wait()
         elif not self._loaded.is_set():
-            found = facts_of(revenue, assumed, made_on=made_on, threads=None)
-            return self._with_beside(found, revenue, wait=False)
+            early = facts_of(revenue, assumed, made_on=made_on, threads=None)
+            return self._with_beside(early, revenue, wait=False)
         # Which months are over is no part of the rows.
         seen = "" if revenue.look is None else revenue.look.on.isoformat()
         key = (f"{data_sha256(book.rows)} {book.open_from} {seen}", made_on)
