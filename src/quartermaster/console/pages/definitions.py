@@ -4,7 +4,16 @@ from starlette.responses import Response
 
 from quartermaster.console.visit import Visit
 
-DEFINITIONS = ("run_rate", "guidance", "share", "effective_number", "live", "traffic", "first_token", "sample")
+DEFINITIONS = (
+    "run_rate",
+    "guidance",
+    "share",
+    "effective_number",
+    "live",
+    "traffic",
+    "first_token",
+    "sample",
+)
 """In the order of the overview; each has a title and a body in the catalogues."""
 
 
