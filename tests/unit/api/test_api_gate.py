@@ -96,7 +96,7 @@ def test_a_customer_never_sees_another_ones_account(walked: World, name: str) ->
     row, client = ROWS[name], walked.client("acme")
     for query in ({}, {"customer": "globex"}):
         asked = {"period": "2026-11"} | query if name == "listHours" else query
-        written = None if row.method == "GET" else {}
+        written: dict[str, str] | None = None if row.method == "GET" else {}
         answer = client.request(row.method, path_of(row, walked), params=asked, json=written)
         assert answer.status_code in (200, 400, 404)
         # The path of the question may come back in a refusal; nothing else of it may.

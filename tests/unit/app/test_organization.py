@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.openai_document import valid
 from tests.unit.app.batch_world import NOW, World, refused, request
-from tests.unit.gateway.test_dialect_openapi import valid
 
 from quartermaster.api.organization import KINDS
 from quartermaster.app.api_usage import day_costs
