@@ -2,6 +2,7 @@
 
 import msgspec
 
+from quartermaster.api.keys import key_asked
 from quartermaster.api.operation import ANYBODY, STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
@@ -9,7 +10,6 @@ from quartermaster.commands import budget
 from quartermaster.commands.budget import Budgeting, Terms
 from quartermaster.commands.budget_shown import ShownBudget, shown
 from quartermaster.kernel.budget import BudgetPeriod
-from quartermaster.kernel.errors import NotFoundError
 from quartermaster.kernel.limit import LimitScope
 
 TAG = "budgets"
@@ -67,12 +67,8 @@ def list_budgets(call: Call) -> Page[ShownBudget]:
 
 def show_key_budget(call: Call) -> ShownBudget:
     """The budget of one key."""
-    view, name = call.ports.book.view(), call.path["key"]
-    key, customer = view.keys.get(name), call.bearer.customer
-    # Another customer's key is as unknown as one that was never issued.
-    if key is None or (customer and key.issued.customer != customer):
-        raise NotFoundError(f"there is no key {name!r}", field="key")
-    return _shown(call, budget.budget_of(view, "key", name))
+    name = key_asked(call).issued.key_id
+    return _shown(call, budget.budget_of(call.ports.book.view(), "key", name))
 
 
 def show_group_budget(call: Call) -> ShownBudget:

@@ -109,7 +109,7 @@ def list_keys(call: Call) -> Page[KeyShown]:
 
 def show_key(call: Call) -> KeyShown:
     """One key."""
-    return _shown(_found(call), call.now)
+    return _shown(key_asked(call), call.now)
 
 
 def post_key(call: Call) -> KeyMade:
@@ -133,7 +133,7 @@ def post_key(call: Call) -> KeyMade:
 
 def post_rotation(call: Call) -> KeyTurned:
     """Give a key a successor."""
-    key_id = _found(call).issued.key_id
+    key_id = key_asked(call).issued.key_id
     made = keys.rotate(
         call.ports.book,
         call.actor,
@@ -149,12 +149,17 @@ def post_rotation(call: Call) -> KeyTurned:
 
 def post_revocation(call: Call) -> KeyRevoked:
     """Stop a key."""
-    key_id = _found(call).issued.key_id
+    key_id = key_asked(call).issued.key_id
     keys.revoke(call.ports.book, call.actor, key_id, call.given(Reason).reason, call.now)
     return KeyRevoked(key_id, call.ports.gateways.publish(call.now))
 
 
-def _found(call: Call) -> Key:
+def key_asked(call: Call) -> Key:
+    """The key in the path, where the bearer may know of it.
+
+    Raises:
+        NotFoundError: it was never issued, or it is another customer's.
+    """
     wanted, customer = call.path["key"], call.bearer.customer
     key = call.ports.book.view().keys.get(wanted)
     # Another customer's key is as unknown as one that was never issued.

@@ -2,12 +2,12 @@
 
 import msgspec
 
+from quartermaster.api.keys import key_asked
 from quartermaster.api.operation import ANYBODY, STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
 from quartermaster.commands import limit
 from quartermaster.commands.limit import Limited
-from quartermaster.kernel.errors import NotFoundError
 from quartermaster.kernel.limit import Limits, LimitScope
 
 TAG = "limits"
@@ -39,12 +39,8 @@ def list_limits(call: Call) -> Page[Limited]:
 
 def show_key_limits(call: Call) -> Limited:
     """The limits of one key."""
-    view, name = call.ports.book.view(), call.path["key"]
-    key, customer = view.keys.get(name), call.bearer.customer
-    # Another customer's key is as unknown as one that was never issued.
-    if key is None or (customer and key.issued.customer != customer):
-        raise NotFoundError(f"there is no key {name!r}", field="key")
-    return limit.limits_of(view, "key", name)
+    name = key_asked(call).issued.key_id
+    return limit.limits_of(call.ports.book.view(), "key", name)
 
 
 def show_group_limits(call: Call) -> Limited:
