@@ -1,5 +1,6 @@
 """`/v1/files`: what customers upload for batches, and what batches leave for them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final, Literal
 
@@ -11,10 +12,11 @@ from starlette.responses import Response, StreamingResponse
 from quartermaster.api.files_upload import Upload
 from quartermaster.api.relayed import Asking, Row, answered
 from quartermaster.book.files import StoredFile
-from quartermaster.book.sealed_files import SealedReader, SealedWriter
+from quartermaster.book.sealed_files import SealedReader, SealedWriter, Vault
 from quartermaster.commands import file as files
 from quartermaster.commands.batch import PURPOSE
-from quartermaster.kernel.clock import US_PER_S
+from quartermaster.gateway.refusals import refused
+from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import DataError, UsageError
 
 PAGE_MAX: Final = 10_000
@@ -58,16 +60,32 @@ class FileDeleted(msgspec.Struct, frozen=True, kw_only=True):
 
 async def upload(asking: Asking, request: Request) -> Response:
     """Take a file."""
-    vault = asking.ports.vault()
-    file_id = files.new_file_id()
+    ports, seconds = asking.ports, asking.ports.settings.upload_seconds_max
+    vault, file_id = ports.vault(), files.new_file_id()
+    space = files.Space(
+        ports.book,
+        asking.holder,
+        file_id,
+        quota=ports.settings.customer_file_bytes_max,
+        until=Instant(asking.now + seconds * US_PER_S),
+    )
     writer = await run_in_threadpool(vault.writer, file_id)
     try:
-        file = await _taken(asking, request, file_id, writer)
-    except BaseException:
-        await run_in_threadpool(writer.abandon)
-        await run_in_threadpool(vault.delete, file_id)
+        async with asyncio.timeout(seconds):
+            file = await _taken(asking, request, space, writer)
+    except BaseException as error:
+        await run_in_threadpool(_undone, space, writer, vault)
+        if isinstance(error, TimeoutError):
+            raise refused("request_timeout", "The file did not arrive in time.") from error
         raise
     return answered(_shown(file))
+
+
+def _undone(space: files.Space, writer: SealedWriter, vault: Vault) -> None:
+    """Leave nothing of an upload behind."""
+    writer.abandon()
+    space.give_back()
+    vault.delete(space.file_id)
 
 
 async def list_files(asking: Asking, request: Request) -> Response:
@@ -122,10 +140,12 @@ async def delete(asking: Asking, request: Request) -> Response:
 
 
 async def _taken(
-    asking: Asking, request: Request, file_id: str, writer: SealedWriter
+    asking: Asking, request: Request, space: files.Space, writer: SealedWriter
 ) -> StoredFile:
-    settings = asking.ports.settings
-    form = Upload(writer, settings.file_bytes_max)
+    ports, settings = asking.ports, asking.ports.settings
+    form = Upload(
+        writer, settings.file_bytes_max, lambda size: space.cover(size, Instant(ports.clock()))
+    )
     block = bytearray()
     try:
         async for chunk in request.stream():
@@ -141,15 +161,13 @@ async def _taken(
 
     def kept() -> StoredFile:
         return files.add(
-            asking.ports.book,
-            asking.holder,
-            file_id=file_id,
+            ports.book,
+            space,
             filename=form.filename or "",
             purpose=purpose,
             sealed=writer.finish(),
             lifetime=lifetime,
-            quota=settings.customer_file_bytes_max,
-            now=asking.ports.clock(),
+            now=ports.clock(),
         )
 
     return await run_in_threadpool(kept)

@@ -5,6 +5,7 @@ the body on unseen, need not tell it.
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from python_multipart.exceptions import MultipartParseError
@@ -34,10 +35,11 @@ class Upload:
     Args:
         writer: takes the file's content.
         bytes_max: of the file.
+        cover: told how large the file is about to be, before that is written; may refuse.
     """
 
-    def __init__(self, writer: SealedWriter, bytes_max: int) -> None:
-        self._writer, self._bytes_max = writer, bytes_max
+    def __init__(self, writer: SealedWriter, bytes_max: int, cover: Callable[[int], None]) -> None:
+        self._writer, self._bytes_max, self._cover = writer, bytes_max, cover
         self._parser: MultipartParser | None = None
         self._begin = bytearray()
         self._parts = self._head_bytes = 0
@@ -55,7 +57,7 @@ class Upload:
         Raises:
             DataError: not a form.
             UsageError: a field stands twice, or is none of a form's.
-            RefusedError: 413, the file is too large.
+            RefusedError: 413, the file is too large, or `cover` has refused it.
         """
         if self._parser is None:
             self._begin += data
@@ -137,13 +139,15 @@ class Upload:
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._field == FILE:
-            if self._writer.size + end - start > self._bytes_max:
+            size = self._writer.size + end - start
+            if size > self._bytes_max:
                 raise RefusedError(
                     f"The file is larger than {self._bytes_max} bytes.",
                     code="request_too_large",
                     http_status=CONTENT_TOO_LARGE,
                     field=FILE,
                 )
+            self._cover(size)
             self._writer.write(data[start:end])
             return
         self._value += data[start:end]

@@ -9,6 +9,8 @@ FILE_BYTES_MAX = 200 * MIB
 """As at OpenAI: the input file of a batch."""
 CUSTOMER_FILE_BYTES_MAX = 2_048 * MIB
 """Ten of the largest files; one disk is shared by all customers."""
+UPLOAD_SECONDS_MAX = 3_600
+"""The largest file at 60 KB a second; what arrives more slowly holds a place that others want."""
 FILE_DAYS = 30
 """As at OpenAI: batch files expire after 30 days where nobody says otherwise."""
 BATCH_LINES_MAX = 50_000
@@ -35,6 +37,8 @@ class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """One file of a customer."""
     customer_file_bytes_max: int = CUSTOMER_FILE_BYTES_MAX
     """All files of a customer together."""
+    upload_seconds_max: int = UPLOAD_SECONDS_MAX
+    """From the first byte of a file to its last."""
     file_days: int = FILE_DAYS
     """After which a file is deleted; a customer may ask for less, not for more."""
     batch_lines_max: int = BATCH_LINES_MAX

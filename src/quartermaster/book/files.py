@@ -73,14 +73,32 @@ class Files:
         query = query.order_by(ids.desc() if newest_first else ids).limit(limit + 1)
         return [_DECODER.decode(row.doc) for row in self._connection.execute(query)]
 
-    def bytes_of(self, customer: str) -> int:
-        """What all files of a customer take."""
-        total = self._connection.execute(
-            select(func.coalesce(func.sum(tables.files.c.bytes), 0)).where(
-                tables.files.c.customer == customer
-            )
-        ).scalar_one()
-        return int(total)
+    def bytes_of(self, customer: str, now: int, *, but: str = "") -> int:
+        """What all files of a customer take, and what is reserved for others than one upload."""
+        kept = select(func.coalesce(func.sum(tables.files.c.bytes), 0)).where(
+            tables.files.c.customer == customer
+        )
+        arriving = select(func.coalesce(func.sum(tables.uploads.c.bytes), 0)).where(
+            tables.uploads.c.customer == customer,
+            tables.uploads.c.id != but,
+            tables.uploads.c.until > now,
+        )
+        return sum(int(self._connection.execute(one).scalar_one()) for one in (kept, arriving))
+
+    def reserve(self, upload: str, customer: str, size: int, until: int) -> None:
+        """Keep so many bytes free for an upload, instead of what was reserved for it before."""
+        self.release(upload)
+        self._connection.execute(
+            insert(tables.uploads).values(id=upload, customer=customer, bytes=size, until=until)
+        )
+
+    def release(self, upload: str) -> None:
+        """Reserve nothing for an upload any more."""
+        self._connection.execute(delete(tables.uploads).where(tables.uploads.c.id == upload))
+
+    def release_late(self, now: int) -> None:
+        """Forget what uploads reserved that were cut off with their process."""
+        self._connection.execute(delete(tables.uploads).where(tables.uploads.c.until <= now))
 
     def expired(self, now: int) -> list[StoredFile]:
         """Files whose time is over."""

@@ -10,6 +10,7 @@ Source: Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption a
 Misuse-Resistance" (STREAM), 2015.
 """
 
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 from quartermaster.kernel.errors import IntegrityError, NotFoundError, UnavailableError
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 64 * 1024
 """A line of a batch is read by decrypting one or two chunks; the tags cost 0.02 %."""
@@ -156,7 +159,11 @@ class SealedWriter:
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            # What it still held did not fit on the disk; it goes anyway.
+            log.info("%s is thrown away half written: %s", self._beside.name, error.strerror)
         self._beside.unlink(missing_ok=True)
 
     def _put(self, chunk: bytes, *, last: bool) -> None:

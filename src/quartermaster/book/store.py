@@ -219,11 +219,16 @@ def _tie_links_to_customers(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE links ADD COLUMN customer TEXT NOT NULL DEFAULT ''"))
 
 
+def _add_uploads(connection: Connection) -> None:
+    tables.uploads.create(connection, checkfirst=True)
+
+
 _STEPS: tuple[Callable[[Connection], None], ...] = (
     _create_first,
     _add_answers,
     _add_files_and_batches,
     _tie_links_to_customers,
+    _add_uploads,
 )
 """Step n makes a book of version n out of one of version n - 1."""
 

@@ -135,6 +135,17 @@ files = Table(
     Index("files_of_project", "customer", "project", "id"),
 )
 
+uploads = Table(
+    "uploads",
+    metadata,
+    # The id of the file that is arriving.
+    Column("id", String, primary_key=True),
+    Column("customer", String, nullable=False, index=True),
+    # Reserved before they are written; from `until` on nobody holds them.
+    Column("bytes", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
 batches = Table(
     "batches",
     metadata,

@@ -2,6 +2,7 @@
 
 from quartermaster.book.files import StoredFile, Tenant
 from quartermaster.book.sealed_files import Sealed, Vault
+from quartermaster.book.unit import Unit
 from quartermaster.commands.key_holder import KeyHolder
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import US_PER_S, Instant
@@ -15,6 +16,8 @@ FILENAME_CHARS_MAX = 255
 S_PER_DAY = 86_400
 UNFINISHED_S = 86_400
 """An upload that was cut off is removed after a day; no upload takes as long."""
+RESERVED_BYTES_MIN = 1_048_576
+"""Most uploads ask the book once; what a small one does not need is free again in a moment."""
 CONTENT_TOO_LARGE = 413
 
 
@@ -44,29 +47,82 @@ def lifetime_s(asked: int | None, days_max: int) -> int:
     return min(asked, longest)
 
 
+class Space:
+    """Room for one upload, reserved before it is written: two at once find no more than there is.
+
+    Args:
+        book: where it is reserved.
+        holder: whose upload it is.
+        file_id: from `new_file_id`, under which the content is written.
+        quota: bytes that all files of the customer may take.
+        until: when nobody holds it any more, should this process die; microseconds UTC.
+    """
+
+    def __init__(
+        self, book: Book, holder: KeyHolder, file_id: str, *, quota: int, until: Instant
+    ) -> None:
+        self._book, self.holder, self.file_id = book, holder, file_id
+        self._quota, self._until = quota, until
+        self._size = 0
+
+    def cover(self, size: int, now: Instant) -> None:
+        """See that the upload has room for so many bytes in all.
+
+        Raises:
+            RefusedError: 413, the customer's files together would be too large.
+        """
+        if size <= self._size:
+            return
+        with self._book.writing() as unit:
+            left = self.left(unit, now)
+            if size > left:
+                raise self.full()
+            # Twice as much each time: a large file asks the book a few times, and no small one
+            # holds much that it does not need.
+            self._size = min(left, max(size, 2 * self._size, RESERVED_BYTES_MIN))
+            unit.files.reserve(self.file_id, self.holder.customer, self._size, self._until)
+
+    def left(self, unit: Unit, now: Instant) -> int:
+        """Bytes that this upload may take."""
+        return self._quota - unit.files.bytes_of(self.holder.customer, now, but=self.file_id)
+
+    def full(self) -> RefusedError:
+        """The customer's files together would be too large."""
+        return RefusedError(
+            f"All files together may take {self._quota} bytes.",
+            code="quota_exceeded",
+            http_status=CONTENT_TOO_LARGE,
+            hint="Delete files that you no longer need, or wait for what is being uploaded.",
+            field="file",
+        )
+
+    def give_back(self) -> None:
+        """Nothing is kept of this upload, also where it was cut off just behind its last step."""
+        if self._size:
+            with self._book.writing() as unit:
+                unit.files.release(self.file_id)
+                unit.files.remove(self.file_id)
+
+
 def add(
     book: Book,
-    holder: KeyHolder,
+    space: Space,
     *,
-    file_id: str,
     filename: str,
     purpose: str,
     sealed: Sealed,
     lifetime: int,
-    quota: int,
     now: Instant,
 ) -> StoredFile:
-    """Keep a file whose content is durable.
+    """Keep a file whose content is durable, in the place of what was reserved for it.
 
     Args:
         book: where it is recorded.
-        holder: whose file it is.
-        file_id: from `new_file_id`, under which the content was written.
+        space: the room that it was written into.
         filename: the customer's own name for it.
         purpose: what it is for.
         sealed: the written content.
         lifetime: seconds until it is deleted.
-        quota: bytes that all files of the customer may take.
         now: microseconds UTC.
 
     Raises:
@@ -78,17 +134,19 @@ def add(
     if not 0 < len(filename) <= FILENAME_CHARS_MAX or not filename.isprintable():
         raise UsageError("The file's name cannot be used.", field="file")
     file = StoredFile(
-        file_id, holder.tenant, filename, purpose, now, now + lifetime * US_PER_S, sealed
+        space.file_id,
+        space.holder.tenant,
+        filename,
+        purpose,
+        now,
+        now + lifetime * US_PER_S,
+        sealed,
     )
     with book.writing() as unit:
-        if unit.files.bytes_of(holder.customer) + sealed.size > quota:
-            raise RefusedError(
-                f"All files together may take {quota} bytes.",
-                code="quota_exceeded",
-                http_status=CONTENT_TOO_LARGE,
-                hint="Delete files that you no longer need.",
-                field="file",
-            )
+        # Again, because a reservation ends with its time.
+        if sealed.size > space.left(unit, now):
+            raise space.full()
+        unit.files.release(file.id)
         unit.files.add(file)
     return file
 
@@ -134,6 +192,7 @@ def sweep(book: Book, vault: Vault, now: Instant) -> int:
     """
     gone = []
     with book.writing() as unit:
+        unit.files.release_late(now)
         for file in unit.files.expired(now):
             if unit.batches.uses(file.id) is None:
                 unit.files.remove(file.id)

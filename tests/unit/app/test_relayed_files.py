@@ -1,6 +1,9 @@
 """Customers' files: uploaded, listed, read, deleted; sealed on disk; nobody else's."""
 
+import asyncio
+import errno
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +243,112 @@ def test_sizes_are_bounded(tmp_path: Path) -> None:
     assert error_of(full) == (413, "quota_exceeded", "file")
     assert len(list((tmp_path / "files").iterdir())) == 1
     world.upload(b"x" * 900, "globex")
+
+
+MEGABYTE = 1_048_576
+
+
+def space_of(world: World, who: str = "acme") -> int:
+    """What the customer's files take, and what is reserved for them."""
+    with world.book.reading() as unit:
+        return unit.files.bytes_of(who, world.now)
+
+
+async def upload_slowly(world: World, parts: int, pause: Callable[[], Awaitable[None]]) -> int:
+    """The status of an upload of so many megabytes, each of which waits for the others'."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield form(PURPOSE, FILE, end=b"").removesuffix(b"\r\n")
+        for _ in range(parts):
+            await pause()
+            yield b"x" * MEGABYTE
+        yield b"\r\n--b--\r\n"
+
+    chunks, told = body(), list[MutableMapping[str, Any]]()
+
+    async def receive() -> dict[str, Any]:
+        chunk = await anext(chunks, None)
+        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        told.append(message)
+
+    headers = {"host": "localhost", "authorization": f"Bearer {world.secrets['acme']}"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/files",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await world.app(scope, receive, send)
+    return int(told[0]["status"])
+
+
+def test_two_uploads_at_once_find_no_more_room_than_there_is(tmp_path: Path) -> None:
+    """Checked at its end only, each of them would have written all that it has."""
+    world = World(tmp_path, customer_file_bytes_max=4 * MEGABYTE)
+    on_disk = []
+
+    async def pause() -> None:
+        await asyncio.sleep(0)
+        on_disk.append(sum(path.stat().st_size for path in (tmp_path / "files").glob("*")))
+
+    async def race() -> list[int]:
+        return await asyncio.gather(*(upload_slowly(world, 3, pause) for _ in range(3)))
+
+    assert sorted(asyncio.run(race())) == [200, 413, 413]
+    assert max(on_disk) <= 4 * MEGABYTE
+    # Nothing is left of the others, neither on the disk nor in the book.
+    assert space_of(world) == 3 * MEGABYTE + len(b"x\n")
+    world.upload(b"x" * (MEGABYTE - 2))
+    assert world.client().get("/v1/files").json()["data"][0]["bytes"] == MEGABYTE - 2
+
+
+def test_room_is_free_again_after_a_failure_and_after_a_crash(tmp_path: Path) -> None:
+    world = World(tmp_path, customer_file_bytes_max=4 * MEGABYTE)
+    broken = form(PURPOSE, FILE.replace(b"x\n", b"x" * 3 * MEGABYTE), end=b"")
+    assert error_of(world.client().post("/v1/files", content=broken))[0] == 400
+    assert space_of(world) == 0
+    with world.book.writing() as unit:
+        # Of a process that died; nobody comes back for it.
+        unit.files.reserve("file-gone", "acme", 3 * MEGABYTE, world.now + 60 * US_PER_S)
+    big = {"file": ("a", b"x" * 2 * MEGABYTE)}
+    refused = world.client().post("/v1/files", files=big, data={"purpose": "batch"})
+    assert error_of(refused) == (413, "quota_exceeded", "file")
+    world.now += 60 * US_PER_S
+    world.upload(b"x" * 2 * MEGABYTE)
+    files.sweep(world.book, world.vault, Instant(world.now))
+    world.now -= 60 * US_PER_S
+    assert space_of(world) == 2 * MEGABYTE
+
+
+def test_an_upload_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    world = World(tmp_path, upload_seconds_max=1)
+
+    async def pause() -> None:
+        await asyncio.sleep(0.7)
+
+    assert asyncio.run(upload_slowly(world, 5, pause)) == 408
+    assert space_of(world) == 0
+    assert list((tmp_path / "files").iterdir()) == []
+
+
+def test_what_does_not_fit_on_the_disk_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing writes what is buffered, so on a full disk it fails, too."""
+    vault = Vault(tmp_path, b"p" * 32)
+    writer = vault.writer("file-1")
+    writer.write(b"a" * (CHUNK_BYTES + 5))
+
+    class Full:
+        def close(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writer, "_file", Full())
+    writer.abandon()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sealed_files_notice_every_change(tmp_path: Path) -> None:
