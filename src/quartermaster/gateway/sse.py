@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from quartermaster.gateway.dialects.frames import BrokenStreamError
 from quartermaster.kernel.errors import UpstreamError
 
 _BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n|\r\r")
@@ -59,7 +60,8 @@ class Scanner(Protocol):
         """The bytes to forward now.
 
         Raises:
-            UpstreamError: a frame without end, or one that cannot be.
+            UpstreamError: a frame without end, or one that cannot be; where something came before
+                it, a `BrokenStreamError` that holds it.
         """
 
     def finish(self) -> bytes:
@@ -165,7 +167,8 @@ class SseScanner:
             data = self._tail + data
         # A blank line may straddle the border, by at most three bytes.
         forward, rest = self._scan(data, max(tail_bytes - 3, 0))
-        if len(rest) > self._max:
+        if len(rest) > self._max and not forward:
+            # Whole frames before it go on first; the next bytes end here.
             raise UpstreamError("the model server sent a stream frame without end")
         self._tail = rest
         return forward
@@ -194,7 +197,7 @@ class SseScanner:
                 end = stop + 2
             if not self._frame(data[start:stop]):
                 forward.append(data[kept:start])
-                self._hold(data[start:end])
+                self._hold(data[start:end], forward)
                 kept = end
             start = end
         if kept == 0 and start == len(data):
@@ -202,11 +205,12 @@ class SseScanner:
         forward.append(data[kept:start])
         return b"".join(forward), b"" if self.done else data[start:]
 
-    def _hold(self, frame: bytes) -> None:
+    def _hold(self, frame: bytes, forward: list[bytes]) -> None:
         if self.done or self._keep_usage:
             self.held += frame
             if len(self.held) > self._max:
-                raise UpstreamError("the model server sends usage without end")
+                words = "the model server sends usage without end"
+                raise BrokenStreamError(words, b"".join(forward))
 
     def _frame(self, frame: bytes) -> bool:
         """Look at one frame; whether it may be forwarded now."""

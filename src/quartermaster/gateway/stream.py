@@ -3,6 +3,7 @@
 from typing import Final
 
 from quartermaster.gateway import heads, meter
+from quartermaster.gateway.dialects.frames import BrokenStreamError
 from quartermaster.gateway.exchange import US_PER_MS, Exchange
 from quartermaster.gateway.meter import Life, Metered
 from quartermaster.gateway.ports import ClientPort, Home
@@ -82,18 +83,23 @@ class StreamExchange(Exchange):
         if self.life is not _ANSWERING:
             return
         self.extend_deadline()
+        forward, broken = b"", ""
         try:
             forward = self.scanner.feed(parser.take_body())
             if parser.complete:
                 forward += self.scanner.finish()
         except UpstreamError as error:
-            self.fail("upstream_malformed", str(error))
-            return
+            broken = str(error)
+            if isinstance(error, BrokenStreamError):
+                # What came before the break is counted, so the client gets it.
+                forward += error.before
         if forward:
             if self.taken is not None:
                 self.taken.hear(forward)
             self.client.write(heads.chunk(forward) if self.chunked else forward)
-        if self.scanner.done or parser.complete:
+        if broken:
+            self.fail("upstream_malformed", broken)
+        elif self.scanner.done or parser.complete:
             self._stream_ends()
 
     def _begin(self) -> None:

@@ -17,6 +17,19 @@ _SPACES: Final = bytes.maketrans(b"\r\n", b"  ")
 UNNAMED: Final = "unknown"
 
 
+class BrokenStreamError(UpstreamError):
+    """A stream cannot be read on.
+
+    Args:
+        message: why.
+        before: what the client still gets: it came whole before the break.
+    """
+
+    def __init__(self, message: str, before: bytes) -> None:
+        super().__init__(message)
+        self.before = before
+
+
 class Frames:
     """Splits one stream into frames.
 
@@ -34,7 +47,7 @@ class Frames:
         """The frames that these bytes complete, each with its blank line.
 
         Raises:
-            UpstreamError: a frame longer than the bound.
+            UpstreamError: a frame longer than the bound; whole ones before it are given first.
         """
         tail_bytes = len(self._tail)
         if tail_bytes:
@@ -56,7 +69,7 @@ class Frames:
             frames.append(data[start:end])
             start = end
         self._tail = data[start:]
-        if len(self._tail) > self._max:
+        if len(self._tail) > self._max and not frames:
             raise UpstreamError("the model server sent a stream frame without end")
         return frames
 

@@ -13,7 +13,7 @@ from typing import Final
 from quartermaster.gateway.dialects import errors, usage
 from quartermaster.gateway.dialects.body import EMPTY, encode
 from quartermaster.gateway.dialects.chat_shapes import Choice, Function, Said, ToolCall, read_answer
-from quartermaster.gateway.dialects.frames import DONE, event
+from quartermaster.gateway.dialects.frames import DONE, BrokenStreamError, event
 from quartermaster.gateway.dialects.messages_response import Asked, stop_reason, tool_id
 from quartermaster.gateway.settings import ANSWER_BYTES_MAX
 from quartermaster.kernel.errors import RefusedError, UpstreamError
@@ -83,10 +83,13 @@ class MessagesFromChat:
             self._start(str(chunk.id or ""), out)
         if bytes(chunk.usage) not in EMPTY:
             self.usage = bytes(chunk.usage)
-        for choice in chunk.choices or ():
-            # Other alternatives than the first were not asked for and have no place here.
-            if not choice.index:
-                self._choice(choice, out)
+        try:
+            for choice in chunk.choices or ():
+                # Other alternatives than the first were not asked for and have no place here.
+                if not choice.index:
+                    self._choice(choice, out)
+        except UpstreamError as error:
+            raise BrokenStreamError(error.message, b"".join(out)) from error
         return b"".join(out)
 
     def _start(self, upstream_id: str, out: list[bytes]) -> None:
@@ -131,8 +134,8 @@ class MessagesFromChat:
             self._open(_TEXT, {"type": "text", "text": ""}, out)
             self._delta({"type": "text_delta", "text": text}, out)
         for call in said.tool_calls or ():
-            self.deltas += 1
             self._call(call, out)
+            self.deltas += 1
 
     def _call(self, call: ToolCall, out: list[bytes]) -> None:
         index = self._tool_index if call.index is None else call.index

@@ -30,12 +30,12 @@ from quartermaster.gateway.dialects.anthropic_stream import ChatFromMessages
 from quartermaster.gateway.dialects.body import encode, fields_of, raw, unsupported
 from quartermaster.gateway.dialects.completions import NativeCompletions
 from quartermaster.gateway.dialects.form import FormCall, read_form, upstream_form
-from quartermaster.gateway.dialects.frames import Frames, payload_of
+from quartermaster.gateway.dialects.frames import Frames
 from quartermaster.gateway.dialects.messages_stream import MessagesFromChat
 from quartermaster.gateway.dialects.responses_native import NativeResponses
 from quartermaster.gateway.dialects.responses_stream import ResponsesFromChat
 from quartermaster.gateway.dialects.routes import FORMS, Operation
-from quartermaster.gateway.dialects.translated import Translator
+from quartermaster.gateway.dialects.translated import Translator, events_of
 from quartermaster.gateway.dialects.usage import Reading
 from quartermaster.gateway.settings import FRAME_BYTES_MAX
 from quartermaster.gateway.wire import ChatCall
@@ -266,7 +266,7 @@ class Chained:
             UpstreamError: an event that cannot be.
         """
         frames = Frames(FRAME_BYTES_MAX).feed(self._first.event(payload))
-        return b"".join(self._second.event(payload_of(frame)) for frame in frames)
+        return events_of(self._second, frames)
 
     def closing(self, counts: Counts) -> bytes:
         """The client's last frames."""

@@ -19,7 +19,7 @@ import msgspec
 from quartermaster.gateway.dialects import errors, responses_object
 from quartermaster.gateway.dialects.body import EMPTY, encode
 from quartermaster.gateway.dialects.chat_shapes import Choice, Said, ToolCall, read_answer
-from quartermaster.gateway.dialects.frames import DONE, event
+from quartermaster.gateway.dialects.frames import DONE, BrokenStreamError, event
 from quartermaster.gateway.dialects.responses_object import Asked, Item
 from quartermaster.gateway.settings import ANSWER_BYTES_MAX
 from quartermaster.kernel.errors import RefusedError, UpstreamError
@@ -120,9 +120,12 @@ class ResponsesFromChat:
         self.upstream_id = self.upstream_id or str(chunk.id or "")
         if bytes(chunk.usage) not in EMPTY:
             self.usage = bytes(chunk.usage)
-        for choice in chunk.choices or ():
-            if not choice.index:
-                self._choice(choice, out)
+        try:
+            for choice in chunk.choices or ():
+                if not choice.index:
+                    self._choice(choice, out)
+        except UpstreamError as error:
+            raise BrokenStreamError(error.message, b"".join(out)) from error
         return b"".join(out)
 
     def _tell(self, kind: str, body: Item, out: list[bytes]) -> None:
@@ -149,8 +152,8 @@ class ResponsesFromChat:
         if said.refusal:
             self._add(_REFUSAL, said.refusal, [], out)
         for call in said.tool_calls or ():
-            self.deltas += 1
             self._call(call, out)
+            self.deltas += 1
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
             self._end_item(out)
@@ -161,7 +164,6 @@ class ResponsesFromChat:
             item = self._begin(kind, out)
             part = {"item_id": item.item_id, "output_index": item.index, "content_index": 0}
             self._tell("response.content_part.added", {**part, "part": _part(item, "")}, out)
-        self.deltas += 1
         self._keep(len(text) + sum(len(memoryview(one)) for one in logprobs))
         item.text.append(text)
         body: Item = {
@@ -175,6 +177,7 @@ class ResponsesFromChat:
             item.logprobs.extend(one.copy() for one in logprobs)
             body["logprobs"] = logprobs
         self._tell(kind.delta, body, out)
+        self.deltas += 1
 
     def _call(self, call: ToolCall, out: list[bytes]) -> None:
         index = self._tool_index if call.index is None else call.index

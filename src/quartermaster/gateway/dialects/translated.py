@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from quartermaster.gateway.dialects.frames import Frames, payload_of
-from quartermaster.kernel.errors import RefusedError
+from quartermaster.gateway.dialects.frames import BrokenStreamError, Frames, payload_of
+from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.units import Counts
 
 
@@ -66,21 +66,34 @@ class TranslatedStream:
         """The bytes to forward now.
 
         Raises:
-            UpstreamError: a frame without end, or an event that cannot be.
+            UpstreamError: a frame without end, or an event that cannot be: a `BrokenStreamError`,
+                with what came before it.
         """
-        return self._events(self._frames.feed(data))
+        return events_of(self.translator, self._frames.feed(data))
 
     def finish(self) -> bytes:
         """The upstream's stream ended: take a last frame whose blank line is missing."""
-        return self._events(self._frames.finish())
+        return events_of(self.translator, self._frames.finish())
 
-    def _events(self, frames: list[bytes]) -> bytes:
-        translator = self.translator
-        out: list[bytes] = []
+
+def events_of(translator: Translator, frames: list[bytes]) -> bytes:
+    """The client frames of some upstream frames, up to the stream's end.
+
+    What is counted as delivered is delivered, also where it came with what cannot be.
+
+    Raises:
+        BrokenStreamError: an event that cannot be, with the client frames before it.
+    """
+    out: list[bytes] = []
+    try:
         for frame in frames:
             if translator.done or translator.error:
                 break
             payload = payload_of(frame)
             if payload:
                 out.append(translator.event(payload))
-        return b"".join(out)
+    except BrokenStreamError as error:
+        raise BrokenStreamError(error.message, b"".join(out) + error.before) from error
+    except UpstreamError as error:
+        raise BrokenStreamError(error.message, b"".join(out)) from error
+    return b"".join(out)
