@@ -1,6 +1,7 @@
 """Open the stores that a role or a command needs, each only when it is asked for."""
 
-import getpass
+import os
+import pwd
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +56,16 @@ class Rooms:
         """Whoever runs this process: file access to the data folder is the operator's right."""
         from quartermaster.commands.actor import Actor
 
-        return Actor(id=f"os:{getpass.getuser()}", roles=("admin",))
+        return Actor(id=f"os:{_account()}", roles=("admin",))
+
+
+def _account() -> str:
+    """The operating system's own account of this process; what its environment says can be set."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container may run under a number that has no name
+        return str(number)
 
 
 def open_rooms(options: Mapping[str, str | None]) -> Rooms:

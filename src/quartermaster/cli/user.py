@@ -1,11 +1,17 @@
 """`quartermaster user`: who may sign in to the console, and which programs may ask the API."""
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
 from quartermaster.commands.actor import ROLES
 from quartermaster.kernel.clock import US_PER_S, Instant, as_datetime
-from quartermaster.kernel.errors import NotFoundError, UsageError
+from quartermaster.kernel.errors import NotAllowedError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from quartermaster.app import Rooms
+    from quartermaster.commands.actor import Actor
 
 Options = dict[str, str | None]
 
@@ -72,6 +78,12 @@ def token() -> None:
     help="Repeatable, with --user: some of the user's roles.",
 )
 @click.option("--customer", default="", help="Instead of a user: whose account it may see.")
+@click.option(
+    "--sign-in",
+    "signs_in",
+    is_flag=True,
+    help="Ask for the user's password: only such a token signs for two persons.",
+)
 @click.option("--days", type=click.IntRange(1), help="Until it ends; 90 by default.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
@@ -81,16 +93,23 @@ def make_token(
     user_name: str,
     roles: tuple[str, ...],
     customer: str,
+    signs_in: bool,
     days: int | None,
     as_json: bool,
 ) -> None:
-    """Print a new token. It is shown once and stored nowhere."""
+    """Print a new token. It is shown once and stored nowhere.
+
+    A token that the operator of the machine makes for a user acts for that user, and is no
+    signature of theirs where two persons sign.
+    """
     from quartermaster.app import open_rooms
     from quartermaster.book.pepper import load_pepper
     from quartermaster.commands import api_token as tokens
 
     if bool(user_name) == bool(customer):
         raise UsageError("whose token? Give either --user or --customer")
+    if signs_in and customer:
+        raise UsageError("a customer's token has no password", hint="leave --sign-in out")
     if bool(user_name) != bool(roles):
         raise UsageError("--user and --role belong together", hint="a customer's has no other role")
     rooms = open_rooms(options)
@@ -107,14 +126,29 @@ def make_token(
         owner = next((user for user in users if user_name in (user.id, user.name)), None)
         if owner is None:
             raise NotFoundError(f"there is no user {user_name!r}", hint="quartermaster user list")
+        maker = _signed_in(rooms, owner.name) if signs_in else rooms.actor
         made = tokens.make_for_user(
-            rooms.book, rooms.actor, user=owner.id, name=name, roles=roles, expires_at=expires_at,
+            rooms.book, maker, user=owner.id, name=name, roles=roles, expires_at=expires_at,
             pepper=pepper, now=now,
         )  # fmt: skip
     click.echo(msgspec.json.encode(made) if as_json else made.secret)
     ends = f"{as_datetime(Instant(made.expires_at)):%Y-%m-%d}"
     click.echo(f"token {made.token_id} until {ends}: keep the secret, it is not shown again",
                err=True)  # fmt: skip
+
+
+def _signed_in(rooms: "Rooms", name: str) -> "Actor":
+    """The user, who types the password at this terminal."""
+    from quartermaster.commands.identity import Identity
+
+    identity, now = Identity(rooms.book), rooms.now()
+    password = click.prompt(f"password of {name}", hide_input=True, err=True)
+    session = identity.sign_in(name, password, now)
+    found = None if session is None else identity.session(session, now)
+    if session is None or found is None:
+        raise NotAllowedError("this is not the password of that user")
+    identity.sign_out(session)
+    return found.actor
 
 
 @token.command("list")

@@ -19,6 +19,14 @@ class Actor(msgspec.Struct, frozen=True):
     roles: tuple[str, ...]
     customer: str = ""
     """Of the role `customer`: whose account it is, and no other's."""
+    lent_by: str = ""
+    """Who made the token that it came with, where that was not its user: whoever made a token may
+    hold it, so it says nothing about where its user is."""
+
+    @property
+    def person(self) -> str:
+        """Who may be acting: of a token that somebody else made, that somebody."""
+        return self.lent_by or self.id
 
 
 OPERATOR = Actor("operator", ("admin",))

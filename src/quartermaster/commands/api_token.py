@@ -102,7 +102,8 @@ def make_for_user(
             )
         allowed = set(owner.roles) & set(actor.roles) if own else set(owner.roles)
         _require_within(roles, allowed)
-        fact, secret = _fact(name, roles, expires_at, pepper, now, user=user)
+        lent_by = actor.lent_by if own else actor.id
+        fact, secret = _fact(name, roles, expires_at, pepper, now, user=user, lent_by=lent_by)
         unit.journal.append(fact, actor=actor, now=now, key=f"api_token:{fact.token}")
     return MadeToken(fact.token, secret, expires_at)
 
@@ -178,7 +179,10 @@ def recognise(view: View, secret: str, pepper: bytes, now: Instant) -> Bearer | 
         return Bearer(token_id, made.name, actor, made.customer)
     owner = view.users.get(made.user)
     roles = tuple(role for role in made.roles if owner is not None and role in owner.roles)
-    return Bearer(token_id, made.name, Actor(made.user, roles)) if roles else None
+    # Facts of earlier versions do not say it; the journal's actor of the token does.
+    lent_by = made.lent_by or (found.made_by if found.made_by != made.user else "")
+    actor = Actor(made.user, roles, lent_by=lent_by)
+    return Bearer(token_id, made.name, actor) if roles else None
 
 
 def _fact(
@@ -190,6 +194,7 @@ def _fact(
     *,
     user: str = "",
     customer: str = "",
+    lent_by: str = "",
 ) -> tuple[ApiTokenMade, str]:
     """The fact and the secret that it holds the hash of."""
     if not now < expires_at <= now + LIFETIME_DAYS_MAX * S_PER_DAY * US_PER_S:
@@ -208,6 +213,7 @@ def _fact(
         expires_at=expires_at,
         user=user,
         customer=customer,
+        lent_by=lent_by,
     )
     return fact, secret
 

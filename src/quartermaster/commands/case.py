@@ -438,7 +438,8 @@ def _stand(unit: Unit, actor: Actor, case: Case, effect: steps.Stand, now: Insta
 
 
 def _by(view: View, actor: Actor, now: Instant) -> By:
-    return By(actor.id, now, automatic=actor.id == CLERK.id, signed_in=actor.id in view.users)
+    signed_in = actor.id in view.users and not actor.lent_by
+    return By(actor.id, now, automatic=actor.id == CLERK.id, signed_in=signed_in)
 
 
 def _around(view: View, case: Case, rules: Rules) -> Around:

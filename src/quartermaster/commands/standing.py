@@ -194,10 +194,11 @@ def sign_off(book: Book, actor: Actor, proposal: str, now: Instant) -> Changed:
         view = unit.view()
         waiting = _waiting(view, proposal)
         proposed = waiting.fact
-        if actor.id == waiting.actor:
+        if {actor.id, actor.person} & {waiting.actor, proposed.lent_by or waiting.actor}:
             raise NotAllowedError(
-                "a second person signs off, not whoever proposed it",
-                hint="ask somebody else with the role admin, trust or finance",
+                "a second person signs off, not whoever proposed it, "
+                "nor who made the token that proposed it or signs",
+                hint="ask somebody else with the role admin, trust or finance to sign in",
             )
         if now > waiting.at + PROPOSAL_DAYS_MAX * _US_PER_DAY:
             raise ConflictError(
@@ -338,6 +339,7 @@ def _propose(
         throttle=change.throttle,
         case=change.case,
         revenue_share=change.revenue_share,
+        lent_by=actor.lent_by,
     )
     unit.journal.append(fact, actor=actor, now=now, key=f"proposed:{fact.proposal}")
     return Changed(

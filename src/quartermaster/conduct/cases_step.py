@@ -80,7 +80,8 @@ class By(NamedTuple):
     automatic: bool = False
     """A process of ours, without a person."""
     signed_in: bool = True
-    """A user with a sign-in of their own; who merely has access to the machine is none."""
+    """A user by a sign-in of their own; who merely has access to the machine is none, nor is a
+    token that somebody made for somebody else."""
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -462,7 +463,7 @@ def _need_sign_in(by: By) -> None:
     if not by.signed_in and not by.automatic:
         raise NotAllowedError(
             "what two persons sign, two signed-in users sign",
-            hint="use the console, or a token: quartermaster user token make",
+            hint="use the console, or a token of your own: quartermaster user token make --sign-in",
         )
 
 

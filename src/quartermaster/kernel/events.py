@@ -363,6 +363,8 @@ class ApiTokenMade(Fact, frozen=True, tag=True):
     """Whose actions it writes; empty for a customer's token."""
     customer: str = ""
     """Whose account it sees, and no other; empty for a user's token."""
+    lent_by: str = ""
+    """Of a user's token: who made it, or the one it was made with, where that was not the user."""
 
 
 class ApiTokenRevoked(Fact, frozen=True, tag=True):

@@ -32,6 +32,8 @@ class StandingProposed(Fact, frozen=True, tag=True):
     throttle: Throttle | None = None
     case: str = ""
     revenue_share: str = ""
+    lent_by: str = ""
+    """Who made the token that proposed it, where that was not its user."""
 
 
 class StandingDeclined(Fact, frozen=True, tag=True):

@@ -142,7 +142,7 @@ def test_the_operator_makes_one_for_a_user_within_the_users_roles(book: Book) ->
     made = make(book, Actor("os:root", ("admin",)), roles=("finance",))
     found = bearer(book, made.secret)
     assert found is not None
-    assert found.actor == Actor("usr_ada", ("finance",))
+    assert found.actor == Actor("usr_ada", ("finance",), lent_by="os:root")
     with pytest.raises(NotAllowedError):
         make(book, Actor("os:root", ("admin",)), roles=("trust",))
 
