@@ -84,6 +84,7 @@ def known_paths(world: World) -> dict[str, str]:
         "key": world.keys["acme"],
         "token": world.secrets["viewer"].rpartition(".")[0],
         "deployment": "d",
+        "project": "default",
         "request_id": "req_acme",
         "period": "2026-11",
     }

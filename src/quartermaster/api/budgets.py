@@ -1,16 +1,15 @@
-"""Budgets: what a key, or a customer group with all its keys, may spend."""
+"""Budgets: what a key, or a project or a customer group with all its keys, may spend."""
 
 import msgspec
 
-from quartermaster.api.keys import key_asked
-from quartermaster.api.operation import ANYBODY, STAFF, Body, Call, Operation
+from quartermaster.api.operation import STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
+from quartermaster.api.scope import SCOPES, Scoped
 from quartermaster.commands import budget
 from quartermaster.commands.budget import Budgeting, Terms
 from quartermaster.commands.budget_shown import ShownBudget, shown
 from quartermaster.kernel.budget import BudgetPeriod
-from quartermaster.kernel.limit import LimitScope
 
 TAG = "budgets"
 _MAY_SET = frozenset({"admin", "finance"})
@@ -65,48 +64,13 @@ def list_budgets(call: Call) -> Page[ShownBudget]:
     return page(found, call.asked(Paged), lambda one: f"{one.scope}:{one.name}")
 
 
-def show_key_budget(call: Call) -> ShownBudget:
-    """The budget of one key."""
-    name = key_asked(call).issued.key_id
-    return _shown(call, budget.budget_of(call.ports.book.view(), "key", name))
+def show_budget(call: Call, of: Scoped) -> ShownBudget:
+    """The budget of one; a group's is spent by all its keys."""
+    return _shown(call, budget.budget_of(call.ports.book.view(), of.scope, of.name(call)))
 
 
-def show_group_budget(call: Call) -> ShownBudget:
-    """The budget that all keys of a group spend."""
-    return _shown(call, budget.budget_of(call.ports.book.view(), "group", call.path["group"]))
-
-
-def put_key_budget(call: Call) -> BudgetPut:
-    """Give a key a budget."""
-    return _put(call, "key")
-
-
-def put_group_budget(call: Call) -> BudgetPut:
-    """Give a group a budget."""
-    return _put(call, "group")
-
-
-def remove_key_budget(call: Call) -> BudgetRemoved:
-    """Lift the budget of a key."""
-    return _remove(call, "key")
-
-
-def remove_group_budget(call: Call) -> BudgetRemoved:
-    """Lift the budget of a group."""
-    return _remove(call, "group")
-
-
-def top_up_key_budget(call: Call) -> ShownBudget:
-    """Pay into the budget of a key."""
-    return _top_up(call, "key")
-
-
-def top_up_group_budget(call: Call) -> ShownBudget:
-    """Pay into the budget of a group."""
-    return _top_up(call, "group")
-
-
-def _put(call: Call, scope: LimitScope) -> BudgetPut:
+def put_budget(call: Call, of: Scoped) -> BudgetPut:
+    """Give one a budget."""
     new = call.given(NewBudget)
     terms = Terms(
         amount_minor=new.amount_minor,
@@ -120,8 +84,8 @@ def _put(call: Call, scope: LimitScope) -> BudgetPut:
     found = budget.set_budget(
         call.ports.book,
         call.actor,
-        scope,
-        call.path[scope],
+        of.scope,
+        of.name(call),
         terms,
         call.now,
         reason=new.reason,
@@ -129,18 +93,20 @@ def _put(call: Call, scope: LimitScope) -> BudgetPut:
     return BudgetPut(_shown(call, found), call.ports.gateways.publish(call.now))
 
 
-def _remove(call: Call, scope: LimitScope) -> BudgetRemoved:
-    budget.remove_budget(call.ports.book, call.actor, scope, call.path[scope], call.now)
+def remove_budget(call: Call, of: Scoped) -> BudgetRemoved:
+    """Lift the budget of one."""
+    budget.remove_budget(call.ports.book, call.actor, of.scope, of.name(call), call.now)
     return BudgetRemoved(call.ports.gateways.publish(call.now))
 
 
-def _top_up(call: Call, scope: LimitScope) -> ShownBudget:
+def top_up_budget(call: Call, of: Scoped) -> ShownBudget:
+    """Pay into the budget of one."""
     new = call.given(NewTopUp)
     found = budget.top_up(
         call.ports.book,
         call.actor,
-        scope,
-        call.path[scope],
+        of.scope,
+        of.name(call),
         new.amount_minor,
         call.now,
         payment=new.payment,
@@ -152,105 +118,66 @@ def _shown(call: Call, found: Budgeting) -> ShownBudget:
     return shown(found, call.ports.budget_states(), call.now)
 
 
-_KEY = "/keys/{key}/budget"
-_GROUP = "/groups/{group}/budget"
+def _operations(of: Scoped) -> tuple[Operation, ...]:
+    path = f"{of.path}/budget"
+    return (
+        Operation(
+            method="GET",
+            path=path,
+            name=f"show{of.word}Budget",
+            summary=f"The budget of {of.said}; a customer sees its own keys' and projects'.",
+            tag=TAG,
+            roles=of.readers,
+            handler=of.bound(show_budget),
+            answer=ShownBudget,
+        ),
+        Operation(
+            method="PUT",
+            path=path,
+            name=f"set{of.word}Budget",
+            summary=f"Set the budget of {of.said}; the same again changes nothing.",
+            tag=TAG,
+            roles=_MAY_SET,
+            handler=of.bound(put_budget),
+            answer=BudgetPut,
+            body=Body(kind=NewBudget),
+        ),
+        Operation(
+            method="DELETE",
+            path=path,
+            name=f"remove{of.word}Budget",
+            summary=f"Lift the budget of {of.said}.",
+            tag=TAG,
+            roles=_MAY_SET,
+            handler=of.bound(remove_budget),
+            answer=BudgetRemoved,
+        ),
+        Operation(
+            method="POST",
+            path=f"{path}/top-ups",
+            name=f"topUp{of.word}Budget",
+            summary=f"Record a payment into the prepaid budget of {of.said}; one counts once.",
+            tag=TAG,
+            roles=_MAY_SET,
+            handler=of.bound(top_up_budget),
+            answer=ShownBudget,
+            body=Body(kind=NewTopUp),
+            writes=True,
+        ),
+    )
+
 
 OPERATIONS = (
     Operation(
         method="GET",
         path="/budgets",
         name="listBudgets",
-        summary="Keys and customer groups that have a budget, and what is spent of it.",
+        summary="Keys, projects and customer groups that have a budget, and what is spent of it.",
         tag=TAG,
         roles=STAFF,
         handler=list_budgets,
         answer=Page[ShownBudget],
         query=Paged,
     ),
-    Operation(
-        method="GET",
-        path=_KEY,
-        name="showKeyBudget",
-        summary="The budget of one key; a customer sees its own keys'.",
-        tag=TAG,
-        roles=ANYBODY,
-        handler=show_key_budget,
-        answer=ShownBudget,
-    ),
-    Operation(
-        method="GET",
-        path=_GROUP,
-        name="showGroupBudget",
-        summary="The budget that all keys of a customer group spend.",
-        tag=TAG,
-        roles=STAFF,
-        handler=show_group_budget,
-        answer=ShownBudget,
-    ),
-    Operation(
-        method="PUT",
-        path=_KEY,
-        name="setKeyBudget",
-        summary="Set the budget of a key; the same again changes nothing.",
-        tag=TAG,
-        roles=_MAY_SET,
-        handler=put_key_budget,
-        answer=BudgetPut,
-        body=Body(kind=NewBudget),
-    ),
-    Operation(
-        method="PUT",
-        path=_GROUP,
-        name="setGroupBudget",
-        summary="Set the budget of a customer group; the same again changes nothing.",
-        tag=TAG,
-        roles=_MAY_SET,
-        handler=put_group_budget,
-        answer=BudgetPut,
-        body=Body(kind=NewBudget),
-    ),
-    Operation(
-        method="DELETE",
-        path=_KEY,
-        name="removeKeyBudget",
-        summary="Lift the budget of a key.",
-        tag=TAG,
-        roles=_MAY_SET,
-        handler=remove_key_budget,
-        answer=BudgetRemoved,
-    ),
-    Operation(
-        method="DELETE",
-        path=_GROUP,
-        name="removeGroupBudget",
-        summary="Lift the budget of a customer group.",
-        tag=TAG,
-        roles=_MAY_SET,
-        handler=remove_group_budget,
-        answer=BudgetRemoved,
-    ),
-    Operation(
-        method="POST",
-        path=f"{_KEY}/top-ups",
-        name="topUpKeyBudget",
-        summary="Record a payment into the prepaid budget of a key; the same one counts once.",
-        tag=TAG,
-        roles=_MAY_SET,
-        handler=top_up_key_budget,
-        answer=ShownBudget,
-        body=Body(kind=NewTopUp),
-        writes=True,
-    ),
-    Operation(
-        method="POST",
-        path=f"{_GROUP}/top-ups",
-        name="topUpGroupBudget",
-        summary="Record a payment into the prepaid budget of a group; the same one counts once.",
-        tag=TAG,
-        roles=_MAY_SET,
-        handler=top_up_group_budget,
-        answer=ShownBudget,
-        body=Body(kind=NewTopUp),
-        writes=True,
-    ),
+    *(operation for of in SCOPES for operation in _operations(of)),
 )

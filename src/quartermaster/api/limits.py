@@ -1,14 +1,14 @@
-"""Limits: what a key, or a customer group with all its keys, may ask for at once."""
+"""Limits: what a key, or a project or a customer group with all its keys, may ask for at once."""
 
 import msgspec
 
-from quartermaster.api.keys import key_asked
-from quartermaster.api.operation import ANYBODY, STAFF, Body, Call, Operation
+from quartermaster.api.operation import STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
+from quartermaster.api.scope import SCOPES, Scoped
 from quartermaster.commands import limit
 from quartermaster.commands.limit import Limited
-from quartermaster.kernel.limit import Limits, LimitScope
+from quartermaster.kernel.limit import Limits
 
 TAG = "limits"
 _MAY_SET = frozenset({"admin", "trust"})
@@ -37,42 +37,27 @@ def list_limits(call: Call) -> Page[Limited]:
     return page(found, call.asked(Paged), lambda one: f"{one.scope}:{one.name}")
 
 
-def show_key_limits(call: Call) -> Limited:
-    """The limits of one key."""
-    name = key_asked(call).issued.key_id
-    return limit.limits_of(call.ports.book.view(), "key", name)
+def show_limits(call: Call, of: Scoped) -> Limited:
+    """The limits of one; a group's are shared by all its keys."""
+    return limit.limits_of(call.ports.book.view(), of.scope, of.name(call))
 
 
-def show_group_limits(call: Call) -> Limited:
-    """The limits that all keys of a group share."""
-    return limit.limits_of(call.ports.book.view(), "group", call.path["group"])
-
-
-def put_key_limits(call: Call) -> LimitsPut:
-    """Limit a key."""
-    return _put(call, "key")
-
-
-def put_group_limits(call: Call) -> LimitsPut:
-    """Limit a group."""
-    return _put(call, "group")
-
-
-def _put(call: Call, scope: LimitScope) -> LimitsPut:
-    new, name, book = call.given(NewLimits), call.path[scope], call.ports.book
+def put_limits(call: Call, of: Scoped) -> LimitsPut:
+    """Set or lift the limits of one."""
+    new, name, book = call.given(NewLimits), of.name(call), call.ports.book
     limits = Limits(
         requests_per_minute=new.requests_per_minute,
         tokens_per_minute=new.tokens_per_minute,
         concurrent=new.concurrent,
     )
-    limited = Limited(scope, name, limits)
+    limited = Limited(of.scope, name, limits)
     if limits.named():
         workers = sum(one.state != "stopped" for one in call.ports.gateways.statuses())
         limit.set_limits(
             book, call.actor, limited, call.now, workers=max(workers, 1), reason=new.reason
         )
-    elif limit.limits_of(book.view(), scope, name).limits.named():
-        limit.remove_limits(book, call.actor, scope, name, call.now, reason=new.reason)
+    elif limit.limits_of(book.view(), of.scope, name).limits.named():
+        limit.remove_limits(book, call.actor, of.scope, name, call.now, reason=new.reason)
     return LimitsPut(limited, call.ports.gateways.publish(call.now))
 
 
@@ -81,53 +66,38 @@ OPERATIONS = (
         method="GET",
         path="/limits",
         name="listLimits",
-        summary="Keys and customer groups that have limits.",
+        summary="Keys, projects and customer groups that have limits.",
         tag=TAG,
         roles=STAFF,
         handler=list_limits,
         answer=Page[Limited],
         query=Paged,
     ),
-    Operation(
-        method="GET",
-        path="/keys/{key}/limits",
-        name="showKeyLimits",
-        summary="The limits of one key; a customer sees its own keys'.",
-        tag=TAG,
-        roles=ANYBODY,
-        handler=show_key_limits,
-        answer=Limited,
+    *(
+        Operation(
+            method="GET",
+            path=f"{of.path}/limits",
+            name=f"show{of.word}Limits",
+            summary=f"The limits of {of.said}; a customer sees its own keys' and projects'.",
+            tag=TAG,
+            roles=of.readers,
+            handler=of.bound(show_limits),
+            answer=Limited,
+        )
+        for of in SCOPES
     ),
-    Operation(
-        method="PUT",
-        path="/keys/{key}/limits",
-        name="setKeyLimits",
-        summary="Set all limits of a key, or lift them; the same again changes nothing.",
-        tag=TAG,
-        roles=_MAY_SET,
-        handler=put_key_limits,
-        answer=LimitsPut,
-        body=Body(kind=NewLimits),
-    ),
-    Operation(
-        method="GET",
-        path="/groups/{group}/limits",
-        name="showGroupLimits",
-        summary="The limits that all keys of a customer group share.",
-        tag=TAG,
-        roles=STAFF,
-        handler=show_group_limits,
-        answer=Limited,
-    ),
-    Operation(
-        method="PUT",
-        path="/groups/{group}/limits",
-        name="setGroupLimits",
-        summary="Set all limits of a customer group, or lift them; the same again changes nothing.",
-        tag=TAG,
-        roles=_MAY_SET,
-        handler=put_group_limits,
-        answer=LimitsPut,
-        body=Body(kind=NewLimits),
+    *(
+        Operation(
+            method="PUT",
+            path=f"{of.path}/limits",
+            name=f"set{of.word}Limits",
+            summary=f"Set all limits of {of.said}, or lift them; the same again changes nothing.",
+            tag=TAG,
+            roles=_MAY_SET,
+            handler=of.bound(put_limits),
+            answer=LimitsPut,
+            body=Body(kind=NewLimits),
+        )
+        for of in SCOPES
     ),
 )

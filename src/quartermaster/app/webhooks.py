@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from quartermaster.commands.ports import Book
+from quartermaster.commands.scope import group_of
 from quartermaster.commands.webhook import SECRET_PREFIX, require_url
 from quartermaster.kernel.budget import budget_id
 from quartermaster.kernel.clock import US_PER_S, Clock, Instant, as_datetime
@@ -110,9 +111,7 @@ class Webhooks:
         message = f"msg_{digest.hexdigest()[:32]}"
         body = budget_alert(fact, self._now())
         view = self._book.view()
-        key = view.keys.get(fact.name)
-        customer = None if key is None else view.customers.get(key.issued.customer)
-        group = fact.name if fact.scope == "group" else "" if customer is None else customer.group
+        group = group_of(view, fact.scope, fact.name)
         for webhook in view.webhooks.values():
             if webhook.group in ("", group):
                 self._put(Waiting(message, webhook.webhook, body))

@@ -1,4 +1,4 @@
-"""What usage costs a budget: the price of its hour, by key and by customer group.
+"""What usage costs a budget: the price of its hour, by key, project and customer group.
 
 The same prices as on the bill, in integers that are never below it: a rate of more than six
 decimals is rounded up. A quantity without a price costs nothing until it has one; gateways do not
@@ -13,7 +13,7 @@ from quartermaster.billing.leases import Name, Spending
 from quartermaster.kernel.budget import Epoch, Rates, budget_id, rates_of
 from quartermaster.kernel.clock import US_PER_HOUR
 from quartermaster.kernel.events import HourlyUsage
-from quartermaster.kernel.limit import LimitScope
+from quartermaster.kernel.limit import LimitScope, project_name
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.units import ServiceClass
 
@@ -96,6 +96,7 @@ class Spender:
         """Whose budgets it spends, where they have one."""
         keys = (usage.key_id, *self._keys_before.get(usage.key_id, ()))
         owners: list[tuple[LimitScope, str]] = [("key", key_id) for key_id in keys]
+        owners.append(("project", project_name(usage.customer, usage.project)))
         return [*owners, ("group", self._groups.get(usage.customer, ""))]
 
     def _in_force(self, price_book: str, hour: int) -> PriceBook | None:

@@ -1,4 +1,4 @@
-"""`quartermaster budget`: how much money a key or a customer group may spend."""
+"""`quartermaster budget`: how much money a key, a project or a customer group may spend."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,9 +6,9 @@ import click
 import msgspec
 
 from quartermaster.cli.handover import hand_over
+from quartermaster.cli.scope import who, whose
 from quartermaster.kernel.budget import THRESHOLDS_DEFAULT
 from quartermaster.kernel.errors import UsageError
-from quartermaster.kernel.limit import LimitScope
 from quartermaster.kernel.money import EXACT, exact_decimal, exponent
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 Options = dict[str, str | None]
 
-_KEY = click.option("--key", "key_id", help="Id of one key.")
-_GROUP = click.option("--group", help="Id of a customer group; all its keys spend the same budget.")
 _REASON = click.option("--reason", default="", help="Kept in the journal.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
@@ -30,8 +28,7 @@ def command() -> None:
 
 
 @command.command("set")
-@_KEY
-@_GROUP
+@whose
 @click.option("--amount", help='Of every period, in the currency: "500.00".')
 @click.option("--prepaid", is_flag=True, help="Drawn down by use; filled by `budget top-up`.")
 @click.option(
@@ -51,8 +48,7 @@ def command() -> None:
 @click.pass_obj
 def set_(
     options: Options,
-    key_id: str | None,
-    group: str | None,
+    /,
     amount: str | None,
     prepaid: bool,
     period: Any,  # noqa: ANN401 - one of the choices
@@ -61,12 +57,13 @@ def set_(
     thresholds: tuple[int, ...],
     output_tokens: int | None,
     reason: str,
+    **given: str | None,
 ) -> None:
-    """Set the budget of a key or a group, in place of the one it had."""
+    """Set the budget of a key, a project or a group, in place of the one it had."""
     from quartermaster.app import open_rooms
     from quartermaster.commands import budget as budgets
 
-    scope, name = _who(key_id, group)
+    scope, name = who(given, "budget")
     if (amount is None) != prepaid:
         raise UsageError("give either --amount or --prepaid", field="amount")
     rooms = open_rooms(options)
@@ -88,19 +85,16 @@ def set_(
 
 
 @command.command("top-up")
-@_KEY
-@_GROUP
+@whose
 @click.option("--amount", required=True, help='Money that was paid: "1000.00".')
 @click.option("--payment", required=True, help="What it is called elsewhere; it counts once.")
 @click.pass_obj
-def top_up(
-    options: Options, key_id: str | None, group: str | None, amount: str, payment: str
-) -> None:
+def top_up(options: Options, /, amount: str, payment: str, **given: str | None) -> None:
     """Record a payment into a prepaid budget; it can be spent within a second."""
     from quartermaster.app import open_rooms
     from quartermaster.commands import budget as budgets
 
-    scope, name = _who(key_id, group)
+    scope, name = who(given, "budget")
     rooms = open_rooms(options)
     has = budgets.budget_of(rooms.book.view(), scope, name)
     found = budgets.top_up(
@@ -116,17 +110,16 @@ def top_up(
 
 
 @command.command("show")
-@_KEY
-@_GROUP
+@whose
 @_JSON
 @click.pass_obj
-def show(options: Options, key_id: str | None, group: str | None, as_json: bool) -> None:
+def show(options: Options, /, as_json: bool, **given: str | None) -> None:
     """A budget, and what of it is spent, leased and left."""
     from quartermaster.app import open_rooms
     from quartermaster.commands import budget as budgets
 
     rooms = open_rooms(options)
-    found = budgets.budget_of(rooms.book.view(), *_who(key_id, group))
+    found = budgets.budget_of(rooms.book.view(), *who(given, "budget"))
     _print(rooms, [found], as_json=as_json)
 
 
@@ -143,25 +136,18 @@ def list_(options: Options, as_json: bool) -> None:
 
 
 @command.command("remove")
-@_KEY
-@_GROUP
+@whose
 @_REASON
 @click.pass_obj
-def remove(options: Options, key_id: str | None, group: str | None, reason: str) -> None:
-    """Lift the budget of a key or a group."""
+def remove(options: Options, /, reason: str, **given: str | None) -> None:
+    """Lift the budget of a key, a project or a group."""
     from quartermaster.app import open_rooms
     from quartermaster.commands import budget as budgets
 
     rooms = open_rooms(options)
-    scope, name = _who(key_id, group)
+    scope, name = who(given, "budget")
     budgets.remove_budget(rooms.book, rooms.actor, scope, name, rooms.now(), reason=reason)
     hand_over(rooms)
-
-
-def _who(key_id: str | None, group: str | None) -> tuple[LimitScope, str]:
-    if (key_id is None) == (group is None):
-        raise UsageError("whose budget?", field="key", hint="give either --key or --group")
-    return ("key", key_id) if key_id is not None else ("group", str(group))
 
 
 def _minor(amount: str, currency: str) -> int:

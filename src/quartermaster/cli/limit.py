@@ -1,4 +1,4 @@
-"""`quartermaster limit`: how much a key or a customer group may ask for at once."""
+"""`quartermaster limit`: how much a key, a project or a customer group may ask for at once."""
 
 from typing import TYPE_CHECKING
 
@@ -6,16 +6,14 @@ import click
 import msgspec
 
 from quartermaster.cli.handover import hand_over
-from quartermaster.kernel.errors import UsageError
-from quartermaster.kernel.limit import Limits, LimitScope
+from quartermaster.cli.scope import is_asked, who, whose
+from quartermaster.kernel.limit import Limits
 
 if TYPE_CHECKING:
     from quartermaster.commands.limit import Limited
 
 Options = dict[str, str | None]
 
-_KEY = click.option("--key", "key_id", help="Id of one key.")
-_GROUP = click.option("--group", help="Id of a customer group; all its keys share the limits.")
 _REASON = click.option("--reason", default="", help="Kept in the journal.")
 
 
@@ -25,8 +23,7 @@ def command() -> None:
 
 
 @command.command("set")
-@_KEY
-@_GROUP
+@whose
 @click.option("--requests-per-minute", type=int, help="Requests that may arrive.")
 @click.option("--tokens-per-minute", type=int, help="Input and output, estimated at arrival.")
 @click.option("--concurrent", type=int, help="Requests that may be open, streams included.")
@@ -34,14 +31,14 @@ def command() -> None:
 @click.pass_obj
 def set_(
     options: Options,
-    key_id: str | None,
-    group: str | None,
+    /,
     requests_per_minute: int | None,
     tokens_per_minute: int | None,
     concurrent: int | None,
     reason: str,
+    **given: str | None,
 ) -> None:
-    """Set all limits of a key or a group; what is not given is not limited."""
+    """Set all limits of a key, a project or a group; what is not given is not limited."""
     from quartermaster.app import open_rooms
     from quartermaster.commands import limit
 
@@ -50,7 +47,7 @@ def set_(
         tokens_per_minute=tokens_per_minute,
         concurrent=concurrent,
     )
-    limited = limit.Limited(*_who(key_id, group), limits)
+    limited = limit.Limited(*who(given, "limits"), limits)
     rooms = open_rooms(options)
     workers = rooms.settings.gateway.workers
     limit.set_limits(rooms.book, rooms.actor, limited, rooms.now(), workers=workers, reason=reason)
@@ -59,20 +56,19 @@ def set_(
 
 
 @command.command("show")
-@_KEY
-@_GROUP
+@whose
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 @click.pass_obj
-def show(options: Options, key_id: str | None, group: str | None, as_json: bool) -> None:
-    """The limits of a key or a group, or of all that have any."""
+def show(options: Options, /, as_json: bool, **given: str | None) -> None:
+    """The limits of a key, a project or a group, or of all that have any."""
     from quartermaster.app import open_rooms
     from quartermaster.commands import limit
 
     view = open_rooms(options).book.view()
-    if key_id is None and group is None:
-        found = limit.all_limits(view)
+    if is_asked(given):
+        found = [limit.limits_of(view, *who(given, "limits"))]
     else:
-        found = [limit.limits_of(view, *_who(key_id, group))]
+        found = limit.all_limits(view)
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
@@ -81,24 +77,17 @@ def show(options: Options, key_id: str | None, group: str | None, as_json: bool)
 
 
 @command.command("remove")
-@_KEY
-@_GROUP
+@whose
 @_REASON
 @click.pass_obj
-def remove(options: Options, key_id: str | None, group: str | None, reason: str) -> None:
-    """Lift all limits of a key or a group."""
+def remove(options: Options, /, reason: str, **given: str | None) -> None:
+    """Lift all limits of a key, a project or a group."""
     from quartermaster.app import open_rooms
     from quartermaster.commands import limit
 
     rooms = open_rooms(options)
-    limit.remove_limits(rooms.book, rooms.actor, *_who(key_id, group), rooms.now(), reason=reason)
+    limit.remove_limits(rooms.book, rooms.actor, *who(given, "limits"), rooms.now(), reason=reason)
     hand_over(rooms)
-
-
-def _who(key_id: str | None, group: str | None) -> tuple[LimitScope, str]:
-    if (key_id is None) == (group is None):
-        raise UsageError("whose limits?", field="key", hint="give either --key or --group")
-    return ("key", key_id) if key_id is not None else ("group", str(group))
 
 
 def _line(limited: "Limited") -> str:

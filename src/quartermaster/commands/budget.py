@@ -1,4 +1,4 @@
-"""Budgets: how much money a key, or a whole customer group, may spend; hard, or paid beforehand."""
+"""Budgets: how much money a key, a project or a customer group may spend; hard, or prepaid."""
 
 import msgspec
 
@@ -6,6 +6,7 @@ from quartermaster.book.views import Key, View
 from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.names import require_id, require_name
 from quartermaster.commands.ports import Book
+from quartermaster.commands.scope import contracts_of, ended, require_known
 from quartermaster.kernel.budget import (
     Budget,
     BudgetGrant,
@@ -20,7 +21,7 @@ from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_of
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
 from quartermaster.kernel.events import BudgetSet, BudgetToppedUp
-from quartermaster.kernel.limit import LimitScope
+from quartermaster.kernel.limit import LimitScope, project_name
 from quartermaster.kernel.money import exponent
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.units import ServiceClass
@@ -73,7 +74,7 @@ def set_budget(
     *,
     reason: str = "",
 ) -> Budgeting:
-    """Give a key or a group a budget, in place of the one it had.
+    """Give a key, a project or a group a budget, in place of the one it had.
 
     What was spent in the running period counts; of a budget without periods, what is spent from
     now on. Setting what is set already changes nothing. A prepaid budget keeps its balance.
@@ -81,8 +82,8 @@ def set_budget(
     Raises:
         NotAllowedError: the actor may not.
         UsageError: the terms contradict themselves, or the contract.
-        NotFoundError: there is no such key or group.
-        ConflictError: the key is revoked, or the kind of budget cannot change.
+        NotFoundError: there is no such key, project or group.
+        ConflictError: the key is revoked, or the project archived; or the kind cannot change.
     """
     require(actor, "admin", "finance")
     if reason:
@@ -133,8 +134,8 @@ def top_up(
     Args:
         book: where it is recorded.
         actor: who records it.
-        scope: key or group.
-        name: of the key or group.
+        scope: key, project or group.
+        name: of it.
         amount_minor: minor units of the budget's currency.
         now: microseconds UTC.
         payment: what the payment is called elsewhere; the same one again changes nothing.
@@ -171,14 +172,14 @@ def top_up(
 
 
 def budget_of(view: View, scope: LimitScope, name: str) -> Budgeting:
-    """The budget of a key or a group.
+    """The budget of a key, a project or a group.
 
     Raises:
-        NotFoundError: there is no such key or group, or it has none.
+        NotFoundError: there is no such key, project or group, or it has none.
     """
     budget = view.budgets.get((scope, name))
     if budget is None:
-        _require_known(view, scope, name)
+        require_known(view, scope, name)
         raise NotFoundError(
             f"{scope} {name} has no budget", field="name", hint="quartermaster budget list"
         )
@@ -186,10 +187,10 @@ def budget_of(view: View, scope: LimitScope, name: str) -> Budgeting:
 
 
 def currency_of(view: View, scope: LimitScope, name: str) -> str:
-    """The currency that a budget of a key or a group would have.
+    """The currency that a budget would have.
 
     Raises:
-        NotFoundError: there is no such key or group.
+        NotFoundError: there is no such key, project or group.
         UsageError: its contracts do not say one.
     """
     return _one("", {one.currency for one in _agreed(view, scope, name)}, "currency")
@@ -255,7 +256,13 @@ def _rates(
 def _has_budget(view: View, key: Key) -> bool:
     customer = view.customers.get(key.issued.customer)
     group = "" if customer is None else customer.group
-    return ("key", key.issued.key_id) in view.budgets or ("group", group) in view.budgets
+    project = project_name(key.issued.customer, key.issued.project)
+    names: tuple[tuple[LimitScope, str], ...] = (
+        ("key", key.issued.key_id),
+        ("project", project),
+        ("group", group),
+    )
+    return any(name in view.budgets for name in names)
 
 
 def _in_force_today(versions: tuple[PriceBook, ...], now: Instant) -> list[PriceBook]:
@@ -271,18 +278,14 @@ def _agreed(view: View, scope: LimitScope, name: str) -> list[Contract]:
     """The newest version of every contract whose keys would spend the budget.
 
     Raises:
-        NotFoundError: there is no such key or group.
-        ConflictError: the key is revoked.
+        NotFoundError: there is no such key, project or group.
+        ConflictError: the key is revoked, or the project archived.
     """
-    _require_known(view, scope, name)
-    if scope == "key":
-        key = view.keys[name]
-        if key.revoked_at is not None and not view.successors(name):
-            raise ConflictError(f"key {name} is revoked", field="name")
-        return [view.contracts[key.issued.contract][-1]]
-    members = {customer.id for customer in view.customers.values() if customer.group == name}
-    newest = (versions[-1] for versions in view.contracts.values())
-    return [contract for contract in newest if contract.customer in members]
+    require_known(view, scope, name)
+    over = ended(view, scope, name)
+    if over and not (scope == "key" and view.successors(name)):
+        raise ConflictError(over, field="name")
+    return contracts_of(view, scope, name)
 
 
 def _budget(terms: Terms, agreed: list[Contract], has: Budget | None, now: Instant) -> Budget:
@@ -371,9 +374,3 @@ def _require_same_kind(has: Budget, budget: Budget) -> None:
                 field=field,
                 hint="remove the budget and set another one",
             )
-
-
-def _require_known(view: View, scope: LimitScope, name: str) -> None:
-    if name not in (view.keys if scope == "key" else view.groups):
-        lists = "quartermaster key list" if scope == "key" else "quartermaster customer list"
-        raise NotFoundError(f"there is no {scope} {name!r}", field="name", hint=lists)

@@ -1,4 +1,4 @@
-"""Limits: how much a key, or a whole customer group, may ask for at once."""
+"""Limits: how much a key, a project, or a whole customer group, may ask for at once."""
 
 import msgspec
 
@@ -6,6 +6,7 @@ from quartermaster.book.views import View
 from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.names import require_name
 from quartermaster.commands.ports import Book
+from quartermaster.commands.scope import ended, require_known
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
 from quartermaster.kernel.events import LimitSet
@@ -33,9 +34,9 @@ def set_limits(
     workers: int = 1,
     reason: str = "",
 ) -> Limited:
-    """Give a key or a group limits, in place of all it had; they hold with the next snapshot.
+    """Give a key, a project or a group limits, in place of all it had.
 
-    Setting what is set already changes nothing.
+    They hold with the next snapshot. Setting what is set already changes nothing.
 
     Args:
         book: where it is recorded.
@@ -48,8 +49,8 @@ def set_limits(
     Raises:
         NotAllowedError: the actor may not.
         UsageError: no limit, or one that cannot be shared by the workers.
-        NotFoundError: there is no such key or group.
-        ConflictError: the key is revoked.
+        NotFoundError: there is no such key, project or group.
+        ConflictError: the key is revoked, or the project archived.
     """
     require(actor, "admin", "trust")
     if not limited.limits.named():
@@ -78,23 +79,23 @@ def set_limits(
 def remove_limits(
     book: Book, actor: Actor, scope: LimitScope, name: str, now: Instant, *, reason: str = ""
 ) -> None:
-    """Lift the limits of a key or a group with the next snapshot.
+    """Lift the limits of a key, a project or a group with the next snapshot.
 
     Raises:
         NotAllowedError: the actor may not.
-        NotFoundError: there is no such key or group, or it has no limits.
+        NotFoundError: there is no such key, project or group, or it has no limits.
     """
     require(actor, "admin", "trust")
     _record(book, actor, Limited(scope, name, Limits()), now, reason)
 
 
 def limits_of(view: View, scope: LimitScope, name: str) -> Limited:
-    """The limits of a key or a group; none where it has none.
+    """The limits of a key, a project or a group; none where it has none.
 
     Raises:
-        NotFoundError: there is no such key or group.
+        NotFoundError: there is no such key, project or group.
     """
-    _require_known(view, scope, name)
+    require_known(view, scope, name)
     return Limited(scope, name, view.limits.get((scope, name), Limits()))
 
 
@@ -116,17 +117,11 @@ def _record(book: Book, actor: Actor, limited: Limited, now: Instant, reason: st
         lifts = not limited.limits.named()
         if lifts and not has.named():
             raise NotFoundError(f"{limited.scope} {limited.name} has no limits", field="name")
-        key = view.keys.get(limited.name) if limited.scope == "key" else None
-        if key is not None and key.revoked_at is not None and not lifts:
-            raise ConflictError(f"key {limited.name} is revoked", field="name")
+        over = ended(view, limited.scope, limited.name)
+        if over and not lifts:
+            raise ConflictError(over, field="name")
         if has != limited.limits:
             fact = LimitSet(
                 scope=limited.scope, name=limited.name, limits=limited.limits, reason=reason
             )
             unit.journal.append(fact, actor=actor, now=now)
-
-
-def _require_known(view: View, scope: LimitScope, name: str) -> None:
-    if name not in (view.keys if scope == "key" else view.groups):
-        lists = "quartermaster key list" if scope == "key" else "quartermaster customer list"
-        raise NotFoundError(f"there is no {scope} {name!r}", field="name", hint=lists)

@@ -12,7 +12,7 @@ from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import US_PER_S, Instant, system_clock
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import IntegrityError
-from quartermaster.kernel.limit import Throttle
+from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.snapshot import (
     OUT_OF_CONTACT_S,
     SNAPSHOT_POLL_S,
@@ -60,10 +60,15 @@ def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
             if (throttle := view.throttle_of(group)) is not None
         },
         investigated=tuple(sorted(view.investigated)),
-        group_limits={name: limits for (of, name), limits in view.limits.items() if of == "group"},
+        group_limits=_limits_of(view, "group"),
+        project_limits=_limits_of(view, "project"),
         budgets=budget_grants(view, now),
         rate_cards=rate_cards(view, now),
     )
+
+
+def _limits_of(view: View, scope: LimitScope) -> dict[str, Limits]:
+    return {name: limits for (of, name), limits in view.limits.items() if of == scope}
 
 
 def publish(book: Book, path: Path, now: Instant) -> Snapshot:

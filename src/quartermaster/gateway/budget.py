@@ -14,13 +14,14 @@ import msgspec
 from quartermaster.gateway.budget_bound import Bound
 from quartermaster.gateway.dialects.errors import Shape
 from quartermaster.gateway.meter import Metered
-from quartermaster.gateway.rate_headers import RateLimitedError
+from quartermaster.gateway.rate_headers import RateLimitedError, whose
 from quartermaster.gateway.refusals import refused
-from quartermaster.kernel.budget import BudgetGrant, Epoch, RateCard, Rates, nanos_of
+from quartermaster.kernel.budget import BudgetGrant, Epoch, RateCard, Rates, budget_id, nanos_of
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.contract import CancelledStream
 from quartermaster.kernel.events import Opened
 from quartermaster.kernel.lease import Ask, AskedLease, Life
+from quartermaster.kernel.limit import project_name
 from quartermaster.kernel.snapshot import KeyGrant, Snapshot
 from quartermaster.kernel.units import Counts, ServiceClass
 from quartermaster.usage.policy import is_waived
@@ -92,7 +93,11 @@ class Budgeted(msgspec.Struct, frozen=True, gc=False):
 def budgeted(grant: KeyGrant, snapshot: Snapshot) -> Budgeted | None:
     """What holds a key to a budget; most often nothing."""
     keys = (grant.key_id, *grant.budgeted_before)
-    names = (*(f"key:{key_id}" for key_id in keys), f"group:{grant.group}")
+    names = (
+        *(budget_id("key", key_id) for key_id in keys),
+        budget_id("project", project_name(grant.customer, grant.project)),
+        budget_id("group", grant.group),
+    )
     grants = tuple(snapshot.budgets[name] for name in names if name in snapshot.budgets)
     if not grants:
         return None
@@ -327,7 +332,7 @@ class Purses:
                     return purse
         # The clock is outside of every period that was published: by months, or for a moment.
         raise BudgetSpentError(
-            f"The budget of {_whose(grant)} is not known here yet.",
+            f"The budget of {whose(grant.scope)} is not known here yet.",
             wait_us=LEASE_WAIT_US,
             hint="Please try again.",
         )
@@ -453,17 +458,13 @@ def _spent(purse: Purse, reserve: int) -> BudgetSpentError:
     period = f" for {purse.epoch.label}" if purse.epoch.label else ""
     if purse.left is None or reserve <= purse.left:
         return BudgetSpentError(
-            f"The budget of {_whose(grant)}{period} is in use by other requests.",
+            f"The budget of {whose(grant.scope)}{period} is in use by other requests.",
             wait_us=LEASE_WAIT_US,
             hint="Please try again.",
         )
     return BudgetSpentError(
-        f"You exceeded your current quota: what is left of the budget of {_whose(grant)}{period}"
-        " is less than this request could cost.",
+        f"You exceeded your current quota: what is left of the budget of {whose(grant.scope)}"
+        f"{period} is less than this request could cost.",
         wait_us=0,
         hint="Ask for fewer output tokens, or add to the budget.",
     )
-
-
-def _whose(grant: BudgetGrant) -> str:
-    return "this API key" if grant.scope == "key" else "this account"

@@ -11,6 +11,7 @@ from quartermaster.gateway.route import Target, target
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.budget import BudgetGrant
 from quartermaster.kernel.errors import ConfigError
+from quartermaster.kernel.limit import project_name
 from quartermaster.kernel.snapshot import KeyGrant, Snapshot
 
 ALL_MODELS = "*"
@@ -134,7 +135,11 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
             # Without the network that it is held to, it would be held to none.
             problems.append(f"key {grant.key_id}: {error}")
             continue
-        limited = scoped(grant, snapshot.group_limits.get(grant.group))
+        limited = scoped(
+            grant,
+            snapshot.group_limits.get(grant.group),
+            snapshot.project_limits.get(project_name(grant.customer, grant.project)),
+        )
         spends = budgeted(grant, snapshot)
         needs_contact = (
             grant.prepaid or grant.group in investigated or (spends is not None and spends.prepaid)

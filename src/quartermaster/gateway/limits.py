@@ -13,9 +13,10 @@ import msgspec
 
 from quartermaster.gateway.budget import Hold
 from quartermaster.gateway.meter import Metered
-from quartermaster.gateway.rate_headers import RateLimitedError, Reading, duration
+from quartermaster.gateway.rate_headers import RateLimitedError, Reading, duration, whose
+from quartermaster.gateway.spillover import Spare
 from quartermaster.kernel.clock import US_PER_S, Instant
-from quartermaster.kernel.limit import Limits, LimitScope, Shares
+from quartermaster.kernel.limit import Limits, LimitScope, Shares, project_name
 from quartermaster.kernel.snapshot import KeyGrant
 from quartermaster.kernel.units import Counts
 
@@ -114,10 +115,16 @@ class Scoped(msgspec.Struct, frozen=True, gc=False):
     limits: Limits
 
 
-def scoped(grant: KeyGrant, group: Limits | None) -> tuple[Scoped, ...]:
-    """Everything that limits a key: its own limits and its group's; most often nothing."""
-    own = (Scoped("key", grant.key_id, grant.limits),) if grant.limits else ()
-    return (*own, Scoped("group", grant.group, group)) if group else own
+def scoped(
+    grant: KeyGrant, group: Limits | None, project: Limits | None = None
+) -> tuple[Scoped, ...]:
+    """What limits a key: its own limits, its project's and its group's; most often nothing."""
+    every: tuple[tuple[LimitScope, str, Limits | None], ...] = (
+        ("key", grant.key_id, grant.limits),
+        ("project", project_name(grant.customer, grant.project), project),
+        ("group", grant.group, group),
+    )
+    return tuple(Scoped(scope, name, limits) for scope, name, limits in every if limits)
 
 
 class Account:
@@ -191,6 +198,7 @@ class Permit:
         "hold",
         "requests",
         "ride",
+        "spare",
         "spilled_from",
         "tokens",
     )
@@ -202,6 +210,8 @@ class Permit:
         """What it has set aside of its budgets; most often nothing."""
         self.ride: Riding | None = None
         """What it takes of provisioned units; most often nothing."""
+        self.spare: Spare | None = None
+        """Where it goes on if its provisioned units fail; most often nowhere."""
         self.spilled_from = ""
         """The model whose provisioned units were fully used; most often none."""
         self._accounts = accounts
@@ -232,6 +242,13 @@ class Permit:
             self.ride.metered(metered.counts, now)
         self.metered(metered.counts.tokens, now)
         return metered, failure
+
+    def spills(self, model: str, hold: Hold | None, now: int) -> None:
+        """It leaves the provisioned units, which served nothing of it."""
+        if self.ride is not None:
+            self.ride.metered(Counts(), now)
+        self.ride = self.spare = None
+        self.hold, self.spilled_from = hold, model
 
     def dated(self, now: Instant) -> Instant:
         """When an attempt begins: in the period in which money was set aside."""
@@ -337,7 +354,7 @@ def _too_many_open(of: Scoped, share: int) -> RateLimitedError:
     if not share:
         return _no_share(of, "concurrent requests")
     return _refusal(
-        f"Too many requests at once for {_whose(of)}: limit {of.limits.concurrent}.",
+        f"Too many requests at once for {whose(of.scope)}: limit {of.limits.concurrent}.",
         "requests",
         CONCURRENT_WAIT_US,
     )
@@ -348,7 +365,7 @@ def _too_many_requests(of: Scoped, bucket: Bucket) -> RateLimitedError:
         return _no_share(of, "requests per minute")
     limit = of.limits.requests_per_minute
     return _refusal(
-        f"Rate limit reached for {_whose(of)} on requests per minute: limit {limit}.",
+        f"Rate limit reached for {whose(of.scope)} on requests per minute: limit {limit}.",
         "requests",
         bucket.wait_us(1),
     )
@@ -359,13 +376,13 @@ def _too_many_tokens(of: Scoped, bucket: Bucket, tokens: int) -> RateLimitedErro
     if tokens > bucket.per_minute:
         part = "" if bucket.per_minute == limit else f", of which {bucket.per_minute} here"
         return RateLimitedError(
-            f"Request too large for {_whose(of)} on tokens per minute: limit {limit}{part},"
+            f"Request too large for {whose(of.scope)} on tokens per minute: limit {limit}{part},"
             f" requested {tokens}.",
             kind="tokens",
             hint="Send less, or ask for fewer output tokens.",
         )
     return _refusal(
-        f"Rate limit reached for {_whose(of)} on tokens per minute: limit {limit},"
+        f"Rate limit reached for {whose(of.scope)} on tokens per minute: limit {limit},"
         f" requested {tokens}.",
         "tokens",
         bucket.wait_us(tokens),
@@ -375,7 +392,9 @@ def _too_many_tokens(of: Scoped, bucket: Bucket, tokens: int) -> RateLimitedErro
 def _no_share(of: Scoped, what: str) -> RateLimitedError:
     """There are more workers than units; another worker may have one, over a new connection."""
     refusal = _refusal(
-        f"This worker has no share of the {what} of {_whose(of)}.", "requests", CONCURRENT_WAIT_US
+        f"This worker has no share of the {what} of {whose(of.scope)}.",
+        "requests",
+        CONCURRENT_WAIT_US,
     )
     refusal.elsewhere = True
     return refusal
@@ -384,7 +403,3 @@ def _no_share(of: Scoped, what: str) -> RateLimitedError:
 def _refusal(message: str, kind: str, wait_us: int) -> RateLimitedError:
     hint = f"Please try again in {duration(wait_us).decode()}."
     return RateLimitedError(message, kind=kind, wait_us=wait_us, hint=hint)
-
-
-def _whose(of: Scoped) -> str:
-    return "this API key" if of.scope == "key" else "this account"

@@ -56,6 +56,11 @@ class RateLimitedError(RefusedError):
         return self.wait_us == 0
 
 
+def whose(scope: str) -> str:
+    """What customers are told of whose limit or budget it is: a throttle is the account's."""
+    return {"key": "this API key", "project": "this project"}.get(scope, "this account")
+
+
 def retry_headers(refusal: RateLimitedError) -> bytes:
     """When to come back; SDKs obey the milliseconds, everybody else the seconds."""
     if refusal.never:

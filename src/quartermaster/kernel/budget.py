@@ -1,4 +1,4 @@
-"""How much money: budgets of a key or of a customer group, and what a unit costs, in integers.
+"""How much money: budgets of a key, a project or a group, and what a unit costs, in integers.
 
 Money is counted in billionths of a major unit (nanos), a rate in billionths of a thousandth of one
 (picos) a metered unit. A price of 0.15 a million tokens is 150,000 picos a token: six decimals are
@@ -148,7 +148,7 @@ _OUTPUT: tuple[Axis, ...] = ("output", "reasoning", "audio_output")
 
 
 def budget_id(scope: LimitScope, name: str) -> str:
-    """Names a budget: `key:key_01…`, `group:acme`."""
+    """Names a budget: `key:key_01…`, `project:acme/search`, `group:acme`."""
     return f"{scope}:{name}"
 
 

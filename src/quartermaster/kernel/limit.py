@@ -1,11 +1,17 @@
-"""How much at once: limits of a key or of a customer group, and who has them."""
+"""How much at once: limits of a key, a project or a customer group, and who has them."""
 
 from typing import Literal
 
 import msgspec
 
-LimitScope = Literal["key", "group"]
-"""A limit is of one key, or of everything that a customer group sends together."""
+LimitScope = Literal["key", "project", "group"]
+"""A limit is of one key, or of everything that a customer's project, or a customer group, sends
+together."""
+
+
+def project_name(customer: str, project: str) -> str:
+    """Names a project among all customers' projects: no id holds a slash."""
+    return f"{customer}/{project}"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -107,6 +107,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """By `budget_id`; what may be spent of them comes in leases."""
     rate_cards: dict[str, RateCard] = {}
     """By price book, of those that keys with a budget are billed by."""
+    project_limits: dict[str, Limits] = {}
+    """By `project_name`, shared by all keys of the project; one that is not named has none."""
 
 
 def encode(snapshot: Snapshot) -> bytes:

@@ -27,6 +27,21 @@ def test_limits_are_set_shown_and_lifted(world: World) -> None:
     assert len(viewer.get(f"{PREFIX}/limits").json()["items"]) == 1
 
 
+def test_a_customer_sees_its_own_projects_limits_and_budgets_and_nobody_else_s(
+    world: World,
+) -> None:
+    project = f"{PREFIX}/projects/acme/default"
+    assert world.client("trust").put(f"{project}/limits", json={"concurrent": 2}).is_success
+    assert world.client("finance").put(f"{project}/budget", json={"amount_minor": 900}).is_success
+    for what in ("limits", "budget"):
+        own = world.client("acme").get(f"{project}/{what}").json()
+        assert (own["scope"], own["name"]) == ("project", "acme/default")
+        assert world.client("globex").get(f"{project}/{what}").status_code == 404
+        assert world.client("acme").put(f"{project}/{what}", json={}).status_code == 403
+    assert world.client("viewer").get(f"{PREFIX}/projects/acme/none/limits").status_code == 404
+    assert world.client("finance").delete(f"{project}/budget").is_success
+
+
 def test_what_is_no_limit_is_refused_by_name(world: World) -> None:
     trust = world.client("trust")
     refused = trust.put(GROUP, json={"concurrent": 0})

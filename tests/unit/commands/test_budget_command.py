@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.commands.conftest import Typed
+from tests.unit.commands.signed_book import prices, signed_book
 
-from quartermaster.book.store import Book, open_book
-from quartermaster.cli.main import run
-from quartermaster.commands import contract as contracts
+from quartermaster.book.store import Book
 from quartermaster.commands import key as keys
 from quartermaster.commands import price_book as price_books
+from quartermaster.commands import project as projects
 from quartermaster.commands.actor import OPERATOR, Actor
 from quartermaster.commands.budget import (
     Terms,
@@ -21,13 +21,11 @@ from quartermaster.commands.budget import (
     set_budget,
     top_up,
 )
-from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import set_deployment
 from quartermaster.commands.publish import build_snapshot
 from quartermaster.gateway.budget import budgeted
 from quartermaster.kernel.budget import epochs
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_named
-from quartermaster.kernel.contract import Contract, Customer
 from quartermaster.kernel.errors import (
     ConflictError,
     NotAllowedError,
@@ -35,7 +33,6 @@ from quartermaster.kernel.errors import (
     UsageError,
 )
 from quartermaster.kernel.events import DeploymentSet
-from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.snapshot import decode, encode
 
 NOW = Instant(month_named("2026-11", "UTC").start + 500 * US_PER_HOUR)
@@ -44,27 +41,14 @@ MONTHLY = Terms(amount_minor=50_000)
 ZONE = "America/New_York"
 
 
-def prices(version: int, valid_from: int, amount: str) -> PriceBook:
-    return PriceBook("list", version, "USD", valid_from, (Price("m", "input", amount),))
-
-
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
-    add_customer(book, OPERATOR, Customer("acme", "ACME", "acme"), NOW)
-    price_books.publish(book, OPERATOR, prices(1, 0, "0.15"), NOW)
-    contracts.sign(book, OPERATOR, Contract("c", 1, "acme", "list", "USD", ZONE, 0), NOW)
     mock = DeploymentSet(
         name="m", model="m", url="http://x/v1", upstream_model="m", axes=("input",)
     )
-    set_deployment(book, OPERATOR, mock, NOW)
-    yield book
-    book.close()
-
-
-@pytest.fixture
-def key_id(book: Book) -> str:
-    return keys.issue(book, OPERATOR, contract="c", pepper=b"p" * 32, now=NOW).key_id
+    with signed_book(tmp_path, NOW, {"acme": "c"}, zone=ZONE) as book:
+        set_deployment(book, OPERATOR, mock, NOW)
+        yield book
 
 
 def test_gateways_know_periods_and_the_dearest_price_of_a_day(book: Book, key_id: str) -> None:
@@ -81,6 +65,24 @@ def test_gateways_know_periods_and_the_dearest_price_of_a_day(book: Book, key_id
     assert (own.prepaid, own.output_tokens, len(own.epochs)) == (True, 99, 1)
     assert own.epochs[0].start == NOW
     assert snapshot.rate_cards["list"].models["m"].input == 200_000
+
+
+def test_keys_of_a_project_spend_its_budget_and_no_other_project_s(book: Book, key_id: str) -> None:
+    projects.add(book, OPERATOR, customer="acme", project="search", name="Search", now=NOW)
+    inside = keys.issue(
+        book, OPERATOR, contract="c", pepper=b"p" * 32, now=NOW, project="search"
+    ).key_id
+    set_budget(book, FINANCE, "project", "acme/search", MONTHLY, NOW)
+    snapshot = decode(encode(build_snapshot(book.view(), NOW, 1)))
+    spends = {grant.key_id: budgeted(grant, snapshot) for grant in snapshot.keys}
+    assert spends[key_id] is None
+    own = spends[inside]
+    assert own is not None
+    assert [(one.scope, one.name) for one in own.grants] == [("project", "acme/search")]
+    assert own.rates["m"].input == 150_000
+    projects.archive(book, OPERATOR, customer="acme", project="search", reason="over", now=NOW)
+    with pytest.raises(ConflictError, match="archived"):
+        set_budget(book, FINANCE, "project", "acme/search", Terms(amount_minor=9), NOW)
 
 
 def test_rotating_a_key_shakes_off_no_budget(book: Book, key_id: str) -> None:
@@ -176,17 +178,7 @@ def test_other_roles_may_not(book: Book, role: str) -> None:
 # -- on the command line -----------------------------------------------------------------------
 
 
-@pytest.fixture
-def quartermaster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(line: str) -> tuple[int, str, str]:
-        code = run(["--var", str(tmp_path / "var"), *line.split()])
-        return (code, *capsys.readouterr())
-
-    assert call("customer add acme --name ACME")[0] == 0
-    return call
-
-
-def test_set_show_top_up_and_remove(quartermaster: Any) -> None:
+def test_set_show_top_up_and_remove(quartermaster: Typed) -> None:
     code, out, err = quartermaster(
         "budget set --group acme --prepaid --currency EUR --alert-at 90 --reason agreed"
     )
@@ -216,7 +208,7 @@ def test_set_show_top_up_and_remove(quartermaster: Any) -> None:
         ("webhook test whk_x", 1),
     ],
 )
-def test_wrong_lines_end_in_words(quartermaster: Any, line: str, code: int) -> None:
+def test_wrong_lines_end_in_words(quartermaster: Typed, line: str, code: int) -> None:
     found, out, err = quartermaster(line)
     assert (found, out) == (code, "")
     assert err.startswith("error: ")

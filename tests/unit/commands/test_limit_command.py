@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.commands.conftest import Typed
+from tests.unit.commands.signed_book import signed_book
 
-from quartermaster.book.store import Book, open_book
-from quartermaster.cli.main import run
-from quartermaster.commands import contract as contracts
+from quartermaster.book.store import Book
 from quartermaster.commands import key as keys
-from quartermaster.commands import price_book as price_books
+from quartermaster.commands import project as projects
 from quartermaster.commands.actor import OPERATOR, Actor
-from quartermaster.commands.customer import add_customer
 from quartermaster.commands.limit import (
     LIMIT_MAX,
     Limited,
@@ -24,15 +22,13 @@ from quartermaster.commands.limit import (
 )
 from quartermaster.commands.publish import build_snapshot
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
-from quartermaster.kernel.contract import Contract, Customer
 from quartermaster.kernel.errors import (
     ConflictError,
     NotAllowedError,
     NotFoundError,
     UsageError,
 )
-from quartermaster.kernel.limit import Limits
-from quartermaster.kernel.price import Price, PriceBook
+from quartermaster.kernel.limit import Limits, LimitScope
 from quartermaster.kernel.snapshot import decode, encode
 
 NOW = Instant(1_000 * US_PER_HOUR)
@@ -42,28 +38,21 @@ SIXTY = Limits(requests_per_minute=60, tokens_per_minute=10_000, concurrent=4)
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
-    add_customer(book, OPERATOR, Customer("acme", "ACME", "acme"), NOW)
-    prices = PriceBook("list", 1, "USD", 0, (Price("m", "input", "0.15"),))
-    price_books.publish(book, OPERATOR, prices, NOW)
-    contracts.sign(book, OPERATOR, Contract("c", 1, "acme", "list", "USD", "UTC", 0), NOW)
-    yield book
-    book.close()
-
-
-@pytest.fixture
-def key_id(book: Book) -> str:
-    return keys.issue(book, OPERATOR, contract="c", pepper=b"p" * 32, now=NOW).key_id
+    with signed_book(tmp_path, NOW, {"acme": "c"}) as book:
+        yield book
 
 
 def test_limits_reach_the_snapshot_of_the_gateways(book: Book, key_id: str) -> None:
-    shared = Limits(concurrent=9)
+    shared, search = Limits(concurrent=9), Limits(concurrent=5)
     set_limits(book, OPERATOR, Limited("key", key_id, SIXTY), NOW)
     set_limits(book, TRUST, Limited("group", "acme", shared), NOW, reason="too fast")
+    projects.add(book, OPERATOR, customer="acme", project="search", name="Search", now=NOW)
+    set_limits(book, TRUST, Limited("project", "acme/search", search), NOW)
     snapshot = decode(encode(build_snapshot(book.view(), NOW, 1)))
     assert [grant.limits for grant in snapshot.keys] == [SIXTY]
     assert snapshot.group_limits == {"acme": shared}
-    assert [one.scope for one in all_limits(book.view())] == ["group", "key"]
+    assert snapshot.project_limits == {"acme/search": search}
+    assert [one.scope for one in all_limits(book.view())] == ["group", "key", "project"]
 
 
 def test_new_limits_replace_all_there_were_and_can_be_lifted(book: Book, key_id: str) -> None:
@@ -106,12 +95,25 @@ def test_what_is_no_limit_is_refused_by_name(
 
 
 def test_who_is_unknown_or_revoked_gets_no_limits(book: Book, key_id: str) -> None:
-    for who in (Limited("key", "key_x", SIXTY), Limited("group", key_id, SIXTY)):
+    strangers: list[tuple[LimitScope, str]] = [("key", "key_x"), ("group", key_id)]
+    strangers += [("project", name) for name in ("acme", "acme/other", "other/default", "/", "")]
+    for scope, name in strangers:
         with pytest.raises(NotFoundError):
-            set_limits(book, OPERATOR, who, NOW)
+            set_limits(book, OPERATOR, Limited(scope, name, SIXTY), NOW)
     keys.revoke(book, OPERATOR, key_id, "lost", NOW)
     with pytest.raises(ConflictError, match="revoked"):
         set_limits(book, OPERATOR, Limited("key", key_id, SIXTY), NOW)
+
+
+def test_an_archived_project_gets_no_limits_and_loses_those_it_has(book: Book) -> None:
+    projects.add(book, OPERATOR, customer="acme", project="old", name="Old", now=NOW)
+    for name in ("acme/default", "acme/old"):
+        set_limits(book, OPERATOR, Limited("project", name, SIXTY), NOW)
+    projects.archive(book, OPERATOR, customer="acme", project="old", reason="over", now=NOW)
+    with pytest.raises(ConflictError, match="archived"):
+        set_limits(book, OPERATOR, Limited("project", "acme/old", Limits(concurrent=1)), NOW)
+    remove_limits(book, OPERATOR, "project", "acme/old", NOW)
+    assert [one.name for one in all_limits(book.view())] == ["acme/default"]
 
 
 @pytest.mark.parametrize("role", ["viewer", "finance", "customer"])
@@ -126,17 +128,7 @@ def test_other_roles_may_not(book: Book, role: str) -> None:
 # -- on the command line -----------------------------------------------------------------------
 
 
-@pytest.fixture
-def quartermaster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(line: str) -> tuple[int, str, str]:
-        code = run(["--var", str(tmp_path / "var"), *line.split()])
-        return (code, *capsys.readouterr())
-
-    assert call("customer add acme --name ACME")[0] == 0
-    return call
-
-
-def test_set_show_and_remove(quartermaster: Any, tmp_path: Path) -> None:
+def test_set_show_and_remove(quartermaster: Typed, tmp_path: Path) -> None:
     code, out, err = quartermaster(
         "limit set --group acme --requests-per-minute 60 --concurrent 4 --reason agreed"
     )
@@ -161,7 +153,7 @@ def test_set_show_and_remove(quartermaster: Any, tmp_path: Path) -> None:
     [
         ("limit set --group acme", "no limit given"),
         ("limit set --concurrent 1", "whose limits?"),
-        ("limit set --key k --group acme --concurrent 1", "either --key or --group"),
+        ("limit set --key k --group acme --concurrent 1", "one of --key, --project and --group"),
         ("limit set --key key_x --concurrent 1", "there is no key 'key_x'"),
         ("limit set --group acme --concurrent 0", "concurrent = 0 is no limit"),
         ("limit set --group acme --concurrent many", "not a valid integer"),
@@ -169,7 +161,7 @@ def test_set_show_and_remove(quartermaster: Any, tmp_path: Path) -> None:
         ("limit show --group other", "there is no group 'other'"),
     ],
 )
-def test_mistakes_are_named(quartermaster: Any, line: str, says: str) -> None:
+def test_mistakes_are_named(quartermaster: Typed, line: str, says: str) -> None:
     code, out, err = quartermaster(line)
     assert code != 0
     assert says in err

@@ -89,6 +89,20 @@ def test_the_offending_slice_is_throttled_and_the_rest_is_served() -> None:
         assert ask(bench, chat_request(HELLO)) == (0, "")
 
 
+def test_keys_of_one_project_share_its_limits() -> None:
+    one, other = a_grant(), a_grant(project="prj_2")
+    limits = {"cus_1/default": Limits(concurrent=1)}
+    bench = bench_of(one, project_limits=limits)
+    assert bench.dispatcher.index is not None
+    assert bench.dispatcher.index.by_key_id["key_1"].held
+    assert ask(bench, chat_request(HELLO)) == (0, "")
+    assert ask(bench, chat_request(HELLO)) == (429, "rate_limit_exceeded")
+    free = bench_of(other, project_limits=limits)
+    assert free.dispatcher.index is not None
+    assert not free.dispatcher.index.by_key_id["key_1"].held
+    assert [ask(free, chat_request(HELLO)) for _ in range(2)] == [(0, "")] * 2
+
+
 def test_a_new_snapshot_forgets_nothing_of_a_throttled_slice() -> None:
     throttle = Throttle(limits=Limits(requests_per_minute=1))
     bench = bench_of(a_grant(), standing={"grp_1": "throttled"}, throttles={"grp_1": throttle})

@@ -177,10 +177,19 @@ def test_workers_never_let_more_pass_together() -> None:
 def test_only_what_has_limits_is_looked_at() -> None:
     own, shared = Limits(concurrent=1), Limits(requests_per_minute=1)
     assert scoped(a_grant(), None) == ()
-    assert scoped(a_grant(limits=own), shared) == (
+    assert scoped(a_grant(limits=own), shared, own) == (
         Scoped("key", "key_1", own),
+        Scoped("project", "cus_1/default", own),
         Scoped("group", "grp_1", shared),
     )
+
+
+def test_a_project_is_told_apart_from_a_key_and_from_the_account() -> None:
+    limits = Limits(requests_per_minute=1)
+    limiter, project = Limiter(1, 0), Scoped("project", "cus_1/prj_1", limits)
+    admit(limiter, project)
+    assert "for this project on requests per minute" in str(refused(limiter, project))
+    admit(limiter, Scoped("project", "cus_2/prj_1", limits))
 
 
 # -- as SDKs read it ---------------------------------------------------------------------------
