@@ -9,7 +9,6 @@ they come, with backpressure, and are never held whole beyond the gateway's own 
 
 import asyncio
 import ssl
-from collections import Counter
 from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from quartermaster.gateway import heads
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.refusals import error_body, refused
 from quartermaster.gateway.relay import Relay
+from quartermaster.gateway.relay_slots import Slots
 from quartermaster.gateway.requests import Request
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.kernel import relayed_key
@@ -29,14 +29,15 @@ _V1: Final = (b"/v1/files", b"/v1/batches", b"/v1/organization")
 PATHS: Final = (*_V1, *(_AZURE + path for path in _V1))
 """What is relayed, with everything below it."""
 _BELOW: Final = tuple(path + b"/" for path in PATHS)
-RELAYED_MAX: Final = 64
-"""Of one worker: a flood of questions about usage must not open all its files."""
-RELAYED_OF_CUSTOMER_MAX: Final = 16
-"""Of one customer: an SDK uploads a handful of files at once."""
 CONNECT_TIMEOUT_S: Final = 5.0
 """The API is on this machine or the next one."""
 SILENCE_S: Final = 120.0
 """Between two signs of life; a question about a year of usage takes some seconds."""
+BYTES_PER_S_MIN: Final = 16_384
+"""What a client sends of a file, or takes of one: any line that is used for files has more, and
+whoever sends a byte now and then holds one of few places."""
+LOOK_S: Final = 15.0
+"""Over which that is measured: a line may be gone for some seconds."""
 # RFC 9110, 6.4.1: no body, not even an empty chunked one.
 _BODILESS: Final = (204, 304)
 _PORTS: Final = {"http": 80, "https": 443}
@@ -102,7 +103,7 @@ class Control:
             )
         self.host, self.port = parts.hostname, port or _PORTS[parts.scheme]
         self.tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self.running: Counter[str] = Counter()
+        self.slots = Slots()
 
     def begin(
         self,
@@ -130,10 +131,7 @@ class Control:
             RefusedError: too many are under way.
         """
         customer = grant.customer
-        if self.running[customer] >= RELAYED_OF_CUSTOMER_MAX:
-            raise refused("rate_limit_exceeded", "Too many of these requests are under way.")
-        if self.running.total() >= RELAYED_MAX:
-            raise refused("not_ready", "Too many of these requests are under way.")
+        self.slots.take(customer, upload=not whole)
         framing = b"transfer-encoding: chunked"
         if whole:
             framing = b"content-length: %d" % len(request.body)
@@ -151,18 +149,11 @@ class Control:
             relayed_key.prove(grant.key_id, pepper, self.relay.clock()).encode(),
             framing,
         )
-        self.running[customer] += 1
         exchange = ControlExchange(
             self, client, customer, request_id, request.keep_alive, request.http_1_0
         )
         exchange.start(head, request.body if whole else None)
         return exchange
-
-    def ended(self, customer: str) -> None:
-        """One less is under way."""
-        self.running[customer] -= 1
-        if not self.running[customer]:
-            del self.running[customer]
 
 
 class ControlExchange(asyncio.Protocol):
@@ -179,10 +170,15 @@ class ControlExchange(asyncio.Protocol):
         "_done",
         "_held",
         "_keep_alive",
+        "_look",
+        "_moved",
         "_parser",
+        "_paused",
         "_request_id",
         "_transport",
         "_unsent",
+        "_uploading",
+        "_waited",
         "_watch",
     )
 
@@ -204,6 +200,9 @@ class ControlExchange(asyncio.Protocol):
         self._body_ended = self._answering = self._done = self._held = False
         self._connecting: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
+        self._uploading = self._paused = self._waited = False
+        self._moved = 0
 
     # -- the request -----------------------------------------------------------------------------
 
@@ -214,14 +213,17 @@ class ControlExchange(asyncio.Protocol):
             self._unsent.append(body)
             self._body_ended = True
         else:
+            self._uploading = True
             self._hold()
         self._alive(CONNECT_TIMEOUT_S)
+        self._look_again()
         self._connecting = self._control.loop.create_task(self._connect())
 
     def body(self, data: bytes) -> None:
         """The next part of a body that is not collected."""
         if data and not self._done:
             self._alive(SILENCE_S)
+            self._moved += len(data)
             self._send(heads.chunk(data))
 
     def body_end(self, *, keep_alive: bool, http_1_0: bool) -> None:
@@ -274,6 +276,7 @@ class ControlExchange(asyncio.Protocol):
         if self._done:
             return
         self._alive(SILENCE_S)
+        self._moved += len(data)
         try:
             self._parser.feed(data)
         except UpstreamError:
@@ -377,10 +380,11 @@ class ControlExchange(asyncio.Protocol):
         """Nothing more of this request."""
         self._done = True
         self._unsent.clear()
-        self._control.ended(self._customer)
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        self._control.slots.give_back(self._customer, upload=self._uploading)
+        for timer in (self._watch, self._look):
+            if timer is not None:
+                timer.cancel()
+        self._watch = self._look = None
         if self._connecting is not None and not self._connecting.done() and self._transport is None:
             self._connecting.cancel()
         if self._transport is not None:
@@ -396,18 +400,20 @@ class ControlExchange(asyncio.Protocol):
 
     def pause(self) -> None:
         """The client does not keep up."""
+        self._paused = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """The client's buffer has drained."""
+        self._paused = False
         if self._transport is not None:
             self._alive(SILENCE_S)
             self._transport.resume_reading()
 
     def _hold(self) -> None:
         if not self._body_ended and not self._held:
-            self._held = True
+            self._held = self._waited = True
             cast(UploadClient, self._client).hold()
 
     def _go_on(self) -> None:
@@ -420,3 +426,23 @@ class ControlExchange(asyncio.Protocol):
         if self._watch is not None:
             self._watch.cancel()
         self._watch = self._control.loop.call_later(seconds, self._fail)
+
+    def _look_again(self) -> None:
+        self._moved, self._waited = 0, self._held
+        self._look = self._control.loop.call_later(LOOK_S, self._look_at_client)
+
+    def _look_at_client(self) -> None:
+        """Give up on a client that sends, or takes, next to nothing while we wait for it."""
+        # What the API takes slowly was held back by us.
+        sends_late = not (self._body_ended or self._waited)
+        takes_late = self._paused and self._answering
+        if self._moved >= BYTES_PER_S_MIN * LOOK_S or not (sends_late or takes_late):
+            self._look_again()
+            return
+        self._control.relay.tallies.refused("request_timeout")
+        if self._answering:
+            self._close()
+            self._client.abort()
+        else:
+            late = refused("request_timeout", "The file arrived too slowly.")
+            self._end(self._refusal_bytes(late))
