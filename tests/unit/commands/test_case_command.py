@@ -6,14 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.unit.commands.signed_book import signed_book
 from tests.unit.conduct.case_made_up import DAY, HARVEST, LARGE, ONLY_REASONING, SMALL
 
-from quartermaster.book.store import Book, open_book
+from quartermaster.book.store import Book
 from quartermaster.commands import case as cases
 from quartermaster.commands import case_read as reading
-from quartermaster.commands import contract as contracts
 from quartermaster.commands import key as keys
-from quartermaster.commands import price_book as price_books
 from quartermaster.commands import standing as standings
 from quartermaster.commands.actor import CLERK, OPERATOR, Actor
 from quartermaster.commands.customer import add_customer
@@ -24,7 +23,7 @@ from quartermaster.conduct.cases_step import Due
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.case import CaseEvidence, CaseFinding, CaseOpened, CaseStake, MoveAsked
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
-from quartermaster.kernel.contract import Contract, Customer
+from quartermaster.kernel.contract import Customer
 from quartermaster.kernel.errors import (
     ConflictError,
     NotAllowedError,
@@ -33,7 +32,6 @@ from quartermaster.kernel.errors import (
 )
 from quartermaster.kernel.events import ConductAlarmed, UserAdded
 from quartermaster.kernel.limit import Limits, Throttle
-from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.standing_facts import InvestigationSet
 
 NOW = Instant(20_000 * 24 * US_PER_HOUR)
@@ -50,18 +48,12 @@ RULES = cases.Rules(
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
-    for name in ("acme", "other"):
-        add_customer(book, OPERATOR, Customer(name, name.upper(), name), NOW)
-    prices = PriceBook("list", 1, "USD", 0, (Price("m", "input", "0.15"),))
-    price_books.publish(book, OPERATOR, prices, NOW)
-    contracts.sign(book, OPERATOR, Contract("c", 1, "acme", "list", "USD", "UTC", 0), NOW)
-    for actor in (ADA, BOB, CY, BUYER):
-        book.append(
-            UserAdded(user=actor.id, name=actor.id, roles=actor.roles), actor=actor, now=NOW
-        )
-    yield book
-    book.close()
+    with signed_book(tmp_path, NOW, {"acme": "c"}) as book:
+        add_customer(book, OPERATOR, Customer("other", "OTHER", "other"), NOW)
+        for actor in (ADA, BOB, CY, BUYER):
+            fact = UserAdded(user=actor.id, name=actor.id, roles=actor.roles)
+            book.append(fact, actor=actor, now=NOW)
+        yield book
 
 
 def at(days: float) -> Instant:

@@ -7,21 +7,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.unit.commands.signed_book import signed_book
 
-from quartermaster.book.store import Book, open_book
+from quartermaster.book.store import Book
 from quartermaster.cli.main import run
-from quartermaster.commands import contract as contracts
-from quartermaster.commands import price_book as price_books
 from quartermaster.commands.actor import OPERATOR, Actor
-from quartermaster.commands.customer import add_customer
 from quartermaster.commands.deployment import Drained, set_deployment, set_drained
 from quartermaster.commands.publish import build_snapshot
 from quartermaster.gateway.status import CircuitShown, WorkerStatus, write_status
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, system_clock
-from quartermaster.kernel.contract import Contract, Customer
+from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import NotAllowedError, NotFoundError, UsageError
 from quartermaster.kernel.events import DeploymentSet
-from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.routing import Routing
 from quartermaster.kernel.snapshot import decode, encode
 
@@ -30,14 +27,8 @@ NOW = Instant(1_000 * US_PER_HOUR)
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
-    add_customer(book, OPERATOR, Customer("acme", "ACME", "acme"), NOW)
-    prices = PriceBook("list", 1, "USD", 0, (Price("m", "input", "0.15"),))
-    price_books.publish(book, OPERATOR, prices, NOW)
-    contract = Contract("c", 1, "acme", "list", "USD", "UTC", 0, data_zone="EU")
-    contracts.sign(book, OPERATOR, contract, NOW)
-    yield book
-    book.close()
+    with signed_book(tmp_path, NOW, {"acme": "c"}, data_zone="EU") as book:
+        yield book
 
 
 def deploy(book: Book, name: str, routing: Routing = Routing(), cost_book: str = "") -> None:  # noqa: B008 - a frozen struct

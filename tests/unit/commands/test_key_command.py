@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.commands.signed_book import signed_book
 
-from quartermaster.book.store import Book, open_book
-from quartermaster.commands import contract as contracts
+from quartermaster.book.store import Book
 from quartermaster.commands import key as keys
 from quartermaster.commands import limit, project, standing
-from quartermaster.commands import price_book as price_books
 from quartermaster.commands.actor import OPERATOR, Actor
-from quartermaster.commands.customer import add_customer
 from quartermaster.commands.publish import build_snapshot
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
-from quartermaster.kernel.contract import Contract, Customer
 from quartermaster.kernel.errors import (
     CallerError,
     ConflictError,
@@ -25,7 +22,6 @@ from quartermaster.kernel.errors import (
     UsageError,
 )
 from quartermaster.kernel.limit import Limits, Throttle
-from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.snapshot import KeyGrant
 
 NOW = Instant(1_000 * US_PER_HOUR)
@@ -36,14 +32,8 @@ ACME = Actor("customer:acme", ("customer",), "acme")
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
-    prices = PriceBook("list", 1, "USD", 0, (Price("m", "input", "0.15"),))
-    price_books.publish(book, OPERATOR, prices, NOW)
-    for who in ("acme", "globex"):
-        add_customer(book, OPERATOR, Customer(who, who, who), NOW)
-        contracts.sign(book, OPERATOR, Contract(who, 1, who, "list", "USD", "UTC", 0), NOW)
-    yield book
-    book.close()
+    with signed_book(tmp_path, NOW, {"acme": "acme", "globex": "globex"}) as book:
+        yield book
 
 
 def issue(book: Book, actor: Actor = OPERATOR, contract: str = "acme", **scope: Any) -> str:

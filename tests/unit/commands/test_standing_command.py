@@ -5,18 +5,16 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.unit.commands.signed_book import signed_book
 
-from quartermaster.book.store import Book, open_book
-from quartermaster.commands import contract as contracts
+from quartermaster.book.store import Book
 from quartermaster.commands import key as keys
-from quartermaster.commands import price_book as price_books
 from quartermaster.commands import standing as standings
 from quartermaster.commands.actor import OPERATOR, Actor
-from quartermaster.commands.customer import add_customer
 from quartermaster.commands.publish import build_snapshot
 from quartermaster.commands.standing import Changed, RevenueShare
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
-from quartermaster.kernel.contract import Contract, Customer, Standing
+from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.errors import (
     CallerError,
     ConflictError,
@@ -25,7 +23,6 @@ from quartermaster.kernel.errors import (
     UsageError,
 )
 from quartermaster.kernel.limit import Limits, Throttle
-from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.snapshot import decode, encode
 
 NOW = Instant(1_000 * US_PER_HOUR)
@@ -38,14 +35,8 @@ ONE = Throttle(limits=Limits(concurrent=1))
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
-    prices = PriceBook("list", 1, "USD", 0, (Price("m", "input", "0.15"),))
-    price_books.publish(book, OPERATOR, prices, NOW)
-    for who in ("acme", "globex"):
-        add_customer(book, OPERATOR, Customer(who, who, who), NOW)
-        contracts.sign(book, OPERATOR, Contract(who, 1, who, "list", "USD", "UTC", 0), NOW)
-    yield book
-    book.close()
+    with signed_book(tmp_path, NOW, {"acme": "acme", "globex": "globex"}) as book:
+        yield book
 
 
 def change(
