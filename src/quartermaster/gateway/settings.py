@@ -8,6 +8,7 @@ import msgspec
 from quartermaster.gateway.addresses import Networks, networks
 from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.ring import CAPACITY_MIN
+from quartermaster.kernel.shared_store import store_address
 
 # More processes than cores of a large machine; a larger number is a typing error.
 WORKERS_MAX = 64
@@ -87,6 +88,12 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     app_prefix: str = "gateway"
     """Worker n keeps its log under `<app_prefix>-<n>`; name it per machine when machines share a
     usage table."""
+    shared_limits_url: str = ""
+    """A Redis or Valkey server in which all workers of all machines share limits and budgets, such
+    as `rediss://10.0.0.5:6379/0`; empty keeps both on this machine. One database an
+    installation."""
+    shared_limits_secret_file: str = ""
+    """In the data folder: `password` or `user:password` of that server."""
     control_url: str = ""
     """Where customers' files, batches and usage are answered, such as `http://10.0.0.2:8470`; empty
     is the console of the same settings."""
@@ -149,6 +156,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         if not _APP_PREFIX.fullmatch(self.app_prefix):
             hint = "use a small letter, then at most 47 more, digits, '.', '_' or '-'"
             raise _unusable("app_prefix", self.app_prefix, hint)
+        if self.shared_limits_url:
+            store_address(self.shared_limits_url, "gateway.shared_limits_url")
         # Written so that a number that is none (`nan`) is refused too.
         if not 0 <= self.otlp_share <= 1:
             raise _unusable("otlp_share", self.otlp_share, "use a share from 0 to 1")
