@@ -11,21 +11,18 @@ hits both. CPU ms a request is the steadier figure.
 
 import argparse
 import json
-import os
 import statistics
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.gateway_parts import load, processes
+from bench.gateway_parts import command, load, processes
+from bench.gateway_parts.command import Report, spread
 from bench.gateway_parts.load import Run
-from bench.gateway_parts.upstream import ANSWER
 
-EXIT_MISSING = 2
 CHUNKS = 100
 WARM_UP_S = 1
 FIRST_BYTE_SAMPLES = 200
@@ -52,11 +49,6 @@ class Figures(NamedTuple):
     def cpu_ms_per_request(self) -> float:
         """CPU of the proxy a request."""
         return self.cpu_ms / max(self.run.requests, 1)
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    """Minimum, median and maximum over the repetitions."""
-    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
 def measure(
@@ -114,23 +106,20 @@ def first_byte(direct_port: int, gateway: processes.Gateway) -> dict[str, float]
     }
 
 
-def bench(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+def bench(options: argparse.Namespace, folder: Path) -> Report:
     """Start everything, measure, stop everything."""
     with ExitStack() as stack:
-        mock_port, proxy_port = processes.free_port(), processes.free_port()
-        mock_body = processes.NGINX_MOCK.format(port=mock_port, answer=ANSWER.decode())
-        stack.enter_context(
-            processes.nginx(folder / "mock", mock_body, mock_port, processes.LOAD_CPU)
-        )
+        mock = stack.enter_context(processes.plain_mock(folder / "mock"))
         stream = stack.enter_context(processes.stream_mock(CHUNKS))
+        proxy_port = processes.free_port()
         proxy_body = processes.NGINX_PROXY.format(
-            port=proxy_port, plain=mock_port, stream=stream.port
+            port=proxy_port, plain=mock.port, stream=stream.port
         )
         proxy = stack.enter_context(
             processes.nginx(folder / "proxy", proxy_body, proxy_port, processes.PROXY_CPU)
         )
         urls = {
-            processes.PLAIN_MODEL: f"http://127.0.0.1:{mock_port}/v1",
+            processes.PLAIN_MODEL: f"http://127.0.0.1:{mock.port}/v1",
             processes.STREAM_MODEL: f"http://127.0.0.1:{stream.port}/v1",
         }
         gateway = stack.enter_context(processes.gateway(folder / "var", urls))
@@ -142,7 +131,8 @@ def bench(options: argparse.Namespace, folder: Path) -> dict[str, object]:
         body = load.chat_body(model, stream=False, document_sentences=sentences)
         plain = measure(sides, options, folder, gateway.key, body)
         short = measure(sides, options, folder, gateway.key, load.chat_body(model, stream=False))
-        report: dict[str, object] = {"plain": summary(plain, 1), "short": summary(short, 1)}
+        report: Report = {"reps": options.reps, "seconds": options.seconds}
+        report |= {"plain": summary(plain, 1), "short": summary(short, 1)}
         report["plain_body_bytes"] = len(body)
         if not options.plain_only:
             body = load.chat_body(processes.STREAM_MODEL, stream=True)
@@ -163,14 +153,14 @@ def _syncs(var: Path, runs: list[Figures]) -> dict[str, float]:
     return {"total": syncs, "requests_a_sync": per_sync, "per_s_plain_about": rate}
 
 
-def show(report: dict[str, object], options: argparse.Namespace) -> None:
+def show(report: Report) -> None:
     """Print the report for people."""
     kinds = (("plain", "requests"), ("short", "requests"), ("stream_chunks", "chunks"))
     for kind, noun in kinds:
-        part = report.get(kind)
-        if not isinstance(part, dict):
+        if kind not in report:
             continue
-        print(f"{kind}: {options.reps} x {options.seconds} s, min / median / max")
+        part = report[kind]
+        print(f"{kind}: {report['reps']} x {report['seconds']} s, min / median / max")
         for name in ("gateway", "nginx"):
             row = part[name]
             rate, cpu = row["per_s"], row["cpu_ms_each"]
@@ -181,34 +171,17 @@ def show(report: dict[str, object], options: argparse.Namespace) -> None:
             )
         ratio = part["ratio_to_nginx"]
         print(f"  ratio to nginx  {ratio['min']:.3f} / {ratio['median']:.3f} / {ratio['max']:.3f}")
-    print("load average at the end:", " ".join(f"{load:.1f}" for load in os.getloadavg()))
     print("first byte:", json.dumps(report.get("first_byte")))
     print("log syncs:", json.dumps(report["wal_syncs"]))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command.parser(__doc__, reps=3)
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--plain-only", action="store_true")
-    parser.add_argument("--dir", type=Path, help="where the log is written (a real disk)")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    try:
-        for name in ("nginx", "wrk"):
-            processes.tool(name)
-    except processes.MissingToolError as error:
-        print(error, file=sys.stderr)
-        return EXIT_MISSING
-    with tempfile.TemporaryDirectory(prefix="gateway-bench-", dir=options.dir) as folder:
-        report = bench(options, Path(folder))
-    if options.json:
-        json.dump(report, sys.stdout, indent=1)
-        print()
-    else:
-        show(report, options)
-    return 0
+    return command.run(options, bench, show)
 
 
 if __name__ == "__main__":

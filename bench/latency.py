@@ -16,12 +16,9 @@ would carry is told by CPU a request, not by requests a second.
 
 import argparse
 import http.client
-import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,11 +26,10 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.gateway_parts import load, processes
+from bench.gateway_parts import command, load, processes
 from bench.gateway_parts.clients import Answered, log_lines, open_loop, quantile, request_bytes
-from bench.gateway_parts.upstream import ANSWER
+from bench.gateway_parts.command import spread
 
-EXIT_MISSING = 2
 PATH: Final = "/v1/chat/completions"
 FIRST_BYTE_SAMPLES: Final = 200
 FIRST_BYTE_CHUNKS: Final = 3
@@ -48,19 +44,11 @@ START_GOAL = "at most 1.5 s, and 120 MB a worker"
 TWO_GOAL = "at least 1.7 times one"
 
 
-def _mock(stack: ExitStack, folder: Path) -> int:
-    """A model server that answers plainly; its port."""
-    port = processes.free_port()
-    body = processes.NGINX_MOCK.format(port=port, answer=ANSWER.decode())
-    stack.enter_context(processes.nginx(folder / "mock", body, port, processes.LOAD_CPU))
-    return port
-
-
 def added(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Latencies at a steady rate, direct and through one worker."""
     with ExitStack() as stack:
-        mock_port = _mock(stack, folder)
-        url = f"http://127.0.0.1:{mock_port}/v1"
+        mock = stack.enter_context(processes.plain_mock(folder / "mock"))
+        url = f"http://127.0.0.1:{mock.port}/v1"
         ours = stack.enter_context(
             processes.gateway(folder / "var", {processes.PLAIN_MODEL: url}, "--access-log")
         )
@@ -69,7 +57,7 @@ def added(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         through: list[list[Answered]] = []
         for rep in range(-1, options.reps):
             seconds = 1.0 if rep < 0 else options.seconds
-            for port, kept in ((mock_port, direct), (ours.port, through)):
+            for port, kept in ((mock.port, direct), (ours.port, through)):
                 found = open_loop(port, request, rate=options.rate, seconds=seconds)
                 bad = sum(one.status != 200 for one in found)
                 if bad:
@@ -150,7 +138,7 @@ def start(folder: Path) -> dict[str, Any]:
                 time.sleep(0.005)
             seconds.append(time.perf_counter() - began)
             memory.append(processes.resident_mb(process.pid))
-    return {"seconds": _spread(seconds), "memory_mb": _spread(memory), "goal": START_GOAL}
+    return {"seconds": spread(seconds), "memory_mb": spread(memory), "goal": START_GOAL}
 
 
 def _ready(port: int) -> bool:
@@ -167,8 +155,8 @@ def _ready(port: int) -> bool:
 def two(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """CPU a request of one worker and of two that share the port, in turn."""
     with ExitStack() as stack:
-        mock_port = _mock(stack, folder)
-        url = f"http://127.0.0.1:{mock_port}/v1"
+        mock = stack.enter_context(processes.plain_mock(folder / "mock"))
+        url = f"http://127.0.0.1:{mock.port}/v1"
         cpu: dict[int, list[float]] = {1: [], 2: []}
         shares = []
         for rep in range(options.reps):
@@ -181,8 +169,8 @@ def two(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     ratios = [2 * one / both for one, both in zip(cpu[1], cpu[2], strict=True)]
     return {
         "cpu_us_a_request": {str(count): statistics.median(v) for count, v in cpu.items()},
-        "smaller_worker_s_share": _spread(shares),
-        "times_one": _spread(ratios),
+        "smaller_worker_s_share": spread(shares),
+        "times_one": spread(ratios),
         "goal": TWO_GOAL,
     }
 
@@ -197,9 +185,9 @@ def _workers(
         running: list[subprocess.Popen[str]] = []
         for number in range(count):
             more = ("--workers", str(count), "--worker", str(number))
-            command = processes.worker_command(var, port, *more)
+            worker = processes.worker_command(var, port, *more)
             running.append(
-                stack.enter_context(processes.started(command, port, processes.PROXY_CPU))
+                stack.enter_context(processes.started(worker, port, processes.PROXY_CPU))
             )
         while not all((var / "status" / f"gateway-{n}.json").exists() for n in range(count)):
             time.sleep(0.01)
@@ -219,10 +207,6 @@ def _workers(
             for process, was in zip(running, before, strict=True)
         ]
     return sum(spent) / run.requests, min(spent) / sum(spent)
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
 def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -266,33 +250,16 @@ def show(report: dict[str, Any]) -> None:
         print(f" = {row['min']:.2f} / {row['median']:.2f} / {row['max']:.2f} times one", end="")
         print(f"  (goal: {part['goal']})")
         print(f"  the smaller one had {part['smaller_worker_s_share']['median']:.0%} of the work")
-    print("load average at the end:", " ".join(f"{load:.1f}" for load in os.getloadavg()))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command.parser(__doc__, reps=3)
     parser.add_argument("--rate", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--two-seconds", type=int, default=4)
-    parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--only", action="append", choices=("added", "first", "start", "two"))
-    parser.add_argument("--dir", type=Path, help="where the log is written (a real disk)")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    try:
-        for name in ("nginx", "wrk"):
-            processes.tool(name)
-    except processes.MissingToolError as error:
-        print(error, file=sys.stderr)
-        return EXIT_MISSING
-    with tempfile.TemporaryDirectory(prefix="latency-bench-", dir=options.dir) as folder:
-        report = bench(options, Path(folder))
-    if options.json:
-        json.dump(report, sys.stdout, indent=1)
-        print()
-    else:
-        show(report)
-    return 0
+    return command.run(options, bench, show)
 
 
 if __name__ == "__main__":

@@ -11,25 +11,21 @@ out, with the reason. CPU ms a request is the steadier figure; exit 1 where a go
 """
 
 import argparse
-import json
-import os
 import statistics
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.gateway_parts import load, processes
-from bench.gateway_parts.upstream import ANSWER
+from bench.gateway_parts import command, load, processes
+from bench.gateway_parts.command import Report
 from bench.peers_parts import installed
 from bench.peers_parts.budgeted import budgeted
 from bench.peers_parts.installed import AbsentError, Peer
 from quartermaster.kernel.limit import Limits
 
-EXIT_MISSING = 2
 CHUNKS = 20
 WARM_UP_S = 1
 # The slowest peer answers some thirty a second: it needs longer for a figure, and fewer at once.
@@ -144,21 +140,21 @@ def summary(figures: dict[str, list[Figures]]) -> dict[str, dict[str, float]]:
     return told
 
 
-def bench(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+def bench(options: argparse.Namespace, folder: Path) -> Report:
     """Start everything, measure, stop everything."""
     with ExitStack() as stack:
-        mock_port = processes.free_port()
-        mock = processes.NGINX_MOCK.format(port=mock_port, answer=ANSWER.decode())
-        stack.enter_context(processes.nginx(folder / "mock", mock, mock_port, processes.LOAD_CPU))
+        mock = stack.enter_context(processes.plain_mock(folder / "mock"))
         stream = stack.enter_context(processes.stream_mock(CHUNKS, burst=True))
         urls = {
-            processes.PLAIN_MODEL: f"http://127.0.0.1:{mock_port}/v1",
+            processes.PLAIN_MODEL: f"http://127.0.0.1:{mock.port}/v1",
             processes.STREAM_MODEL: f"http://127.0.0.1:{stream.port}/v1",
         }
         found, absent = sides(stack, folder, urls)
         plain = summary(measure(found, options, folder, stream=False))
         streamed = summary(measure(found, options, folder, stream=True))
-    return {"plain": plain, "stream": streamed, "absent": absent, "missed": missed(plain)}
+    report: Report = {name: getattr(options, name) for name in ("reps", "seconds", "connections")}
+    report |= {"plain": plain, "stream": streamed, "absent": absent, "missed": missed(plain)}
+    return report
 
 
 def missed(plain: dict[str, dict[str, float]]) -> list[str]:
@@ -175,53 +171,34 @@ def missed(plain: dict[str, dict[str, float]]) -> list[str]:
     ]
 
 
-def show(report: dict[str, object], options: argparse.Namespace) -> None:
+def show(report: Report) -> None:
     """Print the report for people."""
     for kind in ("plain", "stream"):
-        part = report[kind]
-        assert isinstance(part, dict)
         print(
-            f"{kind}: medians of {options.reps} x {options.seconds} s, "
-            f"{options.connections} at once"
+            f"{kind}: medians of {report['reps']} x {report['seconds']} s, "
+            f"{report['connections']} at once"
         )
-        for name, row in part.items():
+        for name, row in report[kind].items():
             print(
                 f"  {name:<14} {row['cpu_ms']:>9.4f} CPU ms each  {row['per_s']:>9,.0f} /s"
                 f"  p50 {row['p50_ms']:>8.2f} ms  {row['times_ours']:>7.1f} x ours"
             )
-    for line in (*report["absent"], *report["missed"]):  # type: ignore[misc]
+    for line in (*report["absent"], *report["missed"]):
         print(line)
-    print("load average at the end:", " ".join(f"{value:.1f}" for value in os.getloadavg()))
 
 
 def main() -> int:
     """Print the figures; exit 1 when a goal is missed, 2 when a tool is."""
-    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser = command.parser(__doc__, reps=2)
     parser.add_argument("--install", action="store_true", help="make the peers' environments")
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--reps", type=int, default=2)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--dir", type=Path, help="where the log is written (a real disk)")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.install:
         troubles = installed.install()
         print("\n".join(troubles) or f"the peers are in {installed.CACHE}", file=sys.stderr)
-        return EXIT_MISSING if troubles else 0
-    try:
-        for name in ("nginx", "wrk"):
-            processes.tool(name)
-    except processes.MissingToolError as error:
-        print(error, file=sys.stderr)
-        return EXIT_MISSING
-    with tempfile.TemporaryDirectory(prefix="peers-bench-", dir=options.dir) as folder:
-        report = bench(options, Path(folder))
-    if options.json:
-        json.dump(report, sys.stdout, indent=1)
-        print()
-    else:
-        show(report, options)
-    return int(bool(report["missed"]))
+        return command.EXIT_MISSING if troubles else 0
+    return command.run(options, bench, show)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,9 @@ Load and model server run on CPU 0, the proxy under test on CPU 1.
 """
 
 import argparse
-import json
-import os
 import resource
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack
@@ -25,10 +22,10 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.gateway_parts import load, processes
+from bench.gateway_parts import command, load, processes
 from bench.gateway_parts.clients import Streamed, request_bytes, streams
+from bench.gateway_parts.command import spread
 
-EXIT_MISSING = 2
 CHUNKS: Final = 300
 PAUSE_MS: Final = 10.0
 BURST_CHUNKS: Final = 20
@@ -82,7 +79,7 @@ def paced(folder: Path, reps: int, count: int) -> dict[str, Any]:
         "chunks": CHUNKS,
         "pause_ms": PAUSE_MS,
         "cpu_us_a_chunk": {name: statistics.median(values) for name, values in cpu.items()},
-        "ratio_to_nginx": _spread(ratios),
+        "ratio_to_nginx": spread(ratios),
         "goal": PACED_GOAL,
     }
 
@@ -117,8 +114,8 @@ def burst(folder: Path, reps: int, seconds: int) -> dict[str, Any]:
     ratios = [a / b for a, b in zip(cpu["gateway"], cpu["nginx"], strict=True)]
     return {
         "chunks": BURST_CHUNKS,
-        "cpu_ms_a_stream": {name: _spread(values) for name, values in cpu.items()},
-        "ratio_to_nginx": _spread(ratios),
+        "cpu_ms_a_stream": {name: spread(values) for name, values in cpu.items()},
+        "ratio_to_nginx": spread(ratios),
         "goal": BURST_GOAL,
     }
 
@@ -173,10 +170,6 @@ def _all_whole(name: str, found: Streamed) -> None:
         raise RuntimeError(f"{name}: {found.streams - found.whole} streams were cut")
 
 
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
-
-
 def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All parts, or the one that was asked for."""
     wanted = options.only or ("paced", "burst", "many")
@@ -212,34 +205,17 @@ def show(report: dict[str, Any]) -> None:
             f"  memory {part['idle_mb']:.0f} MB idle, {part['peak_mb']:.0f} MB at the peak", end=""
         )
         print(f", {part['kb_a_stream']:.0f} KB a stream  (goal: {part['goal']})")
-    print("load average at the end:", " ".join(f"{load:.1f}" for load in os.getloadavg()))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--reps", type=int, default=3)
+    parser = command.parser(__doc__, reps=3)
     parser.add_argument("--seconds", type=int, default=3, help="of each burst run")
     parser.add_argument("--streams", type=int, default=100, help="paced, at once")
     parser.add_argument("--only", action="append", choices=("paced", "burst", "many"))
-    parser.add_argument("--dir", type=Path, help="where the log is written (a real disk)")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    try:
-        for name in ("nginx", "wrk"):
-            processes.tool(name)
-    except processes.MissingToolError as error:
-        print(error, file=sys.stderr)
-        return EXIT_MISSING
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, hard), hard))
-    with tempfile.TemporaryDirectory(prefix="streams-bench-", dir=options.dir) as folder:
-        report = bench(options, Path(folder))
-    if options.json:
-        json.dump(report, sys.stdout, indent=1)
-        print()
-    else:
-        show(report)
-    return 0
+    return command.run(options, bench, show)
 
 
 if __name__ == "__main__":

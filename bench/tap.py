@@ -10,9 +10,7 @@ and what the watcher spends on it, stand beside, with what the limit of reads a 
 
 import argparse
 import json
-import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -20,7 +18,8 @@ from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.gateway_parts import load, processes
+from bench.gateway_parts import command, load, processes
+from bench.gateway_parts.command import Report, spread
 from quartermaster.app.watch import Watcher
 from quartermaster.conduct.observe import Observer
 from quartermaster.gateway.settings import TAP_READS_PER_S
@@ -32,7 +31,6 @@ from quartermaster.kernel.events import Endpoint
 from quartermaster.kernel.ids import key_hash, new_key_secret
 from quartermaster.kernel.snapshot import KeyGrant, decode, write
 
-EXIT_MISSING = 2
 WARM_UP_S = 1
 BAR = 1.05
 DRAWN = 2_000
@@ -126,26 +124,25 @@ def _draw(tap: Tap, one: Served, body: bytes, now: Instant) -> None:
     taken.end(one, 200)
 
 
-def bench(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+def bench(options: argparse.Namespace, folder: Path) -> Report:
     """Everything."""
-    mock = processes.free_port()
-    answer = processes.NGINX_MOCK.format(port=mock, answer=load_answer())
     var = folder / "var"
-    with processes.nginx(folder / "mock", answer, mock, processes.LOAD_CPU):
-        off = processes.lay_out(var, {processes.PLAIN_MODEL: f"http://127.0.0.1:{mock}/v1"})
+    with processes.plain_mock(folder / "mock") as mock:
+        off = processes.lay_out(var, {processes.PLAIN_MODEL: f"http://127.0.0.1:{mock.port}/v1"})
         keys = {"off": off, "on": with_consent(var)}
         port = processes.free_port()
-        command = processes.worker_command(var, port)
-        with processes.started(command, port, processes.PROXY_CPU) as process:
+        worker = processes.worker_command(var, port)
+        with processes.started(worker, port, processes.PROXY_CPU) as process:
             gateway = processes.Gateway(process, process.pid, port, off)
             found = pairs(options, gateway, keys, folder)
         wrote, read = drawn_us(var)
+    left = ring.folder_of(var)
+    if left.exists():
+        left.rmdir()
     ratios = [pair["on"] / pair["off"] for pair in found]
     return {
         "pairs": found,
-        "ratio": {
-            "min": min(ratios), "median": statistics.median(ratios), "max": max(ratios),
-        },
+        "ratio": spread(ratios),
         "drawn_us": wrote,
         "watcher_us": read,
         "cores_at_the_limit": {
@@ -154,36 +151,17 @@ def bench(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     }  # fmt: skip
 
 
-def load_answer() -> str:
-    """The mock's answer."""
-    from bench.gateway_parts.upstream import ANSWER
-
-    return ANSWER.decode()
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = command.parser(__doc__, reps=6)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--reps", type=int, default=6)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    try:
-        for name in ("nginx", "wrk"):
-            processes.tool(name)
-    except processes.MissingToolError as error:
-        print(error, file=sys.stderr)
-        return EXIT_MISSING
-    with tempfile.TemporaryDirectory(prefix="tap-bench-") as folder:
-        report = bench(options, Path(folder))
-        left = ring.folder_of(Path(folder) / "var")
-        if left.exists():
-            left.rmdir()
-    if options.json:
-        json.dump(report, sys.stdout, indent=1)
-        print()
-        return 0
-    for pair in report["pairs"]:  # type: ignore[attr-defined]
+    return command.run(options, bench, show)
+
+
+def show(report: Report) -> None:
+    """Print the report for people."""
+    for pair in report["pairs"]:
         print(
             f"  off {pair['off']:.1f} us   on {pair['on']:.1f} us a request"
             f"   ratio {pair['on'] / pair['off']:.3f}   at {pair['on_per_s']:,.0f} requests/s"
@@ -192,7 +170,6 @@ def main() -> int:
     print(f"on to off: {json.dumps(ratio)}; the bar is {BAR}")
     print(f"a drawn request: {report['drawn_us']:.1f} us here, {report['watcher_us']:.0f} us there")
     print(f"cores at the limit of {TAP_READS_PER_S} reads a second: {json.dumps(cores)}")
-    return 0
 
 
 if __name__ == "__main__":

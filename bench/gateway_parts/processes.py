@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.gateway_parts.upstream import ANSWER
 from quartermaster.kernel.ids import PEPPER_BYTES, key_hash, new_key_secret
 from quartermaster.kernel.limit import Limits
 from quartermaster.kernel.snapshot import Deployment, KeyGrant, Snapshot, write
@@ -156,6 +157,15 @@ def nginx(folder: Path, body: str, port: int, cpu: int) -> Iterator[Pinned]:
     config.write_text(NGINX.format(folder=folder, body=body))
     with started([tool("nginx"), "-c", str(config), "-p", str(folder)], port, cpu) as process:
         yield Pinned(process.pid, port)
+
+
+@contextmanager
+def plain_mock(folder: Path) -> Iterator[Pinned]:
+    """A mock model server that answers in one piece; an nginx, so that it is no bottleneck."""
+    port = free_port()
+    body = NGINX_MOCK.format(port=port, answer=ANSWER.decode())
+    with nginx(folder, body, port, LOAD_CPU) as made:
+        yield made
 
 
 @contextmanager
