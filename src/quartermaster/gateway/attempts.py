@@ -8,7 +8,7 @@ import msgspec
 from quartermaster.gateway.affinity import Affinity
 from quartermaster.gateway.breaker import Signal
 from quartermaster.gateway.choice import Candidate, Choice
-from quartermaster.gateway.route import Target
+from quartermaster.gateway.route import Target, still_serving
 from quartermaster.kernel.errors import RefusedError
 
 T = TypeVar("T")
@@ -30,10 +30,13 @@ CANNOT_SAY: Final = "unsupported"
 """The outcome where a deployment's dialect has no words for the request."""
 
 UNREACHABLE: Final = "upstream_unreachable"
+DRAINED: Final = "model_drained"
+"""The outcome where a deployment takes no requests any more."""
 # Ends of which the deployment is innocent, or says nothing: whether it serves is not known.
 _SAYS_NOTHING: Final = frozenset(
     (
         "client_gone",
+        DRAINED,
         "upstream_saturated",
         "meter_unavailable",
         "account_suspended",
@@ -169,14 +172,22 @@ class Route:
         """Attempts but those that a deployment's dialect had no words for."""
         return sum(one.outcome != CANNOT_SAY for one in self._attempts)
 
-    def elsewhere(self, outcome: str, wait_s: float | None = None) -> Target | None:
+    def elsewhere(
+        self,
+        outcome: str,
+        wait_s: float | None = None,
+        serving: tuple[Target, ...] | None = None,
+    ) -> Target | None:
         """The attempt failed before anything was begun: who else may be asked, if anybody.
 
         Args:
             outcome: why, such as `upstream_unreachable` or `429`.
             wait_s: how long the deployment asked to be left alone.
+            serving: whoever may serve the request by now: what was drained or removed since it
+                came is not asked; None where nothing has changed.
         """
-        if self._running and outcome == CANNOT_SAY:
+        self._targets = still_serving(self._targets, serving)
+        if self._running and outcome in (CANNOT_SAY, DRAINED):
             self._untold(outcome)
         elif self._running:
             busy = outcome == str(TOO_MANY_REQUESTS) or wait_s is not None

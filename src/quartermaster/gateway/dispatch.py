@@ -1,6 +1,7 @@
 """What a request asks for, in whichever dialect. Bytes out, or an exchange."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -11,12 +12,11 @@ from quartermaster.gateway.affinity import affinity_of
 from quartermaster.gateway.attempts import Route
 from quartermaster.gateway.batch_line import BATCH_LINES, BatchLine, is_batch_run
 from quartermaster.gateway.budget import BudgetSpentError, Purses
-from quartermaster.gateway.budget_bound import bound
 from quartermaster.gateway.dialects.errors import Shape, refusal_body
 from quartermaster.gateway.dialects.plan import Identity, Plan, asked_as, plan, read_call
 from quartermaster.gateway.dialects.routes import match, shape_of
 from quartermaster.gateway.exchange import Exchange
-from quartermaster.gateway.held import allowed, check_place
+from quartermaster.gateway.held import allowed, check_place, set_aside
 from quartermaster.gateway.index import Entry, Index
 from quartermaster.gateway.limits import Limiter, Permit, Scoped
 from quartermaster.gateway.otlp_context import Tracer, follow
@@ -37,6 +37,7 @@ from quartermaster.gateway.request_ids import RequestIds
 from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.router import Router
+from quartermaster.gateway.spillover import Spare
 from quartermaster.gateway.stream import StreamExchange
 from quartermaster.gateway.tap import Tap
 from quartermaster.gateway.token_estimate import estimate
@@ -392,6 +393,10 @@ class Dispatcher:
         permit = self._permit(limited, entry, call, body, now, operation, targets[0])
         if may is not None:
             may.grant(permit, call, body, answers=operation in _WRITING)
+            if may.spare and may.lane is not None:
+                aside = partial(set_aside, self.purses, entry, call, body, operation)
+                route = partial(self._route, entry=entry, call=call)
+                permit.spare = Spare(may.lane, may.spare, aside, route)
         return targets, permit
 
     def _check_place(self, request: Request, client: ClientPort, entry: Entry) -> None:
@@ -427,13 +432,7 @@ class Dispatcher:
         Raises:
             RefusedError: 429, and what else a budget cannot take.
         """
-        hold = None
-        if entry.budgeted is not None and call.service_class != "provisioned":
-            cap = entry.budgeted.output_tokens
-            most = bound(call, body, operation, target.deployment.api, cap)
-            policy = entry.grant.cancelled_stream
-            priced = call.service_class
-            hold = self.purses.hold(entry.budgeted, call.model, most, policy, now, priced)
+        hold = set_aside(self.purses, entry, call, body, operation, now, target)
         by_tokens = any(one.limits.tokens_per_minute is not None for one in limited)
         tokens = estimate(call, body, answers=operation in _WRITING) if by_tokens else 0
         try:

@@ -9,7 +9,7 @@ which the write-ahead log calls when the close record is on disk.
 from typing import ClassVar, Final
 
 from quartermaster.gateway import cancelled, failover, heads, meter, wire
-from quartermaster.gateway.attempts import BUSY, OUR_CREDENTIALS, UNREACHABLE, Route
+from quartermaster.gateway.attempts import OUR_CREDENTIALS, Route
 from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import (
     AFTER_DURABLE,
@@ -236,7 +236,7 @@ class Exchange:
 
     def _not_served(self, status: int, parser: ResponseParser) -> None:
         """The whole response is here, and it is none that a customer would pay for."""
-        if status in BUSY and failover.elsewhere(self, str(status), parser.wait_s):
+        if status in failover.STATUSES and failover.elsewhere(self, str(status), parser.wait_s):
             return
         if 400 <= status < 500 and status not in OUR_CREDENTIALS:
             self._rejected(status, parser.take_body(), parser)
@@ -299,7 +299,7 @@ class Exchange:
         """End without a complete answer; the client reads why."""
         if self.life not in meter.RUNNING:
             return
-        if code == UNREACHABLE and failover.elsewhere(self, code):
+        if code in failover.CODES and failover.elsewhere(self, code):
             return
         if self.gone:
             self._leave(code)

@@ -4,20 +4,29 @@ Every attempt is a row of its own under the same request id. The row of an attem
 seller what its server may charge, and its customer nothing.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
-from quartermaster.gateway import meter
-from quartermaster.gateway.attempts import CANNOT_SAY, Route
+from quartermaster.gateway import meter, ptu
+from quartermaster.gateway.attempts import BUSY, CANNOT_SAY, DRAINED, UNREACHABLE, Route
 from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import AFTER_ELSEWHERE, Life
 from quartermaster.gateway.ports import WalPort
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.status import Tallies
+from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import Clock, Instant
 from quartermaster.kernel.errors import NotDurableError
 from quartermaster.kernel.events import Closed, Opened
+
+# A server that failed may have begun: only a contract says that somebody else may be paid then.
+STATUSES: Final = BUSY | {500, 502, 504}
+"""Statuses after which a request may go on elsewhere; where, `elsewhere` decides."""
+CODES: Final = frozenset((UNREACHABLE, DRAINED, "upstream_dropped", "upstream_timeout"))
+"""Failures after which it may."""
+_NOTHING_BEGUN: Final = frozenset((UNREACHABLE, DRAINED, *(str(status) for status in BUSY)))
+_BEFORE_AN_ANSWER: Final = frozenset((Life.OPEN, Life.SENT))
 
 
 class Around(Protocol):
@@ -28,6 +37,9 @@ class Around(Protocol):
     tallies: Tallies
     now_s: int
 
+    def serving(self, opened: Opened) -> tuple[Target, ...] | None:
+        """Deployments that may serve an open request by the newest snapshot; None before one."""
+
 
 class Attempting(Protocol):
     """An exchange, as far as its attempts are concerned."""
@@ -36,6 +48,19 @@ class Attempting(Protocol):
     def home(self) -> Around:
         """The worker around it."""
 
+    @property
+    def call(self) -> ChatCall:
+        """What it asks."""
+
+    @property
+    def request_id(self) -> str:
+        """Its id, the same in every attempt."""
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time that the request may take in all is over."""
+
+    connection: bytes
     opened: Opened
     permit: Permit | None
     handle: int
@@ -70,12 +95,8 @@ def elsewhere(exchange: Attempting, outcome: str, wait_s: float | None = None) -
     Returns:
         Whether the request goes on; if not, the client gets this attempt's answer.
     """
-    route, home = exchange.route, exchange.home
-    if route is None or exchange.gone:
-        return False
-    target = route.elsewhere(outcome, wait_s)
-    while target is not None and not exchange.goes_to(target):
-        target = route.elsewhere(CANNOT_SAY)
+    home = exchange.home
+    target = None if exchange.gone else _next(exchange, outcome, wait_s)
     if target is None:
         return False
     exchange.drop_upstream()
@@ -97,7 +118,10 @@ def elsewhere(exchange: Attempting, outcome: str, wait_s: float | None = None) -
         attempt=exchange.opened.attempt + 1,
         opened_at=now if exchange.permit is None else exchange.permit.dated(now),
         deployment=target.deployment.name,
+        service_class=exchange.call.service_class,
     )
+    if exchange.permit is not None and exchange.permit.spilled_from:
+        exchange.connection = ptu.served_by(exchange.connection, target.deployment.name)
     try:
         exchange.handle = home.wal.opened(exchange.opened)
     except NotDurableError:
@@ -105,6 +129,43 @@ def elsewhere(exchange: Attempting, outcome: str, wait_s: float | None = None) -
     else:
         exchange.dial_again()
     return True
+
+
+def _next(exchange: Attempting, outcome: str, wait_s: float | None) -> Target | None:
+    """Who is asked next: another deployment of its own, or a standard one for failed units."""
+    route, permit = exchange.route, exchange.permit
+    if route is None and (permit is None or permit.spare is None):
+        return None
+    serving = exchange.home.serving(exchange.opened)
+    if route is None:
+        return _spilled(exchange, outcome, serving)
+    target = None
+    if outcome in _NOTHING_BEGUN:
+        target = route.elsewhere(outcome, wait_s, serving)
+    while target is not None and not exchange.goes_to(target):
+        target = route.elsewhere(CANNOT_SAY)
+    if target is None and permit is not None and permit.spilled_from and outcome.isdecimal():
+        exchange.connection += ptu.spillover_failed(int(outcome))
+    return target
+
+
+def _spilled(
+    exchange: Attempting, outcome: str, serving: tuple[Target, ...] | None
+) -> Target | None:
+    """A standard deployment for a request whose units failed before they said anything."""
+    permit, now = exchange.permit, exchange.home.clock()
+    if permit is None or permit.spare is None or exchange.out_of_time:
+        return None
+    if not outcome.isdecimal() and exchange.life not in _BEFORE_AN_ANSWER:
+        return None
+    taken = permit.spare.take(exchange, serving, now)
+    if taken is None:
+        return None
+    target, hold = taken
+    permit.spills(exchange.opened.model, hold, now)
+    name = target.deployment.name
+    exchange.connection += ptu.spillover_headers(exchange.opened.model, name)
+    return target
 
 
 def _closed(outcome: str, first_byte_at: int, now: Instant) -> Closed:
@@ -118,6 +179,12 @@ def _closed(outcome: str, first_byte_at: int, now: Instant) -> Closed:
         "",
         "",
         b"",
-        failure="upstream_busy" if http_status else outcome,
+        failure=_failure(http_status) or outcome,
         cost_only=True,
     )
+
+
+def _failure(http_status: int) -> str:
+    if http_status in BUSY:
+        return "upstream_busy"
+    return "upstream_error" if http_status else ""

@@ -3,7 +3,10 @@
 import msgspec
 
 from quartermaster.gateway.addresses import Networks, client_address
+from quartermaster.gateway.budget import Hold, Purses
+from quartermaster.gateway.budget_bound import bound
 from quartermaster.gateway.guard import Guard
+from quartermaster.gateway.index import Entry
 from quartermaster.gateway.limits import Permit, Scoped
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.ptu import Lane, Lanes, Ride, deployed, enter
@@ -25,6 +28,8 @@ class Allowed(msgspec.Struct, frozen=True):
     """The provisioned units of its contract and model, where it has any."""
     runs: bool = False
     """Whether it runs on them; otherwise it spilled over."""
+    spare: tuple[Target, ...] = ()
+    """Standard deployments for which it leaves its units when their own deployment fails."""
 
     def grant(self, permit: Permit, call: ChatCall, body: bytes, *, answers: bool) -> None:
         """Let the permit take what it takes of the units, or say that it spilled over.
@@ -98,8 +103,39 @@ def allowed(
     lane = lanes.lane(contract, terms, now)
     if own and enter(lane, can_spill=bool(rest)):
         call.service_class = "provisioned"
-        return Allowed(own, limited, lane, runs=True)
+        spare = rest if terms.spillover and terms.deployment else ()
+        return Allowed(own, limited, lane, True, spare)
     return Allowed(rest or targets, limited, lane)
+
+
+def set_aside(
+    purses: Purses,
+    entry: Entry,
+    call: ChatCall,
+    body: bytes,
+    operation: Endpoint,
+    now: int,
+    target: Target,
+) -> Hold | None:
+    """What a request can cost at most, from every budget of its key; None where it spends none.
+
+    Args:
+        purses: of this worker.
+        entry: whose budgets.
+        call: the request; a missing output cap is put into it.
+        body: its bytes, as they came.
+        operation: what is asked for.
+        now: microseconds UTC.
+        target: where it is likely to go.
+
+    Raises:
+        RefusedError: 429, and what else a budget cannot take.
+    """
+    if entry.budgeted is None or call.service_class == "provisioned":
+        return None
+    most = bound(call, body, operation, target.deployment.api, entry.budgeted.output_tokens)
+    policy = entry.grant.cancelled_stream
+    return purses.hold(entry.budgeted, call.model, most, policy, now, call.service_class)
 
 
 def check_place(guard: Guard, request: Request, client: ClientPort, trusted: Networks) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import Tallies
 from quartermaster.kernel.clock import Clock
@@ -99,6 +100,9 @@ class Home(Protocol[E]):
 
     def again(self, exchange: E) -> None:
         """Send the request to another deployment, after its open frame has been written."""
+
+    def serving(self, opened: Opened) -> tuple[Target, ...] | None:
+        """Deployments that may serve an open request by the newest snapshot; None before one."""
 
     def released(self, exchange: E) -> None:
         """The last byte went to the transport: no more time-outs; confirm its delivery later."""

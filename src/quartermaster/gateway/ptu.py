@@ -9,6 +9,7 @@ Source: learn.microsoft.com/azure/ai-services/openai/concepts/provisioned-throug
 utilization is enforced"; the weights of tokens: how-to/provisioned-throughput-onboarding.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from quartermaster.kernel.snapshot import Provisioned
 from quartermaster.kernel.units import Counts
 
 _PERMILLE: Final = 1_000
+_SERVED_BY: Final = re.compile(rb"x-ms-deployment-name: [^\r]*\r\n")
 
 LaneName = tuple[str, str]
 """Contract and model: all keys of a contract share its units."""
@@ -177,6 +179,22 @@ def spillover_headers(model: str, deployment: str) -> bytes:
         _header(model),
         _header(deployment),
     )
+
+
+def spillover_failed(status: int) -> bytes:
+    """What Azure's clients read where the standard deployment failed as well: its status."""
+    return b"x-ms-spillover-error: %d\r\n" % status
+
+
+def served_by(headers: bytes, deployment: str) -> bytes:
+    """Header lines that name the deployment which serves now, where they name one.
+
+    Args:
+        headers: lines, `spillover_headers` perhaps among them.
+        deployment: after a failover another one than they say.
+    """
+    line = b"x-ms-deployment-name: %b\r\n" % _header(deployment)
+    return _SERVED_BY.sub(lambda _: line, headers)
 
 
 def _header(name: str) -> bytes:

@@ -4,13 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from quartermaster.gateway import heads
+from quartermaster.gateway.attempts import DRAINED
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import Index
 from quartermaster.gateway.meter import AFTER_DRAINED, AFTER_GONE, Life
 from quartermaster.gateway.ports import WalPort
+from quartermaster.gateway.route import Target, still_serving
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import Tallies
 from quartermaster.kernel.clock import US_PER_S, Clock
+from quartermaster.kernel.events import Opened
 
 # How soon to look again at a client that has not taken its last bytes; most have at once.
 DELIVERY_POLL_S: Final = 0.01
@@ -67,6 +70,7 @@ class Relay:
         self._outbox: list[Exchange] = []
         self._fresh: list[Exchange] = []
         self._unconfirmed: list[Exchange] = []
+        self._newest: Index | None = None
 
     def begin(self, exchange: Exchange) -> None:
         """Send the exchange upstream, after the open frames of this turn have been written."""
@@ -96,8 +100,19 @@ class Relay:
                 self._dial(exchange, False)
 
     def redial(self, exchange: Exchange) -> None:
-        """Send the request again over a fresh connection."""
-        self._dial(exchange, True)
+        """Send the request again over a fresh connection, if the deployment still takes it."""
+        serving = self.serving(exchange.opened)
+        if serving is None or still_serving((exchange.target,), serving):
+            self._dial(exchange, True)
+        else:
+            exchange.fail(DRAINED, "The model server takes no requests any more.")
+
+    def serving(self, opened: Opened) -> tuple[Target, ...] | None:
+        """Deployments that may serve an open request by the newest snapshot; None before one."""
+        if self._newest is None:
+            return None
+        entry = self._newest.by_key_id.get(opened.key_id)
+        return () if entry is None else entry.models.get(opened.model, ())
 
     def finished(self, exchange: Exchange) -> None:
         """The exchange needs no more time-outs."""
@@ -154,7 +169,11 @@ class Relay:
         return not (self.active or self._fresh or self._unconfirmed)
 
     def end_barred(self, index: Index) -> None:
-        """A new snapshot: end the requests of customers that may not be served any more."""
+        """A new snapshot: end the requests of customers that may not be served any more.
+
+        Requests that go on elsewhere, or are sent again, go only where the snapshot lets them.
+        """
+        self._newest = index
         for exchange in list(self.active):
             entry = index.by_key_id.get(exchange.grant.key_id)
             if entry is None:

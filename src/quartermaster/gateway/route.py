@@ -52,6 +52,21 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     total_s: int
 
 
+def still_serving(
+    targets: tuple[Target, ...], serving: tuple[Target, ...] | None
+) -> tuple[Target, ...]:
+    """Those of some deployments that serve by now, as a newer snapshot describes them.
+
+    Args:
+        targets: as they were when a request came.
+        serving: whoever may serve it by the newest snapshot; None where there is no newer one.
+    """
+    if serving is None:
+        return targets
+    names = {one.deployment.name for one in targets}
+    return tuple(one for one in serving if one.deployment.name in names)
+
+
 def target(
     deployment: Deployment, secret: str = "", settings: GatewaySettings = _SETTINGS
 ) -> Target:

@@ -1,0 +1,274 @@
+"""Requests that leave their deployment: failed units, and deployments drained meanwhile."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.gateway.gateway_fakes import (
+    HELLO,
+    HELLO_STREAM,
+    NOW,
+    STREAM_HEAD,
+    Bench,
+    FakeClient,
+    FakeUpstream,
+    a_grant,
+    an_index,
+    chat_request,
+    chunked,
+    delta,
+    plain_response,
+)
+
+from quartermaster.gateway.budget import Purses
+from quartermaster.gateway.exchange import Exchange
+from quartermaster.gateway.index import build
+from quartermaster.gateway.responses import ResponseParser
+from quartermaster.kernel.budget import BudgetGrant, Epoch, RateCard, Rates
+from quartermaster.kernel.lease import GrantedLease
+from quartermaster.kernel.lease import Life as LeaseLife
+from quartermaster.kernel.routing import Routing
+from quartermaster.kernel.snapshot import Deployment, Provisioned, Snapshot
+from quartermaster.kernel.units import Counts
+
+ANSWER = msgspec.json.encode(
+    {
+        "id": "c",
+        "choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 3},
+    }
+)
+SERVED = plain_response(ANSWER)
+FAILED = plain_response(b"{}", "500 Oops")
+BUSY = plain_response(b"{}", "429 Too Many Requests", "retry-after: 17")
+
+
+def a_deployment(name: str, **more: Any) -> Deployment:
+    return Deployment(name, "toy", f"http://{name}.example/v1", f"toy-of-{name}", **more)
+
+
+UNITS, FIRST, SECOND = (a_deployment(name) for name in ("units", "first", "second"))
+SECOND = msgspec.structs.replace(SECOND, routing=Routing(priority=1))
+
+
+class Scene:
+    """A key with units of its own, and standard deployments beside them."""
+
+    def __init__(
+        self, *, spillover: bool = True, deployment: str = "units", carried: int = 100, **more: Any
+    ) -> None:
+        terms = Provisioned("toy", carried, 4, spillover, deployment)
+        grant = a_grant(provisioned=(terms,), **more.pop("grant", {}))
+        snapshot = Snapshot(7, 0, (grant,), {}, (UNITS, FIRST, SECOND), **more)
+        self.bench = Bench(build(snapshot, {}))
+        self.upstream = FakeUpstream()
+
+    def ask(self, body: dict[str, Any] = HELLO) -> tuple[Exchange, FakeClient]:
+        client = self.bench.client()
+        exchange = self.bench.request(chat_request(body), client)
+        assert exchange is not None, client.data
+        self.bench.turn()
+        exchange.sent(self.upstream)
+        return exchange, client
+
+    def answer(self, exchange: Exchange, data: bytes) -> None:
+        """The asked deployment answers; the next one takes the request, if there is one."""
+        parser = ResponseParser()
+        parser.feed(data)
+        exchange.upstream_data(parser)
+        self.bench.turn()
+        if exchange.awaits_upstream:
+            exchange.sent(self.upstream)
+
+    @property
+    def rows(self) -> list[tuple[str, str, str, bool, Counts]]:
+        """What the log says of each attempt."""
+        self.bench.wal.sync()
+        wal = self.bench.wal
+        return [
+            (
+                opened.deployment,
+                opened.service_class,
+                wal.closes[handle].failure,
+                wal.closes[handle].cost_only,
+                wal.closes[handle].counts,
+            )
+            for handle, opened in wal.open.items()
+        ]
+
+
+@pytest.mark.parametrize("body", [HELLO, HELLO_STREAM])
+@pytest.mark.parametrize("refusal", [FAILED, BUSY, plain_response(b"{}", "504 Late")])
+def test_units_that_fail_spill_over_at_standard_prices(
+    refusal: bytes, body: dict[str, Any]
+) -> None:
+    scene = Scene()
+    exchange, client = scene.ask(body)
+    scene.answer(exchange, refusal)
+    assert client.data == b""
+    scene.answer(exchange, SERVED)
+    failure = "upstream_busy" if b"429" in refusal else "upstream_error"
+    assert scene.rows == [
+        ("units", "provisioned", failure, True, Counts()),
+        ("first", "standard", "", False, Counts(input=11, output=3)),
+    ]
+    assert (client.status, client.body) == (200, ANSWER)
+    assert b"x-ms-spillover-from-deployment: toy\r\n" in client.data
+    assert b"x-ms-deployment-name: first\r\n" in client.data
+    # What was tried on the units took nothing of them.
+    (lane,) = scene.bench.dispatcher.lanes.status(scene.bench.now)
+    assert (lane.utilisation_permille, lane.spilled) == (0, 1)
+
+
+@pytest.mark.parametrize("how", ["unreachable", "dropped", "silent"])
+def test_units_that_cannot_be_reached_or_drop_or_say_nothing_spill_over(how: str) -> None:
+    scene = Scene()
+    exchange, _client = scene.ask()
+    if how == "unreachable":
+        exchange.fail("upstream_unreachable", "No.")
+    elif how == "dropped":
+        exchange.upstream_lost(ResponseParser(), reused=False)
+    else:
+        scene.bench.relay.tick(exchange.deadline_s + 1)
+    assert exchange.target.deployment.name == "first"
+
+
+def test_an_answer_that_has_begun_stays_where_it_is() -> None:
+    scene = Scene()
+    exchange, client = scene.ask(HELLO_STREAM)
+    scene.answer(exchange, STREAM_HEAD + chunked(delta("a")))
+    exchange.upstream_lost(ResponseParser(), reused=False)
+    assert [row[:3] for row in scene.rows] == [("units", "provisioned", "upstream_dropped")]
+    assert b"upstream_dropped" in client.body
+
+
+@pytest.mark.parametrize("terms", [{"spillover": False}, {"deployment": ""}])
+def test_who_agreed_to_no_spillover_reads_what_the_units_say(terms: dict[str, Any]) -> None:
+    scene = Scene(**terms)
+    exchange, client = scene.ask()
+    scene.answer(exchange, FAILED)
+    assert [row[1:3] for row in scene.rows] == [("provisioned", "upstream_error")]
+    assert client.status == 502
+    assert b"x-ms-spillover" not in client.data
+
+
+def test_after_a_failover_the_header_names_who_served() -> None:
+    """Both where the units were full, and where they failed."""
+    scene = Scene(carried=1)
+    served, _ = scene.ask()
+    scene.answer(served, SERVED)
+    exchange, client = scene.ask()
+    assert exchange.target.deployment.name == "first"
+    scene.answer(exchange, BUSY)
+    scene.answer(exchange, SERVED)
+    scene.bench.wal.sync()
+    assert b"x-ms-deployment-name: second\r\n" in client.data
+    assert client.data.count(b"x-ms-deployment-name") == 1
+
+
+def test_where_the_standard_deployments_fail_too_the_status_is_told() -> None:
+    scene = Scene()
+    exchange, client = scene.ask()
+    scene.answer(exchange, FAILED)
+    scene.answer(exchange, FAILED)
+    assert [row[0] for row in scene.rows] == ["units", "first"]
+    assert client.status == 502
+    assert b"x-ms-spillover-error: 500\r\n" in client.data
+
+
+BUDGET = BudgetGrant("key", "key_1", "EUR", (Epoch("e", "", 0, 2 * NOW),))
+CARD = {"list": RateCard("EUR", {"toy": Rates(*(1_000_000,) * 8)})}
+
+
+@pytest.mark.parametrize(
+    ("leased", "deployment", "service_class"),
+    [(0, "units", "provisioned"), (10**12, "first", "standard")],
+)
+def test_spilling_over_is_held_to_the_budget(
+    leased: int, deployment: str, service_class: str
+) -> None:
+    """Units take nothing of a budget; standard prices do, and only what is there."""
+    scene = Scene(budgets={BUDGET.id: BUDGET}, rate_cards=CARD)
+    purses = scene.bench.dispatcher.purses = Purses("life", 1)
+    purses.follow({BUDGET.id: BUDGET}, lambda: 1)
+    assert purses.ask() is not None
+    purses.granted(LeaseLife("life", 1, 1, (GrantedLease(BUDGET.id, "e", 1, leased, leased, 0),)))
+    exchange, client = scene.ask()
+    (purse,) = purses.all()
+    assert purse.used == 0
+    scene.answer(exchange, FAILED)
+    assert (exchange.target.deployment.name, exchange.call.service_class) == (
+        deployment,
+        service_class,
+    )
+    if leased:
+        # The standard deployment is told a cap, without which there would be no worst case.
+        assert b"max_tokens" in exchange.upstream_bytes
+        assert purse.reserved > 0
+        scene.answer(exchange, SERVED)
+    scene.bench.wal.sync()
+    assert client.status == (200 if leased else 502)
+    assert (purse.reserved, purse.spent) == (0, 14 * 1_000 if leased else 0)
+
+
+class Pool:
+    """A request on its way through two deployments, and a newer snapshot."""
+
+    def __init__(self, *deployments: Deployment) -> None:
+        self.bench = Bench(an_index(deployments=deployments))
+        self.bench.relay.end_barred(an_index(deployments=deployments))
+        self.client = self.bench.client()
+        exchange = self.bench.request(chat_request(HELLO), self.client)
+        assert exchange is not None
+        self.exchange = exchange
+        self.bench.turn()
+        exchange.sent(self.bench.upstream)
+
+    def publish(self, *deployments: Deployment) -> None:
+        self.bench.relay.end_barred(an_index(deployments=deployments))
+
+
+DRAINED = msgspec.structs.replace(SECOND, drained=True)
+MOVED = msgspec.structs.replace(SECOND, url="http://moved.example/v1")
+BESIDES = a_deployment("third", routing=Routing(priority=2))
+
+
+@pytest.mark.parametrize("newer", [(FIRST, DRAINED, BESIDES), (FIRST, BESIDES)])
+def test_nothing_goes_on_to_a_deployment_that_was_drained_or_removed_meanwhile(
+    newer: tuple[Deployment, ...],
+) -> None:
+    pool = Pool(FIRST, SECOND, BESIDES)
+    pool.publish(*newer)
+    pool.bench.answer(pool.exchange, BUSY)
+    assert pool.exchange.target.deployment.name == "third"
+    pool = Pool(FIRST, SECOND)
+    pool.publish(*newer)
+    pool.bench.answer(pool.exchange, BUSY)
+    pool.bench.wal.sync()
+    assert pool.client.status == 429
+
+
+def test_a_deployment_that_moved_is_asked_where_it_is_now() -> None:
+    pool = Pool(FIRST, SECOND)
+    pool.publish(FIRST, MOVED)
+    pool.bench.answer(pool.exchange, BUSY)
+    assert pool.exchange.target.origin.host == "moved.example"
+
+
+def test_a_lost_connection_is_not_made_again_to_a_drained_deployment() -> None:
+    pool = Pool(SECOND)
+    pool.exchange.upstream_lost(ResponseParser(), reused=True)
+    assert pool.bench.dialled[-1] == (pool.exchange, True)
+    pool = Pool(SECOND)
+    pool.publish(DRAINED)
+    pool.exchange.upstream_lost(ResponseParser(), reused=True)
+    pool.bench.wal.sync()
+    assert (pool.client.status, pool.client.error["code"]) == (503, "model_drained")
+    assert len(pool.bench.dialled) == 1
+    pool = Pool(FIRST, SECOND)
+    pool.publish(msgspec.structs.replace(FIRST, drained=True), SECOND)
+    pool.exchange.upstream_lost(ResponseParser(), reused=True)
+    pool.bench.turn()
+    assert pool.bench.dialled[-1][0].target.deployment.name == "second"
+    # Being drained says nothing about its health.
+    assert pool.bench.dispatcher.router.circuits() == {}
