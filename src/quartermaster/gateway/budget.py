@@ -210,6 +210,15 @@ class Hold:
             return metered
         return Metered(counts, metered.source, metered.note or ABOVE_RESERVE)
 
+    @property
+    def output_tokens(self) -> int | None:
+        """The most output that is billed; None for what was running when its budget came."""
+        return None if self._bound is None else self._bound.output_tokens
+
+    def serves_nothing(self) -> None:
+        """The answer is given up: whatever its model server made of it is the seller's cost."""
+        self._bound = Bound(0)
+
     def closing(self, counts: Counts, failure: str) -> None:
         """What the close record says; it counts from the moment at which it is on disk."""
         if self._rates is not None and not is_waived(self._policy, failure):

@@ -8,7 +8,7 @@ which the write-ahead log calls when the close record is on disk.
 
 from typing import ClassVar, Final
 
-from quartermaster.gateway import cancelled, failover, heads, meter, wire
+from quartermaster.gateway import cancelled, failover, heads, meter, output_cap, wire
 from quartermaster.gateway.attempts import OUR_CREDENTIALS, Route
 from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import (
@@ -198,8 +198,8 @@ class Exchange:
                 self._served(status, body, parser.content_type, self.home.clock())
             else:
                 self._not_served(status, parser)
-        elif parser.body_bytes > self.home.settings.answer_bytes_max:
-            self.fail("upstream_malformed", "The model server's answer is too large.")
+        elif output_cap.is_too_large(self, parser.body_bytes):
+            output_cap.give_up(self, parser.body_bytes)
 
     def answered(self, body: bytes, content_type: bytes) -> None:
         """A whole answer with status 200 has come at once, recognised and not parsed."""

@@ -240,6 +240,15 @@ class PlannedExchange(StreamExchange):
         )
         self.close(status, meter.NOTHING, failure="upstream_rejected")
 
+    def _last_frames(self, metered: Metered) -> bytes | None:
+        """What ends a stream at its cap, in the client's dialect."""
+        scanner = self._translated
+        if scanner is None:
+            return super()._last_frames(metered)
+        scanner.counts = self._billed(metered).counts
+        before = scanner.translator.cut()
+        return None if before is None else before + scanner.held
+
     def _believed(self, reading: Reading, output_tokens: int) -> Metered:
         """The vendor's counts, or an estimate that says why they were not believed."""
         if reading.counts is not None:

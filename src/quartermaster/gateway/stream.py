@@ -2,18 +2,18 @@
 
 from typing import Final
 
-from quartermaster.gateway import heads, meter
+from quartermaster.gateway import heads, meter, output_cap
 from quartermaster.gateway.dialects.frames import BrokenStreamError
 from quartermaster.gateway.exchange import US_PER_MS, Exchange
 from quartermaster.gateway.meter import Life, Metered
 from quartermaster.gateway.ports import ClientPort, Home
-from quartermaster.gateway.refusals import error_body
+from quartermaster.gateway.refusals import error_body, refused
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import FRAME_BYTES_MAX
 from quartermaster.gateway.sse import Scanner, SseScanner
 from quartermaster.gateway.wire import ChatCall
-from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.events import Progress
 from quartermaster.kernel.snapshot import KeyGrant
@@ -101,6 +101,11 @@ class StreamExchange(Exchange):
             self.fail("upstream_malformed", broken)
         elif self.scanner.done or parser.complete:
             self._stream_ends()
+        elif self.permit is not None:
+            cap = output_cap.cap_of(self.permit, self.endpoint)
+            deltas = self.scanner.deltas
+            if cap is not None and output_cap.is_beyond(cap, self.call, deltas, parser.body_bytes):
+                self._cut()
 
     def _begin(self) -> None:
         self._streaming = True
@@ -143,6 +148,37 @@ class StreamExchange(Exchange):
             upstream_id=scanner.upstream_id,
             failure=failure,
         )
+
+    def _cut(self) -> None:
+        """The model server goes on beyond the cap: end as it should have ended."""
+        self.drop_upstream()
+        metered = self._metered()
+        last = self._last_frames(metered)
+        if last is None:
+            words = "The model server goes beyond the output cap of this request."
+            last = self.refusal_bytes(refused("upstream_error", words))
+        elif self.chunked:
+            last = heads.chunk(last) + heads.CHUNKS_END
+        self.final = last
+        self.close(
+            _OK,
+            metered,
+            usage=self.scanner.usage,
+            finish_reason=output_cap.LENGTH,
+            upstream_id=self.scanner.upstream_id,
+            failure=output_cap.ABOVE_CAP,
+        )
+
+    def _last_frames(self, metered: Metered) -> bytes | None:
+        """What ends a stream at its cap; None where only an error can."""
+        counts = self._billed(metered).counts
+        created_s = self.opened_at // US_PER_S
+        return output_cap.chat_end(self.call, self.scanner.upstream_id, created_s, counts)
+
+    def _billed(self, metered: Metered) -> Metered:
+        """What a budget lets be billed."""
+        hold = None if self.permit is None else self.permit.hold
+        return metered if hold is None else hold.within(metered)
 
     def _metered(self) -> Metered:
         metered = self._told()
@@ -242,9 +278,7 @@ class StreamExchange(Exchange):
         scanner = self.scanner
         if self.life is _ANSWERING and scanner.deltas > self._progressed_deltas:
             self._progressed_deltas = scanner.deltas
-            metered = self._metered()
-            if self.permit is not None and self.permit.hold is not None:
-                metered = self.permit.hold.within(metered)
+            metered = self._billed(self._metered())
             self.home.wal.progressed(
                 self.handle,
                 Progress(self.home.clock(), scanner.deltas, metered.counts, metered.source),

@@ -7,6 +7,7 @@ Source: platform.claude.com/docs/en/build-with-claude/streaming.
 
 from quartermaster.gateway.dialects import errors
 from quartermaster.gateway.dialects.anthropic_events import merged_usage, read_event
+from quartermaster.gateway.dialects.body import encode
 from quartermaster.gateway.dialects.frames import event
 from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.units import Counts
@@ -15,10 +16,20 @@ from quartermaster.kernel.units import Counts
 class NativeMessages:
     """Passes one stream on; see `translated.Translator` for what the relay reads."""
 
-    __slots__ = ("_held", "deltas", "done", "error", "finish_reason", "upstream_id", "usage")
+    __slots__ = (
+        "_block",
+        "_held",
+        "deltas",
+        "done",
+        "error",
+        "finish_reason",
+        "upstream_id",
+        "usage",
+    )
 
     def __init__(self) -> None:
         self._held = b""
+        self._block: int | None = None
         self.deltas = 0
         self.done = False
         self.error = False
@@ -37,6 +48,9 @@ class NativeMessages:
         kind = seen.type
         if kind == "content_block_delta":
             self.deltas += 1
+            self._block = seen.index
+        elif kind == "content_block_stop":
+            self._block = None
         elif kind == "message_start" and seen.message is not None:
             self.upstream_id = seen.message.id or ""
             self.usage = merged_usage(self.usage, seen.message.usage)
@@ -58,6 +72,17 @@ class NativeMessages:
         """What was held back; the vendor's own counts stay in it."""
         del counts
         return self._held
+
+    def cut(self) -> bytes:
+        """The output ends at its cap: the block that is open, and the message."""
+        usage = {"output_tokens": self.deltas}
+        last = {"delta": {"stop_reason": "max_tokens", "stop_sequence": None}, "usage": usage}
+        self._held = event("message_delta", encode({"type": "message_delta", **last}))
+        self._held += event("message_stop", b'{"type":"message_stop"}')
+        if self._block is None:
+            return b""
+        stop = {"type": "content_block_stop", "index": self._block}
+        return event("content_block_stop", encode(stop))
 
     def broken(self, refusal: RefusedError) -> bytes:
         """An error event; nothing follows it."""

@@ -143,6 +143,11 @@ class ChatFromMessages:
         }
         return data(encode(body)) + _DONE
 
+    def cut(self) -> bytes:
+        """The output ends at its cap."""
+        self.finish_reason = "length"
+        return self._chunk({}, self.finish_reason)
+
     def broken(self, refusal: RefusedError) -> bytes:
         """An error frame; no `[DONE]` follows it."""
         return data(errors.refusal_body("openai", refusal))

@@ -163,6 +163,13 @@ class NativeCompletions:
         del counts  # the vendor's own counts stand in the chunk
         return self._held + _DONE
 
+    def cut(self) -> bytes:
+        """The output ends at its cap."""
+        self._held = b""
+        end = {"index": 0, "text": "", "logprobs": None, "finish_reason": "length"}
+        body = {"id": self.upstream_id, "object": "text_completion", "choices": [end]}
+        return data(encode(body))
+
     def broken(self, refusal: RefusedError) -> bytes:
         """An error frame; no `[DONE]` follows it."""
         return data(errors.refusal_body("openai", refusal))

@@ -222,6 +222,12 @@ class MessagesFromChat:
         out.append(event("message_stop", b'{"type":"message_stop"}'))
         return b"".join(out)
 
+    def cut(self) -> bytes:
+        """The output ends at its cap, which `closing` says."""
+        self._stop = ("max_tokens", None)
+        self._refused = False
+        return b""
+
     def broken(self, refusal: RefusedError) -> bytes:
         """An error event; nothing follows it."""
         return event("error", errors.refusal_body("anthropic", refusal))

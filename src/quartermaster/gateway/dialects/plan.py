@@ -272,6 +272,10 @@ class Chained:
         """The client's last frames."""
         return self._second.closing(counts)
 
+    def cut(self) -> bytes | None:
+        """The output ends at its cap."""
+        return self._second.cut()
+
     def broken(self, refusal: RefusedError) -> bytes:
         """The client's error frame."""
         return self._second.broken(refusal)

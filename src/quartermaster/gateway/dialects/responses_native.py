@@ -76,6 +76,9 @@ class NativeResponses:
         del counts
         return self._held
 
+    def cut(self) -> None:
+        """The last event holds the whole response, which only the upstream knows."""
+
     def broken(self, refusal: RefusedError) -> bytes:
         """An `error` event; nothing follows it."""
         words = {

@@ -254,6 +254,11 @@ class ResponsesFromChat:
         )
         self._tell("response.failed", {"response": body}, out)
 
+    def cut(self) -> bytes:
+        """The output ends at its cap, which `closing` says."""
+        self.finish_reason = "length"
+        return b""
+
     def broken(self, refusal: RefusedError) -> bytes:
         """An `error` event and `response.failed`; nothing follows them."""
         out: list[bytes] = []

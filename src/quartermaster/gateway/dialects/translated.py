@@ -44,6 +44,12 @@ class Translator(Protocol):
     def closing(self, counts: Counts) -> bytes:
         """The last frames; they may leave only when the close record is durable."""
 
+    def cut(self) -> bytes | None:
+        """The output ends at its cap: frames before the `closing` ones, which say so.
+
+        None where the dialect's last frame holds what only the upstream knows: an error ends it.
+        """
+
     def broken(self, refusal: RefusedError) -> bytes:
         """The frame that tells the client why there is no more."""
 
