@@ -85,6 +85,7 @@ def known_paths(world: World) -> dict[str, str]:
         "token": world.secrets["viewer"].rpartition(".")[0],
         "deployment": "d",
         "project": "default",
+        "webhook": world.webhook,
         "request_id": "req_acme",
         "period": "2026-11",
     }

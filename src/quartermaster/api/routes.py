@@ -16,6 +16,7 @@ from quartermaster.api import (
     serving,
     standing,
     tokens,
+    webhooks,
 )
 from quartermaster.api.operation import ANYBODY, Call, Operation
 
@@ -49,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *projects.OPERATIONS,
     *limits.OPERATIONS,
     *budgets.OPERATIONS,
+    *webhooks.OPERATIONS,
     *standing.OPERATIONS,
     *cases.OPERATIONS,
     *serving.OPERATIONS,

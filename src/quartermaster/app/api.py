@@ -14,6 +14,7 @@ from quartermaster.app.api_answers import RoomAnswers
 from quartermaster.app.case_desk import OwnCaseDesk
 from quartermaster.app.revenue_share import revenue_share
 from quartermaster.app.rooms import Rooms
+from quartermaster.app.webhooks import OwnWebhooks
 from quartermaster.billing.invoice import Invoice
 from quartermaster.book.pepper import load_pepper
 from quartermaster.commands import invoice as invoices
@@ -41,6 +42,7 @@ def api_application(rooms: Rooms) -> ASGIApp:
             answers=RoomAnswers(rooms),
             weights=RatedWeights(rooms),
             cases=OwnCaseDesk(rooms),
+            webhooks=OwnWebhooks(rooms.var),
             clock=rooms.now,
             budget_states=partial(read_states, rooms.var),
             hosts=rooms.settings.console.hosts,
@@ -88,7 +90,8 @@ class MeteredUsage:
         view, cut = self._rooms.book.view(), self.cut()
         agreed, months = invoices.contract_of(view, contract, period)
         invoices.require_shipped(view, cut)
-        rows = self.hourly(cut, customer=agreed.customer, period=months)
+        span = invoices.usage_span(view, agreed, months)
+        rows = self.hourly(cut, customer=agreed.customer, period=span)
         return invoices.compute(view, agreed, months, cut, rows)
 
 

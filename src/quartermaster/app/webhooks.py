@@ -26,12 +26,25 @@ import msgspec
 
 from quartermaster.commands.ports import Book
 from quartermaster.commands.scope import group_of
-from quartermaster.commands.webhook import SECRET_PREFIX, require_url
+from quartermaster.commands.webhook import SECRET_PREFIX, in_force, require_url
+from quartermaster.commands.webhook_record import (
+    Delivered,
+    Delivery,
+    Record,
+    Tested,
+    Waiting,
+    delivered_path,
+    outbox,
+    read_delivered,
+    read_record,
+)
 from quartermaster.kernel.budget import budget_id
 from quartermaster.kernel.clock import US_PER_S, Clock, Instant, as_datetime
-from quartermaster.kernel.errors import IntegrityError, QuartermasterError, UnavailableError
-from quartermaster.kernel.events import BudgetCrossed, WebhookAdded
+from quartermaster.kernel.errors import QuartermasterError, UnavailableError
+from quartermaster.kernel.events import BudgetCrossed
+from quartermaster.kernel.ids import new_id
 from quartermaster.kernel.money import Money
+from quartermaster.kernel.webhook_facts import WebhookAdded
 
 log = logging.getLogger(__name__)
 
@@ -54,28 +67,6 @@ _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST: Final = ipaddress.ip_network("2000::/3")
 
 
-class Waiting(msgspec.Struct, frozen=True):
-    """One alert for one address."""
-
-    message: str
-    webhook: str
-    body: str
-    attempts: int = 0
-    due: int = 0
-    """Microseconds UTC."""
-    error: str = ""
-
-
-class Delivered(msgspec.Struct, frozen=True):
-    """How an address has done so far."""
-
-    delivered: int = 0
-    given_up: int = 0
-    last_at: int = 0
-    error: str = ""
-    """Of the last attempt; empty where it was taken."""
-
-
 class NotTakenError(QuartermasterError):
     """The address did not take an alert."""
 
@@ -96,7 +87,7 @@ class Webhooks:
     """
 
     def __init__(self, var: Path, book: Book, now: Clock) -> None:
-        self._outbox = var / "webhooks" / "outbox"
+        self._outbox = outbox(var)
         self._outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._var = var
         self._book = book
@@ -113,8 +104,8 @@ class Webhooks:
         view = self._book.view()
         group = group_of(view, fact.scope, fact.name)
         for webhook in view.webhooks.values():
-            if webhook.group in ("", group):
-                self._put(Waiting(message, webhook.webhook, body))
+            if webhook.added.group in ("", group) and not webhook.paused:
+                self._put(Waiting(message, webhook.added.webhook, body))
 
     def start(self) -> None:
         """Send until `stop`."""
@@ -150,38 +141,37 @@ class Webhooks:
             webhook = webhooks.get(one.webhook)
             if webhook is None:
                 path.unlink(missing_ok=True)
+            elif webhook.paused:
+                continue
             # A clock that went back must not keep an alert for longer than a pause.
             elif one.due <= now or one.due > now + PAUSES_S[-1] * US_PER_S:
                 try:
-                    self._try(path, one, webhook)
+                    self._try(path, one, webhook.added)
                 except QuartermasterError as error:
                     # What is wrong with one address must not silence the others.
-                    log.warning("%s: %s (%s)", webhook.url, error.message, error.hint)
+                    log.warning("%s: %s (%s)", webhook.added.url, error.message, error.hint)
 
     def _try(self, path: Path, one: Waiting, webhook: WebhookAdded) -> None:
         before = read_delivered(self._var, one.webhook)
-        now = self._now()
+        now, attempt = self._now(), one.attempts + 1
         try:
-            deliver(webhook, read_secret(self._var, one.webhook), one.message, one.body, now)
+            secrets = read_secrets(self._var, one.webhook, now)
+            deliver(webhook, secrets, one.message, one.body, now)
         except NotTakenError as error:
             last = error.final or one.attempts >= len(PAUSES_S)
             log.warning("%s: %s%s", webhook.url, error.message, "; given up" if last else "")
-            after = msgspec.structs.replace(
-                before, given_up=before.given_up + last, last_at=now, error=error.message
-            )
-            _write_delivered(self._var, one.webhook, after)
+            failed = Delivery(one.message, one.kind, now, attempt, error.message)
+            _write_delivered(self._var, one.webhook, before.after(failed, given_up=last))
             if last:
                 path.unlink(missing_ok=True)
             else:
                 due = now + PAUSES_S[one.attempts] * US_PER_S
                 self._put(
-                    msgspec.structs.replace(
-                        one, attempts=one.attempts + 1, due=due, error=error.message
-                    )
+                    msgspec.structs.replace(one, attempts=attempt, due=due, error=error.message)
                 )
             return
-        after = Delivered(before.delivered + 1, before.given_up, now)
-        _write_delivered(self._var, one.webhook, after)
+        taken = Delivery(one.message, one.kind, now, attempt)
+        _write_delivered(self._var, one.webhook, before.after(taken))
         path.unlink(missing_ok=True)
 
     def _put(self, one: Waiting) -> None:
@@ -194,41 +184,30 @@ def secrets_folder(var: Path) -> Path:
     return var / "secrets" / "webhooks"
 
 
-def read_secret(var: Path, webhook: str) -> str:
-    """The secret that signs what goes to a webhook.
+def read_secrets(var: Path, webhook: str, now: Instant) -> tuple[str, ...]:
+    """The secrets that sign what goes to a webhook: two while a replaced one still counts.
 
     Raises:
-        NotTakenError: it is not there.
+        NotTakenError: there is none.
     """
     try:
-        secret = (secrets_folder(var) / webhook).read_text().strip()
-        base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-        return secret
+        found = in_force((secrets_folder(var) / webhook).read_text(), now)
+        for secret in found:
+            base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+        return found
     except ValueError as error:
         raise NotTakenError(
-            f"the secret of {webhook} is none", hint="restore it, or add the webhook anew"
+            f"the secret of {webhook} is none", hint="restore it, or rotate it"
         ) from error
     except OSError as error:
         raise NotTakenError(
             f"the secret of {webhook} cannot be read: {error.strerror}",
-            hint="restore secrets/webhooks from the backup, or add the webhook anew",
+            hint="restore secrets/webhooks from the backup, or rotate it",
         ) from error
 
 
-def read_delivered(var: Path, webhook: str) -> Delivered:
-    """How an address has done so far."""
-    try:
-        data = (var / "webhooks" / f"{webhook}.json").read_bytes()
-    except FileNotFoundError:
-        return Delivered()
-    try:
-        return msgspec.json.decode(data, type=Delivered)
-    except msgspec.DecodeError as error:
-        raise IntegrityError(f"the record of webhook {webhook} cannot be read: {error}") from error
-
-
 def _write_delivered(var: Path, webhook: str, delivered: Delivered) -> None:
-    _replace(var / "webhooks" / f"{webhook}.json", msgspec.json.encode(delivered))
+    _replace(delivered_path(var, webhook), msgspec.json.encode(delivered))
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -244,6 +223,31 @@ def _replace(path: Path, data: bytes) -> None:
         raise UnavailableError(
             f"{path} cannot be written: {error.strerror}", hint="free space; it is tried again"
         ) from error
+
+
+class OwnWebhooks:
+    """What faces ask about webhooks, and may have done with them.
+
+    Args:
+        var: root of the data folder.
+    """
+
+    def __init__(self, var: Path) -> None:
+        self._var = var
+        self.secrets = secrets_folder(var)
+
+    def record(self, webhook: str) -> Record:
+        """What became of its alerts."""
+        return read_record(self._var, webhook)
+
+    def test(self, webhook: WebhookAdded, now: Instant) -> Tested:
+        """Send one alert that says nothing, now."""
+        try:
+            secrets = read_secrets(self._var, webhook.webhook, now)
+            deliver(webhook, secrets, new_id("msg"), greeting(now), now)
+        except NotTakenError as error:
+            return Tested(error.message, error.hint)
+        return Tested()
 
 
 # -- what is sent ----------------------------------------------------------------------------------
@@ -280,8 +284,17 @@ def signature(secret: str, message: str, at_s: int, body: str) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
-def deliver(webhook: WebhookAdded, secret: str, message: str, body: str, now: Instant) -> None:
+def deliver(
+    webhook: WebhookAdded, secrets: tuple[str, ...], message: str, body: str, now: Instant
+) -> None:
     """One attempt.
+
+    Args:
+        webhook: where it goes.
+        secrets: whichever sign it; the receiver knows one of them.
+        message: its id.
+        body: JSON.
+        now: microseconds UTC.
 
     Raises:
         NotTakenError: the address may not be called, does not answer, or says no.
@@ -298,7 +311,7 @@ def deliver(webhook: WebhookAdded, secret: str, message: str, body: str, now: In
         "user-agent": "quartermaster-webhooks",
         "webhook-id": message,
         "webhook-timestamp": str(at_s),
-        "webhook-signature": signature(secret, message, at_s, body),
+        "webhook-signature": " ".join(signature(one, message, at_s, body) for one in secrets),
     }
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection = _Pinned(host, port, address, tls=parts.scheme == "https")

@@ -18,6 +18,12 @@ from quartermaster.kernel.standing_facts import (
     StandingProposed,
 )
 
+from quartermaster.kernel.webhook_facts import (
+    WebhookAdded,
+    WebhookPaused,
+    WebhookRemoved,
+    WebhookSecretTurned,
+)
 
 class Key(msgspec.Struct, frozen=True):
     """A customer key and its life so far."""
@@ -98,6 +104,16 @@ class StandingWaiting(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True):
+class Webhook(msgspec.Struct, frozen=True):
+    """An address that alerts go to, and its life so far."""
+
+    added: WebhookAdded
+    added_at: int
+    paused: bool = False
+    turned_at: int | None = None
+    """When its secret was last replaced."""
+
+
     """Everything agreed and everything that happened, up to entry `seq`."""
 
     seq: int = 0
@@ -124,7 +140,7 @@ class View(msgspec.Struct, frozen=True):
     """By scope and id of the key or group; a prepaid one holds what was paid so far."""
     crossed: dict[tuple[LimitScope, str], tuple[events.BudgetCrossed, ...]] = {}
     """By budget: which shares of it were announced, in its newest period."""
-    webhooks: dict[str, events.WebhookAdded] = {}
+    webhooks: dict[str, Webhook] = {}
     deployments: dict[str, Deployed] = {}
     shipped: events.Cut = {}
     """By gateway worker, the newest segment in the usage table."""
@@ -221,10 +237,8 @@ def _apply(view: View, recorded: Recorded) -> None:
                 view.limits.pop((fact.scope, fact.name), None)
         case events.BudgetSet() | events.BudgetToppedUp() | events.BudgetCrossed():
             _apply_to_budget(view, fact)
-        case events.WebhookAdded():
-            view.webhooks[fact.webhook] = fact
-        case events.WebhookRemoved():
-            view.webhooks.pop(fact.webhook, None)
+        case WebhookAdded() | WebhookPaused() | WebhookSecretTurned() | WebhookRemoved():
+            _apply_to_webhook(view, fact, recorded.at)
         case events.DeploymentSet() | events.DeploymentDrained():
             _apply_to_deployment(view, fact, recorded.at)
         case events.SegmentShipped():
@@ -270,6 +284,23 @@ def _apply_to_key(
 ) -> None:
     if isinstance(fact, events.KeyIssued):
         view.keys[fact.key_id] = Key(fact, at)
+def _apply_to_webhook(
+    view: View,
+    fact: WebhookAdded | WebhookPaused | WebhookSecretTurned | WebhookRemoved,
+    at: int,
+) -> None:
+    if isinstance(fact, WebhookAdded):
+        view.webhooks[fact.webhook] = Webhook(fact, at)
+        return
+    known = view.webhooks[fact.webhook]
+    if isinstance(fact, WebhookRemoved):
+        del view.webhooks[fact.webhook]
+    elif isinstance(fact, WebhookPaused):
+        view.webhooks[fact.webhook] = msgspec.structs.replace(known, paused=fact.paused)
+    else:
+        view.webhooks[fact.webhook] = msgspec.structs.replace(known, turned_at=at)
+
+
         return
     key = view.keys[fact.key_id]
     if isinstance(fact, events.KeyRevoked):

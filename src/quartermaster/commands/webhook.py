@@ -11,13 +11,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from quartermaster.book.views import View
+from quartermaster.book.views import View, Webhook
 from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.ports import Book
-from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
-from quartermaster.kernel.events import WebhookAdded, WebhookRemoved
 from quartermaster.kernel.ids import new_id
+from quartermaster.kernel.webhook_facts import (
+    WebhookAdded,
+    WebhookPaused,
+    WebhookRemoved,
+    WebhookSecretTurned,
+)
 
 # The specification asks for 24 to 64 bytes.
 SECRET_BYTES = 32
@@ -27,6 +32,8 @@ SECRET_MODE = 0o600
 WEBHOOKS_MAX = 100
 # What browsers and proxies take.
 URL_CHARS_MAX = 2_000
+# A receiver is given a day to learn the new secret, as keys and their successors overlap.
+SECRET_OVERLAP_US = 86_400 * US_PER_S
 
 
 class AddedWebhook(msgspec.Struct, frozen=True):
@@ -66,12 +73,13 @@ def add(
     """
     require(actor, "admin")
     require_url(url, allow_private=allow_private)
-    secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    secret = _new_secret()
     with book.writing() as unit:
         view = unit.view()
         if group and group not in view.groups:
             raise NotFoundError(f"there is no group {group!r}", field="group")
-        if any((one.url, one.group) == (url, group) for one in view.webhooks.values()):
+        known = [one.added for one in view.webhooks.values()]
+        if any((one.url, one.group) == (url, group) for one in known):
             raise ConflictError(f"alerts go to {url} already", field="url")
         if len(view.webhooks) >= WEBHOOKS_MAX:
             raise ConflictError(f"there are {WEBHOOKS_MAX} webhooks", hint="remove one first")
@@ -79,7 +87,7 @@ def add(
             webhook=new_id("whk"), url=url, group=group, allow_private=allow_private
         )
         # The secret is there before anything can be signed with it.
-        _write_secret(folder, fact.webhook, secret)
+        _write_secret(folder / fact.webhook, secret)
         unit.journal.append(fact, actor=actor, now=now, key=f"webhook:{fact.webhook}")
     return AddedWebhook(fact.webhook, url, secret)
 
@@ -98,7 +106,58 @@ def remove(book: Book, actor: Actor, webhook: str, folder: Path, now: Instant) -
     (folder / webhook).unlink(missing_ok=True)
 
 
-def webhook_of(view: View, webhook: str) -> WebhookAdded:
+def rotate(book: Book, actor: Actor, webhook: str, folder: Path, now: Instant) -> AddedWebhook:
+    """Sign with another secret; the one before signs beside it for a day.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such webhook.
+    """
+    require(actor, "admin")
+    secret, path = _new_secret(), folder / webhook
+    with book.writing() as unit:
+        found = webhook_of(unit.view(), webhook).added
+        until = now + SECRET_OVERLAP_US
+        before = in_force(path.read_text(), now)[:1] if path.exists() else ()
+        lines = [secret, *(f"{one} {until}" for one in before)]
+        beside = path.with_suffix(".new")
+        beside.unlink(missing_ok=True)
+        _write_secret(beside, "\n".join(lines))
+        fact = WebhookSecretTurned(webhook=webhook, overlap_ends_at=until)
+        unit.journal.append(fact, actor=actor, now=now)
+    # After it is written down: a secret that nobody was shown must not sign anything.
+    beside.replace(path)
+    return AddedWebhook(webhook, found.url, secret)
+
+
+def in_force(text: str, now: Instant) -> tuple[str, ...]:
+    """The secrets of a secret's file that count now: the newest first."""
+    newest, *before = text.splitlines() or [""]
+    kept = (line.partition(" ") for line in before)
+    return (
+        newest.strip(),
+        *(one for one, _, until in kept if until.isdigit() and now < int(until)),
+    )
+
+
+def pause(book: Book, actor: Actor, webhook: str, now: Instant, *, paused: bool) -> Webhook:
+    """Send nothing there for now, or send again; what waited is sent then.
+
+    Alerts that come up meanwhile are not for it. Saying what is so already changes nothing.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such webhook.
+    """
+    require(actor, "admin")
+    with book.writing() as unit:
+        if webhook_of(unit.view(), webhook).paused != paused:
+            fact = WebhookPaused(webhook=webhook, paused=paused)
+            unit.journal.append(fact, actor=actor, now=now)
+        return webhook_of(unit.view(), webhook)
+
+
+def webhook_of(view: View, webhook: str) -> Webhook:
     """A webhook by its id.
 
     Raises:
@@ -138,9 +197,13 @@ def require_url(url: str, *, allow_private: bool) -> None:
         )
 
 
-def _write_secret(folder: Path, webhook: str, secret: str) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(folder / webhook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE)
+def _new_secret() -> str:
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE)
     try:
         os.write(file, secret.encode())
         os.fsync(file)

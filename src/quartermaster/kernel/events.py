@@ -23,6 +23,12 @@ from quartermaster.kernel.standing_facts import (
     StandingProposed,
 )
 from quartermaster.kernel.units import Counts, CountSource, ServiceClass
+from quartermaster.kernel.webhook_facts import (
+    WebhookAdded,
+    WebhookPaused,
+    WebhookRemoved,
+    WebhookSecretTurned,
+)
 
 Endpoint = Literal[
     "chat.completions",
@@ -219,7 +225,7 @@ class KeyRevoked(Fact, frozen=True, tag=True):
 
 
 class LimitSet(Fact, frozen=True, tag=True):
-    """Limits of a key or of a customer group, in place of all it had; none lifts them."""
+    """Limits of a key, a project or a customer group, in place of all it had; none lifts them."""
 
     scope: LimitScope
     name: str
@@ -228,7 +234,7 @@ class LimitSet(Fact, frozen=True, tag=True):
 
 
 class BudgetSet(Fact, frozen=True, tag=True):
-    """The budget of a key or of a customer group, in place of the one it had; None lifts it."""
+    """The budget of a key, a project or a customer group, in place of its last; None lifts it."""
 
     scope: LimitScope
     name: str
@@ -260,23 +266,6 @@ class BudgetCrossed(Fact, frozen=True, tag=True):
     """Settled spending at that moment, rounded up."""
     amount_minor: int
     currency: str
-
-
-class WebhookAdded(Fact, frozen=True, tag=True):
-    """Alerts go to an address; the secret that signs them lies in the data folder, not here."""
-
-    webhook: str
-    url: str
-    group: str = ""
-    """Only alerts of this customer group and its keys; empty is all."""
-    allow_private: bool = False
-    """It may lie in a private network; without TLS as well."""
-
-
-class WebhookRemoved(Fact, frozen=True, tag=True):
-    """Alerts do not go there any more."""
-
-    webhook: str
 
 
 class DeploymentSet(Fact, frozen=True, tag=True):
@@ -476,6 +465,8 @@ JournalFact = (
     | WebhookAdded
     | WebhookRemoved
     | DeploymentSet
+    | WebhookPaused
+    | WebhookSecretTurned
     | DeploymentDrained
     | SegmentShipped
     | InvoiceDrafted

@@ -14,6 +14,7 @@ from quartermaster.api.server import build
 from quartermaster.app.api_answers import RoomAnswers
 from quartermaster.app.case_files import assembled
 from quartermaster.app.rooms import Rooms
+from quartermaster.app.webhooks import OwnWebhooks, secrets_folder
 from quartermaster.billing.invoice import Invoice
 from quartermaster.book.store import Book, open_book
 from quartermaster.commands import api_token as tokens
@@ -21,6 +22,7 @@ from quartermaster.commands import contract as contracts
 from quartermaster.commands import invoice as invoices
 from quartermaster.commands import key as keys
 from quartermaster.commands import price_book as price_books
+from quartermaster.commands import webhook as webhooks
 from quartermaster.commands.actor import OPERATOR, Actor
 from quartermaster.commands.case import Rules
 from quartermaster.commands.case_read import read
@@ -53,6 +55,8 @@ NOW = Instant(NOVEMBER.start + 500 * US_PER_HOUR)
 PEPPER = b"p" * 32
 STAFF = ("viewer", "finance", "trust", "admin")
 CUSTOMERS = ("acme", "globex")
+HOOK = "http://127.0.0.1:9/"
+"""The port that throws away what it is sent: nothing listens there."""
 CUT: Cut = {"gateway-0": 4}
 
 
@@ -155,6 +159,9 @@ class World:
         self.gateways = FakeGateways()
         self.weights = FakeWeights()
         self.keys = _agreements(self.book)
+        self.webhook = webhooks.add(
+            self.book, OPERATOR, HOOK, secrets_folder(folder), NOW, allow_private=True
+        ).webhook
         self.secrets = {role: self._user(role) for role in STAFF}
         self.secrets |= {who: self._customer(who) for who in CUSTOMERS}
         self.secrets["customer"] = self.secrets["acme"]
@@ -167,6 +174,7 @@ class World:
                 answers=RoomAnswers(Rooms(Settings(var=str(folder)))),
                 weights=self.weights,
                 cases=FakeDesk(self.book),
+                webhooks=OwnWebhooks(folder),
                 clock=lambda: self.now,
                 hosts=frozenset({"localhost"}),
             ),

@@ -29,7 +29,7 @@ PATHS = {
 
 
 def path_of(row: Operation, world: World) -> str:
-    path = row.path.replace("{key}", world.keys["globex"])
+    path = row.path.replace("{key}", world.keys["globex"]).replace("{webhook}", world.webhook)
     for name, value in PATHS.items():
         path = path.replace(name, value)
     assert "{" not in path, f"say what to put into {path}"

@@ -12,16 +12,17 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.webhooks import (
     PAUSES_S,
     NotTakenError,
+    OwnWebhooks,
     Webhooks,
     deliver,
     is_public,
-    read_delivered,
     secrets_folder,
     signature,
 )
@@ -29,11 +30,13 @@ from quartermaster.cli.main import run
 from quartermaster.commands import webhook as webhooks
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.customer import add_customer
+from quartermaster.commands.webhook_record import read_delivered, read_record
 from quartermaster.config import Settings
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.contract import Customer
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
-from quartermaster.kernel.events import BudgetCrossed, WebhookAdded
+from quartermaster.kernel.events import BudgetCrossed
+from quartermaster.kernel.webhook_facts import WebhookAdded
 
 NOW = Instant(1_700_000_000 * US_PER_S)
 CROSSED = BudgetCrossed(
@@ -213,17 +216,60 @@ def test_who_answers_by_the_byte_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) 
         began_s = time.monotonic()
         threading.Timer(4, stopping.set).start()
         with suppress(NotTakenError):  # how its end looks depends on what was under way
-            deliver(hook, "whsec_AAAA", "msg_1", "{}", NOW)
+            deliver(hook, ("whsec_AAAA",), "msg_1", "{}", NOW)
         assert time.monotonic() - began_s < 3
         stopping.set()
         dripping.join()
+
+
+def test_a_turned_secret_signs_beside_the_one_before_for_a_day(rooms: Rooms) -> None:
+    with receiving() as receiver:
+        hook = added(rooms, receiver.url)
+        folder = secrets_folder(rooms.var)
+        turned = webhooks.rotate(rooms.book, OPERATOR, hook.webhook, folder, NOW)
+        desk, known = OwnWebhooks(rooms.var), rooms.book.view().webhooks[hook.webhook]
+        for at in (NOW, Instant(NOW + webhooks.SECRET_OVERLAP_US)):
+            assert desk.test(known.added, at).error == ""
+        signed = [
+            [
+                signature(
+                    secret, heads["webhook-id"], int(heads["webhook-timestamp"]), raw.decode()
+                )
+                for secret in (turned.secret, hook.secret)
+            ]
+            for heads, raw in receiver.got
+        ]
+        got = [heads["webhook-signature"].split() for heads, _ in receiver.got]
+    assert got == [signed[0], signed[1][:1]]
+    assert (folder / hook.webhook).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_paused_address_is_told_nothing_and_afterwards_what_waited(rooms: Rooms) -> None:
+    with receiving() as receiver:
+        hook = added(rooms, receiver.url)
+        office = Webhooks(rooms.var, rooms.book, lambda: NOW)
+        office.announce(CROSSED)
+        webhooks.pause(rooms.book, OPERATOR, hook.webhook, NOW, paused=True)
+        office.announce(msgspec.structs.replace(CROSSED, percent=100))
+        office.send_due()
+        assert receiver.got == []
+        (waiting,) = read_record(rooms.var, hook.webhook).waiting
+        assert (waiting.kind, waiting.attempts) == ("budget.threshold_reached", 0)
+        webhooks.pause(rooms.book, OPERATOR, hook.webhook, NOW, paused=False)
+        receiver.status = 500
+        office.send_due()
+        record = read_record(rooms.var, hook.webhook)
+    assert len(receiver.got) == len(record.waiting) == 1
+    assert [(one.attempt, one.error) for one in record.delivered.recent] == [
+        (1, "answered with status 500")
+    ]
 
 
 def test_a_private_network_is_not_called_unless_it_was_allowed() -> None:
     with receiving() as receiver:
         hook = WebhookAdded(webhook="w", url=f"https://localhost:{receiver.server_port}/")
         with pytest.raises(NotTakenError, match="not public"):
-            deliver(hook, "whsec_AAAA", "msg_1", "{}", NOW)
+            deliver(hook, ("whsec_AAAA",), "msg_1", "{}", NOW)
         assert receiver.got == []
 
 
@@ -245,7 +291,7 @@ def test_a_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", changing)
     monkeypatch.setattr("socket.create_connection", call)
     with pytest.raises(NotTakenError, match="no answer"):
-        deliver(WebhookAdded(webhook="w", url="https://x.io/"), "whsec_AAAA", "m", "{}", NOW)
+        deliver(WebhookAdded(webhook="w", url="https://x.io/"), ("whsec_AAAA",), "m", "{}", NOW)
     assert (asked, called) == (["x.io"], ["203.0.113.9"])
 
 

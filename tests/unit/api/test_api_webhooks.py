@@ -1,0 +1,61 @@
+"""Webhooks through the API: added, shown without their secrets, turned, paused, tested, removed."""
+
+import pytest
+from tests.unit.api.api_world import HOOK, World
+
+from quartermaster.api.operation import PREFIX
+
+HOOKS = f"{PREFIX}/webhooks"
+NEW = {"url": "https://ops.example.com/hook", "group": "acme"}
+
+
+def test_a_secret_is_shown_once_and_turned_with_an_overlap(world: World) -> None:
+    admin, viewer = world.client("admin"), world.client("viewer")
+    made = admin.post(HOOKS, json=NEW, headers={"idempotency-key": "1"})
+    again = admin.post(HOOKS, json=NEW, headers={"idempotency-key": "1"})
+    assert (made.status_code, again.json()) == (201, made.json())
+    own = f"{HOOKS}/{made.json()['webhook']}"
+    turned = admin.post(f"{own}/rotation").json()
+    assert turned["secret"] != made.json()["secret"]
+    shown = viewer.get(own)
+    assert shown.json()["group"] == "acme"
+    for answer in (shown, viewer.get(HOOKS), viewer.get(f"{own}/deliveries")):
+        assert answer.is_success
+        assert "whsec_" not in answer.text
+    assert [one["url"] for one in viewer.get(HOOKS).json()["items"]] == [HOOK, NEW["url"]]
+
+
+def test_a_webhook_is_paused_tested_and_removed(world: World) -> None:
+    admin, own = world.client("admin"), f"{HOOKS}/{world.webhook}"
+    for paused in (True, True, False):
+        assert admin.put(f"{own}/pause", json={"paused": paused}).json()["paused"] is paused
+    tested = admin.post(f"{own}/test").json()
+    assert (tested["taken"], tested["url"]) == (False, HOOK)
+    assert "no answer" in tested["refusal"]
+    assert admin.delete(own).is_success
+    assert [one.status_code for one in (admin.get(own), admin.delete(own))] == [404, 404]
+
+
+def test_what_is_no_webhook_is_refused_by_name(world: World) -> None:
+    admin = world.client("admin")
+    for body, status, field in (
+        ({"url": "http://ops.example.com/"}, 400, "url"),
+        ({**NEW, "group": "nobody"}, 404, "group"),
+        ({"url": HOOK, "allow_private": True}, 409, "url"),
+    ):
+        refused = admin.post(HOOKS, json=body)
+        assert (refused.status_code, refused.json()["error"]["field"]) == (status, field)
+
+
+@pytest.mark.parametrize("role", ["viewer", "finance", "trust", "acme"])
+def test_only_an_admin_sends_alerts_elsewhere(world: World, role: str) -> None:
+    client, own = world.client(role), f"{HOOKS}/{world.webhook}"
+    answers = (
+        client.post(HOOKS, json=NEW),
+        client.post(f"{own}/rotation"),
+        client.put(f"{own}/pause", json={"paused": True}),
+        client.post(f"{own}/test"),
+        client.delete(own),
+    )
+    assert {one.status_code for one in answers} == {403}
+    assert client.get(own).status_code == (403 if role == "acme" else 200)
