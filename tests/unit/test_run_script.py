@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
@@ -202,7 +203,7 @@ def test_no_browser_is_installed_outside_ci(
 
 
 SPREAD = (
-    *("-n", "2", "--dist", "loadfile"),
+    *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
     *(f"--ignore=tests/{name}" for name in ("compat", "test_docs.py", "test_tidy.py")),
 )
 
@@ -224,5 +225,7 @@ def test_what_pytest_is_given(
     for name in ("environment", "pull_model", "ensure_chromium"):
         monkeypatch.setattr(script, name, lambda *a: None)
     monkeypatch.setattr(script, "become", given.append)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     script.test(arguments)
+    assert "PYTHONDONTWRITEBYTECODE" not in os.environ
     assert given == [[str(script.PYTHON), "-m", "pytest", *passed]]
