@@ -13,10 +13,12 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 
 from quartermaster.app import live
 from quartermaster.app.case_desk import tend as tend_cases
 from quartermaster.app.clerk_budget import BudgetOffice
+from quartermaster.app.clerk_steps import RETRY_S, Steps, Timed
 from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
 from quartermaster.app.rooms import Rooms, open_usage
@@ -61,14 +63,14 @@ def run(rooms: Rooms) -> int:
         while not _taken(lock):
             if stopping.wait(STANDBY_POLL_S):
                 return 0
-        _work_with_offices(rooms, stopping)
+        work(rooms, stopping)
     finally:
         os.close(lock)
     return 0
 
 
-def _work_with_offices(rooms: Rooms, stopping: threading.Event) -> None:
-    """Work, while budgets are leased and alerts are sent beside it."""
+def work(rooms: Rooms, stopping: threading.Event) -> None:
+    """Work until asked to stop, while budgets are leased and alerts are sent beside it."""
     webhooks = Webhooks(rooms.var, rooms.book, rooms.now)
     budgets = BudgetOffice(
         rooms.var, rooms.book, open_usage(rooms.var), rooms.now, webhooks.announce
@@ -76,57 +78,104 @@ def _work_with_offices(rooms: Rooms, stopping: threading.Event) -> None:
     webhooks.start()
     budgets.start()
     try:
-        _work(rooms, stopping, budgets)
+        _take_turns(rooms, stopping, budgets)
     finally:
         budgets.stop()
         webhooks.stop()
 
 
-def _work(rooms: Rooms, stopping: threading.Event, budgets: BudgetOffice) -> None:
-    settings = rooms.settings.clerk
-    publish_at = rollup_at = recompute_at = look_at = compact_at = 0.0
-    daily, conduct = DailyLook(rooms), DailyLook(rooms, _judge_conduct, "analysis of conduct")
-    stale = False
-    # Not at once: after a crash of the whole machine the workers are starting with us.
-    orphans_at = time.monotonic() + ORPHANED_AFTER_S
-    record_missing(rooms)
-    ship(rooms)
-    budgets.shipped()
-    recompute(rooms)
+def _take_turns(rooms: Rooms, stopping: threading.Event, budgets: BudgetOffice) -> None:
+    """Take turns until asked to stop; what is refused is tried again in a later one."""
+    settings, steps = rooms.settings.clerk, Steps(rooms.var, rooms.now)
+    looks = Looks(rooms)
+    timed = (
+        Timed(steps, "cases", partial(tend_cases, rooms), settings.publish_seconds),
+        Timed(steps, "publishing", partial(_publish, rooms), settings.publish_seconds),
+        Timed(
+            steps,
+            "recovery of logs",
+            partial(recover_orphans, rooms),
+            ORPHANED_AFTER_S,
+            # Not at once: after a crash of the whole machine the workers are starting with us.
+            first_s=ORPHANED_AFTER_S,
+        ),
+        Timed(steps, "the hourly table", partial(_write_rollup, rooms), settings.rollup_seconds),
+        Timed(steps, "compaction", partial(compact_tables, rooms), COMPACT_EVERY_S),
+    )
+    shipping, stale, recompute_at = Shipping(rooms), True, 0.0
     while not stopping.is_set():
-        if time.monotonic() >= publish_at:
-            tend_cases(rooms)
-            refresh(rooms.book, snapshot_path(rooms.var), rooms.now())
-            publish_at = time.monotonic() + settings.publish_seconds
-        if time.monotonic() >= orphans_at:
-            recover_orphans(rooms)
-            orphans_at = time.monotonic() + ORPHANED_AFTER_S
-        if ship(rooms) > 0:
-            stale = True
+        steps.attempt("shipping", shipping.turn)
+        if shipping.news:
+            shipping.news, stale = False, True
             budgets.shipped()
         budgets.check()
+        steps.state("budgets", budgets.trouble)
         began = time.monotonic()
         if stale and began >= recompute_at:
-            recompute(rooms)
-            stale = False
+            stale = not steps.attempt("rating", partial(recompute, rooms))
             # It reads the whole table: at most half of our time, so that shipping keeps up.
             recompute_at = 2 * time.monotonic() - began
-        if time.monotonic() >= rollup_at:
-            write_rollup(rooms.usage, current_cut(rooms.usage), rooms.var / "usage_hourly")
-            rollup_at = time.monotonic() + settings.rollup_seconds
-        if time.monotonic() >= compact_at:
-            compact_tables(rooms)
-            compact_at = time.monotonic() + COMPACT_EVERY_S
-        if time.monotonic() >= look_at:
+        for step in timed:
+            step.take()
+        looks.poll(steps)
+        steps.tell()
+        stopping.wait(max(settings.ship_seconds, RETRY_S if steps.troubled else 0))
+    steps.attempt("shipping", shipping.turn)
+
+
+class Looks:
+    """The looks at the last day, each in a thread of its own."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._again_s = rooms.settings.clerk.ship_seconds
+        self._daily = DailyLook(rooms)
+        self._conduct = DailyLook(rooms, _judge_conduct, "analysis of conduct")
+        self._due = 0.0
+
+    def poll(self, steps: Steps) -> None:
+        """Begin what is due, and say what could not be done."""
+        if time.monotonic() >= self._due:
             # In this order: a warning of leaving takes an alarm of the same day as evidence.
-            conduct.poll()
-            if conduct.running:
-                look_at = time.monotonic() + settings.ship_seconds
+            self._conduct.poll()
+            if self._conduct.running:
+                self._due = time.monotonic() + self._again_s
             else:
-                daily.poll()
-                look_at = time.monotonic() + LOOK_EVERY_S
-        stopping.wait(settings.ship_seconds)
-    ship(rooms)
+                self._daily.poll()
+                self._due = time.monotonic() + LOOK_EVERY_S
+        for look in (self._conduct, self._daily):
+            steps.state(look.what, look.trouble)
+
+
+class Shipping:
+    """Ships and records in the order of segments, also after a turn that ended half-way."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._recorded = False
+        """Whether the journal knows all that the table has."""
+        self.news = False
+        """Whether there is something that was not rated yet."""
+
+    def turn(self) -> None:
+        """Record what an interrupted turn has shipped, then ship the rest.
+
+        Raises:
+            IntegrityError: a segment is damaged; those of other logs are shipped.
+            UnavailableError: the disk or the book refuses.
+        """
+        if not self._recorded:
+            self.news |= record_missing(self._rooms) > 0
+        self._recorded = False
+        self.news |= ship(self._rooms) > 0
+        self._recorded = True
+
+
+def _publish(rooms: Rooms) -> None:
+    refresh(rooms.book, snapshot_path(rooms.var), rooms.now())
+
+
+def _write_rollup(rooms: Rooms) -> None:
+    write_rollup(rooms.usage, current_cut(rooms.usage), rooms.var / "usage_hourly")
 
 
 def _judge_conduct(rooms: Rooms) -> None:

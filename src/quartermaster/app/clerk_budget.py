@@ -77,6 +77,8 @@ class BudgetOffice:
         self._news = threading.Event()
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
+        self.trouble = ""
+        """Why leases or their states cannot be written; empty where they can."""
         self._thread = threading.Thread(target=self._run, name="budget-office", daemon=True)
 
     # -- what the clerk's loop calls ---------------------------------------------------------------
@@ -113,10 +115,12 @@ class BudgetOffice:
                     if now_s >= rest_at:
                         self.look_around()
                         rest_at = now_s + REST_EVERY_S
-                except UnavailableError as error:
+                except (OSError, UnavailableError) as error:
                     # A busy book or a full disk: leases run out, and nothing is overrun.
-                    log.warning("%s (%s)", error, error.hint)
+                    self.trouble = str(error)
                     self._stopping.wait(REST_EVERY_S)
+                else:
+                    self.trouble = ""
         except Exception as error:  # noqa: BLE001 - raised again by `check` in the clerk's loop
             self._failure = error
 

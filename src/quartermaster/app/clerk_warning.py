@@ -24,7 +24,7 @@ from quartermaster.conduct.cases_table import ENDED
 from quartermaster.console.ports_warning import WarningLook
 from quartermaster.kernel.case import CaseState
 from quartermaster.kernel.clock import US_PER_S, Instant, as_datetime
-from quartermaster.kernel.errors import IntegrityError, QuartermasterError
+from quartermaster.kernel.errors import Fault, IntegrityError, QuartermasterError
 from quartermaster.kernel.events import (
     ConductAlarmed,
     ProbabilitiesStated,
@@ -164,7 +164,9 @@ class DailyLook:
     ) -> None:
         self._rooms = rooms
         self._do = do
-        self._what = what
+        self.what = what
+        self.trouble = ""
+        """Why the day that is due could not be looked at; empty where it could."""
         self._thread: threading.Thread | None = None
         self._failed: list[BaseException] = []
         self._done: date | None = None
@@ -195,14 +197,19 @@ class DailyLook:
             self._say(day, f"{error.name} is not installed: pip install 'quartermaster-ai[risk]'")
         except QuartermasterError as error:
             self._say(day, f"{error.message} ({error.hint})")
+            self.trouble = error.message if error.fault is Fault.US else ""
+        except OSError as error:
+            # A full disk: nothing was recorded, and the next look begins again.
+            self._say(day, str(error))
+            self.trouble = str(error)
         except BaseException as error:  # noqa: BLE001 - raised again in the clerk's own thread
             self._failed.append(error)
         else:
-            self._done = day
+            self._done, self.trouble = day, ""
 
     def _say(self, day: date, reason: str) -> None:
         if self._said != day:
-            log.warning("no %s for %s: %s", self._what, day, reason)
+            log.warning("no %s for %s: %s", self.what, day, reason)
             self._said = day
 
 

@@ -14,6 +14,7 @@ from quartermaster.app.api import with_api
 from quartermaster.app.api_relayed import with_relayed
 from quartermaster.app.board import Beside, board_of
 from quartermaster.app.board_capacity import shown_capacity
+from quartermaster.app.clerk_health import with_readiness
 from quartermaster.app.console_account import RealAccounts
 from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_capacity import ShownCapacity, capacity_of
@@ -56,7 +57,7 @@ def run(rooms: Rooms, *, sample: bool) -> int:
             traffic=LiveTraffic(rooms.var),
             accounts=RealAccounts(rooms),
             cases=RealCases(rooms, sample=sample),
-            around=lambda pages: relayed(api(pages)),
+            around=lambda pages: with_readiness(rooms, relayed(api(pages))),
         )
 
 
