@@ -23,7 +23,16 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.conduct_parts import cold, corpora, cost, known, linking, tenants, transfer
+from bench.conduct_parts import (
+    cold,
+    corpora,
+    cost,
+    known,
+    linking,
+    synthetic_meter,
+    tenants,
+    transfer,
+)
 from bench.conduct_parts.corpus import FILE, KEY, Source, sources
 from bench.conduct_parts.fit import nested
 from bench.conduct_parts.measures import (
@@ -31,7 +40,6 @@ from bench.conduct_parts.measures import (
     by_family,
     calibration_error,
     estimate,
-    joined,
     line_at,
     tpr_at,
     tpr_of,
@@ -157,22 +165,47 @@ def registry(found: Sequence[Source]) -> None:
 
 def links(found: Sequence[Source]) -> None:
     """Shards of one campaign against pairs that are not."""
-    seen = linking.pairs(found)
-    print(f"== linking by text alone, {linking.SIZE} requests an account: TPR at 1 in 1,000")
-    print(f"of shard pairs {seen.met[0]:.3f} meet in a bucket, of all pairs {seen.met[1]:.3f}")
+    made = linking.accounts(found)
+    seen, met = linking.pairs(made), linking.met(made)
+    print(f"== linking, {linking.SIZE} requests an account: TPR at 1 in 1,000")
+    print(f"of shard pairs {met[0]:.3f} meet in a bucket, of all pairs {met[1]:.3f}")
+    text, both = seen.evidence.total(0.0), seen.evidence.total()
+    _linked("text alone: likeness", seen, text)
+    _linked("text alone: likeness and harvest score", seen, both)
+    chosen = linking.chosen_elsewhere(seen, 0.001)
+    print(f"all others, the weight of the harvest score chosen on other campaigns: {chosen:.3f}")
+    middle = float(np.median(seen.side("shards", text).scores))
+    twins = float((seen.side("same_trade", text).scores >= middle).mean())
+    print(f"hard pairs that are more alike than half of the shards: {twins:.3f}")
+    line = line_at(seen.others(both).scores, 0.001)
+    _families("shards above the line", by_family(seen.side("shards", both), line))
+    print("-- the meter is synthetic from here on")
+    for habit in synthetic_meter.HABITS:
+        metered = linking.pairs(linking.accounts(found, habit=habit))
+        scores = metered.evidence.total()
+        _linked(habit.name, metered, scores)
+        line = line_at(metered.others(scores).scores, 0.001)
+        shares = []
+        for kind in ("shards", "same_trade", "other_kinds"):
+            rows = metered.kind == kind
+            shares.append(float((metered.confirmed & (scores > line))[rows].mean()))
+        print("   joined: {:.3f} of shards, {:.5f} of one trade, {:.5f} of others".format(*shares))
+    print(flush=True)
+
+
+def _linked(title: str, seen: linking.Pairs, scores: npt.NDArray[np.float64]) -> None:
+    shards = seen.side("shards", scores)
+    print(title)
     others = {
-        "accounts of other kinds": seen.other_kinds,
-        "tenants of one trade (hard)": seen.same_trade,
-        "both, hard pairs as frequent as made": joined(seen.other_kinds, seen.same_trade),
-        "campaigns of one recipe": seen.same_recipe,
+        "accounts of other kinds": seen.side("other_kinds", scores),
+        "tenants of one trade (hard)": seen.side("same_trade", scores),
+        "both, hard pairs as frequent as made": seen.others(scores),
+        "campaigns of one recipe": seen.side("same_recipe", scores),
     }
     for name, side in others.items():
-        area, found_at = (
-            auroc_of(seen.shards, side),
-            estimate(seen.shards, side, lambda s, o: tpr_at(s, o, 0.001)),
-        )
-        print(f"{name:38}{len(side.scores):7} pairs  AUROC {area!s:24} TPR {found_at}")
-    print(flush=True)
+        found_at = estimate(shards, side, lambda s, o: tpr_at(s, o, 0.001))
+        area = auroc_of(shards, side)
+        print(f"   {name:38}{len(side.scores):7} pairs  AUROC {area!s:24} TPR {found_at}")
 
 
 def costs(found: Sequence[Source]) -> None:

@@ -1,60 +1,133 @@
-"""Linking shards of one campaign by text alone, at the size of a shard that was reported."""
+"""Linking shards of one campaign, at the size of a shard that was reported: text, then meter.
+
+Pairs are ranked among those of the ordinary accounts, as in a population where campaigns are rare.
+Each account's harvest score comes from weights that never saw its family. What the meter sees is
+synthetic (`synthetic_meter`).
+"""
 
 from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from bench.conduct_parts.cold import SEED
+from bench.conduct_parts.cold import SEED, folds, held_in, training
 from bench.conduct_parts.corpus import Source
-from bench.conduct_parts.measures import Scored
-from quartermaster.conduct.links import Population, Signature, signature
+from bench.conduct_parts.fit import nested
+from bench.conduct_parts.measures import Scored, joined, tpr_at
+from bench.conduct_parts.synthetic_meter import Habit, MeterMaker
+from quartermaster.conduct.features import FloatArray
+from quartermaster.conduct.links import Evidence, Population, Signature, signature
+from quartermaster.conduct.model import Model
+from quartermaster.conduct.score import best_score
 
 SHARDS = 3
 SIZE = 26
+EASY_SHARE = 0.25
+"""A quarter of the easy pairs is plenty."""
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
 KINDS = ("shards", "other_kinds", "same_trade", "same_recipe")
 
 
+class Made(NamedTuple):
+    """An account of one source."""
+
+    source: Source
+    signature: Signature
+
+
 class Pairs(NamedTuple):
-    """Likeness of pairs, by what they are."""
+    """What speaks for pairs, by what they are."""
 
-    shards: Scored
-    """Two shards of one campaign."""
-    other_kinds: Scored
-    """Accounts of different families."""
-    same_trade: Scored
-    """Different ordinary tenants of one workload family; a hard pair."""
-    met: tuple[float, float]
-    """Share of shard pairs, and of all pairs, that meet in a bucket and are compared at all."""
-    same_recipe: Scored
-    """Different campaigns of one family, which often share template and corpus: hard, or one?"""
+    evidence: Evidence
+    kind: npt.NDArray[np.str_]
+    """"shards" of one campaign; accounts of "other_kinds"; tenants of the "same_trade", which are
+    hard; campaigns of the "same_recipe", which share template and corpus: hard, or one?"""
+    family: npt.NDArray[np.str_]
+    source: npt.NDArray[np.int64]
+    confirmed: npt.NDArray[np.bool_]
+    """Whether something besides text is shared."""
+
+    def side(self, kind: str, scores: FloatArray) -> Scored:
+        """The pairs of one kind by some score."""
+        rows = self.kind == kind
+        return Scored(scores[rows], self.family[rows], self.source[rows])
+
+    def others(self, scores: FloatArray) -> Scored:
+        """All pairs that are not shards, hard ones as frequent as they were made."""
+        return joined(self.side("other_kinds", scores), self.side("same_trade", scores))
 
 
-def pairs(sources: Sequence[Source], size: int = SIZE) -> Pairs:
-    """Shards of `size` disjoint requests: three of each campaign, one of each ordinary tenant."""
+def accounts(sources: Sequence[Source], size: int = SIZE, habit: Habit | None = None) -> list[Made]:
+    """Accounts of `size` disjoint requests: three of each campaign, one of each ordinary tenant."""
     draw = np.random.default_rng([SEED, 31])
-    made: list[tuple[Source, Signature]] = []
+    maker = None if habit is None else MeterMaker(habit, np.random.default_rng([SEED, 32]))
+    table = training(sources)
+    model_of: dict[str, Model] = {}
+    for fold in folds(sources, 0):
+        model = nested(*held_in(table, fold))
+        model_of |= dict.fromkeys((fold.campaign, *fold.ordinary), model)
+    made = []
     for source in sources:
-        count = SHARDS if source.harvest else 1
         order = draw.permutation(len(source.sample))
-        for shard in range(count):
-            rows = order[shard * size : (shard + 1) * size]
-            name = f"{source.at}/{shard}"
-            made.append((source, signature(name, source.sample.take(rows))))
-    population = Population([one for _, one in made], seed=SEED)
-    found: dict[str, list[tuple[float, str, int]]] = {name: [] for name in KINDS}
-    candidates = population.candidates()
-    met = {True: 0, False: 0}
-    for (at, (left, one)), (beside, (right, other)) in combinations(enumerate(made), 2):
-        kind = _kind(left, right)
-        met[kind == "shards"] += (at, beside) in candidates
-        if kind == "other_kinds" and draw.random() > 0.25:
-            continue  # a quarter of the easy pairs is plenty
-        found[kind].append((population.likeness(one, other), left.family, left.at))
-    shards = len(found["shards"])
-    share = met[True] / shards, len(candidates) / (len(made) * (len(made) - 1) / 2)
-    return Pairs(met=share, **{name: _scored(found[name]) for name in KINDS})
+        for shard in range(SHARDS if source.harvest else 1):
+            sample = source.sample.take(order[shard * size : (shard + 1) * size])
+            campaign = source.at if source.harvest else None
+            traces = None if maker is None else maker.account(len(sample), campaign)
+            score = best_score(sample, model_of[source.family])[0]
+            made.append(Made(source, signature(f"{source.at}/{shard}", sample, traces, score)))
+    return made
+
+
+def pairs(made: Sequence[Made]) -> Pairs:
+    """All pairs of accounts, but of the easy ones a part."""
+    draw = np.random.default_rng([SEED, 33])
+    population = Population([one.signature for one in made if not one.source.harvest], seed=SEED)
+    kept, kinds = [], []
+    for left, right in combinations(made, 2):
+        kind = _kind(left.source, right.source)
+        if kind != "other_kinds" or draw.random() < EASY_SHARE:
+            kept.append((left, right))
+            kinds.append(kind)
+    both = [(left.signature, right.signature) for left, right in kept]
+    return Pairs(
+        population.evidence(both),
+        np.array(kinds),
+        np.array([left.source.family for left, _ in kept]),
+        np.array([left.source.at for left, _ in kept]),
+        np.array([any(population.reasons(*pair)) for pair in both]),
+    )
+
+
+def met(made: Sequence[Made]) -> tuple[float, float]:
+    """Share of shard pairs, and of all pairs, that meet in a bucket and are compared at all."""
+    candidates = Population([one.signature for one in made], seed=SEED).candidates()
+    shards = [
+        (at, beside)
+        for (at, left), (beside, right) in combinations(enumerate(made), 2)
+        if left.source.at == right.source.at
+    ]
+    every = len(made) * (len(made) - 1) / 2
+    return sum(pair in candidates for pair in shards) / len(shards), len(candidates) / every
+
+
+def chosen_elsewhere(seen: Pairs, rate: float) -> float:
+    """Share of shards found where the weight of harvest scores was chosen on other campaigns."""
+    found = []
+    for name in sorted(set(seen.family[seen.kind == "shards"].tolist())):
+        mine = seen.family == name
+        tried = {}
+        for weight in WEIGHTS:
+            scores = seen.evidence.total(weight)
+            shards, others = seen.kind == "shards", seen.others(scores).scores
+            tried[weight] = (
+                tpr_at(scores[shards & ~mine], others, rate),
+                tpr_at(scores[shards & mine], others, rate),
+            )
+        best = max(WEIGHTS, key=lambda one: tried[one][0])
+        found += [tried[best][1]] * int((mine & (seen.kind == "shards")).sum())
+    return float(np.mean(found))
 
 
 def _kind(left: Source, right: Source) -> str:
@@ -63,11 +136,3 @@ def _kind(left: Source, right: Source) -> str:
     if left.family != right.family:
         return "other_kinds"
     return "same_recipe" if left.harvest else "same_trade"
-
-
-def _scored(rows: Sequence[tuple[float, str, int]]) -> Scored:
-    return Scored(
-        np.array([row[0] for row in rows]),
-        np.array([row[1] for row in rows]),
-        np.array([row[2] for row in rows]),
-    )

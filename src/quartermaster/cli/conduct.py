@@ -21,7 +21,7 @@ KEY_BYTES = 32
 PUBLIC_KEY = bytes(KEY_BYTES)
 """For files scored once on this machine, where no sketch is kept: nothing to protect."""
 LINK_P = 0.001
-"""One unrelated pair in a thousand is as alike: candidates for whatever else they share."""
+"""As much speaks for one unrelated pair in a thousand: candidates for what else they share."""
 ALPHA = 0.01
 """An alarm on one ordinary account in a hundred, ever."""
 
@@ -137,9 +137,9 @@ def days(
 def link(file: Path, *, as_json: bool, key_file: Path | None, p_max: float) -> None:
     """Which accounts in FILE are one campaign, and how they look together.
 
-    Accounts that are alike are candidates. They are joined only where they share something besides
-    text: a payment instrument, key, network, client, or their waking hours, as the field "meter"
-    of their requests says. Joined accounts are scored as one.
+    Accounts that are alike and both look like a harvest are candidates. They are joined only where
+    they share something besides text: a payment instrument, key, network, client, or their waking
+    hours, as the field "meter" of their requests says. Joined accounts are scored as one.
     """
     import msgspec
 
@@ -153,7 +153,7 @@ def link(file: Path, *, as_json: bool, key_file: Path | None, p_max: float) -> N
         return
     for edge in found.links:
         shared = "; ".join(edge.reasons) or "nothing besides text, so not joined"
-        click.echo(f"{edge.left} and {edge.right}: alike as 1 pair in {1 / edge.p:.0f}; {shared}")
+        click.echo(f"{edge.left} and {edge.right}: linked as 1 pair in {1 / edge.p:.0f}; {shared}")
     for group in found.groups:
         click.echo(
             f"{len(group.accounts)} accounts, {group.requests} requests together:"

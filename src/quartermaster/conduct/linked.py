@@ -8,7 +8,7 @@ from quartermaster.conduct.links import Link, Population, groups, link, signatur
 from quartermaster.conduct.model import Model, shipped
 from quartermaster.conduct.observe import Observer
 from quartermaster.conduct.records import AccountDay
-from quartermaster.conduct.score import Workload, judged
+from quartermaster.conduct.score import Workload, best_score, judged
 from quartermaster.conduct.sketch import SAMPLE, DaySketch, SketchedDay, joined
 from quartermaster.kernel.errors import DataError
 
@@ -47,7 +47,7 @@ def linked(
         days: account-days; those of one account are put together.
         observer: reads requests; made from the same key.
         key: the deployment's key; also draws the pairs that likeness is ranked among.
-        p_max: share of pairs that are as alike by chance.
+        p_max: share of pairs for which as much speaks by chance.
         model: weights; those of the package by default.
 
     Raises:
@@ -70,7 +70,7 @@ def link_days(
     Args:
         held: sketches by account, each with a sample.
         key: draws the pairs that likeness is ranked among.
-        p_max: share of pairs that are as alike by chance.
+        p_max: share of pairs for which as much speaks by chance.
         model: weights; those of the package by default.
 
     Raises:
@@ -81,15 +81,19 @@ def link_days(
             f"{len(held)} accounts with requests; linking needs {ACCOUNTS_MIN} to {ACCOUNTS_MAX}",
             hint="give the accounts of a whole day or week, suspects among the others",
         )
-    signatures = [signature(name, one.sample, one.traces) for name, one in held.items()]
+    weights = model or shipped()
+    signatures = [
+        signature(name, one.sample, one.traces, best_score(one.sample, weights)[0])
+        for name, one in held.items()
+    ]
     edges = link(Population(signatures, int.from_bytes(key[:4], "big")), p_max)
-    return Linked(tuple(edges), tuple(_group(names, held, model) for names in groups(edges)))
+    return Linked(tuple(edges), tuple(_group(names, held, weights) for names in groups(edges)))
 
 
-def _group(names: list[str], held: Mapping[str, SketchedDay], model: Model | None) -> Group:
+def _group(names: list[str], held: Mapping[str, SketchedDay], model: Model) -> Group:
     # As many requests of each account, so that one large account does not speak for all.
     each = max(1, SAMPLE // len(names))
     together = joined(held[name].sample.take(slice(each)) for name in names)
-    parts = judged(together, model or shipped())
+    parts = judged(together, model)
     total = sum(held[name].totals.requests for name in names)
     return Group(tuple(names), total, max(parts, key=lambda part: part.score))

@@ -3,9 +3,13 @@
 A campaign spread over many accounts shows too little on each. Two accounts are alike by their
 templates (weighed by how rare they are), by what they ask about, and by the form of their requests;
 each likeness is ranked among pairs of the same population, and the ranks are put together. Alike is
-not yet linked: tenants of one trade use the same published template. An edge needs something
-besides text as well: a payment instrument, key, network or client in common that few others have,
-or the same waking hours. Accounts joined by edges are scored again as one (see `linked`).
+not yet one campaign: tenants of one trade use the same published template, and no likeness tells
+them from two shards. What does is whether both look like a harvest by themselves, and what they
+have in common besides text (see `coincidence`); both are ranked among pairs as well and added.
+
+An edge needs something besides text: a payment instrument, key, network or client in common that
+few others have, or waking hours more alike than those of most pairs. Accounts joined by edges are
+scored again as one (see `linked`).
 """
 
 from collections import Counter, defaultdict
@@ -17,6 +21,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from quartermaster.conduct.coincidence import Coincidence, clock
 from quartermaster.conduct.features import FloatArray, once_a_row
 from quartermaster.conduct.history import log_form
 from quartermaster.conduct.observe import VECTOR_SCALE, VECTOR_SIZE
@@ -34,12 +39,14 @@ RARE_MARKS = 8
 """Rarest template runs of an account that make it meet others."""
 BANDS, BAND_BITS = 8, 8
 """Sign patterns of random directions; alike accounts meet in one of eight with a high chance."""
-SHARED_MAX = 3
-"""A network or client of more accounts than this is a public one."""
-HOURS_ALIKE = 0.8
-"""Correlation of waking half-hours."""
-HOURS_MIN = 20
-"""Requests with a time that a pattern of half-hours needs."""
+LIKENESSES = 3
+"""Templates, topics and form."""
+HOURS_ALIKE = 0.7
+"""Correlation of waking half-hours that is worth saying, if it is rare as well."""
+HARVEST_WEIGHT = 0.5
+"""What a rank among harvest scores counts beside one among likenesses: scores are the weaker."""
+USUAL = 0.05
+"""What every twentieth pair has in common besides text says nothing."""
 
 
 class Signature(NamedTuple):
@@ -51,15 +58,32 @@ class Signature(NamedTuple):
     form: FloatArray
     requests: int
     traces: Traces | None
+    clock: FloatArray | None
+    """When it is awake, ready to be correlated; None where too little is known of that."""
+    harvest: float
+    """Harvest score of the account by itself; the same for all where nobody scored them."""
+
+
+class Evidence(NamedTuple):
+    """What speaks for pairs being one campaign, as minus the log of ranks; one entry a pair."""
+
+    text: FloatArray
+    harvest: FloatArray
+    meter: FloatArray
+
+    def total(self, harvest: float = HARVEST_WEIGHT) -> FloatArray:
+        """All of it; usual coincidences do not count."""
+        unusual = np.maximum(0.0, self.meter + np.log(USUAL))
+        return np.asarray(self.text + harvest * self.harvest + unusual)
 
 
 class Link(msgspec.Struct, frozen=True):
-    """Two accounts that are alike."""
+    """Two accounts that may be one campaign."""
 
     left: str
     right: str
     p: float
-    """Share of the population's pairs that are at least as alike."""
+    """Share of the population's pairs for which at least as much speaks."""
     reasons: tuple[str, ...]
     """What they share besides text; an edge only with one of these."""
 
@@ -69,8 +93,17 @@ class Link(msgspec.Struct, frozen=True):
         return bool(self.reasons)
 
 
-def signature(account: str, sample: Sample, traces: Traces | None = None) -> Signature:
-    """What an account is compared by."""
+def signature(
+    account: str, sample: Sample, traces: Traces | None = None, harvest: float = 0.0
+) -> Signature:
+    """What an account is compared by.
+
+    Args:
+        account: its name.
+        sample: its requests.
+        traces: what the meter saw of it.
+        harvest: its score by itself.
+    """
     values, counts = np.unique(once_a_row(sample.marks), return_counts=True)
     least = max(TEMPLATE_COUNT_MIN, TEMPLATE_SHARE * len(sample))
     return Signature(
@@ -80,6 +113,8 @@ def signature(account: str, sample: Sample, traces: Traces | None = None) -> Sig
         np.asarray(log_form(sample).mean(axis=0)),
         len(sample),
         traces,
+        None if traces is None else clock(traces),
+        harvest,
     )
 
 
@@ -88,32 +123,33 @@ class Population:
 
     Args:
         signatures: one an account, two or more.
-        seed: draws the pairs that likeness is ranked among, and the directions of the buckets.
+        seed: draws the pairs that pairs are ranked among, and the directions of the buckets.
     """
 
     def __init__(self, signatures: Sequence[Signature], seed: int = 0) -> None:
         self.accounts = list(signatures)
         seen = Counter(mark for one in self.accounts for mark in one.marks.tolist())
-        self._rarity = {mark: float(np.log(len(self.accounts) / n)) for mark, n in seen.items()}
+        self._rarest = float(np.log(len(self.accounts)))
+        self._rarity = {mark: self._rarest - float(np.log(n)) for mark, n in seen.items()}
         centres = np.array([one.centre for one in self.accounts])
         forms = np.array([one.form for one in self.accounts])
         self._middle = centres.mean(axis=0)
         self._spread = forms.std(axis=0) + 0.1
+        self.coincidence = Coincidence([one.traces for one in self.accounts])
         draw = np.random.default_rng(seed)
         self._directions = draw.normal(size=(BANDS, BAND_BITS, VECTOR_SIZE))
-        ordered = [self._likeness(*self._pair(draw)) for _ in range(NULL_PAIRS)]
-        self._null = np.sort(np.array(ordered), axis=0)
-        self._sums = np.sort(self._sum(np.array(ordered)))
+        found = np.array([self._measured(*self._pair(draw)) for _ in range(NULL_PAIRS)])
+        self._null = np.sort(found, axis=0)
+        self._alike = np.sort(self._ranks(found)[:, :LIKENESSES].sum(axis=1))
+        self._totals = np.sort(self._evidence(found).total())
 
-    def p(self, left: Signature, right: Signature) -> float:
-        """Share of the population's pairs that are at least as alike as these two."""
-        total = self._sum(np.array([self._likeness(left, right)]))[0]
-        above = len(self._sums) - int(np.searchsorted(self._sums, total, "left"))
-        return (above + 1) / (len(self._sums) + 1)
+    def ps(self, pairs: Sequence[tuple[Signature, Signature]]) -> FloatArray:
+        """For each pair the share of the population's pairs for which at least as much speaks."""
+        return np.asarray(np.exp(-_rank(self._totals, self.evidence(pairs).total())))
 
-    def likeness(self, left: Signature, right: Signature) -> float:
-        """Sum over three likenesses of minus the log of their rank among the pairs."""
-        return float(self._sum(np.array([self._likeness(left, right)]))[0])
+    def evidence(self, pairs: Sequence[tuple[Signature, Signature]]) -> Evidence:
+        """What speaks for each pair being one campaign; the accounts may be of elsewhere."""
+        return self._evidence(np.array([self._measured(*pair) for pair in pairs]))
 
     def candidates(self) -> set[tuple[int, int]]:
         """Pairs that meet in a bucket: of a rare template run, or of what they ask about."""
@@ -131,37 +167,66 @@ class Population:
             for pair in combinations(held, 2)
         }
 
-    def _likeness(self, left: Signature, right: Signature) -> tuple[float, float, float]:
+    def reasons(self, left: Signature, right: Signature) -> Iterable[str]:
+        """What two accounts have in common besides text, where few others do."""
+        yield from self.coincidence.reasons(left.traces, right.traces)
+        hours = alike_hours(left, right)
+        p = float(np.exp(-_rank(self._null[:, -1], np.array([hours]))[0]))
+        if hours >= HOURS_ALIKE and p <= USUAL:
+            yield f"awake at the same half-hours (correlation {hours:.2f})"
+
+    def _measured(self, left: Signature, right: Signature) -> tuple[float, ...]:
+        """Three likenesses, the smaller harvest score, values and hours in common."""
+        rarity, most = self._rarity.get, self._rarest
         shared = np.intersect1d(left.marks, right.marks, assume_unique=True).tolist()
-        weights = [sum(self._rarity[m] for m in part.marks.tolist()) for part in (left, right)]
-        template = sum(self._rarity[mark] for mark in shared) / (min(weights) + 1.0)
+        weights = [sum(rarity(m, most) for m in part.marks.tolist()) for part in (left, right)]
+        template = sum(rarity(mark, most) for mark in shared) / (min(weights) + 1.0)
         one, other = left.centre - self._middle, right.centre - self._middle
         lengths = float(np.sqrt((one @ one) * (other @ other))) or 1.0
         form = -float(np.sqrt((((left.form - right.form) / self._spread) ** 2).sum()))
-        return template, float(one @ other) / lengths, form
+        values = self.coincidence.weight(left.traces, right.traces)
+        hours = alike_hours(left, right)
+        topics = float(one @ other) / lengths
+        return template, topics, form, min(left.harvest, right.harvest), values, hours
 
-    def _sum(self, pairs: FloatArray) -> FloatArray:
-        total = np.zeros(len(pairs))
-        for column in range(3):
-            ordered = self._null[:, column]
-            above = len(ordered) - np.searchsorted(ordered, pairs[:, column], "left")
-            total -= np.log((above + 1) / (len(ordered) + 1))
-        return total
+    def _ranks(self, measured: FloatArray) -> FloatArray:
+        columns = [_rank(self._null[:, at], measured[:, at]) for at in range(measured.shape[1])]
+        return np.stack(columns, axis=1)
+
+    def _evidence(self, measured: FloatArray) -> Evidence:
+        ranks = self._ranks(measured)
+        text = _rank(self._alike, ranks[:, :LIKENESSES].sum(axis=1))
+        return Evidence(text, ranks[:, LIKENESSES], ranks[:, LIKENESSES + 1 :].max(axis=1))
 
     def _pair(self, draw: np.random.Generator) -> tuple[Signature, Signature]:
         left, right = draw.choice(len(self.accounts), 2, replace=False)
         return self.accounts[left], self.accounts[right]
 
 
+def alike_hours(left: Signature, right: Signature) -> float:
+    """Correlation of waking half-hours; zero where it is not known of both."""
+    if left.clock is None or right.clock is None:
+        return 0.0
+    return float(left.clock @ right.clock)
+
+
+def _rank(ordered: FloatArray, values: FloatArray) -> FloatArray:
+    """Minus the log of the share of the population's pairs at or above each value."""
+    above = len(ordered) - np.searchsorted(ordered, values, "left")
+    return np.asarray(-np.log((above + 1) / (len(ordered) + 1)))
+
+
 def link(population: Population, p_max: float) -> list[Link]:
-    """The pairs of a population that are alike to `p_max`, most alike first, with their reasons."""
-    owners = _owners(population.accounts)
+    """The pairs for which most speaks, to `p_max` and most first, with what they share."""
+    accounts = population.accounts
+    met = sorted(population.candidates())
+    if not met:
+        return []
+    pairs = [(accounts[at], accounts[other]) for at, other in met]
     out = []
-    for at, other in sorted(population.candidates()):
-        left, right = population.accounts[at], population.accounts[other]
-        p = population.p(left, right)
+    for (left, right), p in zip(pairs, population.ps(pairs).tolist(), strict=True):
         if p <= p_max:
-            reasons = tuple(_shared(left, right, owners))
+            reasons = tuple(population.reasons(left, right))
             out.append(Link(left.account, right.account, p, reasons))
     return sorted(out, key=lambda one: (one.p, one.left, one.right))
 
@@ -182,33 +247,3 @@ def groups(edges: Iterable[Link]) -> list[list[str]]:
     for name in sorted(parent):
         joined[root(name)].append(name)
     return sorted(joined.values(), key=lambda held: (-len(held), held))
-
-
-_KINDS = ("payments", "keys", "networks", "clients")
-
-
-def _owners(accounts: Sequence[Signature]) -> Counter[tuple[str, int]]:
-    return Counter(
-        (kind, value)
-        for one in accounts
-        if one.traces is not None
-        for kind in _KINDS
-        for value in getattr(one.traces, kind)
-    )
-
-
-def _shared(left: Signature, right: Signature, owners: Counter[tuple[str, int]]) -> Iterable[str]:
-    if left.traces is None or right.traces is None:
-        return
-    for kind in _KINDS:
-        common = getattr(left.traces, kind) & getattr(right.traces, kind)
-        # Payments and keys are nobody's public good, however many accounts of a campaign share one.
-        private = kind in ("payments", "keys")
-        rare = [value for value in common if private or owners[kind, value] <= SHARED_MAX]
-        if rare:
-            yield f"{len(rare)} {kind} in common"
-    hours = left.traces.half_hours, right.traces.half_hours
-    if min(int(part.sum()) for part in hours) >= HOURS_MIN and all(np.ptp(h) for h in hours):
-        alike = float(np.corrcoef(hours[0], hours[1])[0, 1])
-        if alike >= HOURS_ALIKE:
-            yield f"awake at the same half-hours (correlation {alike:.2f})"

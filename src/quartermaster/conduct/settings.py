@@ -11,7 +11,7 @@ class ConductSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     alpha: float = 0.01
     """The chance of ever alarming on an ordinary customer: one in a hundred, whatever the days."""
     link_p: float = 0.001
-    """Share of unrelated pairs of customers that are as alike as those looked at for a link."""
+    """Share of unrelated pairs of customers for which as much speaks as for linked ones."""
 
     def __post_init__(self) -> None:
         for name in ("alpha", "link_p"):

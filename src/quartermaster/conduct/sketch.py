@@ -75,8 +75,16 @@ class Traces(NamedTuple):
     networks: set[int]
     clients: set[int]
     end_users: set[int]
+    settings: set[int]
+    """Combinations of temperature, token limit and number of answers."""
     models: dict[str, int]
     half_hours: npt.NDArray[np.uint32]
+
+
+def no_traces() -> Traces:
+    """Of a day on which the meter saw nothing yet."""
+    hours = np.zeros(HALF_HOURS, np.uint32)
+    return Traces(set(), set(), set(), set(), set(), set(), {}, hours)
 
 
 class Sample(NamedTuple):
@@ -165,7 +173,7 @@ class DaySketch:
         self.read = 0
         self._observer = observer
         self._draw = blake2b(f"{account}\0{day}".encode("utf-8", "replace"), key=key, digest_size=8)
-        self.traces = Traces(set(), set(), set(), set(), set(), {}, np.zeros(HALF_HOURS, np.uint32))
+        self.traces = no_traces()
         self._key = key
         self._kept = empty(SAMPLE)
         self._sealed = False
@@ -220,7 +228,7 @@ class DaySketch:
         """Memory of the day's sketches, without the observer that all accounts share."""
         held = self.traces
         # 4 bytes a trace where it is stored; a set in memory takes more, but is bounded as well.
-        traced = 4 * sum(len(seen) for seen in held[:5]) + sum(len(m) + 4 for m in held.models)
+        traced = 4 * sum(len(seen) for seen in held[:6]) + sum(len(m) + 4 for m in held.models)
         arrays = self._registers.nbytes + self._cells.nbytes + held.half_hours.nbytes
         return self._kept.nbytes + int(arrays) + traced
 
@@ -233,8 +241,10 @@ class DaySketch:
 
     def _trace(self, meter: Meter) -> None:
         held = self.traces
-        named = (meter.payment, meter.key, meter.network, meter.client, meter.end_user)
-        for seen, name in zip(held[:5], named, strict=True):
+        named = (
+            meter.payment, meter.key, meter.network, meter.client, meter.end_user, _settings(meter)
+        )  # fmt: skip
+        for seen, name in zip(held[:6], named, strict=True):
             if name is not None and len(seen) < TRACES:
                 seen.add(hashed_name(name, self._key))
         if meter.model is not None:
@@ -256,6 +266,11 @@ class DaySketch:
         register = whole & (REGISTERS - 1)
         self._registers[register] = max(int(self._registers[register]), rank)
         self._cells[int((print_.vector[:DIRECTIONS] > 0) @ (1 << np.arange(DIRECTIONS)))] += 1
+
+
+def _settings(meter: Meter) -> str | None:
+    given = meter.temperature, meter.max_tokens, meter.n
+    return None if given == (None, None, None) else f"{given}"
 
 
 def hashed_name(name: str, key: bytes) -> int:
