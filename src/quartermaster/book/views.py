@@ -17,13 +17,13 @@ from quartermaster.kernel.standing_facts import (
     StandingDeclined,
     StandingProposed,
 )
-
 from quartermaster.kernel.webhook_facts import (
     WebhookAdded,
     WebhookPaused,
     WebhookRemoved,
     WebhookSecretTurned,
 )
+
 
 class Key(msgspec.Struct, frozen=True):
     """A customer key and its life so far."""
@@ -103,7 +103,6 @@ class StandingWaiting(msgspec.Struct, frozen=True):
     actor: str
 
 
-class View(msgspec.Struct, frozen=True):
 class Webhook(msgspec.Struct, frozen=True):
     """An address that alerts go to, and its life so far."""
 
@@ -114,6 +113,7 @@ class Webhook(msgspec.Struct, frozen=True):
     """When its secret was last replaced."""
 
 
+class View(msgspec.Struct, frozen=True):
     """Everything agreed and everything that happened, up to entry `seq`."""
 
     seq: int = 0
@@ -279,11 +279,6 @@ def _apply_to_deployment(
         view.deployments[fact.name] = Deployed(fact, known.first_at, known.drained)
 
 
-def _apply_to_key(
-    view: View, fact: events.KeyIssued | events.KeyRevoked | events.KeyRotated, at: int
-) -> None:
-    if isinstance(fact, events.KeyIssued):
-        view.keys[fact.key_id] = Key(fact, at)
 def _apply_to_webhook(
     view: View,
     fact: WebhookAdded | WebhookPaused | WebhookSecretTurned | WebhookRemoved,
@@ -301,6 +296,11 @@ def _apply_to_webhook(
         view.webhooks[fact.webhook] = msgspec.structs.replace(known, turned_at=at)
 
 
+def _apply_to_key(
+    view: View, fact: events.KeyIssued | events.KeyRevoked | events.KeyRotated, at: int
+) -> None:
+    if isinstance(fact, events.KeyIssued):
+        view.keys[fact.key_id] = Key(fact, at)
         return
     key = view.keys[fact.key_id]
     if isinstance(fact, events.KeyRevoked):
