@@ -61,6 +61,21 @@ class LaneStatus(msgspec.Struct, frozen=True):
     refused: int
 
 
+class SharedShown(msgspec.Struct, frozen=True):
+    """How one worker shares limits with the workers of other machines."""
+
+    alone: bool
+    """Whether the store is gone and the worker holds every limit to its even part."""
+    workers: int
+    """Workers of all machines, as far as they are known."""
+    exchanges: int
+    """With the store, since the worker started."""
+    failures: int
+    """Exchanges that had no answer."""
+    error: str
+    """Empty, or why the store does not answer."""
+
+
 class WorkerStatus(msgspec.Struct, frozen=True):
     """One worker at one moment; `snapshot_version` is its acknowledgement."""
 
@@ -97,6 +112,8 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     """Attempts that another deployment took the place of, since the worker started."""
     circuits_opened: int = 0
     """How often one was given a rest after failures, since the worker started."""
+    shared: SharedShown | None = None
+    """None where limits stay on this machine."""
 
     @property
     def ready(self) -> bool:

@@ -18,6 +18,7 @@ from quartermaster.gateway.budget_files import LeaseFiles, LeasePort
 from quartermaster.gateway.dispatch import Dispatcher
 from quartermaster.gateway.index import Index
 from quartermaster.gateway.limits import Limiter, Permit
+from quartermaster.gateway.limits_link import LimitLink, open_link
 from quartermaster.gateway.meter import RUNNING
 from quartermaster.gateway.metrics_worker import Observer
 from quartermaster.gateway.process import (
@@ -125,12 +126,15 @@ class Worker:
         self._purses = Purses(secrets.token_hex(LIFE_BYTES), self._wal.segment)
         self._leases: LeasePort = LeaseFiles(var / "leases", self.app_id)
         self._lease_error = ""
+        self._limit_link: LimitLink | None = None
         self.dispatcher = self._dispatcher(pepper)
         self.connections: set[ClientConnection] = set()
         self._follower = SnapshotFollower(var / "snapshot.json", var, settings)
         self._status_path = var / "status" / f"{self.app_id}.json"
         self._status_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._contact_s = loop.time()
+        self._careful = False
+        """Whether those are refused whose balance or standing may have changed unseen."""
         self._index: Index | None = None
         """As it was published; while contact is lost, the dispatcher has a more careful one."""
         self._requests_at_tick = 0
@@ -157,7 +161,7 @@ class Worker:
     def _dispatcher(self, pepper: bytes) -> Dispatcher:
         """What answers requests, with everything that decides on them."""
         settings, number = self._settings, self._number
-        limiter = Limiter(settings.workers, number)
+        limiter = self._limiter(settings, number)
         made = Dispatcher(self._relay, pepper, limiter, self._router, self._purses)
         made.lanes = Lanes(settings.workers, number)
         made.trusted = settings.trusted
@@ -166,6 +170,13 @@ class Worker:
         made.tracer = self._observer.tracer
         made.when_refused = self._observer.when_refused
         return made
+
+    def _limiter(self, settings: GatewaySettings, number: int) -> Limiter:
+        """What limits requests: this machine by itself, or together with others."""
+        if not settings.shared_limits_url:
+            return Limiter(settings.workers, number)
+        self._limit_link = open_link(settings, self._var, number, self.app_id, system_clock)
+        return self._limit_link.limiter
 
     async def serve(self) -> None:
         """Serve until a signal asks to stop, then drain."""
@@ -191,6 +202,8 @@ class Worker:
             timers.append(self._loop.create_task(self._each(TICK_S, self._tick)))
             timers.append(self._loop.create_task(self._each(LEASE_POLL_S, self._poll_leases)))
             timers.append(self._loop.create_task(self._end_when_log_can_be_recovered()))
+            if self._limit_link is not None:
+                timers.append(self._loop.create_task(self._limit_link.run()))
             self._write_status()
             settle()
             await self._until_stopped(timers)
@@ -292,13 +305,16 @@ class Worker:
         if self._follower.in_contact:
             self._contact_s = now_s
         out_of_contact = now_s - self._contact_s > OUT_OF_CONTACT_S
-        if index is None and out_of_contact != self.dispatcher.out_of_contact and self._index:
-            index_now = self._index.without_contact() if out_of_contact else self._index
-            self.dispatcher.index = index_now
-        self.dispatcher.out_of_contact = out_of_contact
         if index is not None:
             self._follow_budgets(index)
-            self.dispatcher.index = self._index = index
+            self._index = index
+        alone = self._limit_link is not None and self._limit_link.out_of_contact
+        careful = out_of_contact or alone
+        if self._index and (index is not None or careful != self._careful):
+            self.dispatcher.index = self._index.without_contact() if careful else self._index
+        self._careful = careful
+        self.dispatcher.out_of_contact = out_of_contact
+        if index is not None:
             self._follow_consent(index)
             self._relay.end_barred(index)
             names = (one.deployment.name for targets in index.models.values() for one in targets)
@@ -439,6 +455,7 @@ class Worker:
             requests_per_s=self._requests_per_s,
             refusals=self._tallies.refusals,
             failures=self._tallies.failures,
+            shared=None if self._limit_link is None else self._limit_link.shown(),
         )
 
 

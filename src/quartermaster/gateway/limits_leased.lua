@@ -1,0 +1,117 @@
+-- Workers of all machines take from one set of buckets: each holds a part of them for a moment.
+--
+-- KEYS: the workers, then one hash for each account. ARGV: who asks; how long a silent worker
+-- keeps what it holds and is remembered, microseconds; the instant (0 is the server's clock); then
+-- for each account: the number of the report; requests and tokens, each as limit (-1: none),
+-- spent, keep, want, need, seed; open requests as limit, keep, want, need.
+--
+-- Levels are millionths of a sixtieth of a unit, as in `gateway.limits`. A bucket holds its limit;
+-- what workers hold does not come back while they hold it, what they spent comes back evenly. So
+-- what they may let pass together is what one bucket would let pass.
+local UNIT, DEBT_MINUTES, FORGET_US, LACK_US = 60000000, 60, 60000000, 2000000
+local me, expire_us, now = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+if now == 0 then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+local function text(number) return string.format('%.0f', number) end
+
+-- Signs of life of tomorrow were written before the server's clock went back.
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now - expire_us))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. text(now), '+inf')
+redis.call('ZADD', KEYS[1], text(now), me)
+redis.call('EXPIRE', KEYS[1], 120)
+local answers = {redis.call('ZCARD', KEYS[1])}
+
+-- What may be held: `keep` whatever happens, more only in whole units, half of what is free, or
+-- what a refused request needs; less than that helps nobody.
+local function fit(free, keep, want, need, unit)
+  local most = math.max(math.floor(free / 2), need - keep)
+  local more = math.floor(math.min(want - keep, most, free) / unit) * unit
+  if more > 0 and keep + more >= need then return keep + more end
+  return keep
+end
+
+for index = 2, #KEYS do
+  local key, at = KEYS[index], 4 + (index - 2) * 17
+  local kept = {}
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do kept[all[i]] = all[i + 1] end
+  local report = tonumber(ARGV[at])
+  local elapsed = kept.at and math.max(now - tonumber(kept.at), 0) or 0
+  local lacking = false
+
+  -- What other workers hold; who is silent has spent it, as far as anybody knows.
+  local others, expired, heard = {0, 0, 0}, {0, 0}, 0
+  for field, value in pairs(kept) do
+    if string.sub(field, 1, 2) == 'w:' then
+      local parts = {}
+      for part in string.gmatch(value, '%S+') do parts[#parts + 1] = tonumber(part) end
+      if field == 'w:' .. me then
+        heard = parts[1]
+      elseif now >= parts[2] and now - parts[2] <= expire_us then
+        for i = 1, 3 do others[i] = others[i] + parts[2 + i] end
+      else
+        for i = 1, 2 do expired[i] = expired[i] + parts[2 + i] end
+        if now < parts[2] or now - parts[2] > FORGET_US then
+          redis.call('HDEL', key, field)
+        else
+          redis.call('HSET', key, field, string.format('%.0f %.0f 0 0 0', parts[1], parts[2]))
+        end
+      end
+    end
+  end
+
+  local answer, holds, drain_us = {kept.made or text(now)}, {}, 0
+  for i, name in ipairs({'r', 't'}) do
+    local from = at + 1 + (i - 1) * 6
+    local limit = tonumber(ARGV[from])
+    if limit >= 0 then
+      local spent, keep = tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
+      local want, need = tonumber(ARGV[from + 3]), tonumber(ARGV[from + 4])
+      local used = tonumber(kept[name .. 'u'] or ARGV[from + 5])
+      local drained = tonumber(kept[name .. 'd'] or '0')
+      local back = math.min(used, elapsed * limit)
+      used, drained = used - back + expired[i], drained + back
+      if report > heard then
+        if spent >= 0 then
+          local most = DEBT_MINUTES * limit * UNIT
+          used = math.max(used, math.min(used + spent, most))
+        else
+          local excess = math.min(used, -spent)
+          used, drained = used - excess, drained + excess
+        end
+      end
+      local held = fit(limit * UNIT - used - others[i] - keep, keep, want, need, UNIT)
+      lacking = lacking or held < need
+      redis.call('HSET', key, name .. 'u', text(used), name .. 'd', text(drained))
+      drain_us = math.max(drain_us, used / math.max(limit, 1))
+      holds[i] = held
+      answer[#answer + 1] = text(held)
+      answer[#answer + 1] = text(used)
+      answer[#answer + 1] = text(drained)
+      answer[#answer + 1] = text(others[i])
+    else
+      holds[i] = 0
+      for _ = 1, 4 do answer[#answer + 1] = '0' end
+    end
+  end
+
+  local limit, slots = tonumber(ARGV[at + 13]), 0
+  if limit >= 0 then
+    local keep, want, need =
+      tonumber(ARGV[at + 14]), tonumber(ARGV[at + 15]), tonumber(ARGV[at + 16])
+    slots = fit(limit - others[3] - keep, keep, want, need, 1)
+    lacking = lacking or slots < need
+  end
+  if lacking then redis.call('HSET', key, 'lack', text(now)) end
+  local lacked = lacking or (kept.lack and now - tonumber(kept.lack) < LACK_US)
+  answer[#answer + 1] = text(slots)
+  answer[#answer + 1] = lacked and '1' or '0'
+
+  redis.call('HSET', key, 'at', text(now), 'made', answer[1],
+    'w:' .. me, string.format('%.0f %.0f %.0f %.0f %.0f', report, now, holds[1], holds[2], slots))
+  redis.call('PEXPIRE', key, text(120000 + drain_us / 1000))
+  answers[#answers + 1] = answer
+end
+return answers

@@ -1,0 +1,240 @@
+"""The way from a worker to the store in which limits are shared; nothing else waits for it.
+
+Each round says to the store, in one script for all accounts, what was spent and what is wanted.
+Where it cannot be reached the worker goes on with its even part of every limit, and comes back by
+itself.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from quartermaster.gateway.limits_leased import EXCHANGE_S, Answer, Held, LeasedLimiter
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.gateway.status import SharedShown
+from quartermaster.kernel.clock import US_PER_S
+from quartermaster.kernel.errors import UnavailableError
+from quartermaster.kernel.shared_store import NAME_PREFIX, store_address, store_secret
+from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S
+
+log = logging.getLogger(__name__)
+
+ALONE_AFTER_S: Final = 0.5
+"""Without an answer for this long a worker goes on alone. What it holds of a limit until then lasts
+a few exchanges, and the store keeps that for it ten times as long."""
+
+ACCOUNTS_MAX: Final = 128
+"""Accounts in one script: a millisecond of the store, in which it hears nobody else."""
+
+RETRY_S: Final = 0.25
+"""Pause after a failure; a look that fails costs up to as long again."""
+
+SIGN_OF_LIFE_S: Final = 1.0
+"""A worker without anything to say is counted among the others all the same."""
+
+LIFE_BYTES: Final = 8
+"""Names one life of a worker among all that ever were."""
+
+# One account's words in a script's answer: when it was made, four of each bucket, slots, lacked.
+_ANSWER_WORDS: Final = 11
+
+
+class Store(Protocol):
+    """What runs the script."""
+
+    async def run(
+        self, keys: Sequence[str], arguments: Sequence[str | int]
+    ) -> tuple[int, list[list[str]]]:
+        """The script's answer: workers of all machines, and words for each account.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+
+    async def aclose(self) -> None:
+        """Hang up."""
+
+
+class RedisStore:
+    """A Redis or Valkey server.
+
+    Args:
+        settings: which.
+        var: root of the data folder.
+
+    Raises:
+        UnavailableError: the client is not installed.
+        ConfigError: its password cannot be read.
+    """
+
+    def __init__(self, settings: GatewaySettings, var: Path) -> None:
+        try:
+            # Only here: it takes a third of a second, and nobody else needs it.
+            from redis import asyncio as client
+            from redis.asyncio.retry import Retry
+            from redis.backoff import NoBackoff
+            from redis.exceptions import RedisError
+        except ImportError as error:
+            raise UnavailableError(
+                "shared limits need the package redis, which is not installed",
+                hint="pip install 'quartermaster-ai[shared]'",
+            ) from error
+        address = store_address(settings.shared_limits_url, "gateway.shared_limits_url")
+        named = settings.shared_limits_secret_file
+        user, password = store_secret(var / named) if named else ("", "")
+        options: dict[str, Any] = address.options(user, password)
+        self._client = client.Redis(**options, retry=Retry(NoBackoff(), 0))
+        text = Path(__file__).with_name("limits_leased.lua").read_text("utf-8")
+        self._script = self._client.register_script(text)
+        self._failures = (RedisError, OSError, TimeoutError)
+
+    async def run(
+        self, keys: Sequence[str], arguments: Sequence[str | int]
+    ) -> tuple[int, list[list[str]]]:
+        """The script's answer."""
+        try:
+            peers, *answers = await self._script(keys=list(keys), args=list(arguments))
+        except self._failures as error:
+            raise UnavailableError(str(error) or type(error).__name__) from error
+        return peers, answers
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        await self._client.aclose()
+
+
+class LimitLink:
+    """Exchanges with the store until it is cancelled.
+
+    Args:
+        store: what runs the script.
+        limiter: whose accounts.
+        app_id: names this worker among all machines' workers.
+        now: microseconds, the clock of the accounts.
+    """
+
+    def __init__(
+        self, store: Store, limiter: LeasedLimiter, app_id: str, now: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self.limiter = limiter
+        """Whose accounts these are."""
+        self._app_id = app_id
+        self._now = now
+        self._news = asyncio.Event()
+        self._failed_s = self._said_s = 0.0
+        self._error = ""
+        self._exchanges = self._failures = 0
+        limiter.met = self._news.set
+
+    async def run(self) -> None:
+        """Exchange, round after round."""
+        try:
+            while True:
+                try:
+                    await self._round()
+                except UnavailableError as error:
+                    self._failed(error.message)
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                try:
+                    async with asyncio.timeout(EXCHANGE_S):
+                        await self._news.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            await self._store.aclose()
+
+    async def _round(self) -> None:
+        self._news.clear()
+        reports = self.limiter.reports(ACCOUNTS_MAX)
+        now_s = time.monotonic()
+        silent = now_s - self._said_s < SIGN_OF_LIFE_S
+        if not reports and silent and not self.limiter.alone and not self._error:
+            return
+        keys = [f"{NAME_PREFIX}:workers"]
+        arguments: list[str | int] = [self._app_id, OUT_OF_CONTACT_S * US_PER_S, 0]
+        for (scope, name), report in reports.items():
+            keys.append(f"{NAME_PREFIX}:limit:{scope}:{name}")
+            arguments.extend(report)
+        self._exchanges += 1
+        peers, answers = await self._store.run(keys, arguments)
+        self._said_s = now_s
+        given = {name: answer_of(words) for name, words in zip(reports, answers, strict=True)}
+        self.limiter.answered(given, self._now(), peers)
+        if self._error:
+            log.warning("%s: limits are shared again", self._app_id)
+            self._error = ""
+
+    def _failed(self, reason: str) -> None:
+        self._failures += 1
+        if not self._error:
+            self._failed_s = time.monotonic()
+            log.warning(
+                "%s: the store of shared limits does not answer: %s; until it does, every limit"
+                " is held to this worker's even part, and no more budget is leased",
+                self._app_id,
+                reason,
+            )
+        self._error = reason
+        if not self.limiter.alone and self.silent_s > ALONE_AFTER_S:
+            self.limiter.stand_alone()
+
+    @property
+    def silent_s(self) -> float:
+        """How long the store has not answered, since it first did not."""
+        return time.monotonic() - self._failed_s if self._error else 0.0
+
+    @property
+    def out_of_contact(self) -> bool:
+        """Whether prepaid customers are refused: their balance may be spent elsewhere."""
+        return self.silent_s > OUT_OF_CONTACT_S
+
+    def shown(self) -> SharedShown:
+        """What the worker's status says of it."""
+        return SharedShown(
+            alone=self.limiter.alone,
+            workers=self.limiter.peers,
+            exchanges=self._exchanges,
+            failures=self._failures,
+            error=self._error,
+        )
+
+
+def open_link(
+    settings: GatewaySettings, var: Path, number: int, app_id: str, now: Callable[[], int]
+) -> LimitLink:
+    """The link of one worker, with its limiter.
+
+    Args:
+        settings: of the gateway.
+        var: root of the data folder.
+        number: of the worker on this machine, from 0.
+        app_id: of the worker; other machines may have one of this name, and this one had lives
+            before, so a random part is added.
+        now: microseconds.
+
+    Raises:
+        UnavailableError: the client is not installed.
+        ConfigError: the store's password cannot be read.
+    """
+    limiter = LeasedLimiter(settings.workers, number)
+    name = f"{app_id}.{secrets.token_hex(LIFE_BYTES)}"
+    return LimitLink(RedisStore(settings, var), limiter, name, now)
+
+
+def answer_of(words: Sequence[str]) -> Answer:
+    """One account's words of the script's answer.
+
+    Raises:
+        UnavailableError: they are another script's.
+    """
+    made, *levels = words
+    if len(words) != _ANSWER_WORDS:
+        raise UnavailableError(f"the store answered {len(words)} words")
+    numbers = [int(level) for level in levels]
+    return Answer(made, Held(*numbers[:4]), Held(*numbers[4:8]), numbers[8], bool(numbers[9]))

@@ -1,0 +1,221 @@
+"""Shared limits under arbitrary interleavings: many workers, one real store, kept to one limit."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.redis_server import RedisServer, running_redis
+
+from quartermaster.gateway import limits_leased
+from quartermaster.gateway.limits import Permit, Scoped
+from quartermaster.gateway.limits_leased import FIRST_PART, LeasedLimiter
+from quartermaster.gateway.limits_link import answer_of
+from quartermaster.gateway.rate_headers import RateLimitedError
+from quartermaster.kernel.clock import US_PER_S
+from quartermaster.kernel.limit import Limits
+
+SCRIPT = Path(limits_leased.__file__).with_suffix(".lua").read_text("utf-8")
+EXPIRE_US = 5 * US_PER_S
+MINUTE_US = 60 * US_PER_S
+STEPS = 300
+LARGEST = 200
+"""Tokens of the largest request."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+class SharedWorker:
+    """One worker of one machine, with a way to the store that may lose words."""
+
+    script = SCRIPT
+
+    def __init__(self, name: str, workers: int) -> None:
+        self.name = name
+        self.limiter = LeasedLimiter(workers, 0)
+        self.open: list[Permit] = []
+
+    def exchange(self, store: "redis.Redis", now: int, *, lost: str = "") -> None:
+        """One round; the question or the answer may be lost."""
+        reports = self.limiter.reports(100)
+        if lost == "question":
+            return
+        arguments: list[str | int] = [self.name, EXPIRE_US, now]
+        keys = ["workers"]
+        for (scope, name), report in reports.items():
+            keys.append(f"{scope}:{name}")
+            arguments.extend(report)
+        peers, *answers = store.eval(self.script, len(keys), *keys, *arguments)
+        if not lost:
+            given = {name: answer_of(words) for name, words in zip(reports, answers, strict=True)}
+            self.limiter.answered(given, now, peers)
+
+
+class SharedWorld:
+    """Some workers, and what all of them together let pass when."""
+
+    def __init__(self, seed: int, limits: Limits, store: "redis.Redis") -> None:
+        store.flushall()
+        self.random = random.Random(seed)
+        self.store = store
+        self.limited = (Scoped("group", "acme", limits),)
+        self.limits = limits
+        self.count = self.random.choice((1, 2, 4, 8))
+        self.workers = [SharedWorker(f"w{number}", self.count) for number in range(self.count)]
+        self.now = 1_700_000_000 * US_PER_S
+        self.began = self.now
+        self.requests: list[int] = []
+        self.spent = 0
+        """Tokens, by the estimates of what runs and the counts of what has ended."""
+        self.estimates: dict[Permit, int] = {}
+        self.refused = 0
+        self.dead = 0
+
+    def ask(self, worker: SharedWorker, estimate: int) -> bool:
+        """A request arrives."""
+        try:
+            permit = worker.limiter.admit(self.limited, estimate, self.now)
+        except RateLimitedError:
+            return False
+        self.requests.append(self.now)
+        self.spent += estimate
+        self.estimates[permit] = estimate
+        worker.open.append(permit)
+        return True
+
+    def end(self, worker: SharedWorker, actual: int) -> None:
+        """Some request ends, with at most what was estimated."""
+        if worker.open:
+            permit = worker.open.pop(self.random.randrange(len(worker.open)))
+            permit.metered(actual, self.now)
+            permit.end()
+            self.spent += actual - self.estimates.pop(permit)
+
+    def die(self, worker: SharedWorker) -> None:
+        """Another life under another name."""
+        self.dead += 1
+        at = self.workers.index(worker)
+        self.workers[at] = SharedWorker(f"{worker.name}'", self.count)
+
+    def step(self) -> None:
+        """Anything happens."""
+        self.now += self.random.choice((0, 1_000, 20_000, 50_000, 400_000))
+        worker = self.random.choice(self.workers)
+        deed = self.random.random()
+        if deed < 0.45:
+            for _ in range(self.random.choice((1, 1, 5, 40))):
+                self.ask(worker, self.random.choice((1, 10, LARGEST)))
+        elif deed < 0.6:
+            self.end(worker, 1)
+        elif deed < 0.62:
+            self.die(worker)
+        else:
+            lost = self.random.choice(("", "", "", "", "question", "answer"))
+            worker.exchange(self.store, self.now, lost=lost)
+
+    @property
+    def meetings(self) -> int:
+        """How often a worker can have met the customer for the first time."""
+        minutes = (self.now - self.began) // MINUTE_US + 1
+        return (self.count + self.dead) * minutes
+
+    def slack(self, limit: int, first: int) -> int:
+        """What first meetings may let pass besides, as documented."""
+        return self.meetings * (limit // (self.count * FIRST_PART) + first)
+
+    def most(self, limit: int, first: int) -> int:
+        """What may have passed in all, as documented."""
+        elapsed = self.now - self.began
+        return limit + -(-limit * elapsed // MINUTE_US) + self.slack(limit, first)
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**32), limit=st.sampled_from((3, 60, 600)))
+def test_all_workers_together_let_no_more_requests_pass_than_the_limit(
+    server: RedisServer, seed: int, limit: int
+) -> None:
+    with server.client() as store:
+        world = SharedWorld(seed, Limits(requests_per_minute=limit), store)
+        for _ in range(STEPS):
+            world.step()
+            assert len(world.requests) <= world.most(limit, 1)
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**32), limit=st.sampled_from((400, 20_000)))
+def test_tokens_that_were_not_used_come_back_and_no_others_do(
+    server: RedisServer, seed: int, limit: int
+) -> None:
+    with server.client() as store:
+        world = SharedWorld(seed, Limits(tokens_per_minute=limit), store)
+        for _ in range(STEPS):
+            world.step()
+            assert world.spent <= world.most(limit, LARGEST)
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**32), limit=st.sampled_from((2, 40)))
+def test_no_more_requests_are_open_than_the_limit(
+    server: RedisServer, seed: int, limit: int
+) -> None:
+    with server.client() as store:
+        world = SharedWorld(seed, Limits(concurrent=limit), store)
+        for _ in range(STEPS):
+            world.step()
+            # Whoever died may have had as many open as it held.
+            assert sum(len(one.open) for one in world.workers) <= limit + world.slack(limit, 1)
+
+
+def test_the_whole_limit_can_be_used_by_whoever_is_asked(server: RedisServer) -> None:
+    limit = 600
+    with server.client() as store:
+        world = SharedWorld(1, Limits(requests_per_minute=limit), store)
+        world.workers = world.workers[:1] + [SharedWorker(f"w{n}", 4) for n in range(1, 4)]
+        world.count = 4
+        for turn in range(600):
+            # All come to one worker, and later to another one.
+            worker = world.workers[turn * 4 // 600]
+            for _ in range(3):
+                world.ask(worker, 1)
+            for one in world.workers:
+                one.exchange(store, world.now)
+            world.now += 50_000
+    assert 0.95 * 1.5 * limit <= len(world.requests) <= world.most(limit, 1)
+
+
+def test_a_store_that_was_emptied_is_told_again(server: RedisServer) -> None:
+    limit = 600
+    with server.client() as store:
+        world = SharedWorld(2, Limits(requests_per_minute=limit), store)
+        for turn in range(400):
+            for worker in world.workers:
+                for _ in range(20):
+                    world.ask(worker, 1)
+                worker.exchange(store, world.now)
+            if turn % 100 == 50:
+                store.flushall()
+            world.now += 50_000
+        # What was used before is what the first worker remembers; what others hold, they say.
+        assert len(world.requests) <= world.most(limit, 1) + 4 * limit // 10
+
+
+def test_a_planted_bug_is_seen(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts_others = "others[i] = others[i] + parts[2 + i]"
+    assert counts_others in SCRIPT
+    monkeypatch.setattr(SharedWorker, "script", SCRIPT.replace(counts_others, "others[i] = 0"))
+    with server.client() as store:
+        for seed in range(20):
+            world = SharedWorld(seed, Limits(concurrent=40), store)
+            for _ in range(STEPS):
+                world.step()
+                held = sum(len(one.open) for one in world.workers)
+                if held > 40 + world.slack(40, 1):
+                    return
+    raise AssertionError("no interleaving showed the bug")

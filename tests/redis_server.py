@@ -1,0 +1,91 @@
+"""A real redis-server on a free port, for tests of what machines share."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from tests.contract.gateway_process import free_port
+
+DEADLINE_S = 20.0
+
+
+def server_program() -> str:
+    """Where `redis-server` is; skips the test where there is none, and fails it on CI."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is None:
+        reason = "no redis-server; on Debian or Ubuntu: apt-get install redis-server"
+        assert not os.environ.get("CI"), reason
+        pytest.skip(reason)
+    return found
+
+
+class RedisServer:
+    """One server process, that can be killed, frozen and started again.
+
+    Args:
+        folder: where it keeps its data.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """For the setting."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> "redis.Redis":
+        """A client of its own."""
+        return redis.Redis(port=self.port, decode_responses=True)
+
+    def start(self, *options: str) -> None:
+        """Start it, also again; it answers afterwards."""
+        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        self.process = subprocess.Popen(
+            [server_program(), *arguments, "--save", "", *options], stdout=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + DEADLINE_S
+        with self.client() as client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except redis.ConnectionError:
+                    assert time.monotonic() < deadline, "redis-server did not start"
+                    time.sleep(0.01)
+
+    def kill(self) -> None:
+        """It is gone, and nothing of it is left."""
+        assert self.process is not None, "it was started"
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def freeze(self) -> None:
+        """It neither answers nor hangs up."""
+        assert self.process is not None, "it was started"
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        assert self.process is not None, "it was started"
+        self.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def running_redis(folder: Path) -> Iterator[RedisServer]:
+    """A server until the block ends."""
+    server = RedisServer(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
