@@ -6,6 +6,7 @@ the meter counted and which rows may become an account's past. Each step can be 
 repeated: facts have a key a day, and a clerk that was away catches up day by day.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, timedelta
@@ -42,6 +43,8 @@ from quartermaster.kernel.events import ConductAlarmed, ConductObserved, Cut, Ho
 from quartermaster.usage.cut import current_cut
 from quartermaster.usage.query import hourly
 from quartermaster.usage.written import written
+
+log = logging.getLogger(__name__)
 
 OBSERVED = "conduct:observed:"
 """Beginning of the keys of the days that were judged; the day follows."""
@@ -92,8 +95,7 @@ class Day(NamedTuple):
 def catch_up(rooms: Rooms) -> list[ConductObserved]:
     """Judge every day that is over and was not judged; returns what was seen.
 
-    Raises:
-        IntegrityError: a file of the watcher is damaged.
+    Old days are forgotten also where a day cannot be judged: that is what was promised.
     """
     last = due_day(rooms.now())
     folder = days_folder(rooms.var)
@@ -104,10 +106,11 @@ def catch_up(rooms: Rooms) -> list[ConductObserved]:
     day = max(date.fromisoformat(newest) + timedelta(days=1) if newest else date.min,
               date.fromisoformat(first))  # fmt: skip
     found = []
-    while day <= last:
-        found.append(analyse(rooms, day))
-        day += timedelta(days=1)
-    if found:
+    try:
+        while day <= last:
+            found.append(analyse(rooms, day))
+            day += timedelta(days=1)
+    finally:
         facts.forget_before(folder, last)
     return found
 
@@ -125,6 +128,7 @@ def analyse(rooms: Rooms, on: date) -> ConductObserved:
     reviewed, ordinary = review(accounts, key, model, others)
     links = _links(accounts, key, settings.link_p)
     unseen = _blind(view, day, accounts, reviewed, ordinary)
+    _add_damaged(days_folder(rooms.var), day, unseen)
     seen = ConductObserved(
         on=on.isoformat(),
         days=tuple(reviewed[name].day for name in sorted(reviewed)),
@@ -330,6 +334,23 @@ def _blind(
     return out
 
 
+def _add_damaged(folder: Path, day: Day, unseen: dict[str, tuple[str, ...]]) -> None:
+    """Say what was lost of the day and of the past with files that are damaged."""
+    before = [(day.on - timedelta(days=back)).isoformat() for back in range(1, PAST_DAYS + 1)]
+    meters = sum(facts.laid_aside(folder, one, METER_FILE) for one in before)
+    for name in sorted(day.meters):
+        counts = (
+            (blind.DAMAGED, facts.laid_aside(folder, day.on.isoformat(), f"{name}@")),
+            (
+                blind.PAST_DAMAGED,
+                meters + sum(facts.laid_aside(folder, one, f"{name}@") for one in before),
+            ),
+        )
+        codes = tuple(f"{code}:{count}" for code, count in counts if count)
+        if codes:
+            unseen[name] = (*unseen.get(name, ()), *codes)
+
+
 def _strata(rooms: Rooms, name: str, day: Day, evidence: CaseEvidence) -> tuple[CaseStratum, ...]:
     """The account's days of four weeks: how much of what was read was set aside, in tokens too."""
     if not evidence.clusters:
@@ -376,11 +397,16 @@ def _utc_day(on: date) -> Period:
 
 
 def _meters(folder: Path, day: str) -> dict[str, DayMeter]:
+    """What was metered on an earlier day; a damaged file is laid aside, and the day has no past."""
+    path = folder / day / METER_FILE
     try:
-        data = (folder / day / METER_FILE).read_bytes()
+        return msgspec.msgpack.decode(path.read_bytes(), type=dict[str, DayMeter])
     except FileNotFoundError:
         return {}
-    return msgspec.msgpack.decode(data, type=dict[str, DayMeter])
+    except msgspec.DecodeError as error:
+        log.warning("%s cannot be read and is laid aside: %s", path, error)
+        facts.lay_aside(path)
+        return {}
 
 
 def _keep(var: Path, day: Day, reviewed: Mapping[str, Reviewed]) -> None:

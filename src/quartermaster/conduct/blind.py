@@ -13,6 +13,8 @@ OUTPUT_RATIO: Final = "output_ratio"
 CAPPED: Final = "capped"
 OVERWRITTEN: Final = "overwritten"
 UNREADABLE: Final = "unreadable"
+DAMAGED: Final = "damaged"
+PAST_DAMAGED: Final = "past_damaged"
 
 WORDS: Final[Mapping[str, str]] = {
     NO_CONSENT: "no contract permits reading; the meter alone was seen",
@@ -23,6 +25,8 @@ WORDS: Final[Mapping[str, str]] = {
     CAPPED: "requests were drawn and not read, for want of processor time",
     OVERWRITTEN: "requests were lost before they could be read",
     UNREADABLE: "requests held no text that can be read",
+    DAMAGED: "files of this day were damaged and laid aside; what they held is not judged",
+    PAST_DAMAGED: "files of the four weeks before were damaged and laid aside",
 }
 
 

@@ -7,6 +7,7 @@ counts every request, this only those that were read.
 """
 
 import heapq
+import logging
 import os
 import shutil
 from collections.abc import Iterable
@@ -24,11 +25,17 @@ from quartermaster.conduct.sketch import SAMPLE, TRACES, MeterTotals, Sample, em
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.tapped import Tally
 
+log = logging.getLogger(__name__)
+
+EDGES = 3
+"""Hashes of a request's beginning, middle and end; see `conduct.observe`."""
 VERSION = 1
 """Of the files; of another version they are left out, as if the text had not been seen."""
 KEEP_DAYS = 31
 """Four weeks of history, the day itself, and two days in which a clerk may be late."""
 SUFFIX = ".msgpack"
+DAMAGED = ".damaged"
+"""Behind the name of a file that was laid aside because it cannot be read."""
 
 
 class Tallied(msgspec.Struct, frozen=True, array_like=True):
@@ -231,36 +238,54 @@ def save(folder: Path, watcher: str, day: WatchedDay) -> None:
 def load(path: Path) -> DayFile | None:
     """A stored day; None where there is none, or one of another version.
 
-    Raises:
-        IntegrityError: the file is damaged.
+    A damaged one is laid aside beside it, where `laid_aside` counts it until the day is forgotten:
+    one file must not keep all other accounts from being judged, nor old days from being forgotten.
     """
     try:
-        stored = msgspec.msgpack.decode(path.read_bytes(), type=DayFile)
+        return _load(path)
     except FileNotFoundError:
         return None
+    except IntegrityError as error:
+        log.warning("%s; it is laid aside, and what it held is not judged", error.message)
+        lay_aside(path)
+        return None
+
+
+def lay_aside(path: Path) -> None:
+    """Take a damaged file out of the way, and keep it for whoever looks into it."""
+    path.replace(path.with_name(f"{path.name}{DAMAGED}"))
+
+
+def laid_aside(folder: Path, day: str, name: str) -> int:
+    """How many files of a day were damaged, by the beginning of their names."""
+    return len(list((folder / day).glob(f"{name}*{DAMAGED}")))
+
+
+def _load(path: Path) -> DayFile | None:
+    try:
+        stored = msgspec.msgpack.decode(path.read_bytes(), type=DayFile)
     except msgspec.DecodeError as error:
-        raise IntegrityError(
-            f"{path} cannot be read: {error}",
-            hint="remove it: the day is then judged without what it held",
-        ) from error
+        raise IntegrityError(f"{path} cannot be read: {error}") from error
     if stored.v != VERSION or stored.fields != FIELDS:
         return None
     rows = len(stored.priorities) // 8
-    if (
-        len(stored.requests) != rows
-        or len(stored.facts) != rows * 2 * len(FIELDS)
-        or len(stored.vectors) != rows * VECTOR_SIZE
-    ):
-        raise IntegrityError(f"{path} holds parts of different lengths", hint="remove it")
+    sizes = {
+        "requests": (len(stored.requests), 1),
+        "facts": (len(stored.facts), 2 * len(FIELDS)),
+        "vectors": (len(stored.vectors), VECTOR_SIZE),
+        "marks": (len(stored.marks), 4 * MARKS),
+        "edges": (len(stored.edges), 4 * EDGES),
+        "answer_words": (len(stored.answer_words), 2),
+        "answer_marks": (len(stored.answer_marks), 4 * MARKS),
+    }
+    wrong = [name for name, (size, each) in sizes.items() if size != rows * each]
+    if wrong or len(stored.priorities) % 8 or rows > SAMPLE:
+        raise IntegrityError(f"{path} holds parts of wrong lengths: {', '.join(wrong)}")
     return stored
 
 
 def read_day(folder: Path, day: str, account: str) -> Facts | None:
-    """What all watchers kept of an account-day, or None where it is nothing.
-
-    Raises:
-        IntegrityError: a file is damaged.
-    """
+    """What all watchers kept of an account-day, or None where it is nothing that can be read."""
     paths = sorted((folder / day).glob(f"{account}@*{SUFFIX}"))
     return together([one for one in map(load, paths) if one is not None])
 
@@ -325,7 +350,7 @@ def _sample(stored: DayFile) -> Sample:
         np.frombuffer(stored.facts, np.float16).reshape(-1, len(FIELDS)),
         np.frombuffer(stored.vectors, np.int8).reshape(-1, VECTOR_SIZE),
         np.frombuffer(stored.marks, np.uint32).reshape(-1, MARKS),
-        np.frombuffer(stored.edges, np.uint32).reshape(-1, 3),
+        np.frombuffer(stored.edges, np.uint32).reshape(-1, EDGES),
     )
 
 

@@ -8,7 +8,7 @@ from quartermaster.kernel.money import Money
 
 BLIND_KEYS = (
     "no_consent", "no_text", "past_short", "few_ordinary", "output_ratio", "capped", "overwritten",
-    "unreadable", "meter", "text", "public_corpora",
+    "unreadable", "damaged", "past_damaged", "meter", "text", "public_corpora",
 )  # fmt: skip
 """Codes of the daily analysis, and what sketches say; other words stand as they are."""
 

@@ -126,6 +126,16 @@ class World:
 
     def live(self, day: int, bodies: Mapping[str, Sequence[bytes]]) -> ConductObserved:
         """A day's traffic, and the clerk's look at it after midnight; nothing else ran before."""
+        self.metered(day, bodies)
+        (seen,) = clerk_conduct.catch_up(self.rooms)
+        return seen
+
+    def day_of(self, day: int) -> str:
+        """The date of a day."""
+        return as_datetime(Instant(self.start + day * DAY_US)).date().isoformat()
+
+    def metered(self, day: int, bodies: Mapping[str, Sequence[bytes]]) -> None:
+        """A day's traffic, watched and shipped; it is over, and nobody has judged it."""
         noon = self.start + day * DAY_US + DAY_US // 2
         requests: list[tuple[Opened, Closed]] = []
         self.tap.tick(Instant(noon), day * 86_400.0)
@@ -138,12 +148,10 @@ class World:
         sealed_logs.write_segment(self.rooms.var / "wal" / self.log, requests)
         clerk.ship(self.rooms)
         self.rooms.instant = Instant(self.start + (day + 1) * DAY_US + US_PER_HOUR)
-        (seen,) = clerk_conduct.catch_up(self.rooms)
-        return seen
 
     def judged_before(self, day: int, scores: Mapping[str, float]) -> None:
         """A day that was judged long ago, of which only the journal knows."""
-        on = as_datetime(Instant(self.start + day * DAY_US)).date().isoformat()
+        on = self.day_of(day)
         days = tuple(
             CaseDay(account=name, day=on, requests=20, score=score)
             for name, score in sorted(scores.items())

@@ -14,11 +14,13 @@ from quartermaster.app import clerk_conduct, clerk_warning
 from quartermaster.app.watch import days_folder
 from quartermaster.cli.main import cli
 from quartermaster.commands import case as cases
+from quartermaster.conduct import blind
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.extent import extent
 from quartermaster.conduct.facts import KEEP_DAYS, forget_before
 from quartermaster.kernel import ring
 from quartermaster.kernel.case import MoveAsked
+from quartermaster.kernel.errors import UnavailableError
 from quartermaster.kernel.events import ConductAlarmed, ConductObserved
 
 pytestmark = pytest.mark.skipif(not ring.SHARED_MEMORY.is_dir(), reason="no shared memory here")
@@ -130,6 +132,50 @@ def test_a_consenting_account_that_nobody_could_read_is_said_to_be_unseen(tmp_pa
         "absent": ("no_text", "output_ratio:0.50"),
         "pictures": ("unreadable:3", "no_text", "output_ratio:0.50"),
     }
+
+
+def test_damaged_files_stop_neither_judging_nor_forgetting(tmp_path: Path) -> None:
+    """One torn file stopped the look at all customers, every day, and no day was forgotten."""
+    world = World(tmp_path / "var", ["torn", "whole"])
+    folder = days_folder(world.rooms.var)
+    try:
+        world.live(0, {name: support(1, 0, 3) for name in ("torn", "whole")})
+        bodies = {name: support(1, 1, 3) for name in ("torn", "whole")}
+        first, second = (world.day_of(day) for day in (0, 1))
+        (folder / first / "torn@gateway.msgpack").write_bytes(b"torn")
+        (folder / first / clerk_conduct.METER_FILE).write_bytes(b"torn")
+        (folder / "2026-01-01").mkdir()
+        world.metered(1, bodies)
+        (folder / second / "torn@gateway.msgpack").write_bytes(b"torn")
+        (seen,) = clerk_conduct.catch_up(world.rooms)
+    finally:
+        world.close()
+    assert seen.blind["torn"] == ("no_text", "output_ratio:0.50", "damaged:1", "past_damaged:1")
+    assert seen.blind["whole"] == ("past_short:0", "past_damaged:1")
+    assert not (folder / "2026-01-01").exists()
+    # The next look reads them no more, and says the same.
+    assert clerk_conduct.catch_up(world.rooms) == []
+    said = blind.said("damaged:1")
+    assert said.startswith("1 files of this day were damaged")
+
+
+def test_what_cannot_be_judged_is_forgotten_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path / "var", ["acme"])
+    folder = days_folder(world.rooms.var)
+    (folder / "2026-01-01").mkdir(parents=True)
+
+    def refuse(*_: object) -> None:
+        raise UnavailableError("the book did not answer")
+
+    monkeypatch.setattr(clerk_conduct, "analyse", refuse)
+    try:
+        with pytest.raises(UnavailableError):
+            clerk_conduct.catch_up(world.rooms)
+    finally:
+        world.close()
+    assert list(folder.iterdir()) == []
 
 
 def test_new_requests_that_look_like_a_harvest_stay_out_of_the_past(world: World) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.unit.app.conduct_world import CANARY, Ended, body, support
 
@@ -136,12 +137,32 @@ def test_requests_without_text_are_counted(var: Path) -> None:
     tap.close()
 
 
-def test_damaged_files_are_named(var: Path) -> None:
+def test_a_damaged_file_of_a_day_is_laid_aside(var: Path) -> None:
+    """The watcher begins anew, and another one's file of the same day is read."""
     path = facts.path_of(days_folder(var), DAY, "gateway", "acme")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"torn")
-    with pytest.raises(IntegrityError, match="acme@gateway"):
-        facts.read_day(days_folder(var), DAY, "acme")
+    tap = tapped(var, "gateway-0")
+    watching = watcher(var, "gateway")
+    ask(tap, [body("Hello")])
+    watching.look()
+    watching.save(NOON)
+    assert len(kept(var).sample) == 1
+    assert facts.laid_aside(days_folder(var), DAY, "acme@") == 1
+    stored = msgspec.msgpack.decode(path.read_bytes(), type=facts.DayFile)
+    for field in ("facts", "marks", "edges", "answer_words", "answer_marks", "priorities"):
+        broken = msgspec.structs.replace(stored, **{field: getattr(stored, field)[:-1]})
+        other = facts.path_of(days_folder(var), DAY, field, "acme")
+        other.write_bytes(msgspec.msgpack.encode(broken))
+        assert len(kept(var).sample) == 1
+        assert not other.exists(), field
+    assert facts.laid_aside(days_folder(var), DAY, "acme@") == 7
+    watching.close()
+    tap.close()
+
+
+def test_a_watcher_s_damaged_word_is_named(var: Path) -> None:
+    (var / "conduct").mkdir(parents=True, exist_ok=True)
     (var / "conduct" / "watch-gateway.json").write_bytes(b"torn")
     with pytest.raises(IntegrityError, match="watch-gateway"):
         statuses(var)
