@@ -51,6 +51,8 @@ _CODES: Final = {
     for name, code in (*_WATCHED.items(), *((name, _OTHER) for name in _COMMON))
     for spelling in (name, name.title())
 }
+# Behind a target stand at most these before the line ends.
+_VERSION_BYTES: Final = len(b" HTTP/1.1\r")
 _VERSIONS: Final = frozenset(("1.0", "1.1"))
 
 
@@ -260,6 +262,8 @@ class RequestParser:
             self._refusal = self._refusal or refused(
                 "malformed_http", f"The request is not valid HTTP: {error}."
             )
+        if self._ready and self._counting and not self._head_done:
+            self._quiet_bytes = self._head_bytes + self._unfinished_bytes(data)
         if self._refusal is None and self._quiet_bytes > self._head_bytes_max:
             self._refusal = self._too_many_headers()
         if self._refusal is not None:
@@ -273,6 +277,14 @@ class RequestParser:
         if ready:
             self._ready = []
         return ready
+
+    def _unfinished_bytes(self, data: bytes) -> int:
+        """Bytes of a header line that these bytes begin and do not end."""
+        line = data[data.rfind(b"\n") + 1 :]
+        at = line.rfind(self._target)
+        # Of a request line that is not whole, the target is counted as it comes.
+        whole = at < 0 or len(line) - at - len(self._target) > _VERSION_BYTES
+        return len(line) if whole and self._target else 0
 
     def stop(self) -> None:
         """Take nothing more; whatever arrives is dropped."""
@@ -301,6 +313,10 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._begun = True
+        if self._ready:
+            # Behind another one in the same read, whose size says nothing about this head.
+            self._rare = self._counting = True
+            self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Part of the request target."""

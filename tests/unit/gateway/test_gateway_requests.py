@@ -145,6 +145,32 @@ def test_a_head_that_is_too_large_is_refused(data: bytes, size: int) -> None:
     assert refusal_of(data, size) == (431, "headers_too_large")
 
 
+@pytest.mark.parametrize("before", [GET, post(b"hello\n"), GET * 3], ids=["get", "post", "more"])
+@pytest.mark.parametrize("data", HUGE.values(), ids=HUGE.keys())
+def test_a_head_that_is_too_large_behind_another_request_is_refused(
+    data: bytes, before: bytes
+) -> None:
+    """Wherever the reads fall: all in one, some of the head with the request before it, ..."""
+    for first in (1 << 20, len(before) + 1, len(before) + 20, len(before) + HEAD_MAX // 2):
+        parser = a_parser()
+        together = before + data
+        requests = parser.feed(together[:first]) + parser.feed(together[first:])
+        assert [one.refusal for one in requests[:-1]] == [None] * (len(requests) - 1)
+        refusal = requests[-1].refusal
+        assert refusal is not None
+        assert (refusal.http_status, refusal.code) == (431, "headers_too_large")
+
+
+def test_a_head_behind_a_large_body_is_not_charged_for_it() -> None:
+    """Some of the head comes with the body; only its own bytes count."""
+    large = post(b"x" * 5_000)
+    together = large + post(b"y", "x-long: " + "z" * (HEAD_MAX // 2))
+    for cut in range(len(large), len(together), 7):
+        parser = RequestParser(head_bytes_max=HEAD_MAX, body_bytes_max=1 << 20)
+        requests = parser.feed(together[:cut]) + parser.feed(together[cut:])
+        assert [one.body for one in requests] == [b"x" * 5_000, b"y"]
+
+
 @pytest.mark.parametrize("endless", [b"0\r\nx: ", b"1;x="], ids=["trailer", "chunk extension"])
 def test_what_never_ends_after_the_head_is_refused(endless: bytes) -> None:
     head = b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
