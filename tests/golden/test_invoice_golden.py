@@ -7,14 +7,17 @@ After an intended change, write the files again with
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from quartermaster.billing.commitment import shortfalls
 from quartermaster.billing.document import as_json, as_text
-from quartermaster.billing.invoice import Invoice, draft
+from quartermaster.billing.invoice import Invoice, draft, with_credits
 from quartermaster.billing.pricebook import load, starter
-from quartermaster.billing.rate import rate
+from quartermaster.billing.rate import Rated, rate
+from quartermaster.kernel.case import Credit, CreditGrant
 from quartermaster.kernel.clock import US_PER_HOUR, month
-from quartermaster.kernel.contract import Contract
+from quartermaster.kernel.contract import Commitment, Contract
 from quartermaster.kernel.events import HourlyUsage
 from quartermaster.kernel.units import Counts, ServiceClass
 
@@ -76,6 +79,31 @@ def invoice() -> Invoice:
     return draft(CONTRACT, NOVEMBER, rated, {"gw-0": 17, "gw-1": 12})
 
 
+@pytest.fixture
+def bound(invoice: Invoice) -> Invoice:
+    """The same usage under a floor from the 16th on, with a credit that is larger than it owes."""
+    floor = Commitment(1_000, NOVEMBER.start + 15 * 24 * US_PER_HOUR, NOVEMBER.end, "month")
+    year = Commitment(
+        500_000, NOVEMBER.start, NOVEMBER.end, "term", ("priority",), ("large-vision",)
+    )
+    agreed = msgspec.structs.replace(CONTRACT, commitments=(floor, year))
+    short = shortfalls([agreed], [starter()], [], NOVEMBER)
+    granted = Credit(
+        customer="acme",
+        contract="acme-1",
+        period="2026-10",
+        minor=1_200,
+        currency="USD",
+        held_back_us=1,
+        revenue_a_day_minor=1,
+        percent=25,
+    )
+    rated = Rated((), ())
+    whole = draft(agreed, NOVEMBER, rated, {"gw-0": 17}, short)
+    grants = [CreditGrant("case_1", granted), CreditGrant("case_2", granted)]
+    return with_credits(whole, grants, [("2026-10", 1_100)])
+
+
 def check(name: str, produced: bytes) -> None:
     path = HERE / name
     if os.environ.get("QUARTERMASTER_GOLDEN") == "write":
@@ -89,3 +117,8 @@ def test_the_text_is_what_it_was(invoice: Invoice) -> None:
 
 def test_the_json_is_what_it_was(invoice: Invoice) -> None:
     check("invoice_draft.json", as_json(invoice) + b"\n")
+
+
+def test_floors_and_credits_are_lines_of_their_own(bound: Invoice) -> None:
+    check("invoice_bound.txt", as_text(bound, customer_name="ACME GmbH").encode())
+    check("invoice_bound.json", as_json(bound) + b"\n")

@@ -1,17 +1,22 @@
 """Billing for all usage: how it arrived does not matter, and every quantity is somewhere."""
 
 from collections import Counter
+from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quartermaster.billing.commitment import shortfalls
 from quartermaster.billing.document import as_json
-from quartermaster.billing.invoice import draft
+from quartermaster.billing.invoice import draft, with_credits
 from quartermaster.billing.rate import rate
+from quartermaster.kernel.case import Credit, CreditGrant
 from quartermaster.kernel.clock import US_PER_HOUR, month
-from quartermaster.kernel.contract import Contract
+from quartermaster.kernel.commitment import parts
+from quartermaster.kernel.contract import Commitment, Contract
 from quartermaster.kernel.events import HourlyUsage
 from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.units import Counts
@@ -26,6 +31,19 @@ BOOKS = (
     ),
 )
 
+EMPTY = HourlyUsage(
+    "acme", "acme-1", 1, "list", "default", "k1", "m", "d", "standard", MIDDLE, 1, Counts()
+)  # fmt: skip
+CREDIT = Credit(
+    customer="acme",
+    contract="acme-1",
+    period="",
+    minor=0,
+    currency="USD",
+    held_back_us=1,
+    revenue_a_day_minor=1,
+    percent=25,
+)
 TOKENS = st.integers(0, 10**9)
 ROWS = st.builds(
     HourlyUsage,
@@ -111,3 +129,79 @@ def test_late_usage_only_adds_and_leaves_the_earlier_cut_as_it_was(
     again = draft(CONTRACT, NOVEMBER, rate(early, [CONTRACT], BOOKS), {"gw-0": 1})
     assert as_json(again) == as_json(before)
     assert after.total_minor >= before.total_minor
+
+
+YEAR = [month(2026 + (10 + n) // 12, (10 + n) % 12 + 1, "Europe/Berlin") for n in range(12)]
+FLOORS = st.sampled_from(["month", "year", "term"])
+SPREAD = st.lists(
+    st.tuples(st.integers(0, 11), st.integers(0, 700), TOKENS, st.sampled_from(["m", "x"])),
+    max_size=20,
+)
+
+
+@given(SPREAD, FLOORS, st.integers(1, 10**6), st.integers(0, 11), st.integers(0, 50_000))
+def test_months_under_a_floor_come_to_the_floor_or_to_usage_whichever_is_more(
+    used: list[tuple[int, int, int, str]], per: str, floor: int, granted_in: int, credit: int
+) -> None:
+    """To the minor unit, with credits taken off and nothing below zero, whatever the usage."""
+    commitment = msgspec.convert(
+        {"floor_minor": floor, "start": YEAR[0].start, "end": YEAR[-1].end, "per": per}, Commitment
+    )
+    agreed = msgspec.structs.replace(CONTRACT, commitments=(commitment,))
+    rows = [
+        msgspec.structs.replace(
+            EMPTY,
+            model=model,
+            hour=YEAR[at].start + hour * US_PER_HOUR,
+            counts=Counts(input=tokens),
+        )
+        for at, hour, tokens, model in used
+    ]
+    label = YEAR[granted_in].label
+    grants = [CreditGrant("case", msgspec.structs.replace(CREDIT, minor=credit, period=label))]
+    earned, plain, redeemed = list[tuple[str, int]](), list[int](), 0
+    for period in YEAR:
+        rated = rate([row for row in rows if row.hour in period], [agreed], BOOKS)
+        short = shortfalls([agreed], BOOKS, rows, period)
+        invoice = draft(agreed, period, rated, {}, short)
+        billed = with_credits(invoice, grants, earned[granted_in:])
+        assert billed.total_minor == invoice.earned_minor + sum(one.minor for one in billed.credits)
+        assert billed.total_minor >= 0
+        redeemed -= sum(one.minor for one in billed.credits)
+        plain.append(sum(line.minor for line in invoice.lines))
+        earned.append((period.label, invoice.earned_minor))
+        assert invoice.earned_minor >= plain[-1]
+    months = [minor for _, minor in earned]
+    if per == "month":
+        assert months == [max(minor, floor) for minor in plain]
+    else:
+        assert sum(months) == max(sum(plain), floor)
+        assert months[:-1] == plain[:-1]
+    assert redeemed == min(credit, sum(months[granted_in:]))
+
+
+@given(
+    st.integers(1, 10**9),
+    st.integers(0, 500),
+    st.integers(1, 3_000),
+    st.lists(st.integers(1, 3_000), max_size=3),
+)
+def test_parts_of_a_commitment_cover_its_time_once_and_are_whole_together(
+    floor: int, first: int, hours: int, cuts: list[int]
+) -> None:
+    """However versions cut a term, its prorated parts sum to no more than the floor."""
+    start = NOVEMBER.start + first * US_PER_HOUR
+    commitment = Commitment(floor, start, start + hours * US_PER_HOUR, "term")
+    begins = sorted({start, *(start + cut * US_PER_HOUR for cut in cuts)})
+    versions = [
+        msgspec.structs.replace(
+            CONTRACT, version=number, valid_from=at, commitments=(commitment,) if number % 2 else ()
+        )
+        for number, at in enumerate(begins, start=1)
+    ]
+    found = parts(versions)
+    assert all(one.end <= other.start for one, other in pairwise(found))
+    assert sum((one.floor("USD") for one in found), Decimal(0)) <= Decimal(floor) / 100
+    if len(begins) == 1:
+        assert [(one.start, one.end) for one in found] == [(commitment.start, commitment.end)]
+        assert found[0].floor("USD") == Decimal(floor) / 100

@@ -8,13 +8,15 @@ import msgspec
 from quartermaster.api.operation import STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.api.ports import Published
-from quartermaster.billing.provisioned_file import LINES_MAX
+from quartermaster.billing.contract_file import LINES_MAX
 from quartermaster.commands import contract as contracts
 from quartermaster.commands import price_book as price_books
+from quartermaster.commands.contract import COMMITMENTS_MAX
 from quartermaster.commands.customer import add_customer, add_group
 from quartermaster.kernel.clock import US_PER_HOUR
 from quartermaster.kernel.contract import (
     CancelledStream,
+    Commitment,
     Contract,
     Customer,
     Group,
@@ -66,6 +68,8 @@ class NewContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Only deployments in this zone may be asked, such as `EU`; empty is any."""
     ptu_lines: Annotated[tuple[PtuLine, ...], msgspec.Meta(max_length=LINES_MAX)] = ()
     """Provisioned units; instants are full UTC hours in microseconds."""
+    commitments: Annotated[tuple[Commitment, ...], msgspec.Meta(max_length=COMMITMENTS_MAX)] = ()
+    """Floors; instants are full UTC hours in microseconds, amounts in minor units."""
 
 
 class NewPriceBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -196,6 +200,7 @@ def post_contract(call: Call) -> ContractSigned:
         serve_unpriced=new.serve_unpriced,
         data_zone=new.data_zone,
         ptu_lines=new.ptu_lines,
+        commitments=new.commitments,
     )
     signed = contracts.sign(call.ports.book, call.actor, contract, call.now)
     return ContractSigned(signed, call.ports.gateways.publish(call.now))

@@ -159,7 +159,7 @@ def _dues(rows: Sequence[live.MonthRevenue], until: Instant, now: Instant) -> tu
     """
     newest: dict[str, live.MonthRevenue] = {}
     for row in sorted(rows, key=lambda one: (_served_us(one, until) >= US_PER_DAY, one.month)):
-        if row.minor > 0 and _served_us(row, until) > 0:
+        if row.used_minor > 0 and _served_us(row, until) > 0:
             newest[row.contract] = row
     return tuple(
         Due(
@@ -167,7 +167,7 @@ def _dues(rows: Sequence[live.MonthRevenue], until: Instant, now: Instant) -> tu
             contract=row.contract,
             period=month_of(now, row.time_zone).label,
             currency=row.currency,
-            revenue_a_day_minor=row.minor * US_PER_DAY // _served_us(row, until),
+            revenue_a_day_minor=row.used_minor * US_PER_DAY // _served_us(row, until),
         )
         for row in newest.values()
     )

@@ -18,19 +18,21 @@ from functools import partial
 from quartermaster.app import live
 from quartermaster.app.case_desk import tend as tend_cases
 from quartermaster.app.clerk_budget import BudgetOffice
+from quartermaster.app.clerk_commitments import charged, committed_months, owed
 from quartermaster.app.clerk_steps import RETRY_S, Steps, Timed
 from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
 from quartermaster.app.rooms import Rooms, open_usage
 from quartermaster.app.webhooks import Webhooks
+from quartermaster.billing.commitment import Shortfall, billing_version, shortfalls
 from quartermaster.billing.invoice import draft
 from quartermaster.billing.provisioned import with_provisioned
 from quartermaster.billing.rate import Rated, RatedLine, Unpriced, rate
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
-from quartermaster.commands.invoice import billing_version
 from quartermaster.commands.publish import refresh
 from quartermaster.kernel.clock import Instant, Period, as_datetime, month_named, month_of
+from quartermaster.kernel.commitment import due_in
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import IntegrityError, UnavailableError
 from quartermaster.kernel.events import Cut, HourlyUsage, SegmentShipped
@@ -260,6 +262,7 @@ def recompute(rooms: Rooms) -> live.LiveBook:
         computed_at=rooms.now(),
         revenue=_revenue(view, rows, rated, cut, rooms.now()),
         recent=tuple(recent_events(table, cut, limit=live.RECENT_EVENTS_MAX)),
+        owed=owed(view, rows, rooms.now()),
     )
     live.write(rooms.var, result)
     return result
@@ -278,14 +281,16 @@ def _revenue(
 ) -> tuple[live.MonthRevenue, ...]:
     """What every real contract's months come to; usage of unknown contracts stays out.
 
-    Each total is that of the draft invoice, from the same function. Sample contracts are left out.
+    Each is what the draft invoice comes to before credits, from the same function. Sample contracts
+    are left out.
     """
     requests: Counter[_ContractMonth] = Counter()
     tokens: Counter[_ContractMonth] = Counter()
-    for signed in view.contracts.values():
+    for contract, signed in view.contracts.items():
         if not signed[-1].sample:
-            # Units are owed in months without a request, too.
+            # Units and floors are owed in months without a request, too.
             requests.update(dict.fromkeys(_provisioned_months(signed, now), 0))
+            requests.update({(contract, month): 0 for month in committed_months(signed, now)})
     for row in rows:
         versions = view.contracts.get(row.contract)
         if versions is None or versions[-1].sample:
@@ -305,6 +310,7 @@ def _revenue(
             key,
             Rated(tuple(lines[key]), tuple(waiting[key])),
             cut,
+            rows,
             requests=requests[key],
             tokens=tokens[key],
         )
@@ -327,7 +333,14 @@ def _provisioned_months(versions: Sequence[Contract], now: Instant) -> list[_Con
 
 
 def _month_revenue(
-    view: View, key: _ContractMonth, rated: Rated, cut: Cut, *, requests: int, tokens: int
+    view: View,
+    key: _ContractMonth,
+    rated: Rated,
+    cut: Cut,
+    rows: Sequence[HourlyUsage],
+    *,
+    requests: int,
+    tokens: int,
 ) -> live.MonthRevenue:
     contract, month = key
     versions = view.contracts[contract]
@@ -335,12 +348,14 @@ def _month_revenue(
     # A gateway's clock may be behind the one that signed: usage before the start is still owed.
     agreed = billing_version(versions, period) or versions[0]
     rated = with_provisioned(rated, versions, period)
-    invoice = draft(agreed, period, rated, cut)
+    short = _shortfalls(view, versions, rows, period)
+    invoice = draft(agreed, period, rated, cut, short)
     who = view.customers[agreed.customer]
     amount = Decimal(0)
     for line in rated.lines:
         amount = EXACT.add(amount, line.amount)
-    least, until = _owed(agreed, period)
+    for found in short:
+        amount = EXACT.add(amount, found.amount)
     return live.MonthRevenue(
         contract=agreed.id,
         customer=who.id,
@@ -351,26 +366,25 @@ def _month_revenue(
         time_zone=agreed.time_zone,
         currency=agreed.currency,
         amount=amount,
-        minor=invoice.total_minor,
+        minor=invoice.earned_minor,
         requests=requests,
         tokens=tokens,
         unpriced=sum(entry.quantity for entry in rated.unpriced),
-        least=least,
-        bound_until=until,
+        charged=tuple(
+            charged(found, versions, line.minor)
+            for found, line in zip(short, invoice.shortfalls, strict=True)
+        ),
     )
 
 
-def _owed(agreed: Contract, period: Period) -> tuple[int, str]:
-    """Monthly floors of the commitments of a month, and the last month that all of them bind."""
-    bound = [
-        one
-        for one in agreed.commitments
-        if one.monthly_floor_minor > 0 and one.start < period.end and one.end >= period.end
+def _shortfalls(
+    view: View, versions: Sequence[Contract], rows: Sequence[HourlyUsage], period: Period
+) -> tuple[Shortfall, ...]:
+    """What the month is charged for commitments; most contracts have none."""
+    if not due_in(versions, period):
+        return ()
+    books = [
+        book for name in {one.price_book for one in versions} for book in view.price_books[name]
     ]
-    if not bound:
-        return 0, ""
-    # A commitment ends with an instant that is no longer its own.
-    ends = [one.end for one in bound] + ([] if agreed.end is None else [agreed.end])
-    last = min(ends) - 1
-    until = month_of(Instant(last), agreed.time_zone).label
-    return sum(one.monthly_floor_minor for one in bound), until
+    mine = [row for row in rows if row.contract == versions[0].id]
+    return shortfalls(versions, books, mine, period)

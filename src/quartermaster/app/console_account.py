@@ -7,6 +7,7 @@ import msgspec
 
 from quartermaster.app.api import MeteredUsage, OwnGateways
 from quartermaster.app.rooms import Rooms
+from quartermaster.billing.commitment import billing_version
 from quartermaster.book.pepper import load_pepper
 from quartermaster.book.views import Key, View
 from quartermaster.commands import invoice as invoices
@@ -132,6 +133,11 @@ class RealAccounts:
             cut = self._usage.cut()
             invoices.require_shipped(view, cut)
             months = [month_named(label, zone) for zone in {*_zones(view).values(), "UTC"}]
+            months += [
+                invoices.usage_span(view, versions[-1], month_named(label, versions[-1].time_zone))
+                for versions in view.contracts.values()
+                if versions[-1].customer == customer
+            ]
             span = Period(
                 min(one.start for one in months), max(one.end for one in months), label, "UTC"
             )
@@ -167,7 +173,7 @@ def _drafts(
     for contract_id in sorted(contracts):
         versions = view.contracts[contract_id]
         period = month_named(label, versions[0].time_zone)
-        agreed = invoices.billing_version(versions, period)
+        agreed = billing_version(versions, period)
         if agreed is None:
             continue
         invoice = invoices.compute(view, agreed, period, metered.cut, metered.rows)

@@ -1,7 +1,7 @@
 """The book that console pages show: the sample, or what the clerk last rated. Never both."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -10,8 +10,10 @@ import msgspec
 from quartermaster.app import live as views
 from quartermaster.console.ports import Bilingual
 from quartermaster.exposure.book import recipe
+from quartermaster.exposure.months import month_number, month_text
 from quartermaster.exposure.rows import RevenueRow
 from quartermaster.kernel.clock import Instant, month_of
+from quartermaster.kernel.money import split
 from quartermaster.sim.book import reference_scenario, sample_book
 
 SAMPLE_ZONE = "UTC"
@@ -31,6 +33,8 @@ class ShownBook(msgspec.Struct, frozen=True, kw_only=True):
     computed_at: Instant
     denominator: Bilingual
     origin: Bilingual
+    owed: tuple[views.Owed, ...] = ()
+    """What commitments ask for, in the currency of the rows; by ids of groups."""
 
 
 @cache
@@ -59,19 +63,19 @@ def sample_shown() -> ShownBook:
 def live_shown(var: Path) -> ShownBook | None:
     """The real book as the clerk last rated it, or None while nothing comes to a minor unit."""
     book = views.read(var)
-    owed = _of_one_currency(book) if book is not None else ()
-    if book is None or not owed:
+    earned = _of_one_currency(book) if book is not None else ()
+    if book is None or not earned:
         return None
-    currency, computed_at = owed[0].currency, Instant(book.computed_at)
-    zones = ", ".join(sorted({row.time_zone for row in owed}))
+    currency, computed_at = earned[0].currency, Instant(book.computed_at)
+    zones = ", ".join(sorted({row.time_zone for row in earned}))
     cut = ", ".join(f"{app_id}:{segment}" for app_id, segment in sorted(book.cut.items()))
     return ShownBook(
-        rows=tuple(_row(row) for row in owed),
-        names={row.group: row.group_name for row in owed}
-        | {_member(row): row.customer_name for row in owed},
+        rows=tuple(_rows(earned)),
+        names={row.group: row.group_name for row in earned}
+        | {_member(row): row.customer_name for row in earned},
         sample=False,
         time_zone=zones,
-        open_from=min(month_of(computed_at, row.time_zone).label for row in owed),
+        open_from=min(month_of(computed_at, row.time_zone).label for row in earned),
         computed_at=computed_at,
         denominator=Bilingual(
             de=f"Umsatz aus gezählter Nutzung aller in {currency} abgerechneten Kunden, "
@@ -79,30 +83,44 @@ def live_shown(var: Path) -> ShownBook | None:
             en=f"metered revenue of all customers billed in {currency}, excl. tax",
         ),
         origin=Bilingual(de=f"Stand {cut}, Monate in {zones}", en=f"cut {cut}, months in {zones}"),
+        owed=tuple(one for one in book.owed if one.currency == currency),
     )
 
 
 def _of_one_currency(book: views.LiveBook) -> tuple[views.MonthRevenue, ...]:
-    """What is owed in the currency of most requests; amounts of several are never added."""
+    """What was earned in the currency of most requests; amounts of several are never added."""
     requests: Counter[str] = Counter()
     for row in book.revenue:
         if row.minor > 0:
             requests[row.currency] += row.requests
     shown = min(requests, key=lambda currency: (-requests[currency], currency), default="")
-    return tuple(row for row in book.revenue if row.minor > 0 and row.currency == shown)
+    return tuple(row for row in book.revenue if row.currency == shown)
 
 
-def _row(row: views.MonthRevenue) -> RevenueRow:
-    """By ids, because two customers may have one name."""
-    return RevenueRow(
-        customer=_member(row),
-        group=row.group,
-        month=row.month,
-        minor=row.minor,
-        currency=row.currency,
-        contract_end=row.bound_until,
-        least=row.least,
-    )
+def _rows(earned: Iterable[views.MonthRevenue]) -> Iterator[RevenueRow]:
+    """By ids, because two customers may have one name; a row that comes to nothing is none.
+
+    What a year or a term lacked was charged with its last month, and is spread evenly over its
+    months here: times twelve it would be no run-rate, and in one month no share.
+    """
+    spread: Counter[tuple[str, str]] = Counter()
+    rows = list(earned)
+    for row in rows:
+        for charged in row.charged:
+            first, last = month_number(charged.first), month_number(charged.last)
+            parts = split(charged.minor, [1] * (last - first + 1))
+            for at, minor in enumerate(parts, start=first):
+                spread[row.contract, month_text(at)] += minor
+    for row in rows:
+        minor = row.used_minor + spread[row.contract, row.month]
+        if minor > 0:
+            yield RevenueRow(
+                customer=_member(row),
+                group=row.group,
+                month=row.month,
+                minor=minor,
+                currency=row.currency,
+            )
 
 
 def _member(row: views.MonthRevenue) -> str:

@@ -13,6 +13,27 @@ RECENT_EVENTS_MAX = 20
 """One screen of the overview; older requests are found with `quartermaster usage show`."""
 
 
+class Charged(msgspec.Struct, frozen=True):
+    """What a month was charged because usage of some months lacked of a commitment."""
+
+    first: str
+    last: str
+    minor: int
+
+
+class Owed(msgspec.Struct, frozen=True):
+    """What a commitment asks for some months together, used or not."""
+
+    contract: str
+    customer: str
+    group: str
+    currency: str
+    first: str
+    last: str
+    minor: int
+    """Of a year or term that runs, what its closed months did not use of it is in the others."""
+
+
 class MonthRevenue(msgspec.Struct, frozen=True):
     """What one contract used in one month of its own time zone, and what that comes to."""
 
@@ -27,15 +48,18 @@ class MonthRevenue(msgspec.Struct, frozen=True):
     amount: Decimal
     """Exact, before the invoice's rounding."""
     minor: int
-    """The total of the month's draft invoice at the same cut."""
+    """What the month's draft invoice at the same cut comes to before credits."""
     requests: int
     tokens: int
     unpriced: int
     """Tokens and images that wait for a price; in neither amount."""
-    least: int = 0
-    """What its commitments of that month ask for a month, used or not, in minor units."""
-    bound_until: str = ""
-    """The last month of the first of them to end; empty without any."""
+    charged: tuple[Charged, ...] = ()
+    """The part of `minor` that was not used: shortfalls of commitments that ended in the month."""
+
+    @property
+    def used_minor(self) -> int:
+        """What usage and provisioned units came to, without shortfalls."""
+        return self.minor - sum(one.minor for one in self.charged)
 
 
 class LiveBook(msgspec.Struct, frozen=True):
@@ -46,6 +70,8 @@ class LiveBook(msgspec.Struct, frozen=True):
     revenue: tuple[MonthRevenue, ...] = ()
     recent: tuple[UsageEvent, ...] = ()
     """Newest first."""
+    owed: tuple[Owed, ...] = ()
+    """By contract, in the order in which they end."""
 
 
 def live_path(var: Path) -> Path:

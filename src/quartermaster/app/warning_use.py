@@ -191,9 +191,9 @@ def _prices(view: View, contracts: Iterable[Sequence[Contract]], now: Instant) -
 
 
 def _owed(revenue: Iterable[MonthRevenue], now: Instant) -> dict[str, dict[str, int]]:
-    """Minor units by contract and month, of months that are over."""
+    """Minor units used by contract and month, of months that are over; no shortfalls."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for row in revenue:
         if row.month < month_of(now, row.time_zone).label:
-            found[row.contract][row.month] = row.minor
+            found[row.contract][row.month] = row.used_minor
     return found

@@ -4,9 +4,10 @@ from decimal import Decimal
 
 import msgspec
 
-from quartermaster.billing.invoice import Invoice, InvoiceLine
+from quartermaster.billing.credit import CreditLine
+from quartermaster.billing.invoice import Invoice, InvoiceLine, ShortfallLine
 from quartermaster.billing.rate import Unpriced
-from quartermaster.kernel.clock import Instant, as_datetime, zone
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime, zone
 from quartermaster.kernel.money import Money
 
 _ROUNDING_WORDS = {"half_up": "half up", "half_even": "half to even", "down": "down"}
@@ -29,18 +30,26 @@ def as_json(invoice: Invoice) -> bytes:
 
 def as_text(invoice: Invoice, *, customer_name: str = "") -> str:
     """The invoice as plain text, ending in a newline."""
-    table = _table([_COLUMNS, *(_cells(line, invoice.currency) for line in invoice.lines)])
+    currency = invoice.currency
+    table = _table(
+        [
+            _COLUMNS,
+            *(_cells(line, currency) for line in invoice.lines),
+            *(_shortfall(line, currency) for line in invoice.shortfalls),
+            *(_credit(line, currency) for line in invoice.credits),
+        ]
+    )
     width = max(len(row) for row in table)
     total = str(Money(invoice.total_minor, invoice.currency))
     parts = [*_heading(invoice, customer_name), ""]
-    if invoice.lines:
+    if table[1:]:
         parts += [table[0], "-" * width, *table[1:], "-" * width]
     else:
         parts += ["No rated usage in this period at this cut."]
-    parts += [f"{'Total':<8}{total:>{max(width - 8, 0)}}" if invoice.lines else f"Total   {total}"]
+    parts += [f"{'Total':<8}{total:>{max(width - 8, 0)}}" if table[1:] else f"Total   {total}"]
     rounding = _ROUNDING_WORDS[invoice.rounding]
     sentence = f"Each line is rounded once ({rounding}); the total is the sum of the rounded lines."
-    parts += ["", sentence]
+    parts += ["", sentence, *_remarks(invoice)]
     if invoice.unpriced:
         parts += ["", "Not in the total, waiting for a price:", *map(_waiting, invoice.unpriced)]
     return "\n".join(part.rstrip() for part in parts) + "\n"
@@ -54,11 +63,6 @@ def plain(value: Decimal) -> str:
 
 def _heading(invoice: Invoice, customer_name: str) -> list[str]:
     period = invoice.period
-    local = zone(period.zone)
-    begins, ends = (
-        as_datetime(Instant(at)).astimezone(local).strftime("%Y-%m-%d %H:%M")
-        for at in (period.start, period.end)
-    )
     customer = f"{customer_name} ({invoice.customer})" if customer_name else invoice.customer
     cut = ", ".join(f"{app_id}:{segment}" for app_id, segment in sorted(invoice.cut.items()))
     return [
@@ -66,7 +70,7 @@ def _heading(invoice: Invoice, customer_name: str) -> list[str]:
         + ("   SAMPLE DATA, NOT REAL USAGE" if invoice.sample else ""),
         f"Customer  {customer}",
         f"Contract  {invoice.contract} version {invoice.contract_version}",
-        f"Period    {period.label}: {begins} to before {ends} {period.zone}",
+        f"Period    {period.label}: {_span(period.start, period.end, period.zone)}",
         f"Cut       {cut or 'empty'}",
     ]
 
@@ -83,6 +87,49 @@ def _cells(line: InvoiceLine, currency: str) -> tuple[str, ...]:
         plain(line.amount),
         str(Money(line.minor, currency)),
     )
+
+
+def _shortfall(line: ShortfallLine, currency: str) -> tuple[str, ...]:
+    lasts, whole = (us // US_PER_HOUR for us in (line.end - line.start, line.whole_us))
+    return (
+        str(line.number),
+        "commitment",
+        "",
+        "shortfall",
+        f"{lasts}/{whole} h",
+        str(Money(line.floor_minor, currency).decimal),
+        line.per,
+        plain(line.amount),
+        str(Money(line.minor, currency)),
+    )
+
+
+def _credit(line: CreditLine, currency: str) -> tuple[str, ...]:
+    amount = str(Money(line.minor, currency))
+    return str(line.number), "service credit", "", line.case, "", "", "", "", amount
+
+
+def _remarks(invoice: Invoice) -> list[str]:
+    """What lines of commitments and credits are made of."""
+    currency, zone_name = invoice.currency, invoice.period.zone
+    return [
+        f"Line {line.number}: at least {plain(line.floor)} {currency} from "
+        f"{_span(line.start, line.end, zone_name)}; "
+        f"{Money(line.counted_minor, currency)} of billed lines count towards it."
+        for line in invoice.shortfalls
+    ] + [
+        f"Line {line.number}: granted in {line.granted}; "
+        f"{Money(line.left_minor, currency)} of it are carried to the next invoice."
+        for line in invoice.credits
+    ]
+
+
+def _span(start: int, end: int, zone_name: str) -> str:
+    local = zone(zone_name)
+    begins, ends = (
+        as_datetime(Instant(at)).astimezone(local).strftime("%Y-%m-%d %H:%M") for at in (start, end)
+    )
+    return f"{begins} to before {ends} {zone_name}"
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:

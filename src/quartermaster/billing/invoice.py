@@ -1,18 +1,24 @@
-"""Draft invoices: each rated line rounded once, the total the sum of the rounded lines.
+"""Draft invoices: each line rounded once, the total the sum of the rounded lines.
+
+Lines of usage come first, then what it lacks of commitments, then service credits, which take off.
 
 A draft is recomputed from its inputs (cut, contract, price books) and holds no clock reading, so
 the same inputs give the same bytes. Late usage arrives with a later cut and makes another draft.
 """
 
 import hashlib
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
+from quartermaster.billing.commitment import Shortfall
+from quartermaster.billing.credit import CreditLine, redeemed
 from quartermaster.billing.rate import METERS, Meter, Rated, RatedLine, Unpriced
+from quartermaster.kernel.case import CreditGrant
 from quartermaster.kernel.clock import Period
-from quartermaster.kernel.contract import Contract
+from quartermaster.kernel.contract import CommitmentPer, Contract
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import Cut
 from quartermaster.kernel.money import Rounding, round_line
@@ -39,6 +45,25 @@ class InvoiceLine(msgspec.Struct, frozen=True):
     price_book_versions: tuple[int, ...]
 
 
+class ShortfallLine(msgspec.Struct, frozen=True):
+    """What usage lacks of a commitment: `floor` less what counted towards it."""
+
+    number: int
+    per: CommitmentPer
+    floor_minor: int
+    """Of a whole month, year or term."""
+    start: int
+    """Of the part that this line is for, half-open, in microseconds UTC."""
+    end: int
+    whole_us: int
+    """How long that month, year or term is; the floor is prorated by it."""
+    floor: Decimal
+    """Of the part, exact."""
+    counted_minor: int
+    amount: Decimal
+    minor: int
+
+
 class Invoice(msgspec.Struct, frozen=True):
     """A draft: what a contract's service period costs at a cut."""
 
@@ -52,13 +77,24 @@ class Invoice(msgspec.Struct, frozen=True):
     currency: str
     rounding: Rounding
     lines: tuple[InvoiceLine, ...]
+    shortfalls: tuple[ShortfallLine, ...]
+    earned_minor: int
+    """The sum of these lines, before credits."""
+    credits: tuple[CreditLine, ...]
     total_minor: int
+    """What is owed: never below zero."""
     unpriced: tuple[Unpriced, ...]
     lines_sha256: str
     sample: bool
 
 
-def draft(contract: Contract, period: Period, rated: Rated, cut: Cut) -> Invoice:
+def draft(
+    contract: Contract,
+    period: Period,
+    rated: Rated,
+    cut: Cut,
+    shortfalls: Sequence[Shortfall] = (),
+) -> Invoice:
     """The draft invoice of one contract and service period.
 
     Args:
@@ -66,6 +102,7 @@ def draft(contract: Contract, period: Period, rated: Rated, cut: Cut) -> Invoice
         period: a local month in the contract's time zone.
         rated: may hold other contracts and periods; they are left out.
         cut: what `rated` was computed from.
+        shortfalls: of the contract's commitments in this period.
 
     Raises:
         IntegrityError: a rated line of this contract is in another currency or time zone.
@@ -90,23 +127,82 @@ def draft(contract: Contract, period: Period, rated: Rated, cut: Cut) -> Invoice
         for entry in rated.unpriced
         if entry.contract == contract.id and entry.period == period.label
     )
-    lines_sha256 = hashlib.sha256(_canonical((lines, unpriced))).hexdigest()
-    inputs = (contract.id, contract.version, period, cut, lines_sha256)
-    return Invoice(
-        id=f"draft_{hashlib.sha256(_canonical(inputs)).hexdigest()[:_ID_HEX_DIGITS]}",
-        status="draft",
-        customer=contract.customer,
-        contract=contract.id,
-        contract_version=contract.version,
-        period=period,
-        cut=cut,
-        currency=contract.currency,
-        rounding=contract.rounding,
-        lines=lines,
-        total_minor=sum(line.minor for line in lines),
-        unpriced=unpriced,
-        lines_sha256=lines_sha256,
-        sample=contract.sample or any(line.sample for line in rated_lines),
+    short = tuple(
+        _shortfall(number, one, contract)
+        for number, one in enumerate(shortfalls, start=len(lines) + 1)
+    )
+    earned = sum(line.minor for line in lines) + sum(line.minor for line in short)
+    return _sealed(
+        Invoice(
+            id="",
+            status="draft",
+            customer=contract.customer,
+            contract=contract.id,
+            contract_version=contract.version,
+            period=period,
+            cut=cut,
+            currency=contract.currency,
+            rounding=contract.rounding,
+            lines=lines,
+            shortfalls=short,
+            earned_minor=earned,
+            credits=(),
+            total_minor=earned,
+            unpriced=unpriced,
+            lines_sha256="",
+            sample=contract.sample or any(line.sample for line in rated_lines),
+        )
+    )
+
+
+def with_credits(
+    invoice: Invoice, grants: Sequence[CreditGrant], earlier: Sequence[tuple[str, int]]
+) -> Invoice:
+    """The draft less the credits that it redeems.
+
+    Args:
+        invoice: without credits.
+        grants: of its contract, in the order in which they were granted.
+        earlier: month and minor units before credits, from the month of the first grant on.
+    """
+    earned = [*earlier, (invoice.period.label, invoice.earned_minor)]
+    first = len(invoice.lines) + len(invoice.shortfalls) + 1
+    taken = redeemed(grants, earned, first_number=first)
+    total = invoice.earned_minor + sum(line.minor for line in taken)
+    return _sealed(msgspec.structs.replace(invoice, credits=taken, total_minor=total))
+
+
+def _sealed(invoice: Invoice) -> Invoice:
+    """With its id and the hash of its lines."""
+    lines: tuple[object, ...] = (invoice.lines, invoice.unpriced)
+    if invoice.shortfalls or invoice.credits:
+        # Without any, the hash is that of earlier versions: a draft is not recorded again.
+        lines += (invoice.shortfalls, invoice.credits)
+    lines_sha256 = hashlib.sha256(_canonical(lines)).hexdigest()
+    inputs = (
+        invoice.contract,
+        invoice.contract_version,
+        invoice.period,
+        invoice.cut,
+        lines_sha256,
+    )
+    identity = f"draft_{hashlib.sha256(_canonical(inputs)).hexdigest()[:_ID_HEX_DIGITS]}"
+    return msgspec.structs.replace(invoice, id=identity, lines_sha256=lines_sha256)
+
+
+def _shortfall(number: int, found: Shortfall, contract: Contract) -> ShortfallLine:
+    part = found.part
+    return ShortfallLine(
+        number=number,
+        per=part.commitment.per,
+        floor_minor=part.commitment.floor_minor,
+        start=part.start,
+        end=part.end,
+        whole_us=part.whole_us,
+        floor=found.floor,
+        counted_minor=found.counted_minor,
+        amount=found.amount,
+        minor=round_line(found.amount, contract.currency, contract.rounding).minor,
     )
 
 

@@ -8,6 +8,7 @@ import msgspec
 from quartermaster.book.chain import Recorded
 from quartermaster.kernel import events
 from quartermaster.kernel.budget import Budget
+from quartermaster.kernel.case import CreditGrant, Moved
 from quartermaster.kernel.contract import Contract, Customer, Group, Standing
 from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
@@ -147,6 +148,8 @@ class View(msgspec.Struct, frozen=True):
     shipped_rows: dict[str, int] = {}
     drafts: dict[tuple[str, str], events.InvoiceDrafted] = {}
     """By contract and period, the newest draft."""
+    credits: dict[str, tuple[CreditGrant, ...]] = {}
+    """By contract, what cases granted for service that was withheld, oldest first."""
     costs: dict[tuple[str, str], events.CostRated] = {}
     """By deployment and month, what was rated last."""
     users: dict[str, User] = {}
@@ -260,8 +263,10 @@ def _apply(view: View, recorded: Recorded) -> None:
             view.api_tokens[fact.token] = msgspec.structs.replace(token, revoked_at=recorded.at)
         case events.ProbabilitiesStated() | events.StatementsResolved():
             pass  # a line a customer and day: read by key, not kept in memory
-        case events.ConductObserved() | events.ConductAlarmed() | events.CaseStepped():
+        case events.ConductObserved() | events.ConductAlarmed():
             pass  # likewise
+        case events.CaseStepped():
+            _credit(view, fact)  # the rest is read by key
         case _:
             assert_never(fact)
 
@@ -277,6 +282,13 @@ def _apply_to_deployment(
         view.deployments[fact.name] = Deployed(fact, at)
     else:
         view.deployments[fact.name] = Deployed(fact, known.first_at, known.drained)
+
+
+def _credit(view: View, fact: events.CaseStepped) -> None:
+    if isinstance(fact.event, Moved):
+        for credit in fact.event.credits:
+            granted = view.credits.get(credit.contract, ())
+            view.credits[credit.contract] = (*granted, CreditGrant(fact.case, credit))
 
 
 def _apply_to_webhook(
@@ -340,8 +352,11 @@ def _apply_to_budget(
         same_epoch = (one for one in view.crossed.get(who, ()) if one.epoch == fact.epoch)
         view.crossed[who] = (*same_epoch, fact)
         return
-    # What was announced was a share of another amount.
-    view.crossed.pop(who, None)
+    known = view.budgets.get(who)
+    same = isinstance(fact, events.BudgetSet) and fact.budget is not None and known is not None
+    if not (same and known.amount_minor == fact.budget.amount_minor):
+        # What was announced was a share of another amount.
+        view.crossed.pop(who, None)
     if isinstance(fact, events.BudgetToppedUp):
         budget = view.budgets[who]
         paid = budget.amount_minor + fact.amount_minor

@@ -48,7 +48,12 @@ def draft(options: Options, contract: str, period: str | None, as_json: bool) ->
         contract=contract,
         period=label,
         cut=cut,
-        hourly=hourly(rooms.usage, cut, customer=agreed.customer, period=months),
+        hourly=hourly(
+            rooms.usage,
+            cut,
+            customer=agreed.customer,
+            period=invoices.usage_span(view, agreed, months),
+        ),
         now=rooms.now(),
     )
     if as_json:

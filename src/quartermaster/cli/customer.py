@@ -83,6 +83,11 @@ def add(
     help="TOML file of provisioned units: [[provisioned]] tables.",
 )
 @click.option(
+    "--commitments",
+    type=click.File("rb"),
+    help="TOML file of floors, used or not: [[commitment]] tables.",
+)
+@click.option(
     "--permit",
     "permitted_uses",
     multiple=True,
@@ -109,6 +114,7 @@ def sign(
     cancelled_stream: str,
     data_zone: str,
     provisioned: BinaryIO | None,
+    commitments: BinaryIO | None,
     permitted_uses: tuple[str, ...],
     distillation_models: tuple[str, ...],
     *,
@@ -116,10 +122,14 @@ def sign(
 ) -> None:
     """Record a contract, or its next version; it begins with the current hour."""
     from quartermaster.app import open_rooms
-    from quartermaster.billing.provisioned_file import load
+    from quartermaster.billing import contract_file
     from quartermaster.commands import contract as contracts
 
-    lines = () if provisioned is None else load(provisioned.read(), provisioned.name)
+    lines = (
+        ()
+        if provisioned is None
+        else contract_file.provisioned(provisioned.read(), provisioned.name)
+    )
     rooms = open_rooms(options)
     now, view = rooms.now(), rooms.book.view()
     published = view.price_books.get(price_book)
@@ -127,16 +137,25 @@ def sign(
         raise NotFoundError(
             f"there is no price book {price_book!r}", hint="quartermaster bill prices publish FILE"
         )
+    currency = published[-1].currency
+    floors = (
+        ()
+        if commitments is None
+        else contract_file.commitments(
+            commitments.read(), commitments.name, currency=currency, time_zone=time_zone
+        )
+    )
     contract = msgspec.convert(
         {
             "id": contract_id,
             "version": len(view.contracts.get(contract_id, ())) + 1,
             "customer": customer_id,
             "price_book": price_book,
-            "currency": published[-1].currency,
+            "currency": currency,
             "time_zone": time_zone,
             "valid_from": now - now % US_PER_HOUR,
             "ptu_lines": lines,
+            "commitments": floors,
             "rounding": rounding,
             "serve_unpriced": serve_unpriced,
             "cancelled_stream": cancelled_stream,

@@ -7,7 +7,7 @@ from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.names import require_id
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_of
-from quartermaster.kernel.contract import Contract, PtuLine
+from quartermaster.kernel.contract import Commitment, Contract, PtuLine
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
 from quartermaster.kernel.events import ContractSigned
 from quartermaster.kernel.money import exact_decimal
@@ -16,6 +16,12 @@ UNITS_MAX = 10_000_000
 """More than a hundred times what any customer is reported to have; above it is a typing error."""
 UNIT_TOKENS_MAX = 1_000_000_000
 """The smallest models carry some ten thousand a unit; above it is a typing error."""
+COMMITMENTS_MAX = 20
+"""A floor a family of models or service class; the largest agreements known have three."""
+FLOOR_MINOR_MAX = 10**15
+"""A thousand times the largest cloud commitment that was published; above it is a typing error."""
+TERM_HOURS_MAX = 10 * 366 * 24
+"""Ten years: cloud commitments that were published last for up to seven."""
 WEIGHT_MAX = 100
 """Output costs up to eight times as much as input; above it is a typing error."""
 
@@ -44,6 +50,7 @@ def sign(book: Book, actor: Actor, contract: Contract, now: Instant) -> Contract
             _require_parties(view, contract)
             _require_deployments(view, contract)
             _require_succession(known, contract)
+            _require_commitments(known, contract)
         unit.journal.append(
             ContractSigned(contract=contract),
             actor=actor,
@@ -55,17 +62,13 @@ def sign(book: Book, actor: Actor, contract: Contract, now: Instant) -> Contract
 
 def _require_billable(contract: Contract) -> None:
     """What is agreed and not billed would be a zero that nobody sees."""
-    terms = {
-        "commitments": bool(contract.commitments),
-        "payment": contract.payment != "postpaid",
-    }
-    for field, unbilled in terms.items():
-        if unbilled:
-            raise UsageError(
-                f"contract {contract.id}: {field} cannot be billed yet",
-                field=field,
-                hint="this version bills metered usage in arrears and nothing else",
-            )
+    if contract.payment != "postpaid":
+        raise UsageError(
+            f"contract {contract.id}: payment cannot be billed yet",
+            field="payment",
+            hint="invoices bill in arrears; what is paid beforehand is a prepaid budget:"
+            " quartermaster budget set --prepaid",
+        )
 
 
 def _require_full_hours(contract: Contract) -> None:
@@ -80,6 +83,52 @@ def _require_full_hours(contract: Contract) -> None:
             field="time_zone",
             hint="usage is rolled up by UTC hour; use a zone with a whole-hour offset",
         )
+
+
+def _require_commitments(known: tuple[Contract, ...], contract: Contract) -> None:
+    """Floors that an invoice can charge: whole hours, no line counted for two of them."""
+    if len(contract.commitments) > COMMITMENTS_MAX:
+        raise UsageError(
+            f"contract {contract.id}: over {COMMITMENTS_MAX} commitments", field="commitments"
+        )
+    agreed = known[-1].commitments if known else ()
+    for number, one in enumerate(contract.commitments, start=1):
+        refused = _unchargeable(one, contract, new=one not in agreed)
+        if refused is not None:
+            field, message = refused
+            raise UsageError(
+                f"contract {contract.id}: commitment {number}: {message}",
+                field=f"commitments.{field}",
+            )
+    for one, other in combinations(contract.commitments, 2):
+        same_time = one.start < other.end and other.start < one.end
+        classes = set(one.service_classes) & set(other.service_classes)
+        models = not one.models or not other.models or set(one.models) & set(other.models)
+        if same_time and classes and models:
+            raise UsageError(
+                f"contract {contract.id}: two commitments at one time count the same lines",
+                field="commitments",
+                hint="name other service classes or models in each, or make one of them",
+            )
+
+
+def _unchargeable(one: Commitment, contract: Contract, *, new: bool) -> tuple[str, str] | None:
+    """The field of a commitment that cannot be charged, and why; None where all can."""
+    if not 1 <= one.floor_minor <= FLOOR_MINOR_MAX:
+        return "floor_minor", f"give 1 to {FLOOR_MINOR_MAX} minor units"
+    if one.start >= one.end or one.start % US_PER_HOUR or one.end % US_PER_HOUR:
+        return "start", "it begins and ends on full UTC hours, and lasts for at least one"
+    if one.end - one.start > TERM_HOURS_MAX * US_PER_HOUR:
+        return "end", "it lasts for more than ten years"
+    if new and one.start < contract.valid_from:
+        return "start", "a new one does not begin before the version that agrees on it"
+    if contract.end is not None and one.end > contract.end:
+        return "end", "it ends after the contract"
+    if not one.service_classes or len(set(one.service_classes)) < len(one.service_classes):
+        return "service_classes", "name each service class that counts once, and at least one"
+    if len(set(one.models)) < len(one.models) or "" in one.models:
+        return "models", "name each model that counts once, or none for any"
+    return None
 
 
 def _require_provisioned(contract: Contract) -> None:

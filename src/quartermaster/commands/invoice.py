@@ -2,16 +2,27 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from quartermaster.billing import invoice as billing
+from quartermaster.billing.commitment import billing_version, shortfalls
 from quartermaster.billing.invoice import Invoice
 from quartermaster.billing.provisioned import with_provisioned
 from quartermaster.billing.rate import rate
-from quartermaster.book.postings import PostingSet, accrued_receivable, revenue, transfer
+from quartermaster.book.postings import (
+    PostingSet,
+    accrued_receivable,
+    credit_balance,
+    revenue,
+    transfer,
+)
 from quartermaster.book.unit import Unit
 from quartermaster.book.views import View
 from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.ports import Book
-from quartermaster.kernel.clock import Instant, Period, month_named
+from quartermaster.kernel.case import CreditUsed
+from quartermaster.kernel.clock import Instant, Period, month_named, month_of
+from quartermaster.kernel.commitment import due_in, parts
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import ConflictError, IntegrityError, NotFoundError
 from quartermaster.kernel.events import Cut, HourlyUsage, InvoiceDrafted
@@ -41,10 +52,22 @@ def contract_of(view: View, contract_id: str, period_label: str) -> tuple[Contra
     return version, period
 
 
-def billing_version(versions: Sequence[Contract], period: Period) -> Contract | None:
-    """The newest version that begins before the period ends, or None."""
-    begun = [version for version in versions if version.valid_from < period.end]
-    return begun[-1] if begun else None
+def usage_span(view: View, contract: Contract, period: Period) -> Period:
+    """The hours of usage that a draft hangs on: more than its month, where floors or credits do.
+
+    Args:
+        view: the book.
+        contract: any version of it.
+        period: the service period.
+    """
+    versions = view.contracts[contract.id]
+    labels = _following(view, contract.id, period)
+    months = [*_months_before(view, contract.id, period), period]
+    months += [month_named(label, period.zone) for label in labels]
+    starts = [part.start for month in months for part in due_in(versions, month)]
+    return msgspec.structs.replace(
+        period, start=min([months[0].start, *starts]), end=months[-1].end
+    )
 
 
 def require_shipped(view: View, cut: Cut) -> None:
@@ -77,17 +100,50 @@ def compute(
         contract: the version that bills the period; see `contract_of`.
         period: the service period.
         cut: what `hourly` was read at.
-        hourly: at least this contract's usage in the period.
+        hourly: at least this contract's usage in `usage_span`.
     """
+    grants = view.credits.get(contract.id, ())
+    earlier = [
+        (month.label, _earned(view, agreed, month, cut, hourly).earned_minor)
+        for month in _months_before(view, contract.id, period)
+        if (agreed := billing_version(view.contracts[contract.id], month)) is not None
+    ]
+    return billing.with_credits(_earned(view, contract, period, cut, hourly), grants, earlier)
+
+
+def _earned(
+    view: View, contract: Contract, period: Period, cut: Cut, hourly: Sequence[HourlyUsage]
+) -> Invoice:
+    """The draft before credits."""
     versions = view.contracts[contract.id]
     price_books = [
         book
         for price_book in {version.price_book for version in versions}
         for book in view.price_books.get(price_book, ())
     ]
-    mine = [row for row in hourly if row.contract == contract.id and row.hour in period]
-    rated = with_provisioned(rate(mine, versions, price_books), versions, period)
-    return billing.draft(contract, period, rated, cut)
+    mine = [row for row in hourly if row.contract == contract.id]
+    used = [row for row in mine if row.hour in period]
+    rated = with_provisioned(rate(used, versions, price_books), versions, period)
+    short = shortfalls(versions, price_books, mine, period)
+    return billing.draft(contract, period, rated, cut, short)
+
+
+def _months_before(view: View, contract: str, period: Period) -> list[Period]:
+    """Months from the contract's first credit on, whose invoices redeem before this one."""
+    granted = [grant.credit.period for grant in view.credits.get(contract, ())]
+    found = list[Period]()
+    at = month_named(min(granted), period.zone).start if granted else period.start
+    while at < period.start:
+        found.append(month_of(Instant(at), period.zone))
+        at = found[-1].end
+    return found
+
+
+def _following(view: View, contract: str, period: Period) -> list[str]:
+    """Recorded drafts of later months that hang on this one: by a floor, or by credits."""
+    if not parts(view.contracts[contract]) and contract not in view.credits:
+        return []
+    return sorted(month for name, month in view.drafts if name == contract and month > period.label)
 
 
 def draft(
@@ -103,7 +159,8 @@ def draft(
     """Rate, record and accrue; a draft that says nothing new is not recorded again.
 
     The accrual is the difference between the draft's total and what is booked for the contract
-    and period, so late usage and repeated runs book every cent once.
+    and period, so late usage and repeated runs book every cent once. Recorded drafts of later
+    months that hang on this one, by a commitment or by credits, are brought up to date with it.
 
     Args:
         book: where it is recorded.
@@ -111,7 +168,7 @@ def draft(
         contract: id of the contract.
         period: a month such as `2026-11`.
         cut: what `hourly` was read at.
-        hourly: at least this contract's usage in the period at that cut.
+        hourly: at least this contract's usage in `usage_span` at that cut.
         now: microseconds UTC.
 
     Raises:
@@ -124,17 +181,25 @@ def draft(
         view = unit.view()
         agreed, service_period = contract_of(view, contract, period)
         invoice = compute(view, agreed, service_period, cut, hourly)
-        newest = view.drafts.get((contract, service_period.label))
-        if newest is not None and newest.lines_sha256 == invoice.lines_sha256:
-            return invoice
-        if newest is not None and _is_behind(cut, newest.cut):
-            raise ConflictError(
-                f"contract {contract} {period}: a draft of a newer cut is recorded",
-                hint="draft at the current cut",
-            )
-        entry = unit.journal.append(_fact(invoice), actor=actor, now=now)
-        _accrue(unit, invoice, seq=entry.seq, now=now)
+        _record(unit, invoice, actor, now)
+        for label in _following(view, contract, service_period):
+            later, month = contract_of(view, contract, label)
+            _record(unit, compute(view, later, month, cut, hourly), actor, now)
     return invoice
+
+
+def _record(unit: Unit, invoice: Invoice, actor: Actor, now: Instant) -> None:
+    newest = unit.view().drafts.get((invoice.contract, invoice.period.label))
+    if newest is not None and newest.lines_sha256 == invoice.lines_sha256:
+        return
+    if newest is not None and _is_behind(invoice.cut, newest.cut):
+        raise ConflictError(
+            f"contract {invoice.contract} {invoice.period.label}: "
+            "a draft of a newer cut is recorded",
+            hint="draft at the current cut",
+        )
+    entry = unit.journal.append(_fact(invoice), actor=actor, now=now)
+    _accrue(unit, invoice, seq=entry.seq, now=now)
 
 
 def _fact(invoice: Invoice) -> InvoiceDrafted:
@@ -146,14 +211,19 @@ def _fact(invoice: Invoice) -> InvoiceDrafted:
         total_minor=invoice.total_minor,
         currency=invoice.currency,
         lines_sha256=invoice.lines_sha256,
+        credits=tuple(CreditUsed(line.case, -line.minor) for line in invoice.credits),
     )
 
 
 def _accrue(unit: Unit, invoice: Invoice, *, seq: int, now: Instant) -> None:
-    receivable = accrued_receivable(invoice.customer)
-    booked = unit.ledger.booked(invoice.contract, invoice.period.label, receivable)
-    postings = transfer(
-        receivable, revenue(invoice.customer), invoice.total_minor - booked, invoice.currency
+    receivable, earned = accrued_receivable(invoice.customer), revenue(invoice.customer)
+    of_month = invoice.contract, invoice.period.label
+    owes = invoice.total_minor - unit.ledger.booked(*of_month, receivable)
+    earns = invoice.earned_minor + unit.ledger.booked(*of_month, earned)
+    granted = credit_balance(invoice.customer)
+    postings = (
+        *transfer(receivable, earned, owes, invoice.currency),
+        *transfer(granted, earned, earns - owes, invoice.currency),
     )
     if postings:
         posting_set = PostingSet(

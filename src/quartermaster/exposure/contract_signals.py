@@ -13,7 +13,10 @@ import msgspec
 
 from quartermaster.exposure.access_signals import Signal
 from quartermaster.kernel.clock import Instant, as_datetime, zone
+from quartermaster.kernel.commitment import Part, parts
 from quartermaster.kernel.contract import Contract
+from quartermaster.kernel.money import exponent
+from quartermaster.kernel.units import SERVICE_CLASSES
 
 NEAR_DAYS = 90
 """A quarter before the last day of notice renewals are talked about."""
@@ -69,7 +72,7 @@ def contract_signals(
 
     Args:
         versions: of one contract, oldest first, at least one.
-        months: minor units owed by closed local month `YYYY-MM`.
+        months: minor units used by closed local month `YYYY-MM`, without shortfalls.
         today: the day of the look.
     """
     newest, source = versions[-1], versions[-1].id
@@ -86,39 +89,40 @@ def contract_signals(
     renewed = _renewed_on(versions, today)
     if renewed is not None:
         yield Signal(kind="renewed", on=renewed, source=source)
-    yield from _commitments(newest, months, today)
+    for part in parts(versions):
+        if part.commitment in newest.commitments:
+            yield from _commitment(part, newest, months, today)
 
 
-def _commitments(newest: Contract, months: Mapping[str, int], today: date) -> Iterator[Signal]:
-    for one in newest.commitments:
-        start, end = _day(one.start, newest.time_zone), _day(one.end, newest.time_zone)
-        if not start <= today < end:
-            continue
-        later = any(other.end > one.end for other in newest.commitments)
-        drawn = sum(minor for month, minor in months.items() if f"{start:%Y-%m}" <= month)
-        if (
-            one.total_minor > 0
-            and not later
-            and drawn * 10 >= one.total_minor * int(10 * DRAWN_MIN)
-        ):
-            figures: dict[str, float | str] = {
-                "share": min(drawn / one.total_minor, 1.0),
-                "ends": _last_day(one.end, newest.time_zone).isoformat(),
-            }
+def _commitment(
+    part: Part, newest: Contract, months: Mapping[str, int], today: date
+) -> Iterator[Signal]:
+    """What one month, year or term of a commitment says while it runs."""
+    one = part.commitment
+    start, last = _day(part.start, newest.time_zone), _last_day(part.end, newest.time_zone)
+    floor = int(part.floor(newest.currency).scaleb(exponent(newest.currency)))
+    every_line = not one.models and set(one.service_classes) == set(SERVICE_CLASSES)
+    if not start <= today <= last or floor <= 0 or not every_line:
+        return  # of a bill of which only some lines count, the sum says nothing
+    if one.per == "month":
+        used = [months[month] for month in sorted(months)[-UNDER_MONTHS:]]
+        shares = [minor / one.floor_minor for minor in used]
+        if len(used) == UNDER_MONTHS and all(UNDER_MIN <= share <= 1 for share in shares):
             yield Signal(
-                kind="commitment_nearly_drawn", on=today, source=newest.id, figures=figures
+                kind="just_under_commitment",
+                on=today,
+                source=newest.id,
+                figures={"share": sum(shares) / UNDER_MONTHS, "months": float(UNDER_MONTHS)},
             )
-        last = [months[month] for month in sorted(months)[-UNDER_MONTHS:]]
-        floor = one.monthly_floor_minor
-        if floor > 0 and len(last) == UNDER_MONTHS:
-            shares = [minor / floor for minor in last]
-            if all(UNDER_MIN <= share <= 1 for share in shares):
-                yield Signal(
-                    kind="just_under_commitment",
-                    on=today,
-                    source=newest.id,
-                    figures={"share": sum(shares) / UNDER_MONTHS, "months": float(UNDER_MONTHS)},
-                )
+        return
+    later = any(other.end > part.end for other in newest.commitments)
+    drawn = sum(minor for month, minor in months.items() if f"{start:%Y-%m}" <= month)
+    if not later and drawn * 10 >= floor * int(10 * DRAWN_MIN):
+        figures: dict[str, float | str] = {
+            "share": min(drawn / floor, 1.0),
+            "ends": last.isoformat(),
+        }
+        yield Signal(kind="commitment_nearly_drawn", on=today, source=newest.id, figures=figures)
 
 
 def _renewed_on(versions: Sequence[Contract], today: date) -> date | None:

@@ -179,6 +179,14 @@ class CaseEvidence(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class StakeElsewhere(msgspec.Struct, frozen=True):
+    """What hangs on the customer in a further currency: never added to another one."""
+
+    currency: str
+    revenue_a_year_minor: int
+    harvested_minor: int = 0
+
+
 class CaseStake(msgspec.Struct, frozen=True, kw_only=True):
     """What hangs on the customer and what was taken, in minor units of one currency.
 
@@ -201,6 +209,10 @@ class CaseStake(msgspec.Struct, frozen=True, kw_only=True):
     """That this is a harvest, in the operator's own population."""
     probability_origin: str = ""
     origin: str = ""
+    others: tuple[StakeElsewhere, ...] = ()
+    """What it pays in further currencies. Then nothing here decides: rates are nobody's figure."""
+    churn_origin: str = ""
+    """Where `churn_wrongful` comes from; empty for the operator's setting."""
 
 
 class CaseOpened(msgspec.Struct, frozen=True, tag_field="event", tag="opened", kw_only=True):
@@ -284,6 +296,20 @@ class Credit(msgspec.Struct, frozen=True, kw_only=True):
     held_back_us: int
     revenue_a_day_minor: int
     percent: int
+
+
+class CreditGrant(msgspec.Struct, frozen=True):
+    """A credit and the case that granted it."""
+
+    case: str
+    credit: Credit
+
+
+class CreditUsed(msgspec.Struct, frozen=True):
+    """What an invoice redeemed of a case's credit."""
+
+    case: str
+    minor: int
 
 
 class Answered(msgspec.Struct, frozen=True, tag_field="event", tag="answered", kw_only=True):

@@ -8,6 +8,7 @@ from quartermaster.kernel.clock import zone
 from quartermaster.kernel.errors import UsageError
 from quartermaster.kernel.money import Rounding, exponent
 from quartermaster.kernel.routing import require_zone
+from quartermaster.kernel.units import SERVICE_CLASSES, ServiceClass
 
 CancelledStream = Literal["bill_delivered", "bill_full", "free"]
 PermittedUse = Literal[
@@ -19,6 +20,7 @@ PermittedUse = Literal[
 ]
 Standing = Literal["active", "warned", "throttled", "suspended", "terminated"]
 ServeUnpriced = Literal["refuse", "queue"]
+CommitmentPer = Literal["month", "year", "term"]
 
 TERMS_DAYS_MAX = 3_650
 """Ten years: a longer notice or payment term is a typing error."""
@@ -43,13 +45,25 @@ class Customer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Commitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Money promised over a term, drawn down by contracted cost; unused floors are owed."""
+    """The least that is owed for each month, each year or the whole of a term, used or not.
 
-    total_minor: int
+    Months are calendar months of the contract's time zone, years begin on the first day of the term
+    and its anniversaries; the first and last part are prorated by their hours. What usage lacks of
+    the floor is charged with the month in which the part ends.
+    """
+
+    floor_minor: int
     start: int
     end: int
-    monthly_floor_minor: int = 0
-    rollover: bool = False
+    per: CommitmentPer = "month"
+    service_classes: tuple[ServiceClass, ...] = SERVICE_CLASSES
+    """Whose invoice lines count towards it; `provisioned` is the hours of provisioned units."""
+    models: tuple[str, ...] = ()
+    """Only lines of these models count; empty is any."""
+
+    def counts(self, model: str, service_class: ServiceClass) -> bool:
+        """Whether a line of an invoice counts towards it."""
+        return service_class in self.service_classes and (not self.models or model in self.models)
 
 
 class PtuLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from typing import Literal, NewType
 import msgspec
 
 from quartermaster.kernel.budget import Budget
-from quartermaster.kernel.case import CaseDay, CaseEvent, CaseEvidence, CaseLink
+from quartermaster.kernel.case import CaseDay, CaseEvent, CaseEvidence, CaseLink, CreditUsed
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group
 from quartermaster.kernel.fact import Fact
 from quartermaster.kernel.limit import Limits, LimitScope
@@ -310,6 +310,8 @@ class InvoiceDrafted(Fact, frozen=True, tag=True):
     total_minor: int
     currency: str
     lines_sha256: str
+    credits: tuple[CreditUsed, ...] = ()
+    """What it redeemed; the total is what is left."""
 
 
 class CostRated(Fact, frozen=True, tag=True):
@@ -463,10 +465,10 @@ JournalFact = (
     | BudgetToppedUp
     | BudgetCrossed
     | WebhookAdded
-    | WebhookRemoved
-    | DeploymentSet
     | WebhookPaused
     | WebhookSecretTurned
+    | WebhookRemoved
+    | DeploymentSet
     | DeploymentDrained
     | SegmentShipped
     | InvoiceDrafted

@@ -181,7 +181,7 @@ def _contract(rank: int, customer: str, minor: int, last_day: date) -> Contract:
     commitments: tuple[Commitment, ...] = ()
     if rank == NEARS_NOTICE:
         # Ten months of its bill for a year that has two months left.
-        commitments = (Commitment(minor * 10, _instant(begun), _instant(ends)),)
+        commitments = (Commitment(minor * 10, _instant(begun), _instant(ends), "term"),)
     return Contract(
         id=f"sample-{rank:02d}",
         version=1,

@@ -23,13 +23,14 @@ from quartermaster.console.ports import OverviewFacts
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_instant
 from quartermaster.kernel.contract import Commitment, Contract, Customer, Group, PtuLine
 from quartermaster.kernel.errors import ConflictError, IntegrityError
-from quartermaster.kernel.events import Closed, ContractSigned, Opened
+from quartermaster.kernel.events import Closed, Opened
 from quartermaster.kernel.units import Counts
 from quartermaster.usage.cut import current_cut
 from quartermaster.usage.query import hourly
 
 BEGIN = Instant(1_785_538_800_000_000)  # 2026-07-31 23:00 UTC: August in Berlin, July in UTC
 LATER = Instant(usage_facts.NOON)
+BERLIN = ZoneInfo("Europe/Berlin")
 
 EURO = b"""
 [price_book]
@@ -216,41 +217,51 @@ def test_provisioned_units_are_owed_in_months_without_a_request(rooms: Rooms) ->
 
 
 def _berlin(month: int, day: int = 1) -> int:
-    return as_instant(datetime(2026, month, day, tzinfo=ZoneInfo("Europe/Berlin")))
+    return as_instant(datetime(2026, month, day, tzinfo=BERLIN))
 
 
-BOUND = (
-    Commitment(900_000, BEGIN, _berlin(12), monthly_floor_minor=50_000),
-    Commitment(900_000, BEGIN, _berlin(11), monthly_floor_minor=20_000),
-    Commitment(900_000, BEGIN, _berlin(12)),  # the sum is promised, no month of it
-    Commitment(900_000, BEGIN, _berlin(9, 15), monthly_floor_minor=7_000),  # ends within September
-    Commitment(900_000, _berlin(10), _berlin(12), monthly_floor_minor=3_000),  # begins after it
-)
+class _OnTheDay(Rooms):
+    """As if it were the 25th of September 2026."""
+
+    def now(self) -> Instant:
+        """Fixed."""
+        return Instant(_berlin(9, 25))
 
 
-@pytest.mark.parametrize(
-    ("commitments", "end", "owed"),
-    [
-        (BOUND, None, (70_000, "2026-10")),
-        (BOUND[:1], None, (50_000, "2026-11")),
-        # Nobody is bound for longer than the contract, here to the last instant of September.
-        (BOUND, _berlin(10), (70_000, "2026-09")),
-        (BOUND[2:], None, (0, "")),
-        ((), None, (0, "")),
-    ],
-)
-def test_a_month_says_the_least_that_is_owed_and_until_when(
-    rooms: Rooms, commitments: tuple[Commitment, ...], end: int | None, owed: tuple[int, str]
-) -> None:
-    """Commitments cannot be signed yet; a journal may hold them, so the fact is written."""
-    who = Customer("fabrikam", "Fabrikam", "fabrikam")
-    customers.add_customer(rooms.book, rooms.actor, who, rooms.now())
-    terms = {"time_zone": "Europe/Berlin", "commitments": commitments, "end": end}
-    fields = {"id": "bound", "version": 1, "customer": "fabrikam", "valid_from": BEGIN}
-    fields |= {"price_book": "euro", "currency": "EUR", **terms}
-    fact = ContractSigned(contract=msgspec.convert(fields, Contract))
-    rooms.book.append(fact, actor=rooms.actor, now=rooms.now())
-    book = _recompute(rooms, _used(1, "bound", "fabrikam", Counts(output=1_000), at=LATER))
-    (september,) = book.revenue
-    assert september.month == "2026-09"
-    assert (september.least, september.bound_until) == owed
+@pytest.fixture
+def september(rooms: Rooms) -> Rooms:
+    return _OnTheDay(rooms.settings)
+
+
+def _bound(rooms: Rooms, floor: Commitment) -> None:
+    terms = {"time_zone": "Europe/Berlin", "valid_from": floor.start, "commitments": (floor,)}
+    _sign(rooms, "bound", "fabrikam", **terms)
+
+
+def _owed(book: live.LiveBook) -> list[tuple[str, str, int]]:
+    return [(one.first, one.last, one.minor) for one in book.owed]
+
+
+def test_months_are_charged_for_what_usage_lacks_of_a_floor(september: Rooms) -> None:
+    floor = Commitment(50_000, _berlin(8), _berlin(11))
+    _bound(september, floor)
+    used = _used(1, "bound", "fabrikam", Counts(output=1_000), at=LATER)
+    book = _recompute(september, used)
+    shown = {row.month: (row.minor, row.used_minor, row.requests) for row in book.revenue}
+    assert shown == {"2026-08": (50_000, 0, 0), "2026-09": (50_000, 200, 1)}
+    assert [row.amount for row in book.revenue] == [500, 500]
+    assert _owed(book) == [("2026-08", "2026-10", 150_000)]
+
+
+def test_of_a_year_that_runs_only_what_is_left_is_owed(september: Rooms) -> None:
+    ends = as_instant(datetime(2028, 8, 1, tzinfo=BERLIN))
+    _bound(september, Commitment(120_000, _berlin(8), ends, "year"))
+    used = _used(1, "bound", "fabrikam", Counts(output=100_000), at=_berlin(8, 2))
+    book = _recompute(september, used)
+    # The year is trued up with its last month: until then only what was used is on a bill.
+    assert {row.month: row.minor for row in book.revenue} == {"2026-08": 20_000, "2026-09": 0}
+    assert _owed(book) == [
+        ("2026-08", "2026-08", 10_000),
+        ("2026-09", "2027-07", 100_000),
+        ("2027-08", "2028-07", 120_000),
+    ]

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from quartermaster.billing.contract_file import provisioned as load
 from quartermaster.billing.document import as_text
 from quartermaster.billing.invoice import Invoice
 from quartermaster.billing.provisioned import with_provisioned
-from quartermaster.billing.provisioned_file import load
 from quartermaster.billing.rate import Rated, rate
 from quartermaster.book.store import open_book
 from quartermaster.commands import contract as contracts

@@ -229,16 +229,49 @@ def test_setting_a_deployment_again_writes_only_what_is_new(book: Book) -> None:
     assert [fact.fact for fact in book.facts()] == [DEPLOYMENT, moved, DEPLOYMENT]
 
 
+def test_what_cannot_be_billed_cannot_be_agreed(agreed: Book) -> None:
+    with pytest.raises(UsageError, match="payment cannot be billed yet") as caught:
+        contracts.sign(agreed, OPERATOR, changed(CONTRACT, id="acme-2", payment="prepaid"), NOW)
+    assert caught.value.field == "payment"
+
+
+BEGIN = CONTRACT.valid_from
+YEAR_LATER = BEGIN + 365 * 24 * US_PER_HOUR
+FLOOR = Commitment(1_000, BEGIN, YEAR_LATER)
+
+
 @pytest.mark.parametrize(
-    ("field", "terms"),
+    ("field", "commitments"),
     [
-        ("commitments", {"commitments": (Commitment(1_000, 0, 10),)}),
-        ("payment", {"payment": "prepaid"}),
+        ("commitments.floor_minor", (changed(FLOOR, floor_minor=0),)),
+        ("commitments.start", (changed(FLOOR, end=BEGIN),)),
+        ("commitments.start", (changed(FLOOR, start=BEGIN + 1),)),
+        ("commitments.start", (changed(FLOOR, start=BEGIN - US_PER_HOUR),)),
+        ("commitments.end", (changed(FLOOR, end=YEAR_LATER + US_PER_HOUR),)),
+        ("commitments.end", (changed(FLOOR, end=BEGIN + 11 * 366 * 24 * US_PER_HOUR),)),
+        ("commitments.service_classes", (changed(FLOOR, service_classes=()),)),
+        ("commitments.models", (changed(FLOOR, models=("m", "m")),)),
+        ("commitments", (FLOOR, changed(FLOOR, floor_minor=7, models=("m",)))),
+        ("commitments", (FLOOR,) * 21),
     ],
 )
-def test_what_cannot_be_billed_cannot_be_agreed(
-    agreed: Book, field: str, terms: dict[str, Any]
+def test_a_floor_that_no_invoice_could_charge_is_refused(
+    agreed: Book, field: str, commitments: tuple[Commitment, ...]
 ) -> None:
-    with pytest.raises(UsageError, match=f"{field} cannot be billed yet") as caught:
-        contracts.sign(agreed, OPERATOR, changed(CONTRACT, id="acme-2", **terms), NOW)
+    bound = changed(CONTRACT, id="acme-2", commitments=commitments, end=YEAR_LATER)
+    with pytest.raises(UsageError) as caught:
+        contracts.sign(agreed, OPERATOR, bound, NOW)
     assert caught.value.field == field
+
+
+def test_the_next_version_may_go_on_with_a_floor_and_not_backdate_one(agreed: Book) -> None:
+    beside = changed(FLOOR, models=("a",)), changed(FLOOR, models=("b",))
+    first = changed(CONTRACT, id="acme-2", commitments=beside)
+    contracts.sign(agreed, OPERATOR, first, NOW)
+    later = BEGIN + 24 * US_PER_HOUR
+    second = changed(first, version=2, valid_from=later)
+    raised = changed(second, commitments=(changed(FLOOR, floor_minor=2_000),))
+    with pytest.raises(UsageError, match="does not begin before the version"):
+        contracts.sign(agreed, OPERATOR, raised, NOW)
+    contracts.sign(agreed, OPERATOR, second, NOW)
+    assert agreed.view().contracts["acme-2"][-1].commitments == beside

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from quartermaster.billing.document import as_json
@@ -15,8 +16,9 @@ from quartermaster.commands import invoice as invoices
 from quartermaster.commands import price_book as price_books
 from quartermaster.commands.actor import CLERK, OPERATOR, Actor
 from quartermaster.commands.customer import add_customer
+from quartermaster.kernel.case import Credit, CreditUsed, MoveAsked, Moved
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, month
-from quartermaster.kernel.contract import Contract, Customer
+from quartermaster.kernel.contract import Commitment, Contract, Customer
 from quartermaster.kernel.errors import (
     ConflictError,
     IntegrityError,
@@ -24,7 +26,7 @@ from quartermaster.kernel.errors import (
     NotFoundError,
     UsageError,
 )
-from quartermaster.kernel.events import Cut, HourlyUsage
+from quartermaster.kernel.events import CaseStepped, Cut, HourlyUsage
 from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.units import Counts
 
@@ -160,3 +162,92 @@ def test_a_ledger_that_disagrees_with_the_journal_is_found(book: Book) -> None:
         unit.ledger.post(PostingSet("forged", "acme-1", "2026-11", forged), seq=1, now=NOW)
     with pytest.raises(IntegrityError, match="226 minor units are accrued"):
         book.verify()
+
+
+FLOOR = Commitment(1_000, NOVEMBER.start, month(2027, 1, "Europe/Berlin").end, "month")
+DECEMBER = month(2026, 12, "Europe/Berlin")
+
+
+def bound(book: Book, *floors: Commitment) -> None:
+    terms = {"valid_from": NOVEMBER.start + US_PER_HOUR, "version": 2, "commitments": floors}
+    contracts.sign(book, OPERATOR, msgspec.structs.replace(CONTRACT, **terms), NOW)
+
+
+def granted(book: Book, minor: int) -> None:
+    """A case reinstates, and posts what it credits."""
+    credit = Credit(
+        customer="acme",
+        contract="acme-1",
+        period="2026-11",
+        minor=minor,
+        currency="USD",
+        held_back_us=1,
+        revenue_a_day_minor=1,
+        percent=25,
+    )
+    asked = MoveAsked(move="reinstate", reason="nothing was found")
+    fact = CaseStepped(case="case_1", number=1, event=Moved(asked=asked, credits=(credit,)))
+    with book.writing() as unit:
+        seq = unit.journal.append(fact, actor=OPERATOR, now=NOW).seq
+        posts = transfer("service_credit:acme", "credit_balance:acme", minor, "USD")
+        unit.ledger.post(PostingSet("credit:1", "acme-1", "2026-11", posts), seq=seq, now=NOW)
+
+
+def test_a_floor_is_accrued_and_a_draft_of_it_shrinks_as_usage_comes(book: Book) -> None:
+    later = msgspec.structs.replace(FLOOR, start=DECEMBER.start)
+    bound(book, later)
+    empty = draft(book, {"gw-0": 1}, period="2026-12")
+    assert (empty.earned_minor, [line.minor for line in empty.shortfalls]) == (1_000, [1_000])
+    used = usage(20_000_000, hour=NOVEMBER.hours)
+    drawn = draft(book, {"gw-0": 2}, used, period="2026-12")
+    assert [line.minor for line in drawn.shortfalls] == [700]
+    enough = usage(90_000_000, hour=NOVEMBER.hours)
+    over = draft(book, {"gw-0": 3}, enough, period="2026-12")
+    assert (over.shortfalls, over.total_minor) == ((), 1_350)
+    assert balances(book) == {RECEIVABLE: 1_350, REVENUE: -1_350}
+
+
+def test_late_usage_of_an_earlier_month_brings_the_true_up_of_its_term_up_to_date(
+    book: Book,
+) -> None:
+    begins = NOVEMBER.start + US_PER_HOUR
+    bound(book, Commitment(1_000, begins, DECEMBER.end, "term"))
+    draft(book, {"gw-0": 1})
+    draft(book, {"gw-0": 1}, period="2026-12")
+    assert book.view().drafts["acme-1", "2026-12"].total_minor == 1_000
+    late = usage(20_000_000, hour=3)
+    agreed = book.view().contracts["acme-1"][-1]
+    span = invoices.usage_span(book.view(), agreed, NOVEMBER)
+    assert (span.start, span.end) == (NOVEMBER.start, DECEMBER.end)
+    assert invoices.usage_span(book.view(), agreed, DECEMBER).start == begins
+    draft(book, {"gw-0": 2}, late)
+    drafts = book.view().drafts
+    assert [drafts["acme-1", label].total_minor for label in ("2026-11", "2026-12")] == [300, 700]
+    assert balances(book) == {RECEIVABLE: 1_000, REVENUE: -1_000}
+
+
+def test_a_credit_is_redeemed_and_what_is_left_of_it_goes_to_the_next_invoice(book: Book) -> None:
+    granted(book, 500)
+    used = [usage(20_000_000), usage(30_000_000, hour=NOVEMBER.hours)]
+    first = draft(book, {"gw-0": 1}, *used)
+    assert (first.earned_minor, first.total_minor) == (300, 0)
+    assert [(line.case, line.minor, line.left_minor) for line in first.credits] == [
+        ("case_1", -300, 200)
+    ]
+    second = draft(book, {"gw-0": 1}, *used, period="2026-12")
+    assert (second.earned_minor, second.total_minor) == (450, 250)
+    left = ("credit_balance:acme", "USD")
+    assert balances(book) == {
+        RECEIVABLE: 250,
+        REVENUE: -750,
+        left: 0,
+        ("service_credit:acme", "USD"): 500,
+    }
+    # Late usage takes more of the credit, and the recorded draft after it gets less.
+    draft(book, {"gw-0": 2}, *used, usage(10_000_000, hour=2))
+    drafts = book.view().drafts
+    assert [drafts["acme-1", label].total_minor for label in ("2026-11", "2026-12")] == [0, 400]
+    assert drafts["acme-1", "2026-11"].credits == (CreditUsed("case_1", 450),)
+    assert (balances(book)[left], balances(book)[RECEIVABLE]) == (0, 400)
+    with book.reading() as unit:
+        assert unit.ledger.verify() == 5

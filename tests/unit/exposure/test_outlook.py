@@ -196,9 +196,16 @@ def test_a_renewal_counts_from_its_day() -> None:
 
 def test_commitments() -> None:
     start, end = instant(date(2023, 7, 1)), instant(date(2025, 7, 1))
-    bound = contract(end=end, commitments=(Commitment(1_000, start, end, monthly_floor_minor=100),))
+    monthly = contract(end=end, commitments=(Commitment(100, start, end),))
     drawn = {f"2023-{month:02d}": 96 for month in range(7, 13)}
-    assert kinds([bound], drawn) == {"just_under_commitment"}
-    assert kinds([bound], {**drawn, "2024-01": 400}) == {"commitment_nearly_drawn"}
-    assert kinds([bound], {"2023-06": 2_000}) == set()
-    assert kinds([bound], {**drawn, "2024-01": 130}) == set()
+    assert kinds([monthly], drawn) == {"just_under_commitment"}
+    assert kinds([monthly], {**drawn, "2024-01": 130}) == set()
+    whole = contract(end=end, commitments=(Commitment(1_000, start, end, "term"),))
+    assert kinds([whole], drawn) == set()
+    assert kinds([whole], {**drawn, "2024-01": 400}) == {"commitment_nearly_drawn"}
+    assert kinds([whole], {"2023-06": 2_000}) == set()
+    # A year that another one follows is no reason to leave; of some lines a bill says nothing.
+    yearly = contract(end=end, commitments=(Commitment(700, start, end, "year"),))
+    assert kinds([yearly], {**drawn, "2024-01": 400}) == set()
+    some = contract(end=end, commitments=(Commitment(100, start, end, models=("m",)),))
+    assert kinds([some], drawn) == set()

@@ -40,7 +40,7 @@ def test_every_term_survives_a_journal_round_trip() -> None:
     contract = Contract(
         **TERMS,
         end=10,
-        commitments=(Commitment(1_000, 0, 10, 100, rollover=True),),
+        commitments=(Commitment(1_000, 0, 10, "year", ("standard",), ("m",)),),
         ptu_lines=(PtuLine("m", "eu", 100, 0, 10, "2.00", 50),),
         permitted_uses=("application", "distillation_named_models"),
         distillation_models=("m",),

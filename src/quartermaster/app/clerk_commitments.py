@@ -1,0 +1,109 @@
+"""What the clerk says of commitments: what months were charged for them, and what is owed ahead."""
+
+from collections.abc import Iterator, Sequence
+
+from quartermaster.app import live
+from quartermaster.billing.commitment import Shortfall, spent
+from quartermaster.book.views import View
+from quartermaster.kernel.clock import Instant, month_of
+from quartermaster.kernel.commitment import Part, parts
+from quartermaster.kernel.contract import Commitment, Contract
+from quartermaster.kernel.events import HourlyUsage
+from quartermaster.kernel.money import round_line
+from quartermaster.kernel.price import PriceBook
+
+
+def committed_months(versions: Sequence[Contract], now: Instant) -> list[str]:
+    """Months up to now in which a floor was owed."""
+    return [
+        month
+        for part in parts(versions)
+        if part.start < now
+        for month in _months(part.start, min(part.end, now), versions[0].time_zone)
+    ]
+
+
+def charged(found: Shortfall, versions: Sequence[Contract], minor: int) -> live.Charged:
+    """A shortfall as it stands in the clerk's view."""
+    months = _months(found.part.start, found.part.end, versions[0].time_zone)
+    return live.Charged(months[0], months[-1], minor)
+
+
+def owed(view: View, rows: Sequence[HourlyUsage], now: Instant) -> tuple[live.Owed, ...]:
+    """What real contracts oblige their customers to, month by month: past, running and to come.
+
+    Of a year or term that runs, what closed months used of it is past; the rest is owed in the
+    months that are left.
+
+    Args:
+        view: the book.
+        rows: all usage at the current cut.
+        now: decides which month runs.
+    """
+    found = list[live.Owed]()
+    for contract, versions in sorted(view.contracts.items()):
+        held = [] if versions[-1].sample else parts(versions)
+        if not held:
+            continue
+        mine = [row for row in rows if row.contract == contract]
+        books = [
+            book for name in {one.price_book for one in versions} for book in view.price_books[name]
+        ]
+        who = view.customers[versions[-1].customer]
+        spans = [
+            (part.commitment, *span)
+            for part in held
+            for span in _spans(part, versions, books, mine, now)
+        ]
+        found += [
+            live.Owed(contract, who.id, who.group, versions[0].currency, *span)
+            for span in _joined(spans)
+        ]
+    return tuple(found)
+
+
+def _joined(spans: Sequence[tuple[Commitment, str, str, int]]) -> Iterator[tuple[str, str, int]]:
+    """Whole months of one floor as one span: who forecasts in one of them knows the next ones."""
+    joined: dict[tuple[Commitment, int], tuple[str, str, int]] = {}
+    for one, first, last, minor in spans:
+        before = joined.get((one, minor)) if one.per == "month" else None
+        if before is not None:
+            joined[one, minor] = (before[0], last, before[2] + minor)
+        elif one.per == "month":
+            joined[one, minor] = (first, last, minor)
+        else:
+            yield first, last, minor
+    yield from joined.values()
+
+
+def _spans(
+    part: Part,
+    versions: Sequence[Contract],
+    books: Sequence[PriceBook],
+    rows: Sequence[HourlyUsage],
+    now: Instant,
+) -> Iterator[tuple[str, str, int]]:
+    """First month, last month and what is owed in them together."""
+    newest = versions[-1]
+    minor = round_line(part.floor(newest.currency), newest.currency, newest.rounding).minor
+    months = _months(part.start, part.end, newest.time_zone)
+    running = month_of(now, newest.time_zone)
+    ahead = [month for month in months if month >= running.label]
+    behind = months[: len(months) - len(ahead)]
+    if not ahead or not behind:
+        yield months[0], months[-1], minor
+        return
+    closed = Part(part.commitment, part.start, running.start, part.whole_us)
+    left = max(minor - spent(closed, versions, books, rows), 0)
+    yield behind[0], behind[-1], minor * len(behind) // len(months)
+    yield ahead[0], ahead[-1], left
+
+
+def _months(start: int, end: int, zone_name: str) -> list[str]:
+    """Labels of the local months that a span touches."""
+    found, at = list[str](), start
+    while at < end:
+        month = month_of(Instant(at), zone_name)
+        found.append(month.label)
+        at = month.end
+    return found

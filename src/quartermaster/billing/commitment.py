@@ -1,0 +1,90 @@
+"""Commitments: what usage lacks of an agreed floor, charged with the month in which its part ends.
+
+What counts towards a floor are the rounded lines that invoices bill, so a customer that uses less
+pays the floor to the cent. What is owed follows from the contract, so a running month's draft holds
+the shortfall so far: it only shrinks as usage comes, and the total only grows.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from quartermaster.billing.provisioned import with_provisioned
+from quartermaster.billing.rate import rate
+from quartermaster.kernel.clock import Instant, Period, month_of
+from quartermaster.kernel.commitment import Part, due_in
+from quartermaster.kernel.contract import Contract
+from quartermaster.kernel.events import HourlyUsage
+from quartermaster.kernel.money import EXACT, exponent, round_line
+from quartermaster.kernel.price import PriceBook
+
+
+class Shortfall(msgspec.Struct, frozen=True):
+    """A part whose floor usage did not reach; `amount` is not rounded."""
+
+    part: Part
+    floor: Decimal
+    counted_minor: int
+    """What invoice lines count towards it, rounded as they are billed."""
+    amount: Decimal
+
+
+def billing_version(versions: Sequence[Contract], period: Period) -> Contract | None:
+    """The version that bills a month: the newest that begins before it ends, or None."""
+    begun = [version for version in versions if version.valid_from < period.end]
+    return begun[-1] if begun else None
+
+
+def shortfalls(
+    versions: Sequence[Contract],
+    price_books: Sequence[PriceBook],
+    hourly: Sequence[HourlyUsage],
+    period: Period,
+) -> tuple[Shortfall, ...]:
+    """What a month's invoice charges for commitments, beside what was used.
+
+    Args:
+        versions: of the contract, in ascending order.
+        price_books: all versions of all its price books.
+        hourly: the contract's usage since the first start of `due_in`, at least.
+        period: a local month in the contract's time zone.
+    """
+    currency, found = versions[0].currency, list[Shortfall]()
+    for part in due_in(versions, period):
+        counted = spent(part, versions, price_books, hourly)
+        floor = part.floor(currency)
+        amount = EXACT.subtract(floor, Decimal(counted).scaleb(-exponent(currency), EXACT))
+        if amount > 0:
+            found.append(Shortfall(part, floor, counted, amount))
+    return tuple(found)
+
+
+def spent(
+    part: Part,
+    versions: Sequence[Contract],
+    price_books: Sequence[PriceBook],
+    hourly: Sequence[HourlyUsage],
+) -> int:
+    """Minor units that count towards a part: invoice lines, each rounded once a month.
+
+    Args:
+        part: of one of the contract's commitments.
+        versions: of the contract, in ascending order.
+        price_books: all versions of all its price books.
+        hourly: the contract's usage in the part, at least.
+    """
+    minor, at = 0, part.start
+    while at < part.end:
+        month = month_of(Instant(at), versions[0].time_zone)
+        within = msgspec.structs.replace(month, start=at, end=min(month.end, part.end))
+        used = [row for row in hourly if row.hour in within]
+        rated = with_provisioned(rate(used, versions, price_books), versions, within)
+        rounding = (billing_version(versions, month) or versions[0]).rounding
+        minor += sum(
+            round_line(line.amount, line.currency, rounding).minor
+            for line in rated.lines
+            if part.commitment.counts(line.model, line.service_class)
+        )
+        at = month.end
+    return minor
