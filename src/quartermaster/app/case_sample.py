@@ -19,6 +19,9 @@ from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.cases_step import Around, By
+from quartermaster.conduct.notice import our_reason
+from quartermaster.console.format import Lang
+from quartermaster.console.report_words import catalogue
 from quartermaster.exposure.rollup import measure
 from quartermaster.kernel.case import (
     Answered,
@@ -36,18 +39,17 @@ from quartermaster.sim.campaign import CUSTOMER
 SAMPLE_ID = "sample"
 """In addresses; no real case has it."""
 SIGN_OFF_SHARE = 0.1
-PERSONS = {"usr_1": "Sample investigator", "usr_2": "Sample second person"}
-"""Whoever steps in the sample; nobody."""
 
 
 @cache
-def sample_case() -> Case:
+def sample_case(lang: Lang = "en") -> Case:
     """Opened by an alarm, informed, suspended as urgent by two, and under investigation."""
+    words = catalogue("case", lang)
     around = Around(settings=CaseSettings(), sign_off_share=SIGN_OFF_SHARE, customer=CUSTOMER)
-    evidence = sample_evidence()
+    evidence = sample_evidence(lang)
     opening = CaseOpened(
         group=CUSTOMER,
-        reason="the evidence of the daily analysis reached its line",
+        reason=our_reason("reached", day=evidence.days[-1].day),
         evidence=evidence,
         stake=_stake(evidence),
         sample=True,
@@ -55,50 +57,53 @@ def sample_case() -> Case:
     case, _ = steps.opened(SAMPLE_ID, opening, By("clerk", _at(2), automatic=True))
     case, _ = steps.move(
         case,
-        MoveAsked(move="inform", reason="The contract speaks of an application."),
+        MoveAsked(move="inform", reason=words("sample.inform")),
         By("usr_1", _at(4)),
         around,
     )
-    case, _ = steps.answer(case, Answered(text=_claim().text), By("customer:sample", _at(11)))
-    urgent = MoveAsked(
-        move="suspend", reason="The harvest goes on; the answer does not explain it.", urgent=True
-    )
+    case, _ = steps.answer(case, Answered(text=_claim(lang).text), By("customer:sample", _at(11)))
+    urgent = MoveAsked(move="suspend", reason=words("sample.suspend"), urgent=True)
     case, _ = steps.move(case, urgent, By("usr_1", _at(14)), around)
     case, _ = steps.sign(case, len(case.history), By("usr_2", _at(15)), around)
     case, _ = steps.move(
         case,
-        MoveAsked(move="investigate", reason="How much was it, and what was it for?"),
+        MoveAsked(move="investigate", reason=words("sample.investigate")),
         By("usr_1", _at(16)),
         around,
     )
     return case
 
 
-def sample_file() -> CaseFile:
-    """The sample's case file, as of the day after its last step."""
+def sample_file(lang: Lang = "en") -> CaseFile:
+    """The sample's case file in the reader's language, as of the day after its last step."""
+    words = catalogue("case", lang)
     return assembled(
-        sample_case(),
+        sample_case(lang),
         _at(17),
         sign_off_share=SIGN_OFF_SHARE,
         group_name=CUSTOMER,
-        persons=PERSONS,
+        # Whoever steps in the sample; nobody.
+        persons={"usr_1": words("sample.first"), "usr_2": words("sample.second")},
     )
 
 
-def sample_evidence() -> CaseEvidence:
+def sample_evidence(lang: Lang = "en") -> CaseEvidence:
     """What the daily analysis says of the planted campaign, with what the customer said of it."""
     data = files("quartermaster.sim").joinpath("sample_case.json").read_bytes()
     found = msgspec.json.decode(data, type=CaseEvidence)
-    return msgspec.structs.replace(found, statements=(_claim(),))
+    return msgspec.structs.replace(found, statements=(_claim(lang),))
 
 
-def _claim() -> CaseStatement:
+def _claim(lang: Lang) -> CaseStatement:
     """The scenario's claim about the extent, as somebody reported it."""
     scenario = reference_scenario()
     claim = scenario.claim_by_id["extent"]
     source = scenario.source_by_id[claim.source]
     return CaseStatement(
-        text="to a very limited extent", said_by=claim.said_by, source=source.title, on=claim.as_of
+        text=catalogue("case", lang)("sample.extent"),
+        said_by=claim.said_by,
+        source=source.title,
+        on=claim.as_of,
     )
 
 

@@ -8,10 +8,12 @@ from quartermaster.commands import case_read as reading
 from quartermaster.commands.actor import Actor
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases_shown import OwnCase, own, summary
+from quartermaster.console.format import Lang
 from quartermaster.console.ports_cases import Queue
 from quartermaster.kernel.case import Answered, AppealDecided, CaseStatement, MoveAsked, Noted
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import NotFoundError
+from quartermaster.kernel.money import Money
 
 
 class RealCases:
@@ -32,17 +34,19 @@ class RealCases:
         names = {group.id: group.name for group in book.view().groups.values()}
         lines = tuple(summary(case, now) for case in reading.all_cases(book))
         shown = case_sample.sample_file().case.summary if self._sample else None
-        return Queue(lines, names, shown)
+        set_ = self._rooms.settings.cases
+        limit = Money(set_.automatic_suspend_minor_max, set_.automatic_suspend_currency)
+        return Queue(lines, names, shown, limit if limit.minor else None, set_.review_hours)
 
-    def file(self, case_id: str, now: Instant) -> CaseFile:
+    def file(self, case_id: str, now: Instant, lang: Lang) -> CaseFile:
         """One case with everything; writes nothing."""
         if case_id == case_sample.SAMPLE_ID and self._sample:
-            return case_sample.sample_file()
+            return case_sample.sample_file(lang)
         return case_files.case_file(self._rooms, case_id, now)
 
-    def made(self, actor: Actor, case_id: str, now: Instant) -> CaseFile:
+    def made(self, actor: Actor, case_id: str, now: Instant, lang: Lang) -> CaseFile:
         """The same as a file that the journal remembers; a sample's is not remembered."""
-        file = self.file(case_id, now)
+        file = self.file(case_id, now, lang)
         if not file.case.summary.sample:
             case_files.recorded(self._rooms, actor, file, now)
         return file

@@ -23,6 +23,7 @@ from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.cases_step import Around, By, Due, Effect, Stepped
 from quartermaster.conduct.evidence import together
+from quartermaster.conduct.notice import our_reason
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import ConflictError, NotAllowedError, NotFoundError, UsageError
@@ -312,7 +313,7 @@ def _open_alarmed(book: Book, now: Instant, stake: StakeOf) -> list[Case]:
     opened = []
     for group, running, alarms in waiting:
         evidence = reduce(together, (alarm.evidence for alarm in alarms))
-        reason = f"the daily analysis of {alarms[-1].on} reached its line"
+        reason = our_reason("reached", day=alarms[-1].on)
         held = stake(group, evidence)
         if running is not None:
             _add(book, CLERK, running.id, evidence, held, reason, now)
@@ -358,9 +359,7 @@ def _lapsed(book: Book, case: Case, now: Instant, rules: Rules) -> Case:
 
 def _automatic(book: Book, case: Case, now: Instant, rules: Rules) -> Case:
     """Suspended where that may be automatic; else as it is, until a person decides."""
-    asked = facts.MoveAsked(
-        move="suspend", reason="expected cost, within the operator's limit", urgent=True
-    )
+    asked = facts.MoveAsked(move="suspend", reason=our_reason("expected"), urgent=True)
     try:
         return _stepped(
             book,

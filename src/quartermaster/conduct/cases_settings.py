@@ -4,6 +4,9 @@ import msgspec
 
 from quartermaster.kernel.errors import ConfigError
 
+CODE_CHARS = 3
+"""Of a currency in ISO 4217."""
+
 
 class CaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Deadlines, who signs, what is assumed of costs. The assumptions are shown with each case."""
@@ -20,6 +23,8 @@ class CaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Until a person must have looked at an automatic suspension; else it ends by itself."""
     automatic_suspend_minor_max: int = 0
     """Revenue a year, in minor units, up to which a suspension may be automatic; 0 is never."""
+    automatic_suspend_currency: str = "USD"
+    """Of that limit; who pays in another currency, or in several, is never suspended by itself."""
     credit_percent: int = 25
     """Of a day's mean revenue for each day suspended wrongly: what large clouds credit for a month
     below 99 % availability."""
@@ -43,5 +48,12 @@ class CaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
                 raise ConfigError(f"cases.{name} is at least 1", field=f"cases.{name}")
         if not 0 <= self.credit_percent <= 100:
             raise ConfigError("cases.credit_percent is 0 to 100", field="cases.credit_percent")
+        currency = self.automatic_suspend_currency
+        if len(currency) != CODE_CHARS or not (currency.isascii() and currency.isupper()):
+            raise ConfigError(
+                f"{currency!r} is no currency code",
+                hint="such as USD",
+                field="cases.automatic_suspend_currency",
+            )
         if self.automatic_suspend_minor_max < 0 or not self.damage_multiple >= 0:
             raise ConfigError("costs are not below zero", field="cases")

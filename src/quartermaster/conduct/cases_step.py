@@ -15,7 +15,7 @@ from quartermaster.conduct import cases_table as table
 from quartermaster.conduct.cases import SHUT, US_PER_DAY, Case, Step, evolve
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.expected_cost import expected_cost
-from quartermaster.conduct.notice import Told, notice
+from quartermaster.conduct.notice import Told, notice, our_reason
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.case import CaseEvent, MoveAsked
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
@@ -68,6 +68,16 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
     "appealed": ("an appeal is waiting for a decision already", ""),
     "many": ("this case holds as many answers as it takes", "write to your account manager"),
     "late": ("the time for an appeal is over", "answer the notice instead"),
+    "untold": ("the customer has no notice of this case, so there is nothing to answer", ""),
+    "slice": (
+        "throttle what? Name the offending slice: keys, models or endpoints",
+        "everything else of the customer goes on as before",
+    ),
+    "no_slice": ("keys, models, endpoints and limits go with a throttle alone", "leave them out"),
+    "signed_in": (
+        "what two persons sign, two signed-in users sign",
+        "use the console, or a token of your own: quartermaster user token make --sign-in",
+    ),
 }
 """Why something is not possible at a time, with what to do; faces have it in their languages."""
 
@@ -268,8 +278,8 @@ def tend(case: Case, by: By, around: Around) -> Stepped:
         return case, ()
     row = table.row_of(case.state, "reinstate")
     assert row is not None, "an automatic suspension can be lifted"
-    reason = "nobody confirmed the automatic suspension in time"
-    return _made(case, MoveAsked(move="reinstate", reason=reason), row, by, around)
+    asked = MoveAsked(move="reinstate", reason=our_reason("lapsed"))
+    return _made(case, asked, row, by, around)
 
 
 def signers(case: Case, asked: MoveAsked, sign_off_share: float) -> int:
@@ -338,14 +348,15 @@ def _denied(code: str) -> NotAllowedError:
 def _check_throttle(asked: MoveAsked) -> None:
     if asked.move != "throttle":
         if asked.throttle is not None:
-            raise UsageError(f"{asked.move} has no slice", field="throttle")
+            raise _wrong_slice("no_slice")
         return
     if asked.throttle is None or asked.throttle.whole:
-        raise UsageError(
-            "throttle what? Name the offending slice: keys, models or endpoints",
-            field="throttle",
-            hint="everything else of the customer goes on as before",
-        )
+        raise _wrong_slice("slice")
+
+
+def _wrong_slice(code: str) -> UsageError:
+    said, hint = REFUSALS[code]
+    return UsageError(said, hint=hint, field="throttle")
 
 
 def _heard(case: Case, now: int) -> bool:
@@ -361,10 +372,11 @@ def _pays(case: Case, asked: MoveAsked) -> bool:
 
 
 def _automatic(case: Case, asked: MoveAsked, settings: CaseSettings) -> None:
-    stake = case.stake
+    stake, limit = case.stake, settings.automatic_suspend_minor_max
     if asked.move not in _AUTOMATIC:
         raise NotAllowedError(f"{asked.move} is never automatic")
-    if stake is None or stake.revenue_a_year_minor > settings.automatic_suspend_minor_max:
+    known = stake is not None and stake.currency == settings.automatic_suspend_currency
+    if stake is None or not known or stake.others or stake.revenue_a_year_minor > limit:
         raise NotAllowedError(
             "no suspension is automatic above the operator's limit",
             hint="cases.automatic_suspend_minor_max",
@@ -454,17 +466,14 @@ def _recorded(case: Case, by: By, event: CaseEvent) -> Stepped:
 
 def _need_told(case: Case) -> None:
     if not case.told():
-        raise ConflictError(f"case {case.id} is not open to an answer")
+        raise _refused("untold")
     if case.ended:
         raise _refused("ended")
 
 
 def _need_sign_in(by: By) -> None:
     if not by.signed_in and not by.automatic:
-        raise NotAllowedError(
-            "what two persons sign, two signed-in users sign",
-            hint="use the console, or a token of your own: quartermaster user token make --sign-in",
-        )
+        raise _denied("signed_in")
 
 
 def _said(text: str, field: str) -> str:

@@ -4,6 +4,7 @@ The templates `notices.<language>.toml` say what is held against the customer, w
 can do and until when. They quote findings by kind and share, never a request.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -47,12 +48,27 @@ def kind_words(kind: str, lang: Lang) -> str:
     return found
 
 
+def our_reason(name: str, **places: str) -> str:
+    """A reason that no person wrote, as the journal keeps it; a day is `2026-11-23`."""
+    return str(_words("en")["ours"][name]).format(**places)
+
+
+def in_language(reason: str, lang: Lang) -> str:
+    """A reason in the reader's language where it is one of ours; what people write stays theirs."""
+    for name, pattern in _ours().items():
+        found = pattern.fullmatch(reason)
+        if found is not None:
+            places = {key: _date(value, lang) for key, value in found.groupdict().items()}
+            return str(_words(lang)["ours"][name]).format(**places)
+    return reason
+
+
 def _text(told: Told, lang: Lang) -> str:
     words, move = _words(lang), told.asked.move
     lines = [
         words["title"][move],
         "",
-        words["to"].format(customer=told.customer, day=_day(told.at), case=told.case),
+        words["to"].format(customer=told.customer, day=_day(told.at, lang), case=told.case),
         "",
         words["lead"][move],
         # Our own words, in the reader's language: no person gave a reason.
@@ -91,18 +107,34 @@ def _slice(told: Told, lang: Lang) -> Iterator[str]:
 def _remedies(told: Told, lang: Lang) -> Iterator[str]:
     words = _words(lang)
     if told.answer_until is not None:
-        yield words["answer"].format(day=_day(told.answer_until))
+        yield words["answer"].format(day=_day(told.answer_until, lang))
     if told.appeal_until is not None:
-        yield words["appeal"].format(day=_day(told.appeal_until))
+        yield words["appeal"].format(day=_day(told.appeal_until, lang))
     for amount in told.credits:
-        yield words["credit"].format(amount=amount)
+        yield words["credit"].format(amount=amount.replace(".", ",") if lang == "de" else amount)
 
 
-def _day(at: int) -> str:
-    return as_datetime(Instant(at)).date().isoformat()
+def _day(at: int, lang: Lang) -> str:
+    return _date(as_datetime(Instant(at)).date().isoformat(), lang)
+
+
+def _date(iso: str, lang: Lang) -> str:
+    """A day as it is written; anything else as it is."""
+    year, _, rest = iso.partition("-")
+    month, _, day = rest.partition("-")
+    return f"{day}.{month}.{year}" if lang == "de" and day else iso
 
 
 @cache
 def _words(lang: Lang) -> dict[str, Any]:
     source = files("quartermaster.conduct").joinpath(f"notices.{lang}.toml")
     return tomllib.loads(source.read_text("utf-8"))
+
+
+@cache
+def _ours() -> dict[str, re.Pattern[str]]:
+    """What the English sentences look like with their places filled in."""
+    return {
+        name: re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(text)))
+        for name, text in _words("en")["ours"].items()
+    }

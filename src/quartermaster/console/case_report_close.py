@@ -3,6 +3,7 @@
 from quartermaster.conduct.cases_shown import StepShown
 from quartermaster.console.board_parts import Line, Section, Table
 from quartermaster.console.case_words import CaseDesk
+from quartermaster.console.format import money
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.money import Money
 
@@ -26,7 +27,9 @@ def closing(on: CaseDesk, digest: str) -> tuple[Section, ...]:
     items = [words("chain.file", sha256=digest)]
     if evidence.source:
         items.append(
-            words("chain.source", name=evidence.source, sha256=evidence.source_sha256 or "–")
+            words("chain.source", name=evidence.source, sha256=evidence.source_sha256)
+            if evidence.source_sha256
+            else words("chain.daily")
         )
     if file.head_seq:
         items.append(words("chain.head", seq=file.head_seq, sha256=file.head_sha256))
@@ -50,6 +53,8 @@ def blind_words(code: str, on: CaseDesk) -> str:
         return code
     # A sketch says a sentence; of it the figure in front is what the words need.
     figure = rest.split()[0] if rest.split() else ""
+    if on.lang == "de":
+        figure = figure.replace(".", ",").replace("%", "\N{NO-BREAK SPACE}%")
     return on.words(f"blind.{key}", figure=figure)
 
 
@@ -131,17 +136,17 @@ def event_words(step: StepShown, on: CaseDesk) -> str:
     event, words = step.event, on.words
     match event:
         case facts.CaseOpened():
-            return words("event.opened", reason=event.reason)
+            return words("event.opened", reason=on.reason(event.reason))
         case facts.EvidenceAdded():
-            return words("event.evidence", reason=event.reason)
+            return words("event.evidence", reason=on.reason(event.reason))
         case facts.Noted():
             return words("event.noted", text=event.text)
         case facts.Proposed():
             asked = event.asked
             move = words(f"move.{asked.move}")
-            return words("event.proposed", move=move, reason=asked.reason)
+            return words("event.proposed", move=move, reason=on.reason(asked.reason))
         case facts.Withdrawn():
-            return words("event.withdrawn", reason=event.reason)
+            return words("event.withdrawn", reason=on.reason(event.reason))
         case facts.Moved():
             return _moved(event, on)
         case facts.Answered():
@@ -149,17 +154,20 @@ def event_words(step: StepShown, on: CaseDesk) -> str:
         case facts.Appealed():
             return words("event.appealed", text=event.text)
         case facts.AppealDecided():
-            return words("event.granted" if event.granted else "event.refused", reason=event.reason)
+            key = "event.granted" if event.granted else "event.refused"
+            return words(key, reason=on.reason(event.reason))
         case facts.FileMade():
             return words("event.file", sha256=event.sha256[:12])
 
 
 def _moved(event: facts.Moved, on: CaseDesk) -> str:
     words, asked = on.words, event.asked
-    said = words("event.moved", move=words(f"move.{asked.move}"), reason=asked.reason)
+    said = words("event.moved", move=words(f"move.{asked.move}"), reason=on.reason(asked.reason))
     if event.proposed_by:
         said = words("event.signed", said=said, first=on.person(event.proposed_by))
-    amounts = [str(Money(one.minor, one.currency)) for one in event.credits]
+    if event.automatic:
+        said = words("event.automatic", said=said)
+    amounts = [money(Money(one.minor, one.currency), on.lang) for one in event.credits]
     return words("event.credited", said=said, amount=", ".join(amounts)) if amounts else said
 
 

@@ -1,5 +1,6 @@
 """The evidence of a case as sections: days, accumulated evidence, rank, clusters, topics, links."""
 
+import re
 from datetime import date
 from itertools import groupby
 
@@ -22,6 +23,11 @@ DAYS_SHOWN = 10
 LINKS_SHOWN = 30
 """A page of links."""
 _WIDTHS = (DESK_PX, PHONE_PX)
+_LINKED = {
+    "common": re.compile(r"(?P<count>\d+) (?P<kind>payments|keys|networks|clients) in common"),
+    "awake": re.compile(r"awake at the same half-hours \(correlation (?P<figure>[\d.]+)\)"),
+}
+"""What `conduct.links` says of two accounts."""
 
 
 def sections(on: CaseDesk) -> list[Section]:
@@ -120,8 +126,14 @@ def _accumulated(on: CaseDesk) -> Section | None:
         id="evidence",
         title=words("evidence.title"),
         picture=picture(drawn, desc),
-        notes=(words("evidence.note"),),
+        notes=(words("evidence.note"), *_holds(on)),
     )
+
+
+def _holds(on: CaseDesk) -> tuple[str, ...]:
+    """Under what the chance of a false alarm holds."""
+    alpha = on.file.case.evidence.alpha
+    return () if not alpha else (on.words("evidence.holds", alpha=on.percent(alpha)),)
 
 
 def _rank(on: CaseDesk) -> Section | None:
@@ -259,7 +271,21 @@ def _links(on: CaseDesk) -> Section | None:
 
 
 def _shared(link: CaseLink, on: CaseDesk) -> str:
-    return "; ".join(link.reasons) or on.words("links.text")
+    return "; ".join(_reason(one, on) for one in link.reasons) or on.words("links.text")
+
+
+def _reason(said: str, on: CaseDesk) -> str:
+    """What a link says it rests on, in words; what nobody has words for stands as it is."""
+    for name, pattern in _LINKED.items():
+        found = pattern.fullmatch(said)
+        if found is not None:
+            places = found.groupdict()
+            return on.words(
+                f"links.{places.get('kind', name)}",
+                count=places.get("count", ""),
+                figure=on.figures(float(places["figure"])) if "figure" in places else "",
+            )
+    return said
 
 
 def _by_day(days: tuple[CaseDay, ...]) -> list[tuple[str, list[CaseDay]]]:

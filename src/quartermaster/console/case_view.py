@@ -8,11 +8,11 @@ import msgspec
 
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases_shown import CaseSummary, DeadlineShown, MoveShown, OwnCase
-from quartermaster.conduct.notice import kind_words
+from quartermaster.conduct.notice import in_language, kind_words
 from quartermaster.console.board_view import BoardView
 from quartermaster.console.case_report import view_of
 from quartermaster.console.case_words import CaseDesk, case_desk
-from quartermaster.console.format import Lang, day
+from quartermaster.console.format import Lang, day, money
 from quartermaster.console.language import Words
 from quartermaster.console.ports_cases import Queue
 from quartermaster.console.report_words import catalogue
@@ -42,6 +42,8 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: tuple[QueueRow, ...]
     sample: QueueRow | None
+    automatic: str
+    """What happens without a person."""
 
 
 class MoveView(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +105,7 @@ def queue_view(queue: Queue, lang: Lang) -> QueueView:
     return QueueView(
         rows=tuple(_row(line, queue.names, lang) for line in queue.lines),
         sample=None if sample is None else _row(sample, {}, lang),
+        automatic=_automatic(queue, lang),
     )
 
 
@@ -122,7 +125,7 @@ def case_view(file: CaseFile, lang: Lang, *, may_step: bool) -> CaseView:
             "act.waits",
             who=on.person(pending.by),
             move=words(f"move.{pending.asked.move}"),
-            reason=pending.asked.reason,
+            reason=on.reason(pending.asked.reason),
             day=day(pending.until.date(), lang),
         )
     return CaseView(
@@ -148,6 +151,14 @@ def own_view(cases: tuple[OwnCase, ...], lang: Lang) -> tuple[OwnView, ...]:
     return tuple(_own(one, words, lang) for one in cases)
 
 
+def _automatic(queue: Queue, lang: Lang) -> str:
+    words = catalogue("case", lang)
+    if queue.automatic is None:
+        return words("page.by_people")
+    amount = money(queue.automatic, lang)
+    return words("page.automatic", amount=amount, hours=queue.review_hours)
+
+
 def _own(case: OwnCase, words: Words, lang: Lang) -> OwnView:
     return OwnView(
         id=case.id,
@@ -164,12 +175,16 @@ def _own(case: OwnCase, words: Words, lang: Lang) -> OwnView:
                 words("own.appealed", day=day(one.at.date(), lang), text=one.text),
                 words("own.waiting", day=day(one.decide_until.date(), lang))
                 if one.granted is None
-                else words("own.granted" if one.granted else "own.refused", reason=one.reason),
+                else words(
+                    "own.granted" if one.granted else "own.refused",
+                    reason=in_language(one.reason, lang),
+                ),
             )
             for one in case.appeals
         ),
         credits=tuple(
-            words("own.credit", amount=str(Money(one.minor, one.currency))) for one in case.credits
+            words("own.credit", amount=money(Money(one.minor, one.currency), lang))
+            for one in case.credits
         ),
         may_answer=case.may_answer,
         may_appeal=case.may_appeal,

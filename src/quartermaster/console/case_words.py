@@ -7,7 +7,7 @@ from typing import Literal
 
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.extent import Measure, Range
-from quartermaster.conduct.notice import kind_words
+from quartermaster.conduct.notice import in_language, kind_words
 from quartermaster.console.format import Lang, day, money_short, percent
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import catalogue, statistic
@@ -50,6 +50,10 @@ class CaseDesk:
     def kind(self, kind: str) -> str:
         """A kind of finding in words."""
         return kind_words(kind, self.lang)
+
+    def reason(self, reason: str) -> str:
+        """Why something was done: as its author wrote it, or in the reader's language if we did."""
+        return in_language(reason, self.lang)
 
     def cluster(self, cluster: str) -> str:
         """A cluster in words; the daily analysis names some by how they were cut out."""

@@ -7,8 +7,10 @@ import msgspec
 from quartermaster.commands.actor import Actor
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases_shown import CaseSummary, OwnCase
+from quartermaster.console.format import Lang
 from quartermaster.kernel.case import MoveAsked
 from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.money import Money
 
 
 class Queue(msgspec.Struct, frozen=True):
@@ -18,6 +20,10 @@ class Queue(msgspec.Struct, frozen=True):
     names: dict[str, str]
     """Of groups by id."""
     sample: CaseSummary | None = None
+    automatic: Money | None = None
+    """Revenue a year up to which a suspension may be automatic; None where none may be."""
+    review_hours: int = 0
+    """Until a person must have confirmed it."""
 
 
 class CaseBook(Protocol):
@@ -26,14 +32,14 @@ class CaseBook(Protocol):
     def queue(self, now: Instant) -> Queue:
         """Every case in a line."""
 
-    def file(self, case_id: str, now: Instant) -> CaseFile:
-        """One case with everything; writes nothing.
+    def file(self, case_id: str, now: Instant, lang: Lang) -> CaseFile:
+        """One case with everything, a sample in the reader's language; writes nothing.
 
         Raises:
             NotFoundError: there is no such case.
         """
 
-    def made(self, actor: Actor, case_id: str, now: Instant) -> CaseFile:
+    def made(self, actor: Actor, case_id: str, now: Instant, lang: Lang) -> CaseFile:
         """The same as a file that the journal remembers; a sample's is not remembered.
 
         Raises:

@@ -4,6 +4,7 @@ from quartermaster.app.case_sample import sample_file
 from quartermaster.commands.actor import Actor
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases_shown import OwnCase
+from quartermaster.console.format import Lang
 from quartermaster.console.ports_cases import Queue
 from quartermaster.kernel.case import MoveAsked
 from quartermaster.kernel.clock import Instant
@@ -13,11 +14,11 @@ class FakeCases:
     def queue(self, now: Instant) -> Queue:
         return Queue((), {}, sample_file().case.summary)
 
-    def file(self, case_id: str, now: Instant) -> CaseFile:
-        return sample_file()
+    def file(self, case_id: str, now: Instant, lang: Lang) -> CaseFile:
+        return sample_file(lang)
 
-    def made(self, actor: Actor, case_id: str, now: Instant) -> CaseFile:
-        return sample_file()
+    def made(self, actor: Actor, case_id: str, now: Instant, lang: Lang) -> CaseFile:
+        return sample_file(lang)
 
     def printed(self, page: str) -> bytes:
         return b"%PDF-"

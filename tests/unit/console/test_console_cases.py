@@ -1,5 +1,6 @@
 """Cases in the console over a real book: the queue, two persons, the portal of one customer."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,16 +206,12 @@ def test_a_customer_answers_appeals_and_another_person_grants_it(world: World) -
     said = {"text": "to a very limited extent", "share": "2,5"}
     assert buyer.post(f"/account/cases/{case}/answers", data=said).status_code == 303
     assert reading.read(world.rooms.book, case).statements[0].high == 0.025
-    wrong = buyer.post(f"/account/cases/{case}/answers", data={"text": "x", "share": "a lot"})
-    assert wrong.status_code == 400
     appeal = {"text": "You are mistaken."}
     assert buyer.post(f"/account/cases/{case}/appeals", data=appeal).status_code == 303
-    decision = {"reason": "they are right", "decision": "grant"}
+    decision = {"reason": "they are right", "decision": "grant", "confirmed": "1"}
     for who in ("ada", "bob"):
         denied = world.who(who).post(f"/cases/{case}/appeal-decision", data=decision)
         assert denied.status_code == 403
-    neither = {"reason": "they are right", "decision": ""}
-    assert world.who("cy").post(f"/cases/{case}/appeal-decision", data=neither).status_code == 400
     bob = world.who("bob")
     bob.cookies.set("lang", "de")
     german = bob.post(f"/cases/{case}/appeal-decision", data=decision).text
@@ -227,6 +224,45 @@ def test_a_customer_answers_appeals_and_another_person_grants_it(world: World) -
     assert granted.status_code == 303
     assert world.rooms.book.view().standing["acme"] == "active"
     assert "Granted: they are right" in buyer.get("/account/cases").text
+
+
+def test_a_decision_on_an_appeal_is_chosen_and_confirmed_never_the_default(world: World) -> None:
+    case = world.suspended()
+    world.who("buyer").post(f"/account/cases/{case}/appeals", data={"text": "You are mistaken."})
+    cy, address = world.who("cy"), f"/cases/{case}/appeal-decision"
+    form = re.search(rf'<form [^>]*"{address}".*?</form>', cy.get(f"/cases/{case}").text, re.DOTALL)
+    assert form is not None
+    # What Enter presses decides nothing: the one button has no value, and nothing is chosen.
+    assert form[0].count("<button") == 1
+    assert "<button>" in form[0]
+    assert "checked" not in form[0]
+    typed = {"form": "appeal", "reason": "they are right"}
+    for chosen, words in (
+        ({}, "Choose whether you grant or refuse it"),
+        ({"decision": ""}, "Choose whether you grant or refuse it"),
+        ({"decision": "grant"}, "Confirm the decision"),
+    ):
+        asked = cy.post(address, data={**typed, **chosen})
+        assert asked.status_code == 400
+        assert words in asked.text
+        assert 'name="reason" required maxlength="4000" value="they are right"' in asked.text
+    assert world.rooms.book.view().standing["acme"] == "suspended"
+
+
+def test_a_wrong_share_keeps_the_answer_and_names_the_field(world: World) -> None:
+    case = world.suspended()
+    buyer, address = world.who("buyer"), f"/account/cases/{case}/answers"
+    for share in ("a lot", "101", "-1", "nan", "inf"):
+        wrong = buyer.post(address, data={"text": "Our <own> tests.", "share": share})
+        assert wrong.status_code == 400
+        assert "Our &lt;own&gt; tests.</textarea>" in wrong.text
+        assert f'value="{share}" aria-invalid="true" aria-describedby="refusal"' in wrong.text
+        assert "Give the share in per cent" in wrong.text
+    assert reading.read(world.rooms.book, case).answers == ()
+    kept = buyer.post(f"/account/cases/{case}/appeals", data={"text": "x" * 4_001})
+    assert "x" * 4_001 + "</textarea>" in kept.text
+    assert buyer.post(address, data={"text": "x", "share": " 2.5 % "}).status_code == 303
+    assert reading.read(world.rooms.book, case).statements[0].high == 0.025
 
 
 def test_a_throttle_says_what_is_missing(world: World) -> None:

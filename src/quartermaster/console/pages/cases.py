@@ -9,14 +9,14 @@ from starlette.responses import RedirectResponse, Response
 
 from quartermaster.commands.actor import Actor
 from quartermaster.conduct.case_file import CaseFile, encoded
-from quartermaster.conduct.cases_step import refused
-from quartermaster.console import board_page, case_view
+from quartermaster.console import board_page, case_refusals, case_view
 from quartermaster.console.case_report import view_of
 from quartermaster.console.gate import SEE_OTHER
 from quartermaster.console.ports_cases import CaseBook
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.visit import Visit
 from quartermaster.kernel.case import Move, MoveAsked
+from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import (
     CallerError,
     NotAllowedError,
@@ -48,8 +48,12 @@ async def case(visit: Visit) -> Response:
 
 async def step(visit: Visit) -> Response:
     """Make a move, or propose it."""
-    asked = _asked(visit)
-    return await _done(visit, partial(_book(visit).move, _actor(visit), _case_id(visit), asked))
+    book, actor = _book(visit), _actor(visit)
+
+    def go(now: Instant) -> None:
+        book.move(actor, _case_id(visit), _asked(visit), now=now)
+
+    return await _done(visit, go)
 
 
 async def sign(visit: Visit) -> Response:
@@ -67,23 +71,18 @@ async def withdraw(visit: Visit) -> Response:
 
 
 async def decide(visit: Visit) -> Response:
-    """Decide the appeal.
+    """Decide the appeal, once it is said how and confirmed."""
+    book, actor, form = _book(visit), _actor(visit), visit.form
 
-    Raises:
-        UsageError: neither granted nor refused.
-    """
-    decision = visit.form.get("decision", "")
-    if decision not in DECISIONS:
-        words = catalogue("case", visit.words.lang)
-        raise UsageError(_sentence(words("refused.decision")), field="decision")
-    ask = partial(
-        _book(visit).decide,
-        _actor(visit),
-        _case_id(visit),
-        visit.form.get("reason", ""),
-        granted=decision == "grant",
-    )
-    return await _done(visit, ask)
+    def go(now: Instant) -> None:
+        if form.get("decision", "") not in DECISIONS:
+            raise _asked_for(visit, "decision")
+        if form.get("confirmed") != "1":
+            raise _asked_for(visit, "confirm")
+        granted = form["decision"] == "grant"
+        book.decide(actor, _case_id(visit), form.get("reason", ""), now=now, granted=granted)
+
+    return await _done(visit, go)
 
 
 async def note(visit: Visit) -> Response:
@@ -103,7 +102,7 @@ async def case_file(visit: Visit) -> Response:
     if wanted not in FORMATS:
         raise visit.unknown("format", wanted, *FORMATS)
     desk = visit.desk
-    make = partial(_book(visit).made, _actor(visit), _case_id(visit), desk.clock())
+    make = partial(_book(visit).made, _actor(visit), _case_id(visit), desk.clock(), lang)
     file: CaseFile = await visit.computed(make)
     name = f"case-{file.case.summary.id}-{lang}.{wanted}"
     saved = {"content-disposition": f'attachment; filename="{name}"'}
@@ -123,22 +122,25 @@ async def own_cases(visit: Visit) -> Response:
 
 async def answer(visit: Visit) -> Response:
     """The customer's answer."""
-    text, share = visit.form.get("text", ""), visit.form.get("share", "").strip()
-    high = None if not share else _share(visit, share)
-    ask = partial(_book(visit).answer, _own(visit), _case_id(visit), text, high)
-    return await _own_done(visit, ask)
+    book, own, text = _book(visit), _own(visit), visit.form.get("text", "")
+
+    def go(now: Instant) -> None:
+        share = _share(visit, visit.form.get("share", ""))
+        book.answer(own, _case_id(visit), text, share, now=now)
+
+    return await _own_done(visit, go, "answer")
 
 
 async def appeal(visit: Visit) -> Response:
     """The customer's appeal."""
     text = visit.form.get("text", "")
     ask = partial(_book(visit).appeal, _own(visit), _case_id(visit), text)
-    return await _own_done(visit, ask)
+    return await _own_done(visit, ask, "appeal")
 
 
 async def _page(visit: Visit, case_id: str, error: CallerError | None = None) -> Response:
     lang, now = visit.words.lang, visit.desk.clock()
-    file = await visit.computed(partial(_book(visit).file, case_id, now))
+    file = await visit.computed(partial(_book(visit).file, case_id, now, lang))
     signed_in = visit.signed_in
     steps = signed_in is not None and not MAY_STEP.isdisjoint(signed_in.roles)
     shown = await visit.computed(partial(case_view.case_view, file, lang, may_step=steps))
@@ -148,7 +150,9 @@ async def _page(visit: Visit, case_id: str, error: CallerError | None = None) ->
         e=catalogue("case", lang),
         b=catalogue("board", lang),
         page=shown,
-        message="" if error is None else _why(visit, error),
+        message="" if error is None else case_refusals.why(error, lang),
+        # What was typed stays, so that nobody writes it twice.
+        typed=visit.form if error is not None else {},
     )
 
 
@@ -156,14 +160,15 @@ async def _done(visit: Visit, do: Callable[..., None]) -> Response:
     case_id = _case_id(visit)
     try:
         await run_in_threadpool(do, now=visit.desk.clock())
-    except NotFoundError:
-        raise
     except CallerError as error:
+        if _no_case(error):
+            raise
         return await _page(visit, case_id, error)
     return RedirectResponse(f"{HERE}/{quote(case_id, safe='')}", SEE_OTHER)
 
 
-async def _own_page(visit: Visit, error: CallerError | None = None) -> Response:
+async def _own_page(visit: Visit, error: CallerError | None = None, form: str = "") -> Response:
+    """A customer's cases; `form` is the one that was not taken, with what was typed into it."""
     lang = visit.words.lang
     own = partial(_book(visit).own, _own(visit).customer, visit.desk.clock())
     found = await run_in_threadpool(own)
@@ -172,30 +177,33 @@ async def _own_page(visit: Visit, error: CallerError | None = None) -> Response:
         status=200 if error is None else error.http_status,
         e=catalogue("case", lang),
         page=case_view.own_view(found, lang),
-        message="" if error is None else _why(visit, error),
+        message="" if error is None else case_refusals.why(error, lang),
+        case_of_form="" if error is None else _case_id(visit),
+        form=form,
+        field="" if error is None else error.field,
+        typed=visit.form if error is not None else {},
     )
 
 
-async def _own_done(visit: Visit, do: Callable[..., None]) -> Response:
+async def _own_done(visit: Visit, do: Callable[..., None], form: str) -> Response:
     try:
         await run_in_threadpool(do, now=visit.desk.clock())
-    except NotFoundError:
-        raise
     except CallerError as error:
-        return await _own_page(visit, error)
+        if _no_case(error):
+            raise
+        return await _own_page(visit, error, form)
     return RedirectResponse(OWN, SEE_OTHER)
 
 
-def _why(visit: Visit, error: CallerError) -> str:
-    """Why something was not done, in the reader's words where the case itself says no."""
-    code = refused(error)
-    if not code:
-        return f"{error.message}. {error.hint}".strip()
-    return _sentence(catalogue("case", visit.words.lang)(f"refused.{code}", move=""))
+def _no_case(error: CallerError) -> bool:
+    """Whether there is no page of the case to say it on."""
+    return isinstance(error, NotFoundError) and error.field != "keys"
 
 
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
+def _asked_for(visit: Visit, code: str) -> UsageError:
+    """Something of the form is missing, in the reader's words."""
+    words = catalogue("case", visit.words.lang)
+    return UsageError(case_refusals.sentence(words(f"refused.{code}"))[:-1], field=code)
 
 
 def _asked(visit: Visit) -> MoveAsked:
@@ -207,7 +215,7 @@ def _asked(visit: Visit) -> MoveAsked:
     if name == "throttle":
         rate = form.get("requests_per_minute", "").strip()
         if rate and not (rate.isdecimal() and rate.isascii()):
-            raise UsageError("give a whole number", field="requests_per_minute")
+            raise _asked_for(visit, "whole")
         limits = Limits(requests_per_minute=int(rate) if rate else None)
         throttle = Throttle(
             limits=limits, keys=_names(form.get("keys", "")), models=_names(form.get("models", ""))
@@ -224,19 +232,18 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text[:NAMES_CHARS_MAX].replace(",", " ").split())
 
 
-def _share(visit: Visit, text: str) -> float:
+def _share(visit: Visit, text: str) -> float | None:
+    """A share in per cent as people write it; None where nothing is said."""
+    written = text.strip().removesuffix("%").strip().replace(",", ".")
+    if not written:
+        return None
     try:
-        percent = float(text.replace(",", "."))
+        percent = float(written)
     except ValueError as error:
-        raise _no_share(visit) from error
+        raise _asked_for(visit, "share") from error
     if not 0 <= percent <= 100:
-        raise _no_share(visit)
+        raise _asked_for(visit, "share")
     return percent / 100
-
-
-def _no_share(visit: Visit) -> UsageError:
-    words = catalogue("case", visit.words.lang)
-    return UsageError(words("own.no_share"), field="share")
 
 
 def _book(visit: Visit) -> CaseBook:
