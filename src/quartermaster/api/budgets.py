@@ -36,6 +36,14 @@ class NewBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Kept in the journal."""
 
 
+class BudgetPause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whether nothing is spent."""
+
+    paused: bool
+    reason: str = ""
+    """Kept in the journal."""
+
+
 class NewTopUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Money that was paid."""
 
@@ -93,6 +101,21 @@ def put_budget(call: Call, of: Scoped) -> BudgetPut:
     return BudgetPut(_shown(call, found), call.ports.gateways.publish(call.now))
 
 
+def put_pause(call: Call, of: Scoped) -> BudgetPut:
+    """Pause the budget of one, or let it be spent again."""
+    new, book = call.given(BudgetPause), call.ports.book
+    found = budget.pause_budget(
+        book,
+        call.actor,
+        of.scope,
+        of.name(call),
+        call.now,
+        paused=new.paused,
+        reason=new.reason,
+    )
+    return BudgetPut(_shown(call, found), call.ports.gateways.publish(call.now))
+
+
 def remove_budget(call: Call, of: Scoped) -> BudgetRemoved:
     """Lift the budget of one."""
     budget.remove_budget(call.ports.book, call.actor, of.scope, of.name(call), call.now)
@@ -141,6 +164,17 @@ def _operations(of: Scoped) -> tuple[Operation, ...]:
             handler=of.bound(put_budget),
             answer=BudgetPut,
             body=Body(kind=NewBudget),
+        ),
+        Operation(
+            method="PUT",
+            path=f"{path}/pause",
+            name=f"pause{of.word}Budget",
+            summary=f"Let nothing be spent of the budget of {of.said}, or let it be spent again.",
+            tag=TAG,
+            roles=_MAY_SET,
+            handler=of.bound(put_pause),
+            answer=BudgetPut,
+            body=Body(kind=BudgetPause),
         ),
         Operation(
             method="DELETE",

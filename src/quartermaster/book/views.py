@@ -352,11 +352,7 @@ def _apply_to_budget(
         same_epoch = (one for one in view.crossed.get(who, ()) if one.epoch == fact.epoch)
         view.crossed[who] = (*same_epoch, fact)
         return
-    known = view.budgets.get(who)
-    same = isinstance(fact, events.BudgetSet) and fact.budget is not None and known is not None
-    if not (same and known.amount_minor == fact.budget.amount_minor):
-        # What was announced was a share of another amount.
-        view.crossed.pop(who, None)
+    before = view.budgets.get(who)
     if isinstance(fact, events.BudgetToppedUp):
         budget = view.budgets[who]
         paid = budget.amount_minor + fact.amount_minor
@@ -365,3 +361,7 @@ def _apply_to_budget(
         view.budgets.pop(who, None)
     else:
         view.budgets[who] = fact.budget
+    after = view.budgets.get(who)
+    if before is None or after is None or before.amount_minor != after.amount_minor:
+        # What was announced was a share of another amount.
+        view.crossed.pop(who, None)

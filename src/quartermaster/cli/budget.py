@@ -135,6 +135,36 @@ def list_(options: Options, as_json: bool) -> None:
     _print(rooms, budgets.all_budgets(rooms.book.view()), as_json=as_json)
 
 
+@command.command("pause")
+@whose
+@_REASON
+@click.pass_obj
+def pause(options: Options, /, reason: str, **given: str | None) -> None:
+    """Let nothing be spent: keys are refused, terms and what was spent stay."""
+    _pause(options, given, reason, paused=True)
+
+
+@command.command("resume")
+@whose
+@_REASON
+@click.pass_obj
+def resume(options: Options, /, reason: str, **given: str | None) -> None:
+    """Let it be spent again."""
+    _pause(options, given, reason, paused=False)
+
+
+def _pause(options: Options, given: dict[str, str | None], reason: str, *, paused: bool) -> None:
+    from quartermaster.app import open_rooms
+    from quartermaster.commands import budget as budgets
+
+    rooms, (scope, name) = open_rooms(options), who(given, "budget")
+    found = budgets.pause_budget(
+        rooms.book, rooms.actor, scope, name, rooms.now(), paused=paused, reason=reason
+    )
+    click.echo(_line(rooms, found))
+    hand_over(rooms)
+
+
 @command.command("remove")
 @whose
 @_REASON
@@ -169,7 +199,8 @@ def _print(rooms: "Rooms", found: "list[Budgeting]", *, as_json: bool) -> None:
 def _line(rooms: "Rooms", found: "Budgeting") -> str:
     one = _shown(rooms, found)
     how = "paid" if one.prepaid else f"in {one.period}" if one.period else "once"
-    line = f"{one.scope} {one.name}: {one.amount} {one.currency} {how}"
+    paused = ", paused" if one.paused else ""
+    line = f"{one.scope} {one.name}: {one.amount} {one.currency} {how}{paused}"
     if one.spent is None:
         return line
     return f"{line}, spent {one.spent}, leased {one.leased}, left {one.left}"

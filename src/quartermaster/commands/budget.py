@@ -119,6 +119,36 @@ def remove_budget(
         unit.journal.append(fact, actor=actor, now=now)
 
 
+def pause_budget(
+    book: Book,
+    actor: Actor,
+    scope: LimitScope,
+    name: str,
+    now: Instant,
+    *,
+    paused: bool,
+    reason: str = "",
+) -> Budgeting:
+    """Let nothing be spent of a budget with the next snapshot, or let it be spent again.
+
+    Its terms and what was spent stay. Saying what is so already changes nothing.
+
+    Raises:
+        NotAllowedError: the actor may not.
+        NotFoundError: there is no such budget.
+    """
+    require(actor, "admin", "finance")
+    if reason:
+        reason = require_name(reason, "reason")
+    with book.writing() as unit:
+        has = budget_of(unit.view(), scope, name)
+        budget = msgspec.structs.replace(has.budget, paused=paused)
+        if budget != has.budget:
+            fact = BudgetSet(scope=scope, name=name, budget=budget, reason=reason)
+            unit.journal.append(fact, actor=actor, now=now)
+    return Budgeting(scope, name, budget)
+
+
 def top_up(
     book: Book,
     actor: Actor,
@@ -216,6 +246,7 @@ def budget_grants(view: View, now: Instant) -> dict[str, BudgetGrant]:
             epochs=epochs(budget, now),
             prepaid=budget.prepaid,
             output_tokens=budget.output_tokens,
+            paused=budget.paused,
         )
         for (scope, name), budget in view.budgets.items()
     }
@@ -313,6 +344,7 @@ def _budget(terms: Terms, agreed: list[Contract], has: Budget | None, now: Insta
         amount_minor=terms.amount_minor,
         prepaid=terms.prepaid,
         since=now if has is None else has.since,
+        paused=has is not None and has.paused,
     )
     if terms.prepaid:
         if terms.amount_minor:

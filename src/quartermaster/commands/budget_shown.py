@@ -43,6 +43,8 @@ class ShownBudget(msgspec.Struct, frozen=True, kw_only=True):
     """Per cent."""
     output_tokens: int
     """Of an answer whose request states no limit."""
+    paused: bool = False
+    """Nothing is spent of it."""
 
 
 def shown(found: Budgeting, states: BudgetStates, now: Instant) -> ShownBudget:
@@ -70,6 +72,7 @@ def shown(found: Budgeting, states: BudgetStates, now: Instant) -> ShownBudget:
         left=left,
         alerts_at=budget.thresholds,
         output_tokens=budget.output_tokens,
+        paused=budget.paused,
     )
 
 

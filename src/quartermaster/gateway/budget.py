@@ -105,6 +105,8 @@ def budgeted(grant: KeyGrant, snapshot: Snapshot) -> Budgeted | None:
     problem = ""
     if any(one.currency != card.currency for one in grants):
         problem = "its budget is in another currency than its prices"
+    if any(one.paused for one in grants):
+        problem = "its budget is paused"
     return Budgeted(grants, card.models, card.batch_models, problem)
 
 

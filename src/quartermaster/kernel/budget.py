@@ -51,6 +51,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """The most that an answer may have where its request states nothing."""
     since: int = 0
     """Microseconds UTC at which it was first set: a budget without a period counts from here."""
+    paused: bool = False
+    """Nothing is spent of it, whatever is left; its keys are refused."""
 
     @property
     def amount(self) -> int:
@@ -90,6 +92,7 @@ class BudgetGrant(msgspec.Struct, frozen=True):
     """The running period and the one after it."""
     prepaid: bool = False
     output_tokens: int = OUTPUT_TOKENS_DEFAULT
+    paused: bool = False
 
     @property
     def id(self) -> str:

@@ -22,6 +22,8 @@ def test_budgets_are_set_shown_paid_and_lifted(world: World) -> None:
         assert (paid.status_code, paid.json()["amount"]) == (200, "7.00")
     listed = viewer.get(f"{PREFIX}/budgets").json()["items"]
     assert [(one["scope"], one["prepaid"]) for one in listed] == [("group", True), ("key", False)]
+    paused = finance.put(f"{GROUP}/pause", json={"paused": True})
+    assert (paused.json()["budget"]["paused"], paused.json()["budget"]["amount"]) == (True, "7.00")
     assert finance.delete(GROUP).status_code == 200
     assert viewer.get(GROUP).status_code == 404
 

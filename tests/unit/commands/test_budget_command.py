@@ -17,6 +17,7 @@ from quartermaster.commands.budget import (
     Terms,
     all_budgets,
     budget_of,
+    pause_budget,
     remove_budget,
     set_budget,
     top_up,
@@ -32,7 +33,7 @@ from quartermaster.kernel.errors import (
     NotFoundError,
     UsageError,
 )
-from quartermaster.kernel.events import DeploymentSet
+from quartermaster.kernel.events import BudgetCrossed, DeploymentSet
 from quartermaster.kernel.snapshot import decode, encode
 
 NOW = Instant(month_named("2026-11", "UTC").start + 500 * US_PER_HOUR)
@@ -116,6 +117,37 @@ def test_a_budget_that_is_set_anew_has_new_periods(book: Book) -> None:
     assert all_budgets(book.view()) == []
     again = set_budget(book, OPERATOR, "group", "acme", MONTHLY, Instant(NOW + 3)).budget
     assert epochs(again, NOW)[0].id != epochs(first, NOW)[0].id
+
+
+def test_a_paused_budget_is_spent_by_nobody_and_keeps_its_terms(book: Book, key_id: str) -> None:
+    set_budget(book, FINANCE, "group", "acme", MONTHLY, NOW)
+    with pytest.raises(NotAllowedError):
+        pause_budget(book, Actor("usr_t", ("trust",)), "group", "acme", NOW, paused=True)
+    for _ in range(2):
+        pause_budget(book, FINANCE, "group", "acme", NOW, paused=True, reason="a leaked key")
+    raised = set_budget(book, FINANCE, "group", "acme", Terms(amount_minor=60_000), NOW)
+    assert (raised.budget.paused, raised.budget.amount_minor) == (True, 60_000)
+    problems = []
+    for paused in (True, False):
+        pause_budget(book, FINANCE, "group", "acme", NOW, paused=paused)
+        snapshot = decode(encode(build_snapshot(book.view(), NOW, 1)))
+        own = budgeted(snapshot.keys[0], snapshot)
+        assert own is not None
+        problems.append(own.problem)
+    assert problems == ["its budget is paused", ""]
+
+
+def test_what_was_announced_stays_announced_while_the_amount_is_the_same(book: Book) -> None:
+    set_budget(book, FINANCE, "group", "acme", MONTHLY, NOW)
+    told = BudgetCrossed(
+        scope="group", name="acme", epoch="2026-11@1", label="2026-11", percent=50,
+        spent_minor=1, amount_minor=2, currency="USD",
+    )  # fmt: skip
+    book.append(told, actor=OPERATOR, now=NOW)
+    pause_budget(book, FINANCE, "group", "acme", NOW, paused=True)
+    assert book.view().crossed["group", "acme"] == (told,)
+    set_budget(book, FINANCE, "group", "acme", Terms(amount_minor=60_000), NOW)
+    assert book.view().crossed == {}
 
 
 def test_a_payment_counts_once_and_stays_when_terms_change(book: Book) -> None:
