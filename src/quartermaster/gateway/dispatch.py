@@ -221,7 +221,7 @@ class Dispatcher:
         if permit is not None:
             _hold(exchange, permit, "openai", now)
         if request.traceparent or self.tracer is not None:
-            follow(exchange, request.traceparent, self.tracer)
+            follow(exchange, request, self.tracer)
         if self.tap is not None and entry.grant.watched:
             exchange.taken = self.tap.take(entry.grant, request.body, now)
         relay.begin(exchange)
@@ -350,7 +350,7 @@ class Dispatcher:
         if permit is not None:
             _hold(exchange, permit, shape, now)
         if request.traceparent or self.tracer is not None:
-            follow(exchange, request.traceparent, self.tracer)
+            follow(exchange, request, self.tracer)
         if self.tap is not None and entry.grant.watched and operation in _WRITING:
             exchange.taken = self.tap.take(entry.grant, request.body, now)
         self.relay.begin(exchange)

@@ -79,7 +79,7 @@ class Exchange:
         "taken",
         "target",
         "trace_context",
-        "traceparent",
+        "trace_lines",
         "upstream",
         "upstream_bytes",
     )
@@ -121,7 +121,7 @@ class Exchange:
         self.first_byte_at = 0
         self.closed: Closed | None = None
         self.trace_context: TraceContext | None = None
-        self.traceparent = b""
+        self.trace_lines = b""
         self.final = b""
         self.gone = False
         self.permit: Permit | None = None
@@ -170,9 +170,8 @@ class Exchange:
         """A connection takes the request; the bytes to write."""
         self.upstream = upstream
         self.life = AFTER_SEND[self.life]
-        if self.traceparent:
-            line = b"\r\ntraceparent: %b\r\n" % self.traceparent
-            return self.upstream_bytes.replace(b"\r\n", line, 1)
+        if self.trace_lines:
+            return self.upstream_bytes.replace(b"\r\n", b"\r\n%b" % self.trace_lines, 1)
         return self.upstream_bytes
 
     @property
@@ -259,14 +258,14 @@ class Exchange:
             metered = meter.estimated(
                 usage, self.call.input_bytes, meter.tokens_of_bytes(text_bytes)
             )
-        self.final = heads.plain(
+        self.final = heads.answer(
             status,
             body,
             self.request_id,
-            date=self.home.date,
-            connection=self.connection,
-            content_type=content_type or heads.JSON,
-            extra=b"openai-processing-ms: %d\r\n" % ((now - self.opened_at) // US_PER_MS),
+            (now - self.opened_at) // US_PER_MS,
+            self.home.date,
+            self.connection,
+            content_type or heads.JSON,
         )
         self.close(
             status,

@@ -16,6 +16,14 @@ import msgspec
 _TRACEPARENT: Final = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
 )
+# 3.3.1: `key=value`; a key of small letters, with a tenant before an at sign perhaps.
+_MEMBER: Final = re.compile(
+    rb"[a-z0-9][a-z0-9_*/-]{0,240}(?:@[a-z][a-z0-9_*/-]{0,13})?=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{1,256}"
+)
+TRACESTATE_MEMBERS_MAX: Final = 32
+"""More are no list (3.3.1.1)."""
+TRACESTATE_BYTES_MAX: Final = 4_096
+"""Every vendor must pass 512 characters on (3.3.1.5); a longer one than this would fill heads."""
 _FIRST_VERSION: Final = b"00"
 _SAMPLED: Final = 1
 
@@ -79,19 +87,47 @@ class Traced(Protocol):
     """An exchange that a model server is to be told the trace of."""
 
     trace_context: TraceContext | None
+    trace_lines: bytes
+    """Header lines for the model server."""
+
+
+class Asking(Protocol):
+    """What a client's request says of its trace."""
+
     traceparent: bytes
+    tracestate: bytes
 
 
-def follow(exchange: Traced, header: bytes, tracer: Tracer | None) -> None:
+def follow(exchange: Traced, request: Asking, tracer: Tracer | None) -> None:
     """Put a request into its client's trace, or into one of its own.
+
+    `tracestate` belongs to the trace of the `traceparent` beside it: it goes on only with that one.
 
     Args:
         exchange: not sent yet.
-        header: `traceparent` as the client sent it.
-        tracer: of a worker that exports traces; without one the header is passed on as it came.
+        request: as the client sent it.
+        tracer: of a worker that exports traces; without one the headers are passed on as they came.
     """
+    header = request.traceparent
+    parent = parent_of(header)
     if tracer is not None:
         exchange.trace_context = tracer(header)
-        exchange.traceparent = exchange.trace_context.traceparent
-    elif parent_of(header) is not None:
-        exchange.traceparent = header
+        header = exchange.trace_context.traceparent
+    elif parent is None:
+        return
+    lines = b"traceparent: %b\r\n" % header
+    if parent is not None and may_go_on(request.tracestate):
+        lines += b"tracestate: %b\r\n" % request.tracestate
+    exchange.trace_lines = lines
+
+
+def may_go_on(tracestate: bytes) -> bool:
+    """Whether a list of vendors' notes is one, and not too long; else it is as if it were absent.
+
+    Args:
+        tracestate: several header lines are one list, joined by commas.
+    """
+    if not tracestate or len(tracestate) > TRACESTATE_BYTES_MAX:
+        return False
+    members = [one for one in (part.strip(b" \t") for part in tracestate.split(b",")) if one]
+    return 0 < len(members) <= TRACESTATE_MEMBERS_MAX and all(map(_MEMBER.fullmatch, members))

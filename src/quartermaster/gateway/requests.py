@@ -31,6 +31,7 @@ _UPGRADE: Final = 6
 _KEY: Final = 7
 _TRACE: Final = 8
 _FORWARDED: Final = 9
+_TRACE_STATE: Final = 10
 _WATCHED: Final = {
     "host": _HOST,
     "authorization": _AUTHORIZATION,
@@ -41,6 +42,7 @@ _WATCHED: Final = {
     "api-key": _KEY,
     "x-api-key": _KEY,
     "traceparent": _TRACE,
+    "tracestate": _TRACE_STATE,
     "x-forwarded-for": _FORWARDED,
 }
 # Headers that nearly every client sends and that say nothing to us.
@@ -74,6 +76,8 @@ class Request(msgspec.Struct):
     """Where this head has come before on this connection."""
     traceparent: bytes = b""
     """Whose trace it belongs to, as the client says."""
+    tracestate: bytes = b""
+    """What tracing systems on its way noted, beside `traceparent`."""
     forwarded: bytes = b""
     """`X-Forwarded-For` as it came; of a head that was recognised it is in `head`."""
 
@@ -112,6 +116,7 @@ class RequestParser:
         "_seen_host",
         "_target",
         "_traceparent",
+        "_tracestate",
         "_upgrade",
         "_upload_bytes_max",
         "authorization",
@@ -158,6 +163,7 @@ class RequestParser:
         self._http_1_0 = False
         self._expect = b""
         self._traceparent = b""
+        self._tracestate = b""
         self._upgrade = False
         self._chunked = False
 
@@ -359,6 +365,9 @@ class RequestParser:
             # Another with every request: such a head is not learned.
             self._traceparent = value
             self._rare = True
+        elif code == _TRACE_STATE:
+            self._tracestate = b"%b,%b" % (self._tracestate, value) if self._tracestate else value
+            self._rare = True
         else:
             self._upgrade = self._rare = True
 
@@ -429,7 +438,7 @@ class RequestParser:
         if self._forwarded:
             ready[-1].forwarded, self._forwarded = self._forwarded, b""
         if self._traceparent:
-            ready[-1].traceparent = self._traceparent
+            ready[-1].traceparent, ready[-1].tracestate = self._traceparent, self._tracestate
         parts.clear()
         self.wants_continue = False
         # Behind a request that closes the connection there is no boundary, only what is refused.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.gateway.gateway_fakes import SECRET
+from tests.unit.gateway.gateway_fakes import HELLO, SECRET, Bench, raw_request
 from tests.unit.gateway.observed import AT, AnEnd, a_call, a_close
 
 from quartermaster.gateway import otlp_export
@@ -20,6 +20,7 @@ from quartermaster.gateway.otlp_export import (
     TryAgainError,
     read_headers,
 )
+from quartermaster.gateway.requests import RequestParser
 from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.units import Counts
 
@@ -91,6 +92,66 @@ def test_without_a_parent_the_share_says_it_by_the_id() -> None:
     assert not any(context(None, one, 0).sampled for one in ids)
     assert all(context(None, one, 1).sampled for one in ids)
     assert context(None, RANDOM, 1).parent_span_id == ""
+
+
+STATE = "rojo=00f067aa0ba902b7,congo@t61rcw=a b/c"
+
+
+@pytest.mark.parametrize("exports", [False, True])
+@pytest.mark.parametrize("target", ["/v1/chat/completions", "/v1/completions"])
+def test_vendors_notes_go_on_beside_the_trace(target: str, exports: bool) -> None:
+    bench = Bench()
+    if exports:
+        bench.dispatcher.tracer = lambda header: context(parent_of(header), RANDOM, 1)
+    body = HELLO if "chat" in target else {"model": "toy", "prompt": "x"}
+    raw = raw_request("POST", target, body, traceparent=HEADER.decode(), tracestate="rojo=00f067aa")
+    # Several lines are one list, in their order.
+    raw = raw.replace(b"tracestate: ", b"TraceState: congo@t61rcw=a b/c\r\ntracestate: ", 1)
+    exchange = bench.request(raw, bench.client())
+    assert exchange is not None
+    bench.turn()
+    sent = exchange.sent(bench.upstream).split(b"\r\n")
+    assert sent[0].startswith(b"POST ")
+    assert b"tracestate: congo@t61rcw=a b/c,rojo=00f067aa" in sent
+    assert (b"traceparent: " + HEADER in sent) is not exports
+
+
+@pytest.mark.parametrize(
+    ("parent", "state"),
+    [
+        ("", STATE),
+        ("00-nonsense", STATE),
+        (HEADER.decode(), "no list"),
+        (HEADER.decode(), "Rojo=1"),
+        (HEADER.decode(), "a=1=2"),
+        (HEADER.decode(), ", ,"),
+        (HEADER.decode(), ",".join(f"k{n}=1" for n in range(33))),
+        (HEADER.decode(), ",".join(f"k{n}={'x' * 250}" for n in range(20))),
+    ],
+)
+@pytest.mark.parametrize("exports", [False, True])
+def test_notes_without_their_trace_and_what_are_none_stay_here(
+    parent: str, state: str, exports: bool
+) -> None:
+    bench = Bench()
+    if exports:
+        bench.dispatcher.tracer = lambda header: context(parent_of(header), RANDOM, 1)
+    raw = raw_request("POST", "/v1/chat/completions", HELLO, traceparent=parent, tracestate=state)
+    exchange = bench.request(raw, bench.client())
+    assert exchange is not None
+    bench.turn()
+    assert b"tracestate" not in exchange.sent(bench.upstream)
+
+
+def test_notes_of_one_request_are_not_those_of_the_next() -> None:
+    parser = RequestParser(head_bytes_max=9_999, body_bytes_max=9_999)
+    first = raw_request("POST", "/x", HELLO, traceparent=HEADER.decode(), tracestate=STATE)
+    second = raw_request("POST", "/x", HELLO, traceparent=HEADER.decode())
+    third = raw_request("POST", "/x", HELLO, tracestate=STATE)
+    for together in (True, False):
+        parts = [first + third + second] if together else [first, third, second]
+        requests = [one for part in parts for one in parser.feed(part)]
+        assert [one.tracestate for one in requests] == [STATE.encode(), b"", b""]
 
 
 # -- what a collector reads ------------------------------------------------------------------------
