@@ -37,6 +37,10 @@ HEARTBEAT_ROUNDS: Final = 20
 IDLE_ROUNDS: Final = 1_200
 """After a minute without a request, in which the bucket has filled, everything is given back."""
 
+REJOIN_ROUNDS: Final = 20
+"""For a second after the store is back each worker says what it let pass alone, before any of them
+is granted a part of the rest."""
+
 # What is wanted in hand, in rounds of the busiest recent one: a lost exchange is not noticed.
 _ROUNDS_IN_HAND: Final = 4
 # When to come back where only a lease is missing: two exchanges.
@@ -145,22 +149,25 @@ class LeasedBucket(Bucket):
         """Whether the store should hear of it now."""
         return bool(self._spent or self._short)
 
-    def report(self, standing: int) -> tuple[int, ...]:
+    def report(self, limit: int, standing: int) -> tuple[int, ...]:
         """Limit, spent, keep, want, need and seed; until the answer it holds itself to `keep`.
 
         Args:
+            limit: the whole limit.
             standing: levels that it may hold for requests that nobody expects.
         """
         self._peak = max(self._demand, self._peak * 3 // 4)
         self._demand = 0
         need, self._short = self._short, 0
-        whole = self.per_minute * UNIT
-        want = min(max(_ROUNDS_IN_HAND * self._peak, standing) + need, whole)
+        spent, self._spent = self._spent, 0
+        seed = max(self._used - spent, 0)
+        if self.local:
+            return (limit, spent, 0, 0, 0, seed)
+        want = min(max(_ROUNDS_IN_HAND * self._peak, standing) + need, limit * UNIT)
         # What is too little for a refused request may be what another worker needs.
         self._keep = 0 if need > self._credit else max(min(self._credit, want), 0)
-        spent, self._spent = self._spent, 0
         self._credit = self._keep
-        return (self.per_minute, spent, self._keep, want, need, max(self._used - spent, 0))
+        return (limit, spent, self._keep, want, need, seed)
 
     def answered(self, held: Held, now: int, *, anew: bool) -> None:
         """What the store says.
@@ -193,8 +200,9 @@ class LeasedBucket(Bucket):
             part: how many workers there are, to whom what is used belongs evenly.
         """
         self.local, self.per_minute = True, share
+        # What others held is spent by now, as far as anybody knows.
+        self._used = (self._used + self._others) // part
         self._credit = self._others = self._short = 0
-        self._used //= part
 
     def join(self, per_minute: int) -> None:
         """The store is back: lease from the whole limit again."""
@@ -213,6 +221,7 @@ class LeasedAccount(Account):
     """
 
     __slots__ = (
+        "_alone",
         "_hurries",
         "_made",
         "_number",
@@ -231,7 +240,7 @@ class LeasedAccount(Account):
     def __init__(self, of: Scoped, peers: int, now: int) -> None:
         self._made = ""
         self._number = self._open_before = self._peak_opened = self._silent = 0
-        self._refused_open = self._hurries = False
+        self._refused_open = self._hurries = self._alone = False
         self._peers = peers
         self.pending: tuple[int, ...] | None = None
         """A report that has not been answered."""
@@ -310,7 +319,7 @@ class LeasedAccount(Account):
         self._silent, self._hurries = 0, False
         self._number += 1
         requests, tokens = (
-            _NO_LEASE if bucket is None else bucket.report(self._standing(whole))
+            _NO_LEASE if bucket is None else bucket.report(whole, self._standing(whole))
             for bucket, whole in self._buckets()
         )
         self.pending = (self._number, *requests, *tokens, *self._slots_wanted())
@@ -335,6 +344,8 @@ class LeasedAccount(Account):
         need = self.open + 1 if self._refused_open else 0
         self._refused_open = False
         standing = self._standing(whole) // UNIT
+        if self._alone:
+            return (whole, self.open, self.open, 0)
         want = max(self.open + max(_ROUNDS_IN_HAND * self._peak_opened, standing), need)
         want = min(want, max(whole, self.open))
         self.slots = max(min(self.slots, want), self.open)
@@ -345,6 +356,8 @@ class LeasedAccount(Account):
         """What the store says to the pending report."""
         self.pending = None
         self._peers = max(peers, 1)
+        if self._alone:
+            return  # it was told, and has granted nothing
         anew = answer.made != self._made
         self._made = answer.made
         # What was kept for nobody is given back in the next round, not with the next news.
@@ -369,6 +382,7 @@ class LeasedAccount(Account):
     def stand_alone(self, peers: int) -> None:
         """The store is gone: have an even part of every limit to itself."""
         self._peers = peers
+        self._alone = True
         for bucket, whole in self._buckets():
             if bucket is not None and not bucket.local:
                 bucket.stand_alone(self.part(whole), peers)
@@ -377,6 +391,7 @@ class LeasedAccount(Account):
 
     def join(self) -> None:
         """The store is back."""
+        self._alone = False
         for bucket, whole in self._buckets():
             if bucket is not None and bucket.local:
                 bucket.join(whole)
@@ -401,6 +416,7 @@ class LeasedLimiter(Limiter):
         self.met: Callable[[], None] = _nobody_is_told
         """Called when a customer came whom the store should hear of at once."""
         self._active: dict[tuple[str, str], LeasedAccount] = {}
+        self._rounds_back = 0
 
     def _account(self, of: Scoped, now: int) -> Account:
         name = (of.scope, of.name)
@@ -459,9 +475,11 @@ class LeasedLimiter(Limiter):
         """
         self.peers = max(peers, 1)
         if self.alone:
-            self.alone = False
-            for account in self._active.values():
-                account.join()
+            self._rounds_back += 1
+            if self._rounds_back >= REJOIN_ROUNDS:
+                self.alone = False
+                for account in self._active.values():
+                    account.join()
         for name, answer in answers.items():
             answering = self._active.get(name)
             if answering is None or answering.pending is None:
@@ -474,6 +492,7 @@ class LeasedLimiter(Limiter):
     def stand_alone(self) -> None:
         """The store is gone: let pass an even part of every limit."""
         self.alone = True
+        self._rounds_back = 0
         for account in self._active.values():
             account.stand_alone(self.peers)
 

@@ -181,7 +181,7 @@ class LimitLink:
                 reason,
             )
         self._error = reason
-        if not self.limiter.alone and self.silent_s > ALONE_AFTER_S:
+        if self.limiter.alone or self.silent_s > ALONE_AFTER_S:
             self.limiter.stand_alone()
 
     @property
