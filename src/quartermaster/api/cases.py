@@ -39,6 +39,8 @@ class NewCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     reason: str
     reported: str = ""
     """What others reported: who said what, and where."""
+    customer: str = ""
+    """Of a group of several: the one that notices go to, and that alone answers."""
 
 
 class Reported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +125,7 @@ def post_case(call: Call) -> CaseShown:
         reason=new.reason,
         evidence=evidence,
         stake=call.ports.cases.stake(new.group, evidence),
+        addressee=new.customer,
     )
     return _shown(call, cases.open_case(call.ports.book, call.actor, opening, call.now))
 
@@ -173,14 +176,16 @@ def post_decision(call: Call) -> CaseStep:
 
 def list_own(call: Call) -> Page[OwnCase]:
     """The cases that the customer was told of."""
-    found = reading.own_cases(call.ports.book, call.bearer.customer)
-    return page([own(case, call.now) for case in found], call.asked(Paged), lambda one: one.id)
+    customer = call.bearer.customer
+    found = reading.own_cases(call.ports.book, customer)
+    shown_ = [own(case, call.now, customer) for case in found]
+    return page(shown_, call.asked(Paged), lambda one: one.id)
 
 
 def show_own(call: Call) -> OwnCase:
     """One of them."""
     book, customer = call.ports.book, call.bearer.customer
-    return own(reading.read_own(book, customer, call.path["case"]), call.now)
+    return own(reading.read_own(book, customer, call.path["case"]), call.now, customer)
 
 
 def post_answer(call: Call) -> OwnCase:
@@ -194,14 +199,15 @@ def post_answer(call: Call) -> OwnCase:
     answered, book = Answered(text=new.text, statement=said), call.ports.book
     case_id = call.path["case"]
     case = cases.answer(book, call.actor, bearer.customer, case_id, answered, call.now)
-    return own(case, call.now)
+    return own(case, call.now, bearer.customer)
 
 
 def post_appeal(call: Call) -> OwnCase:
     """The customer asks another person to decide."""
     text, book, case_id = call.given(NewAppeal).text, call.ports.book, call.path["case"]
     customer, rules = call.bearer.customer, call.ports.cases.rules("")
-    return own(cases.appeal(book, call.actor, customer, case_id, text, call.now, rules), call.now)
+    case = cases.appeal(book, call.actor, customer, case_id, text, call.now, rules)
+    return own(case, call.now, customer)
 
 
 def _rules(call: Call, case_id: str) -> cases.Rules:

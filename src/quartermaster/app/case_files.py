@@ -9,6 +9,7 @@ from quartermaster.book.chain import Entry
 from quartermaster.book.views import View
 from quartermaster.commands import case as cases
 from quartermaster.commands.actor import Actor
+from quartermaster.commands.case_party import addressee as party_of
 from quartermaster.commands.case_read import entries, known
 from quartermaster.conduct.case_file import (
     EXEMPLARS_MAX,
@@ -46,12 +47,13 @@ def case_file(
         case, view, head = known(unit, case_id), unit.view(), unit.journal.head()
         found = entries(unit, case_id)
     allowed = _content_allowed(view, case.group, account, now)
-    group = view.groups.get(case.group)
+    group, named = view.groups.get(case.group), view.customers.get(party_of(view, case))
     return assembled(
         case,
         now,
         sign_off_share=float(rooms.settings.standing.share),
         group_name=case.group if group is None else group.name,
+        addressee="" if named is None else named.name,
         persons={user.id: user.name for user in view.users.values()},
         served=[(as_datetime(Instant(one.first_at)), one.fact.model)
                 for one in view.deployments.values()],
@@ -69,6 +71,7 @@ def assembled(
     sign_off_share: float,
     group_name: str,
     persons: dict[str, str],
+    addressee: str = "",
     served: Sequence[tuple[datetime, str]] = (),
     exemplars: tuple[str, ...] = (),
     content: str = "not_kept",
@@ -80,6 +83,7 @@ def assembled(
         case=shown(case, now, sign_off_share),
         made_at=as_datetime(now),
         group_name=group_name,
+        addressee=addressee,
         persons=persons,
         models=_models(case, served),
         explained_by=_explained_by(case),

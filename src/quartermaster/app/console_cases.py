@@ -84,7 +84,8 @@ class RealCases:
 
     def own(self, customer: str, now: Instant) -> tuple[OwnCase, ...]:
         """The cases that a customer was told of."""
-        return tuple(own(case, now) for case in reading.own_cases(self._rooms.book, customer))
+        found = reading.own_cases(self._rooms.book, customer)
+        return tuple(own(case, now, customer) for case in found)
 
     def answer(
         self, actor: Actor, case_id: str, text: str, share_high: float | None, now: Instant

@@ -73,6 +73,11 @@ def states() -> None:
 @command.command("open")
 @click.argument("group")
 @_REASON
+@click.option(
+    "--customer",
+    default="",
+    help="Of a group of several: the one that notices go to, and that alone answers.",
+)
 @_DAYS
 @_ACCOUNT
 @_REPORTED
@@ -83,6 +88,7 @@ def open_case(
     options: Options,
     group: str,
     reason: str,
+    customer: str,
     days: Path | None,
     account: str | None,
     reported: str | None,
@@ -102,7 +108,11 @@ def open_case(
     rooms = open_rooms(options)
     evidence = _evidence(rooms, group, days, account, reported)
     opening = CaseOpened(
-        group=group, reason=reason, evidence=evidence, stake=stake(rooms, group, evidence)
+        group=group,
+        reason=reason,
+        evidence=evidence,
+        stake=stake(rooms, group, evidence),
+        addressee=customer,
     )
     case = cases.open_case(rooms.book, _actor(rooms, token_file), opening, rooms.now())
     _show(rooms, case, as_json=as_json)
@@ -310,7 +320,7 @@ def answer(
         answered = Answered(text=text, statement=said)
         case = cases.answer(rooms.book, bearer.actor, bearer.customer, case_id, answered, now)
     if as_json:
-        click.echo(msgspec.json.encode(own(case, now)))
+        click.echo(msgspec.json.encode(own(case, now, bearer.customer)))
     else:
         click.echo(f"{case.id}: {'appeal' if appeals else 'answer'} received")
 

@@ -15,6 +15,7 @@ from quartermaster.book.unit import Unit
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK, Actor, require
 from quartermaster.commands.case_alarms import news
+from quartermaster.commands.case_party import addressed, addressee
 from quartermaster.commands.case_read import KEY, all_cases, folded, known, own
 from quartermaster.commands.ports import Book
 from quartermaster.commands.standing import STANDINGS, follow
@@ -73,13 +74,14 @@ def open_case(book: Book, actor: Actor, opening: facts.CaseOpened, now: Instant)
                 field="group",
                 hint="quartermaster customer list",
             )
+        to = addressed(unit.view(), opening)
         running = [one for one in folded(unit) if one.group == opening.group and not one.ended]
         if running:
             raise ConflictError(
                 f"case {running[0].id} of group {opening.group} is open",
                 hint="add the evidence to it",
             )
-        opening = msgspec.structs.replace(opening, sample=group.sample)
+        opening = msgspec.structs.replace(opening, sample=group.sample, addressee=to)
         case_id = new_id("case")
         case, effects = steps.opened(case_id, opening, _by(unit.view(), actor, now))
         return _apply(unit, case, 0, effects, actor, now)
@@ -318,7 +320,9 @@ def _open_alarmed(book: Book, now: Instant, stake: StakeOf) -> list[Case]:
         if running is not None:
             _add(book, CLERK, running.id, evidence, held, reason, now)
             continue
-        opening = facts.CaseOpened(group=group, reason=reason, evidence=evidence, stake=held)
+        opening = facts.CaseOpened(
+            group=group, reason=reason, evidence=evidence, stake=held, addressee=alarms[0].account
+        )
         try:
             opened.append(open_case(book, CLERK, opening, now))
         except ConflictError:
@@ -442,11 +446,13 @@ def _by(view: View, actor: Actor, now: Instant) -> By:
 
 
 def _around(view: View, case: Case, rules: Rules) -> Around:
-    group = view.groups.get(case.group)
+    to = addressee(view, case)
+    named = view.customers.get(to) or view.groups.get(case.group)
     return Around(
         settings=rules.settings,
         sign_off_share=float(rules.sign_off_share),
-        customer=case.group if group is None else group.name,
+        customer=case.group if named is None else named.name,
+        addressee=to,
         dues=rules.dues,
     )
 

@@ -1,10 +1,11 @@
-"""Conduct cases as the journal tells them: by id, all of them, and a customer's own."""
+"""Conduct cases as the journal tells them: by id, all of them, and the addressed customer's."""
 
 from collections.abc import Sequence
 
 from quartermaster.book.chain import Entry, recorded
 from quartermaster.book.unit import Unit
 from quartermaster.book.views import View
+from quartermaster.commands.case_party import addressee
 from quartermaster.commands.ports import Book
 from quartermaster.conduct.cases import Case, Step, fold
 from quartermaster.kernel.errors import NotFoundError
@@ -92,8 +93,7 @@ def _unknown(case_id: str) -> NotFoundError:
 
 
 def _is_own(view: View, case: Case, customer: str) -> bool:
-    who = view.customers.get(customer)
-    return who is not None and who.group == case.group and bool(case.told())
+    return bool(customer) and customer == addressee(view, case) and bool(case.told())
 
 
 def _of(case_id: str, found: Sequence[Entry]) -> Case | None:

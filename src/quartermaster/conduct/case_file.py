@@ -51,6 +51,8 @@ class CaseFile(msgspec.Struct, frozen=True, kw_only=True):
     case: CaseShown
     made_at: datetime
     group_name: str
+    addressee: str = ""
+    """The name of the customer that notices go to; empty where nobody is named."""
     persons: dict[str, str]
     """Names of users by id."""
     models: tuple[ModelSeen, ...] = ()

@@ -70,6 +70,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     evidence: CaseEvidence
     stake: CaseStake | None
     sample: bool = False
+    addressee: str = ""
+    """The customer that notices go to; empty in facts of earlier versions."""
     standing: Standing = "active"
     """That this case brought about; another case may have brought about more."""
     throttle: Throttle | None = None
@@ -184,6 +186,7 @@ def evolve(case: Case | None, case_id: str, step: Step) -> Case:
             evidence=event.evidence,
             stake=event.stake,
             sample=event.sample,
+            addressee=event.addressee,
             history=(step,),
         )
     known = msgspec.structs.replace(case, history=(*case.history, step))

@@ -96,6 +96,8 @@ class CaseShown(msgspec.Struct, frozen=True, kw_only=True):
     summary: CaseSummary
     reason: str
     opened_by: str
+    addressee: str
+    """The customer that notices go to, and that alone answers; empty where it is not said."""
     evidence: CaseEvidence
     stake: CaseStake | None
     cost: ExpectedCost | None
@@ -172,6 +174,7 @@ def shown(case: Case, now: Instant, sign_off_share: float) -> CaseShown:
         summary=summary(case, now),
         reason=case.reason,
         opened_by=case.opened_by,
+        addressee=case.addressee,
         evidence=case.evidence,
         stake=case.stake,
         cost=None if case.stake is None else expected_cost(case.stake),
@@ -201,8 +204,8 @@ def shown(case: Case, now: Instant, sign_off_share: float) -> CaseShown:
     )
 
 
-def own(case: Case, now: Instant) -> OwnCase:
-    """The case as its customer sees it."""
+def own(case: Case, now: Instant, customer: str) -> OwnCase:
+    """The case as its customer sees it; credits of others of the group are theirs."""
     appeal_until = case.appeal_until
     in_time = appeal_until is not None and now < appeal_until
     return OwnCase(
@@ -222,7 +225,7 @@ def own(case: Case, now: Instant) -> OwnCase:
         ),
         appeals=_appeals(case),
         deadlines=tuple(one for one in _due(case, now) if one.whose == "customer"),
-        credits=case.credits,
+        credits=tuple(one for one in case.credits if one.customer == customer),
         may_answer=not case.ended,
         may_appeal=in_time and case.standing != "active" and case.open_appeal is None,
     )

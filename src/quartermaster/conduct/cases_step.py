@@ -112,6 +112,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     """Share of revenue above which whatever is held against a customer is signed by two."""
     customer: str = ""
     """The name that notices are addressed to."""
+    addressee: str = ""
+    """Whose it is; what others of its group get back is not told to it."""
     dues: tuple[Due, ...] = ()
 
 
@@ -410,7 +412,11 @@ def _made(
         findings=case.evidence.actionable,
         answer_until=answer_until,
         appeal_until=appeal_until,
-        credits=tuple(str(Money(one.minor, one.currency)) for one in owed),
+        credits=tuple(
+            str(Money(one.minor, one.currency))
+            for one in owed
+            if around.addressee in ("", one.customer)
+        ),
         automatic=by.automatic,
     )
     review = settings.review_hours * US_PER_HOUR if by.automatic and asked.move == "suspend" else 0

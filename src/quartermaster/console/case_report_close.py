@@ -112,7 +112,7 @@ def _change(on: CaseDesk) -> Section:
 
 
 def _steps(on: CaseDesk) -> Section:
-    words = on.words
+    words, addressed = on.words, on.file.addressee
     lines = [
         Line(
             (
@@ -127,6 +127,7 @@ def _steps(on: CaseDesk) -> Section:
     return Section(
         id="steps",
         title=words("steps.title"),
+        lead=(words("steps.addressed", customer=addressed),) if addressed else (),
         table=Table(head=head, lines=tuple(lines), words_from=1),
     )
 

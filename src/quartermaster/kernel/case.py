@@ -223,6 +223,8 @@ class CaseOpened(msgspec.Struct, frozen=True, tag_field="event", tag="opened", k
     evidence: CaseEvidence
     stake: CaseStake | None = None
     sample: bool = False
+    addressee: str = ""
+    """The customer of the group that notices go to, and that alone answers and appeals."""
 
 
 class EvidenceAdded(msgspec.Struct, frozen=True, tag_field="event", tag="evidence", kw_only=True):

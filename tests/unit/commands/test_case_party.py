@@ -1,0 +1,112 @@
+"""Customers of one group: a case is addressed to one of them, and the others see nothing of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.unit.commands.test_case_command import ADA, BOB, NOW, RULES, asked, at
+from tests.unit.conduct.case_made_up import HARVEST, SMALL
+
+from quartermaster.book.store import Book, open_book
+from quartermaster.commands import case as cases
+from quartermaster.commands import case_read as reading
+from quartermaster.commands.actor import CLERK, OPERATOR, Actor
+from quartermaster.commands.case_party import addressee
+from quartermaster.commands.customer import add_customer, add_group
+from quartermaster.conduct.cases import Case
+from quartermaster.conduct.cases_shown import own
+from quartermaster.conduct.cases_step import Due
+from quartermaster.kernel.case import Answered, CaseDay, CaseEvidence, CaseOpened
+from quartermaster.kernel.contract import Customer, Group
+from quartermaster.kernel.errors import NotFoundError, UsageError
+from quartermaster.kernel.events import ConductAlarmed, UserAdded
+
+DAUGHTER = Actor("customer:daughter", ("customer",), "daughter")
+SISTER = Actor("customer:sister", ("customer",), "sister")
+DUES = tuple(Due(who, who, "2024-10", "USD", 100_000) for who in ("daughter", "sister"))
+CREDITS = msgspec.structs.replace(RULES, dues=DUES)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = open_book(f"sqlite:///{tmp_path}/book.sqlite")
+    add_group(book, OPERATOR, Group("holding", "Holding"), NOW)
+    for name in ("daughter", "sister"):
+        add_customer(book, OPERATOR, Customer(name, name.title(), "holding"), NOW)
+    for actor in (ADA, BOB):
+        fact = UserAdded(user=actor.id, name=actor.id, roles=actor.roles)
+        book.append(fact, actor=actor, now=NOW)
+    yield book
+    book.close()
+
+
+def opened(book: Book, addressee: str = "daughter") -> Case:
+    opening = CaseOpened(
+        group="holding",
+        reason="an alarm",
+        evidence=CaseEvidence(findings=(HARVEST,)),
+        stake=SMALL,
+        addressee=addressee,
+    )
+    return cases.open_case(book, ADA, opening, NOW)
+
+
+def test_only_the_addressed_customer_sees_answers_and_appeals(book: Book) -> None:
+    case = opened(book)
+    informed = cases.move(book, ADA, case.id, asked("inform"), at(1), CREDITS)
+    (notice,) = [event.notice for _, event in informed.told()]
+    assert notice is not None
+    assert "To Daughter," in notice.en
+    answered = Answered(text="Our own tests, do not tell Sister.")
+    cases.answer(book, DAUGHTER, "daughter", case.id, answered, at(2))
+    assert [one.id for one in reading.own_cases(book, "daughter")] == [case.id]
+    assert reading.own_cases(book, "sister") == []
+    with pytest.raises(NotFoundError):
+        reading.read_own(book, "sister", case.id)
+    with pytest.raises(NotFoundError):
+        cases.answer(book, SISTER, "sister", case.id, Answered(text="No."), at(2))
+    cases.move(book, ADA, case.id, asked("suspend", urgent=True), at(3), CREDITS)
+    cases.sign(book, BOB, case.id, 4, at(3), CREDITS)
+    with pytest.raises(NotFoundError):
+        cases.appeal(book, SISTER, "sister", case.id, "No.", at(4), CREDITS)
+
+
+def test_credits_of_others_of_the_group_are_not_told(book: Book) -> None:
+    case = opened(book)
+    cases.move(book, ADA, case.id, asked("suspend", urgent=True), at(1), CREDITS)
+    cases.sign(book, BOB, case.id, 2, at(1), CREDITS)
+    done = cases.move(book, ADA, case.id, asked("reinstate"), at(3), CREDITS)
+    assert {one.customer for one in done.credits} == {"daughter", "sister"}
+    mine = own(reading.read_own(book, "daughter", case.id), at(4), "daughter")
+    assert [one.customer for one in mine.credits] == ["daughter"]
+    assert mine.notices[-1].en.count("Service credit") == 1
+
+
+def test_a_group_of_several_needs_to_hear_which_one_is_addressed(book: Book) -> None:
+    with pytest.raises(UsageError, match="which one is addressed") as refused:
+        opened(book, "")
+    assert "daughter, sister" in refused.value.hint
+    with pytest.raises(NotFoundError, match="has no customer"):
+        opened(book, "stranger")
+
+
+def test_an_alarm_addresses_whom_it_is_of(book: Book) -> None:
+    alarm = ConductAlarmed(
+        group="holding", account="sister", on="2024-10-01",
+        evidence=CaseEvidence(findings=(HARVEST,)),
+    )  # fmt: skip
+    book.append(alarm, actor=CLERK, now=NOW, key="conduct:alarmed:sister:2024-10-01")
+    (case,) = cases.tend(book, at(1), lambda _: RULES, lambda *_: SMALL)
+    assert case.addressee == "sister"
+
+
+def test_a_case_of_an_earlier_version_is_of_whom_its_evidence_is(book: Book) -> None:
+    old = msgspec.structs.replace(opened(book), addressee="")
+    view = book.view()
+    assert addressee(view, old) == ""
+    days = (CaseDay(account="sister", day="2024-10-01", requests=1),)
+    read = msgspec.structs.replace(old, evidence=CaseEvidence(days=days))
+    assert addressee(view, read) == "sister"
+    add_customer(book, OPERATOR, Customer("alone", "Alone", "alone"), NOW)
+    assert addressee(book.view(), msgspec.structs.replace(old, group="alone")) == "alone"
