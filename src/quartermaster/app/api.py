@@ -20,7 +20,7 @@ from quartermaster.book.pepper import load_pepper
 from quartermaster.commands import invoice as invoices
 from quartermaster.commands.budget_shown import read_states
 from quartermaster.commands.ports import Book
-from quartermaster.commands.publish import acknowledged, publish
+from quartermaster.commands.publish import Acknowledgement, acknowledged, publish
 from quartermaster.commands.standing import RevenueShare
 from quartermaster.gateway.status import WorkerStatus, read_status
 from quartermaster.kernel.clock import Instant, Period
@@ -104,6 +104,14 @@ class OwnGateways:
     def statuses(self) -> Sequence[WorkerStatus]:
         """What each last said of itself."""
         return [read_status(path) for path in sorted((self._var / "status").glob("*.json"))]
+
+    def workers(self) -> int:
+        """How many share every limit; one where none runs."""
+        return max(sum(one.state != "stopped" for one in self.statuses()), 1)
+
+    def serving(self, version: int) -> Acknowledgement:
+        """Which workers serve a snapshot, or a later one, at this moment."""
+        return acknowledged(self._var / "status", version, 0)
 
     def publish(self, now: Instant) -> ports.Published:
         """Write a snapshot and wait shortly for the workers to serve it."""

@@ -96,6 +96,14 @@ class Stood(msgspec.Struct, frozen=True):
     actor: str
 
 
+class StandingEvent(msgspec.Struct, frozen=True):
+    """Anything that was decided, proposed or declined about a group's standing."""
+
+    fact: StandingChanged | StandingProposed | StandingDeclined | InvestigationSet
+    at: int
+    actor: str
+
+
 class StandingWaiting(msgspec.Struct, frozen=True):
     """A proposed change of standing."""
 
@@ -131,6 +139,8 @@ class View(msgspec.Struct, frozen=True):
     """By group; a group that is not named is active."""
     standing_log: dict[str, tuple[Stood, ...]] = {}
     """By group, every change of standing, oldest first."""
+    standing_events: dict[str, tuple[StandingEvent, ...]] = {}
+    """By group, everything about its standing, oldest first."""
     standing_waiting: dict[str, StandingWaiting] = {}
     """By group, the change that waits for a second person; a newer one takes its place."""
     investigated: dict[str, InvestigationSet] = {}
@@ -327,6 +337,8 @@ def _apply_to_standing(
     recorded: Recorded,
 ) -> None:
     group = fact.group
+    event = StandingEvent(fact, recorded.at, recorded.actor)
+    view.standing_events[group] = (*view.standing_events.get(group, ()), event)
     match fact:
         case StandingChanged():
             view.standing[group] = fact.standing

@@ -9,7 +9,6 @@ from quartermaster.cli.handover import hand_over
 from quartermaster.cli.scope import who, whose
 from quartermaster.kernel.budget import THRESHOLDS_DEFAULT
 from quartermaster.kernel.errors import UsageError
-from quartermaster.kernel.money import EXACT, exact_decimal, exponent
 
 if TYPE_CHECKING:
     from quartermaster.app import Rooms
@@ -69,7 +68,7 @@ def set_(
     rooms = open_rooms(options)
     currency = currency or budgets.currency_of(rooms.book.view(), scope, name)
     terms = budgets.Terms(
-        amount_minor=0 if amount is None else _minor(amount, currency),
+        amount_minor=0 if amount is None else budgets.minor_of(amount, currency),
         currency=currency,
         time_zone=time_zone,
         period=period,
@@ -102,7 +101,7 @@ def top_up(options: Options, /, amount: str, payment: str, **given: str | None) 
         rooms.actor,
         scope,
         name,
-        _minor(amount, has.budget.currency),
+        budgets.minor_of(amount, has.budget.currency),
         rooms.now(),
         payment=payment,
     )
@@ -178,14 +177,6 @@ def remove(options: Options, /, reason: str, **given: str | None) -> None:
     scope, name = who(given, "budget")
     budgets.remove_budget(rooms.book, rooms.actor, scope, name, rooms.now(), reason=reason)
     hand_over(rooms)
-
-
-def _minor(amount: str, currency: str) -> int:
-    """An amount that somebody wrote, in minor units."""
-    scaled = exact_decimal(amount).scaleb(exponent(currency), context=EXACT)
-    if scaled != scaled.to_integral_value():
-        raise UsageError(f"{amount} {currency} is less than its smallest coin", field="amount")
-    return int(scaled)
 
 
 def _print(rooms: "Rooms", found: "list[Budgeting]", *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
 from quartermaster.kernel.events import BudgetSet, BudgetToppedUp
 from quartermaster.kernel.limit import LimitScope, project_name
-from quartermaster.kernel.money import exponent
+from quartermaster.kernel.money import EXACT, exact_decimal, exponent
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.units import ServiceClass
 
@@ -214,6 +214,18 @@ def budget_of(view: View, scope: LimitScope, name: str) -> Budgeting:
             f"{scope} {name} has no budget", field="name", hint="quartermaster budget list"
         )
     return Budgeting(scope, name, budget)
+
+
+def minor_of(amount: str, currency: str) -> int:
+    """An amount that somebody wrote, in minor units.
+
+    Raises:
+        UsageError: not a number, or it names less than the smallest coin.
+    """
+    scaled = exact_decimal(amount).scaleb(exponent(currency), context=EXACT)
+    if scaled != scaled.to_integral_value():
+        raise UsageError(f"{amount} {currency} is less than its smallest coin", field="amount")
+    return int(scaled)
 
 
 def currency_of(view: View, scope: LimitScope, name: str) -> str:

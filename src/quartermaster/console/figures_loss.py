@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from quartermaster.console import svg
+from quartermaster.console.figures_legend import swatches
 from quartermaster.console.svg import NARROW_PX, SMALL_PX, TEXT_PX
 from quartermaster.kernel.errors import UsageError
 
@@ -19,9 +20,6 @@ BARS_MAX = 20
 
 _BAR_PX, _STEP_PX, _BETWEEN_PX = 13.0, 16.0, 14.0
 _LABEL_PX = 20.0
-_LEGEND_ROW_PX = 20.0
-_SWATCH_PX = 11.0
-_LINE_PX = 15.0
 
 
 class LossBar(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +65,8 @@ def loss_bars(
     room = width - gutter - max(svg.text_width(text, SMALL_PX) for text in values) - 12
     longest = max(float(max(bar.revenue, bar.loss, bar.equal)) for bar in bars)
     scale = room / max(longest, 1e-9)
-    parts, y = _legend(legend, width)
+    tones = (("s1",), ("risk", "area"), ("s4",))
+    parts, y = swatches(tuple(zip(legend, tones, strict=True)), width)
     for bar in bars:
         pieces = [
             svg.label(
@@ -100,34 +99,3 @@ def _rows(bar: LossBar) -> tuple[tuple[Decimal, str, str], ...]:
         (bar.loss, bar.loss_text, "risk" if bar.kind == "asked" else "area"),
         (bar.equal, bar.equal_text, "s4"),
     )
-
-
-def _legend(legend: tuple[str, str, str], width: int) -> tuple[list[str], float]:
-    """Swatches with words, side by side where they fit; and where the bars may begin."""
-    parts, x, y = list[str](), 0.0, 2.0
-    for words, tones in zip(legend, (("s1",), ("risk", "area"), ("s4",)), strict=True):
-        taken = len(tones) * (_SWATCH_PX + 1) + 6
-        lines = _lines(words, width - taken)
-        needed = taken + max(svg.text_width(line, SMALL_PX) for line in lines)
-        if x and x + needed > width:
-            x, y = 0.0, y + _LEGEND_ROW_PX
-        for at, tone in enumerate(tones):
-            left = x + at * (_SWATCH_PX + 1)
-            parts.append(svg.rect(left, y, _SWATCH_PX, _SWATCH_PX, tone, rx=2))
-        for at, line in enumerate(lines):
-            where = y + 10 + at * _LINE_PX
-            parts.append(svg.label(x + taken, where, line, "muted", size_px=SMALL_PX))
-        x, y = x + needed + 22, y + (len(lines) - 1) * _LINE_PX
-    return parts, y + _LEGEND_ROW_PX + 10
-
-
-def _lines(words: str, room: float) -> list[str]:
-    """The words on as many lines as they need: the rates in a legend are never cut off."""
-    lines = [""]
-    for word in words.split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and svg.text_width(longer, SMALL_PX) > room:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
