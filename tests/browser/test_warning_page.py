@@ -2,15 +2,13 @@
 
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
-from playwright.sync_api import Browser, expect
-from tests.browser.conftest import Console
-from tests.browser.forms import every_form
-from tests.browser.test_overview import DESK, PHONE, TIMEOUT_MS, Reader, join, reader_in
-from tests.unit.console.warning_fakes import reliability_facts, warning_facts
+from playwright.sync_api import expect
+from tests.browser.forms import DESK, PHONE, in_every_form
+from tests.browser.reader import TIMEOUT_MS, Reader
+from tests.unit.console.warning_fakes import warning_facts
 
 from quartermaster.console.ports_warning import ReliabilityFacts, WarningFacts
 
@@ -19,55 +17,26 @@ pytestmark = pytest.mark.browser
 PICTURES = {"/warning": 1, "/warning/grp_1": 2, "/reliability": 1}
 
 
-@pytest.fixture
-def reader(chromium: Browser, console: Console) -> Iterator[Reader]:
-    """An administrator who has just joined, on a desk, in English."""
-    context = chromium.new_context(
-        viewport={"width": DESK[0], "height": DESK[1]}, locale="en-GB", reduced_motion="reduce"
-    )
-    reader = reader_in(context, console)
-    join(reader, f"wanda {len(console.identity.users)}")
-    yield reader
-    console.warning.facts, console.warning.record = warning_facts(), reliability_facts()
-    reader.assert_content()
-    context.close()
-
-
-@pytest.mark.parametrize(("lang", "theme", "size"), every_form(DESK, PHONE))
-def test_the_pages_in_every_form(
-    chromium: Browser, console: Console, lang: str, theme: str, size: tuple[int, int]
-) -> None:
-    context = chromium.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        locale=lang,
-        color_scheme="dark" if theme == "dark" else "light",
-        reduced_motion="reduce",
-    )
-    reader = reader_in(context, console)
-    join(reader, f"warning {lang} {theme} {size[0]}")
-    shown, hidden = (".for-desk", ".for-phone") if size == DESK else (".for-phone", ".for-desk")
+@in_every_form
+def test_the_pages_in_every_form(reader: Reader) -> None:
     for address, pictures in PICTURES.items():
         reader.open(address)
         expect(reader.page.locator("h1")).to_be_visible()
-        expect(reader.page.locator(f"{shown} svg")).to_have_count(pictures)
-        for figure in reader.page.locator(f"{shown} svg").all():
-            expect(figure).to_be_visible()
-        expect(reader.page.locator(hidden).first).to_be_hidden()
+        reader.assert_figures(pictures)
         for summary in reader.page.locator(".definition summary").all():
             summary.click()
         reader.assert_accessible()
         reader.assert_fits()
-        if size == DESK:
+        if reader.form.size == DESK:
             tables = "[...document.querySelectorAll('.told')]"
             assert reader.page.evaluate(
                 f"{tables}.every(one => one.scrollWidth <= one.clientWidth)"
             )
-    reader.assert_content()
-    context.close()
 
 
 def test_the_way_from_the_keys_to_a_customer_and_back(reader: Reader) -> None:
     page = reader.page
+    reader.open("/help")
     page.keyboard.press("g")
     page.keyboard.press("w")
     expect(page.locator("h1")).to_have_text("Early warning")
@@ -97,13 +66,15 @@ def test_a_table_that_is_wider_than_a_phone_can_be_scrolled_by_key(reader: Reade
         page.wait_for_timeout(50)
 
 
-def test_a_sample_that_is_worked_out_asks_again(reader: Reader) -> None:
+def test_a_sample_that_is_worked_out_asks_again(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quartermaster.console.pages.warning.LOADING_S", 1)
     reader.console.warning.facts = WarningFacts(sample=True, look=None, missing="loading")
     reader.open("/warning")
     expect(reader.page.locator(".empty")).to_contain_text("being worked out")
-    reader.assert_accessible()
     reader.console.warning.facts = warning_facts()
-    expect(reader.page.locator("#stake-title")).to_be_visible(timeout=TIMEOUT_MS)
+    expect(reader.page.locator("#stake-title")).to_be_visible()
 
 
 def test_the_empty_pages(reader: Reader) -> None:
@@ -125,5 +96,4 @@ def test_they_print_on_few_pages(reader: Reader) -> None:
     reader.console.warning.facts = replace(facts, customers=(*facts.customers, *many))
     for address, most in (("/warning", 4), ("/warning/grp_1", 4), ("/reliability", 4)):
         reader.open(address)
-        printed = reader.page.pdf(format="A4", prefer_css_page_size=True)
-        assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= most, address
+        reader.assert_prints(most)

@@ -5,32 +5,15 @@ another reader who opens it sees the same.
 """
 
 import re
-import threading
-import time
-from collections.abc import Iterator
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, expect
-from tests.browser.conftest import START_S, Console
-from tests.browser.forms import every_form
-from tests.browser.test_overview import DESK, PHONE, Reader, join, reader_in
-from tests.unit.console.console_fakes import (
-    NOW,
-    FakeIdentity,
-    FakeLive,
-    FakeOverview,
-    live_facts,
-    overview_facts,
-)
-from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
-from tests.unit.console.warning_fakes import FakeWarning, reliability_facts, warning_facts
-from tests.unit.console.what_if_fakes import FakeWhatIf, what_if_facts
+from playwright.sync_api import expect
+from tests.browser.forms import in_every_form
+from tests.browser.reader import Reader
+from tests.browser.shown_console import Console
+from tests.unit.console.console_fakes import NOW
 
-from quartermaster.app.console_capacity import ShownCapacity, sample_window
-from quartermaster.console import server
 from quartermaster.console.ports_capacity import CapacityQuestion
-from quartermaster.console.settings import ConsoleSettings
 
 pytestmark = pytest.mark.browser
 
@@ -40,87 +23,28 @@ PAGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def book() -> FakeWhatIf:
-    return FakeWhatIf(what_if_facts())
-
-
-@pytest.fixture(scope="module")
-def console(book: FakeWhatIf) -> Iterator[Console]:
-    """A console whose what-if answers at once, and the sample fleet."""
-    identity, exposure = FakeIdentity(), FakeExposure(exposure_facts())
-    overview, live = FakeOverview(overview_facts()), FakeLive(live_facts())
-    settings = ConsoleSettings(port=0)
-    capacity = ShownCapacity(sample_window)
-    capacity.capacity(CapacityQuestion(), NOW)  # seconds on a busy machine, before anybody waits
-    app = server.build(
-        settings,
-        identity,
-        overview,
-        live,
-        exposure,
-        lambda: NOW,
-        what_if=book,
-        capacity=capacity,
-    )
-    running = uvicorn.Server(server.config(app, settings))
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + START_S
-    while not running.started:
-        assert time.monotonic() < until, "the console does not start"
-        time.sleep(0.01)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    warning = FakeWarning(warning_facts(), reliability_facts())
-    yield Console(f"http://127.0.0.1:{port}", identity, overview, live, exposure, warning)
-    running.should_exit = True
-    thread.join(START_S)
-
-
-@pytest.fixture
-def reader(chromium: Browser, console: Console) -> Iterator[Reader]:
-    """An administrator who has just joined, on a desk, in English."""
-    context = chromium.new_context(
-        viewport={"width": DESK[0], "height": DESK[1]}, locale="en-GB", reduced_motion="reduce"
-    )
-    reader = reader_in(context, console)
-    join(reader, f"eve {len(console.identity.users)}")
-    yield reader
-    reader.assert_content()
-    context.close()
+@pytest.fixture(scope="module", autouse=True)
+def measured(console: Console) -> None:
+    """Seconds on a busy machine, before anybody waits."""
+    console.capacity.capacity(CapacityQuestion(), NOW)
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize(("lang", "theme", "size"), every_form(DESK, PHONE))
-def test_the_page_in_every_form(
-    chromium: Browser, console: Console, path: str, lang: str, theme: str, size: tuple[int, int]
-) -> None:
-    context = chromium.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        locale=lang,
-        color_scheme="dark" if theme == "dark" else "light",
-        reduced_motion="reduce",
-    )
-    reader = reader_in(context, console)
-    join(reader, f"{path} {lang} {theme} {size[0]}")
+@in_every_form
+def test_the_page_in_every_form(reader: Reader, path: str) -> None:
     reader.open(path)
-    expect(reader.page.locator("h1")).to_have_text(PAGES[path][lang])
-    shown, hidden = (".for-desk", ".for-phone") if size == DESK else (".for-phone", ".for-desk")
-    for figure in reader.page.locator(f"{shown} svg").all():
-        expect(figure).to_be_visible()
-    expect(reader.page.locator(hidden).first).to_be_hidden()
-    reader.assert_accessible()
+    expect(reader.page.locator("h1")).to_have_text(PAGES[path][reader.form.lang])
+    reader.assert_figures()
     reader.assert_fits()
     for summary in reader.page.locator(".definition summary").all():
         summary.click()
     reader.assert_accessible()
     reader.assert_fits()
-    reader.assert_content()
-    context.close()
 
 
-def test_the_address_is_the_state_and_back_goes_back(reader: Reader, book: FakeWhatIf) -> None:
-    page = reader.page
+def test_the_address_is_the_state_and_back_goes_back(reader: Reader) -> None:
+    page, book = reader.page, reader.console.what_if
+    reader.open("/help")
     page.keyboard.press("g")
     page.keyboard.press("i")
     expect(page.locator("h1")).to_have_text("What if")
@@ -154,8 +78,8 @@ def test_the_address_is_the_state_and_back_goes_back(reader: Reader, book: FakeW
     expect(page.locator("#size")).to_have_value("0.25")
 
 
-def test_by_keyboard_alone(reader: Reader, book: FakeWhatIf) -> None:
-    page = reader.page
+def test_by_keyboard_alone(reader: Reader) -> None:
+    page, book = reader.page, reader.console.what_if
     reader.open("/what-if")
     page.locator("#month").focus()
     page.keyboard.press("Control+a")
@@ -174,8 +98,8 @@ def test_by_keyboard_alone(reader: Reader, book: FakeWhatIf) -> None:
     reader.assert_accessible()
 
 
-def test_a_wrong_number_is_not_sent(reader: Reader, book: FakeWhatIf) -> None:
-    page = reader.page
+def test_a_wrong_number_is_not_sent(reader: Reader) -> None:
+    page, book = reader.page, reader.console.what_if
     reader.open("/what-if")
     asked = len(book.asked)
     page.locator("#hazard").fill("9")
@@ -187,6 +111,7 @@ def test_a_wrong_number_is_not_sent(reader: Reader, book: FakeWhatIf) -> None:
 
 def test_the_capacity_form_writes_the_address(reader: Reader) -> None:
     page = reader.page
+    reader.open("/help")
     page.keyboard.press("g")
     page.keyboard.press("c")
     expect(page.locator("h1")).to_have_text("Capacity")
@@ -201,5 +126,4 @@ def test_the_capacity_form_writes_the_address(reader: Reader) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_it_prints_on_few_pages(reader: Reader, path: str) -> None:
     reader.open(path)
-    printed = reader.page.pdf(format="A4", prefer_css_page_size=True)
-    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 6
+    reader.assert_prints(6)
