@@ -19,7 +19,7 @@ from quartermaster.kernel.clock import US_PER_S, Clock
 from quartermaster.kernel.errors import IntegrityError
 
 LINES_AT_ONCE: Final = 500
-"""Answers of a megabyte each would take half a gigabyte; most have a few kilobytes."""
+"""Fewer where their answers are large."""
 UNREADABLE: Final = ""
 """The `custom_id` of a line whose input file was damaged or taken away meanwhile."""
 PURPOSE: Final = "batch_output"
@@ -100,6 +100,7 @@ class Ending:
                 )
             )
             unit.batches.drop_lines(batch.id)
+            unit.files.release(batch.id)
         return True
 
     def _lines(self, batch: Batch) -> Iterator[Line]:
@@ -108,7 +109,7 @@ class Ending:
             with self._book.reading() as unit:
                 lines = unit.batches.lines(batch.id, after=after, limit=LINES_AT_ONCE)
             yield from lines
-            if len(lines) < LINES_AT_ONCE:
+            if not lines:
                 return
             after = lines[-1].number
 

@@ -28,7 +28,7 @@ from quartermaster.app.batch_input import Input, ModelError, check, read_line
 from quartermaster.book.batch_states import Batch, BatchEnd, BatchStatus, LineError, Tokens
 from quartermaster.book.batches import Batches, Line
 from quartermaster.book.sealed_files import SealedReader, Vault
-from quartermaster.commands.file import sweep
+from quartermaster.commands.file import require_room, reserve_answers, sweep
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.batch_run import ATTEMPT_STEP
 from quartermaster.kernel.clock import US_PER_S, Clock
@@ -271,6 +271,7 @@ class Runner:
         with self._book.writing() as unit:
             if not unit.batches.holds(batch.id, self.name):
                 return len(flying)
+            require_room(unit, batch, self._settings.customer_file_bytes_max, now)
             due = [
                 msgspec.structs.replace(line, state="sent", attempt=_next_attempt(line))
                 for line in unit.batches.due(batch.id, now=now, limit=room)
@@ -378,6 +379,7 @@ class Runner:
                     continue  # taken over by another runner, which sends the lines again
                 mine = [answer for answer in answers if answer.line.batch_id == batch_id]
                 unit.batches.put(self._keep_lines(unit.batches, batch, mine, now))
+                reserve_answers(unit, batch, sum(len(answer.body) for answer in mine))
         for answer in answers:
             self._in_flight.get(answer.line.batch_id, set()).discard(answer.line.number)
         self._unkept = []

@@ -35,6 +35,11 @@ class Line(msgspec.Struct, frozen=True):
     answer: bytes | None = None
 
 
+ANSWER_BYTES_AT_ONCE = 16 * 1_048_576
+"""Of lines that are read together: a picture takes megabytes, an answer in words some kilobytes."""
+ROWS_AT_ONCE = 8
+"""Fetched ahead of what is looked at."""
+
 _DECODER = msgspec.msgpack.Decoder(Batch)
 _LINE = tuple(tables.batch_lines.c[name] for name in Line.__struct_fields__)
 
@@ -177,13 +182,23 @@ class Batches:
     def lines(
         self, batch_id: str, *, after: int, limit: int, states: Sequence[LineState] = ()
     ) -> list[Line]:
-        """Lines in their order, from behind a number."""
+        """Lines in their order, from behind a number.
+
+        Fewer than asked come where their answers are large; none, where there are no more.
+        """
         line = tables.batch_lines.c
         query = select(*_LINE).where(line.batch == batch_id, line.number > after)
         if states:
             query = query.where(line.state.in_(states))
-        rows = self._connection.execute(query.order_by(line.number).limit(limit))
-        return [_line(row) for row in rows]
+        query = query.order_by(line.number).limit(limit)
+        found, size = list[Line](), 0
+        with self._connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}) as rows:
+            for row in rows:
+                found.append(_line(row))
+                size += len(found[-1].answer or b"")
+                if size >= ANSWER_BYTES_AT_ONCE:
+                    break
+        return found
 
     def line(self, batch_id: str, number: int) -> Line | None:
         """One line."""

@@ -4,7 +4,7 @@ A file is no fact of the journal: it comes and goes, and nothing of it is left w
 """
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.sql import Select
 
 from quartermaster.book import tables
@@ -91,6 +91,15 @@ class Files:
         self._connection.execute(
             insert(tables.uploads).values(id=upload, customer=customer, bytes=size, until=until)
         )
+
+    def add_reserved(self, upload: str, customer: str, size: int, until: int) -> None:
+        """Keep so many bytes more."""
+        table = tables.uploads
+        changed = self._connection.execute(
+            update(table).where(table.c.id == upload).values(bytes=table.c.bytes + size)
+        )
+        if changed.rowcount == 0:
+            self.reserve(upload, customer, size, until)
 
     def release(self, upload: str) -> None:
         """Reserve nothing for an upload any more."""

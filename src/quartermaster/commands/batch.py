@@ -20,8 +20,9 @@ ENDPOINTS: Final = (
     "/v1/embeddings",
     "/v1/responses",
     "/v1/moderations",
+    "/v1/images/generations",
 )
-"""Whose requests are JSON and answered in JSON."""
+"""Whose requests are JSON and answered in JSON; edits of images are forms here."""
 PURPOSE: Final = "batch"
 """Of files that a batch can read."""
 WINDOW: Final = "24h"

@@ -1,12 +1,19 @@
 """Customers' files: kept for a time, seen by their own project only, gone when they are deleted."""
 
+from quartermaster.book.batch_states import Batch
 from quartermaster.book.files import StoredFile, Tenant
 from quartermaster.book.sealed_files import Sealed, Vault
 from quartermaster.book.unit import Unit
 from quartermaster.commands.key_holder import KeyHolder
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import US_PER_S, Instant
-from quartermaster.kernel.errors import ConflictError, NotFoundError, RefusedError, UsageError
+from quartermaster.kernel.errors import (
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    UsageError,
+)
 from quartermaster.kernel.ids import new_id
 
 LIFETIME_S_MIN, LIFETIME_S_MAX = 3_600, 2_592_000
@@ -15,7 +22,7 @@ FILENAME_CHARS_MAX = 255
 """What file systems take; it is shown, never opened."""
 S_PER_DAY = 86_400
 UNFINISHED_S = 86_400
-"""An upload that was cut off is removed after a day; no upload takes as long."""
+"""What was cut off is removed after a day; no upload takes as long, and no end of a batch."""
 RESERVED_BYTES_MIN = 1_048_576
 """Most uploads ask the book once; what a small one does not need is free again in a moment."""
 CONTENT_TOO_LARGE = 413
@@ -149,6 +156,37 @@ def add(
         unit.files.release(file.id)
         unit.files.add(file)
     return file
+
+
+def reserve_answers(unit: Unit, batch: Batch, size: int) -> None:
+    """Count answers of a batch among its customer's files, of which they will be one.
+
+    Args:
+        unit: in which the answers are kept.
+        batch: that they belong to.
+        size: bytes that have come.
+    """
+    until = batch.expires_at + UNFINISHED_S * US_PER_S
+    unit.files.add_reserved(batch.id, batch.tenant.customer, size, until)
+
+
+def require_room(unit: Unit, batch: Batch, quota: int, now: Instant) -> None:
+    """See that a customer's files leave room for more answers of a batch.
+
+    Args:
+        unit: in which lines are about to be sent.
+        batch: that they belong to.
+        quota: bytes that all files of the customer may take.
+        now: microseconds UTC.
+
+    Raises:
+        UnavailableError: they do not; the batch waits.
+    """
+    if unit.files.bytes_of(batch.tenant.customer, now) >= quota:
+        raise UnavailableError(
+            f"the files of {batch.tenant.customer} take all that they may",
+            hint="it goes on when some are deleted, or with a larger api.customer_file_bytes_max",
+        )
 
 
 def find(book: Book, tenant: Tenant, file_id: str) -> StoredFile:

@@ -13,12 +13,15 @@ from tests.unit.app.batch_world import World, jsonl, refused, request, said
 from quartermaster.app.api_relayed import key_of
 from quartermaster.app.batch_gateway import Answered, Outgoing
 from quartermaster.app.batch_runner import is_gone
+from quartermaster.book.batches import Batches, Line
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.key import revoke
 from quartermaster.kernel.batch_run import ATTEMPT_STEP
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import UnavailableError
 
+IMAGES = "/v1/images/generations"
+MEGABYTE = 1_048_576
 DAY_US = 86_400 * US_PER_S
 
 
@@ -56,6 +59,64 @@ def test_a_batch_is_answered_line_by_line(world: World) -> None:
     assert {line.key_id for line in world.sent} == {world.key_ids["acme"]}
     assert sent["q3"].body == json.dumps(request(3)["body"]).encode()
     assert world.voided == []
+
+
+def picture(number: int) -> dict[str, Any]:
+    """A line that asks for an image."""
+    body = {"model": "m", "prompt": f"A ship, {number}", "n": 1}
+    return request(number, url=IMAGES, body=body)
+
+
+def drawn(line: Outgoing) -> Answered:
+    """An image of a megabyte."""
+    body = {"created": 1, "data": [{"b64_json": "A" * MEGABYTE}]}
+    return Answered(line, "answered", 200, json.dumps(body).encode())
+
+
+def test_images_come_in_a_batch_and_are_not_held_in_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers of megabytes were read five hundred at a time."""
+    world.reply = drawn
+    pages = list[int]()
+    lines = Batches.lines
+
+    def counted(batches: Batches, *given: Any, **named: Any) -> list[Line]:
+        found = lines(batches, *given, **named)
+        pages.append(sum(len(line.answer or b"") for line in found))
+        return found
+
+    monkeypatch.setattr(Batches, "lines", counted)
+    monkeypatch.setattr("quartermaster.book.batches.ANSWER_BYTES_AT_ONCE", 3 * MEGABYTE)
+    done = world.run(world.runner(), world.queue(*map(picture, range(10)), endpoint=IMAGES))
+    assert done["request_counts"] == {"total": 10, "completed": 10, "failed": 0}
+    assert {line.endpoint for line in world.sent} == {IMAGES}
+    assert max(pages) < 5 * MEGABYTE
+    found = world.lines_of(done["output_file_id"])
+    assert len(found) == 10
+    assert len(found["q9"]["response"]["body"]["data"][0]["b64_json"]) == MEGABYTE
+
+
+def test_answers_wait_for_room_among_the_customer_s_files(tmp_path: Path) -> None:
+    """Whatever answers take, no batch fills the disk that all customers share."""
+    world = World(tmp_path, customer_file_bytes_max=4 * MEGABYTE, batch_requests_at_once=1)
+    world.reply = drawn
+    full = world.upload(b"x" * 2 * MEGABYTE)
+    batch_id = world.queue(*map(picture, range(3)), endpoint=IMAGES)
+    runner = world.runner()
+    for _ in range(50):
+        runner.step()
+    assert len(world.sent) == 2
+    assert world.client().get(f"/v1/batches/{batch_id}").json()["status"] == "in_progress"
+    with world.book.reading() as unit:
+        assert unit.files.bytes_of("acme", world.now) > 4 * MEGABYTE
+    world.client().delete(f"/v1/files/{full}")
+    done = world.run(runner, batch_id)
+    assert done["request_counts"]["completed"] == 3
+    with world.book.reading() as unit:
+        # The file has taken the place of what was reserved for it.
+        files = world.client().get("/v1/files").json()["data"]
+        assert unit.files.bytes_of("acme", world.now) == sum(file["bytes"] for file in files)
 
 
 BAD_LINES: list[tuple[Any, str]] = [

@@ -116,6 +116,7 @@ def test_lines_of_other_endpoints_and_upstreams() -> None:
     elsewhere = Deployment("toy@a", "toy", "http://127.0.0.1:9/v1", "claude", api="anthropic")
     cases: list[tuple[tuple[Deployment, ...], str, dict[str, Any], str]] = [
         ((TOY,), "/batch/v1/embeddings", {"input": "x"}, "embeddings"),
+        ((TOY,), "/batch/v1/images/generations", {"prompt": "x"}, "images.generations"),
         ((TOY,), "/batch/v1/responses", {"input": "x"}, "responses"),
         ((elsewhere,), CHAT, {}, "chat.completions"),
     ]
