@@ -271,11 +271,12 @@ class Runner:
         with self._book.writing() as unit:
             if not unit.batches.holds(batch.id, self.name):
                 return len(flying)
-            require_room(unit, batch, self._settings.customer_file_bytes_max, now)
             due = [
                 msgspec.structs.replace(line, state="sent", attempt=_next_attempt(line))
                 for line in unit.batches.due(batch.id, now=now, limit=room)
             ]
+            if due:
+                require_room(unit, batch, self._settings.customer_file_bytes_max, now)
             key_id = self._key_of(batch) if due else ""
             # Read before anything is marked: what cannot be read is not on its way.
             outgoing = [_outgoing(batch, line, reader, key_id) for line in due]

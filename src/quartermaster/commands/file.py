@@ -170,7 +170,7 @@ def reserve_answers(unit: Unit, batch: Batch, size: int) -> None:
     unit.files.add_reserved(batch.id, batch.tenant.customer, size, until)
 
 
-def require_room(unit: Unit, batch: Batch, quota: int, now: Instant) -> None:
+def require_room(unit: Unit, batch: Batch, quota: int, now: int) -> None:
     """See that a customer's files leave room for more answers of a batch.
 
     Args:

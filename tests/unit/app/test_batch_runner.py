@@ -117,6 +117,18 @@ def test_answers_wait_for_room_among_the_customer_s_files(tmp_path: Path) -> Non
         # The file has taken the place of what was reserved for it.
         files = world.client().get("/v1/files").json()["data"]
         assert unit.files.bytes_of("acme", world.now) == sum(file["bytes"] for file in files)
+    # The answer that takes the last of the room is the batch's last: it is over.
+    last = world.run(runner, world.queue(picture(0), endpoint=IMAGES))
+    assert last["request_counts"]["completed"] == 1
+    assert error_of_full(world) == "quota_exceeded"
+
+
+def error_of_full(world: World) -> str:
+    """Why no more can be uploaded."""
+    answer = world.client().post(
+        "/v1/files", files={"file": ("a", b"x" * 10_000)}, data={"purpose": "batch"}
+    )
+    return str(answer.json()["error"]["code"])
 
 
 BAD_LINES: list[tuple[Any, str]] = [
