@@ -1,8 +1,9 @@
 """Every way of saying no, in the shape that the client's SDK knows.
 
 Sources: platform.openai.com/docs/guides/error-codes; platform.claude.com/docs/en/api/errors;
-Azure/azure-rest-api-specs, AzureOpenAI inference 2024-10-21 (`errorResponse`); the Azure codes
-`401`, `DeploymentNotFound` and `429` as the service answers them.
+Azure/azure-rest-api-specs, AzureOpenAI inference 2024-10-21 (`errorResponse`, `dalleError`);
+learn.microsoft.com/azure/foundry/openai/concepts/content-filter; the Azure codes `401`,
+`DeploymentNotFound` and `429`, and `innererror` in chats, as the service answers them.
 """
 
 from typing import Final, Literal
@@ -32,6 +33,18 @@ _AZURE_CODES: Final = {
     "model_not_found": "DeploymentNotFound",
     "unknown_url": "404",
 }
+FILTERED: Final = "content_filter"
+"""Azure's code for what its content filter refuses in a chat."""
+_IMAGE_FILTERED: Final = "content_policy_violation"
+# What OpenAI calls it where it refuses to draw.
+_IMAGE_FILTERED_CODES: Final = frozenset((_IMAGE_FILTERED, "moderation_blocked"))
+# OpenAI's `invalid_prompt` says it in words only.
+_FLAGGED: Final = ("flagged", "usage policy", "safety")
+# Which of Azure's categories it would have been, another vendor does not say.
+_FILTERED_BY_OTHERS: Final = b'{"code":"ResponsibleAIPolicyViolation","content_filter_result":{}}'
+_IMAGE_FILTERED_BY_OTHERS: Final = (
+    b'{"code":"ResponsibleAIPolicyViolation","content_filter_results":{}}'
+)
 # An upstream's sentence is passed on up to here; tracebacks and HTML pages are not.
 UPSTREAM_MESSAGE_CHARS_MAX: Final = 2_000
 
@@ -58,6 +71,18 @@ class _Azure(msgspec.Struct, frozen=True):
     error: _AzureDetail
 
 
+class _AzureFiltered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a content filter refused; chats call the reason otherwise than images do."""
+
+    message: str
+    type: str | None
+    param: str
+    code: str
+    status: int
+    innererror: msgspec.Raw | None = None
+    inner_error: msgspec.Raw | None = None
+
+
 class _AnthropicDetail(msgspec.Struct, frozen=True):
     type: str
     message: str
@@ -76,6 +101,14 @@ class _Said(msgspec.Struct):
     type: str | None = None
     param: str | None = None
     code: str | int | None = None
+    innererror: msgspec.Raw = msgspec.Raw(b"")
+    inner_error: msgspec.Raw = msgspec.Raw(b"")
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a filter of contents refused a chat."""
+        flagged = any(word in (self.message or "").lower() for word in _FLAGGED)
+        return self.code == FILTERED or (self.code == "invalid_prompt" and flagged)
 
 
 class _Words(msgspec.Struct):
@@ -105,7 +138,24 @@ def upstream_body(shape: Shape, status: int, body: bytes, request_id: str = "") 
     kind = said.type or (refusals.INVALID if status < 500 else refusals.SERVER)
     code = None if said.code is None else str(said.code)
     message = message[:UPSTREAM_MESSAGE_CHARS_MAX]
+    if shape == "azure" and (said.filtered or said.code in _IMAGE_FILTERED_CODES):
+        return _filtered(status, message, said)
     return _body(shape, status, message, kind, said.param, code, request_id)
+
+
+def _filtered(status: int, message: str, said: _Said) -> bytes:
+    """What Azure's clients look for where a content filter refused."""
+    param = said.param or "prompt"
+    if said.filtered:
+        inner = said.innererror if bytes(said.innererror) not in EMPTY else _FILTERED_BY_OTHERS
+        detail = _AzureFiltered(message, None, param, FILTERED, status, msgspec.Raw(inner))
+    else:
+        why = (
+            said.inner_error if bytes(said.inner_error) not in EMPTY else _IMAGE_FILTERED_BY_OTHERS
+        )
+        kind, why = said.type, msgspec.Raw(why)
+        detail = _AzureFiltered(message, kind, param, _IMAGE_FILTERED, status, inner_error=why)
+    return _encode({"error": detail})
 
 
 def _body(
