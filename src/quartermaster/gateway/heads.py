@@ -53,6 +53,31 @@ def plain(
     )
 
 
+def answer(
+    status: int,
+    body: bytes,
+    request_id: str,
+    processing_ms: int,
+    date: bytes,
+    connection: bytes,
+    content_type: bytes,
+) -> bytes:
+    """A whole answer with a length, and how long it took to come."""
+    return (
+        b"%bcontent-type: %b\r\n%bx-request-id: %b\r\n%bopenai-processing-ms: %d\r\n"
+        b"content-length: %d\r\n\r\n%b"
+    ) % (
+        _STATUS_LINES.get(status) or status_line(status),
+        content_type,
+        date,
+        request_id.encode(),
+        connection,
+        processing_ms,
+        len(body),
+        body,
+    )
+
+
 def stream(
     request_id: str, *, date: bytes, connection: bytes, chunked: bool, processing_ms: int
 ) -> bytes:

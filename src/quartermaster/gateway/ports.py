@@ -35,8 +35,8 @@ class WalPort(Protocol):
     def closed(self, handle: int, closed: Closed, when_durable: WhenDurable) -> None:
         """Buffer a close frame; call back on the loop once it is on disk, or with the error."""
 
-    def delivered(self, handle: int) -> None:
-        """Buffer that the last byte left this process."""
+    def delivered(self, *handles: int) -> None:
+        """Buffer that the last bytes of requests left this process."""
 
     def flush(self) -> None:
         """Hand everything buffered to the operating system."""

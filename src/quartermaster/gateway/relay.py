@@ -150,11 +150,12 @@ class Relay:
 
     def _confirm(self, unconfirmed: list[Exchange]) -> None:
         waiting = self._unconfirmed
+        delivered: list[int] = []
         for exchange in unconfirmed:
             client = exchange.client
             if client.drained:
                 exchange.life = AFTER_DRAINED[exchange.life]
-                self.wal.delivered(exchange.handle)
+                delivered.append(exchange.handle)
             elif client.lost:
                 exchange.life = AFTER_GONE[exchange.life]
             else:
@@ -162,6 +163,8 @@ class Relay:
                 continue
             if exchange.permit is not None:
                 exchange.permit.end()
+        if delivered:
+            self.wal.delivered(*delivered)
 
     @property
     def idle(self) -> bool:

@@ -40,12 +40,13 @@ class RepeatedAnswer:
         content_type: the header's value.
     """
 
-    __slots__ = ("_after", "_before", "_match", "content_type")
+    __slots__ = ("_after", "_around", "_before", "_match", "_width", "content_type")
 
     def __init__(self, pattern: re.Pattern[bytes], content_type: bytes) -> None:
         self._match = pattern.match
-        self._before = _END
+        self._before = _END  # no head begins so
         self._after = b""
+        self._around = self._width = 0
         self.content_type = content_type
 
     @classmethod
@@ -77,18 +78,17 @@ class RepeatedAnswer:
 
     def body_of(self, data: bytes) -> bytes | None:
         """The body, when the data is one whole response with this head; else None."""
-        before = self._before
-        start = len(before)
-        if data[:start] == before:
-            end = data.find(b"\r", start, start + _DIGITS_MAX + 1)
-            digits = data[start:end]
-            if digits.isdigit() and data.startswith(self._after, end):
-                body = data[end + len(self._after) :]
-                return body if len(body) == int(digits) else None
+        # The length that the head has to state follows from how much came.
+        digits = b"%d" % (len(data) - self._around - self._width)
+        head = self._before + digits + self._after
+        if len(digits) == self._width and data.startswith(head):
+            return data[len(head) :]
         match = self._match(data)
         if match is None:
             return None
         self._before = data[: match.start(1)]
         self._after = data[match.end(1) : match.end()]
+        self._width = len(match[1])
+        self._around = match.end() - self._width
         body = data[match.end() :]
         return body if len(body) == int(match[1]) else None

@@ -14,10 +14,10 @@ from typing import Final, Self
 
 from quartermaster.gateway.index import Entry
 
-# Beyond a petabyte nothing is a length; the parser says so.
-_DIGITS_MAX: Final = 15
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n", re.IGNORECASE)
 _END: Final = b"\r\n\r\n"
+# Digits of a length; beyond a petabyte nothing is one, and the parser says so.
+_WIDTHS: Final = range(1, 16)
 
 
 class RepeatedHead:
@@ -30,11 +30,16 @@ class RepeatedHead:
         authorization: the header's value.
     """
 
-    __slots__ = ("_after", "_before", "authorization", "entry", "forwarded", "target")
+    __slots__ = (
+        "_after", "_around", "_before", "_width", "authorization", "entry", "forwarded", "target",
+    )  # fmt: skip
 
     def __init__(self, before: bytes, after: bytes, target: bytes, authorization: bytes) -> None:
         self._before = before
         self._after = after
+        self._around = len(before) + len(after)
+        self._width = 1
+        """Digits of the last length."""
         self.entry: Entry | None = None
         """Whose key it is, once it was admitted; good for as long as the index has this very entry.
         The index itself is not held: idle connections would keep every snapshot of a minute."""
@@ -65,15 +70,17 @@ class RepeatedHead:
             data: what the client sent after its last request.
             body_bytes_max: a longer body is the parser's to refuse.
         """
-        start = len(self._before)
-        if not compare_digest(data[:start], self._before):
-            return None
-        end = data.find(b"\r", start, start + _DIGITS_MAX + 1)
-        digits = data[start:end]
-        at = end + len(self._after)
-        if not digits.isdigit() or not compare_digest(data[end:at], self._after):
-            return None
-        length = int(digits)
-        if length > body_bytes_max or len(data) - at != length:
+        # The length that the head has to state follows from how much came: one comparison for all.
+        rest = len(data) - self._around
+        digits = b"%d" % (rest - self._width)
+        if len(digits) != self._width:
+            widths = (width for width in _WIDTHS if len(b"%d" % (rest - width)) == width)
+            self._width = next(widths, 0)
+            if not self._width:
+                return None  # no length and its own digits come to this
+            digits = b"%d" % (rest - self._width)
+        head = self._before + digits + self._after
+        at = len(head)
+        if len(data) - at > body_bytes_max or not compare_digest(data[:at], head):
             return None
         return data[at:]

@@ -22,13 +22,12 @@ _FOLD: Final = (CROCKFORD * 8).encode()
 class RequestIds:
     """Makes the ids of one process; not to be shared across a fork."""
 
-    __slots__ = ("_at", "_prefix", "_random", "_unix_ms")
+    __slots__ = ("_prefix", "_random", "_unix_ms")
 
     def __init__(self) -> None:
         self._unix_ms = -1
         self._prefix = ""
-        self._random = ""
-        self._at = 0
+        self._random: list[str] = []
 
     def new(self, now: int) -> str:
         """A fresh id such as `req_01J…`.
@@ -40,11 +39,8 @@ class RequestIds:
         if unix_ms != self._unix_ms:
             self._unix_ms = unix_ms
             self._prefix = "req_" + ulid(unix_ms, bytes(10))[:_TIME_CHARACTERS]
-        at = self._at
-        end = at + _RANDOM_CHARACTERS
-        if end > len(self._random):
-            batch = os.urandom(_BATCH * _RANDOM_CHARACTERS)
-            self._random = batch.translate(_FOLD).decode("ascii")
-            at, end = 0, _RANDOM_CHARACTERS
-        self._at = end
-        return self._prefix + self._random[at:end]
+        if not self._random:
+            batch = os.urandom(_BATCH * _RANDOM_CHARACTERS).translate(_FOLD).decode("ascii")
+            starts = range(0, len(batch), _RANDOM_CHARACTERS)
+            self._random = [batch[at : at + _RANDOM_CHARACTERS] for at in starts]
+        return self._prefix + self._random.pop()

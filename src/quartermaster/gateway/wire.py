@@ -6,6 +6,7 @@ one `model` and the model server another by repeating the key; every value keeps
 Source: the OpenAI API reference, `POST /v1/chat/completions`.
 """
 
+import re
 from typing import Final
 
 import msgspec
@@ -15,9 +16,8 @@ from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.units import ServiceClass
 
 _NULL: Final = b"null"
-_LIST: Final = ord("[")
-# A longer text between brackets than this is not checked for being white space alone.
-_EMPTY_LIST_BYTES_MAX: Final = 64
+# The beginning of a list with an item; looks, but does not copy: messages are nearly a whole body.
+_some_item: Final = re.compile(rb"\[\s*[^\s\]]").match
 # What says nothing: absent, null, an empty string, list or object.
 _EMPTY: Final = frozenset((b"", b"null", b'""', b"[]", b"{}"))
 # Every request is metered as `standard`; another tier would cost what no row says.
@@ -100,9 +100,7 @@ def read_call(body: bytes) -> ChatCall:
     messages = fields.get("messages")
     if messages is None:
         raise _missing("messages")
-    # Looks, but does not copy: the messages are nearly the whole body.
-    view = memoryview(messages)
-    if view[0] != _LIST or (len(view) <= _EMPTY_LIST_BYTES_MAX and not bytes(view[1:-1]).strip()):
+    if _some_item(messages) is None:
         raise _wrong("messages", "a list with at least one message")
     try:
         model = _decode_str(raw_model)

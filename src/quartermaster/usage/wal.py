@@ -7,7 +7,7 @@
 `closed` hands its frame to the next group sync: one `fdatasync` in the background covers every
 close that was written before it started, thousands under load, and one call back onto the loop
 tells them all. On a quiet log it begins at once; when the last one began a moment ago, it waits
-for three quarters of the requests or for `GATHER_S`, because a sync costs what it costs however
+for most of the requests in flight or for `GATHER_S`, because a sync costs what it costs however
 much it carries. A failed write or sync is never repeated as if it could still succeed (after a
 failed `fsync` the kernel forgets which pages were dirty): the log stops, and the gateway refuses.
 
@@ -52,9 +52,9 @@ GATHER_S = 0.002
 of a millisecond of CPU, so that at most a twentieth of a core goes to the disk; no client sees two
 milliseconds at the end of an answer that took a model hundreds."""
 
-GATHER_SHARE = 3
-"""So many waiting closes for each request that still runs are worth a sync at once: three quarters
-of a busy worker's answers are ready."""
+GATHER_SHARE = 0.8
+"""So many waiting closes, of the requests that the last sync found in flight, are worth a sync at
+once: those that it covered come again while the next gathers."""
 
 LAST_DRAIN_S = 0.5
 """When the log closes, the connections have: only callbacks of the last sync may still deliver."""
@@ -94,6 +94,7 @@ class Wal:
         self._pending: list[WhenDurable] = []
         self._sync_due = False
         self._sync_began = -GATHER_S
+        self._in_flight = 0
         self._gathering: Cancellable | None = None
         self._syncing = False
         self._sealing = False
@@ -214,18 +215,20 @@ class Wal:
         if not (self._sync_due or self._syncing):
             self._request_sync()
 
-    def delivered(self, handle: int) -> None:
-        """Record that the last byte went to the kernel; buffered, never synced for its own sake.
+    def delivered(self, *handles: int) -> None:
+        """Record that last bytes went to the kernel; buffered, never synced for its own sake.
 
         A handle whose segment has been sealed meanwhile is ignored: its row says unconfirmed.
         """
-        closed_in = self._undelivered.pop(handle, None)
-        if closed_in is None:
-            return
-        closed_in.delivered.append(handle)
-        closed_in.waiting -= 1
-        if closed_in.waiting == 0 and closed_in is not self._active:
-            self._loop.call_soon(self._seal_next)
+        undelivered, active = self._undelivered, self._active
+        for handle in handles:
+            closed_in = undelivered.pop(handle, None)
+            if closed_in is None:
+                continue
+            closed_in.delivered.append(handle)
+            closed_in.waiting -= 1
+            if closed_in.waiting == 0 and closed_in is not active:
+                self._loop.call_soon(self._seal_next)
 
     def flush(self) -> None:
         """Hand everything buffered to the kernel, where it survives the death of this process.
@@ -359,7 +362,7 @@ class Wal:
         """Begin a sync when enough has gathered."""
         if self._sync_due or self._syncing:
             return
-        if len(self._pending) < GATHER_SHARE * len(self._open):
+        if len(self._pending) < GATHER_SHARE * self._in_flight:
             if self._gathering is not None:
                 return
             wait_s = self._sync_began + GATHER_S - self._loop.time()
@@ -392,6 +395,7 @@ class Wal:
             each.unsynced = False
             each.syncing = True
         waiting, self._pending = self._pending, []
+        self._in_flight = len(waiting) + len(self._open)
         self._syncing = True
         self._sync_began = self._loop.time()
         self._group_sync.start(covered, partial(self._synced, covered, lengths, waiting))

@@ -60,11 +60,12 @@ class FakeWal:
         self.waiting.append(when_durable)
         self.story.append("closed")
 
-    def delivered(self, handle: int) -> None:
-        """The last byte left."""
-        assert handle in self.closes
-        self.confirmed.append(handle)
-        self.story.append("delivered")
+    def delivered(self, *handles: int) -> None:
+        """Last bytes left."""
+        for handle in handles:
+            assert handle in self.closes
+            self.confirmed.append(handle)
+            self.story.append("delivered")
 
     def flush(self) -> None:
         """To the page cache."""

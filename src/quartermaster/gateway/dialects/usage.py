@@ -101,8 +101,6 @@ _decode_chat = msgspec.json.Decoder(_ChatUsage).decode
 _decode_responses = msgspec.json.Decoder(_ResponsesUsage).decode
 _decode_messages = msgspec.json.Decoder(_MessagesUsage).decode
 _decode_media = msgspec.json.Decoder(_MediaUsage).decode
-_NO_INPUT: Final = _ChatInput()
-_NO_OUTPUT: Final = _ChatOutput()
 _NOTHING_SAID: Final = frozenset((b"", b"null", b"{}"))
 _ABSENT: Final = Reading(None, "usage_absent")
 _UNREADABLE: Final = Reading(None, "usage_unreadable")
@@ -119,9 +117,9 @@ def chat(usage: bytes) -> Reading:
         return _UNREADABLE
     return _nested(
         seen.prompt_tokens,
-        seen.prompt_tokens_details or _NO_INPUT,
+        seen.prompt_tokens_details,
         seen.completion_tokens,
-        seen.completion_tokens_details or _NO_OUTPUT,
+        seen.completion_tokens_details,
         seen.count_source == "engine",
     )
 
@@ -134,7 +132,7 @@ def embeddings(usage: bytes) -> Reading:
         seen = _decode_chat(usage)
     except UNREADABLE:
         return _UNREADABLE
-    return _nested(seen.prompt_tokens, _NO_INPUT, 0, _NO_OUTPUT)
+    return _nested(seen.prompt_tokens, None, 0, None)
 
 
 def responses(usage: bytes) -> Reading:
@@ -147,9 +145,9 @@ def responses(usage: bytes) -> Reading:
         return _UNREADABLE
     return _nested(
         seen.input_tokens,
-        seen.input_tokens_details or _NO_INPUT,
+        seen.input_tokens_details,
         seen.output_tokens,
-        seen.output_tokens_details or _NO_OUTPUT,
+        seen.output_tokens_details,
     )
 
 
@@ -198,9 +196,7 @@ def media(usage: bytes) -> Reading:
     if seen.type not in (None, "tokens"):
         return Reading(None, "usage_unit_unknown")
     heard = seen.input_token_details.audio_tokens if seen.input_token_details else None
-    return _nested(
-        seen.input_tokens, _ChatInput(audio_tokens=heard), seen.output_tokens, _NO_OUTPUT
-    )
+    return _nested(seen.input_tokens, _ChatInput(audio_tokens=heard), seen.output_tokens, None)
 
 
 READERS: Final[dict[str, Callable[[bytes], Reading]]] = {
@@ -228,9 +224,9 @@ def _problem(parts: tuple[int, ...]) -> Problem:
 
 def _nested(
     total_in: int | None,
-    inside: _ChatInput,
+    inside: _ChatInput | None,
     total_out: int | None,
-    beside: _ChatOutput,
+    beside: _ChatOutput | None,
     engine: bool = False,
 ) -> Reading:
     """Totals that hold their parts as disjoint axes.
@@ -239,11 +235,14 @@ def _nested(
     """
     if total_in is None or total_out is None:
         return _INCOMPLETE
-    cached = inside.cached_tokens or 0
-    written = inside.cache_write_tokens or 0
-    heard = inside.audio_tokens or 0
-    reasoning = beside.reasoning_tokens or 0
-    spoken = beside.audio_tokens or 0
+    cached = written = heard = reasoning = spoken = 0
+    if inside is not None:
+        cached = inside.cached_tokens or 0
+        written = inside.cache_write_tokens or 0
+        heard = inside.audio_tokens or 0
+    if beside is not None:
+        reasoning = beside.reasoning_tokens or 0
+        spoken = beside.audio_tokens or 0
     if not (cached or written or heard or reasoning or spoken):
         # The usual answer has no parts; this runs once for every request.
         if 0 <= total_in <= COUNT_MAX and 0 <= total_out <= COUNT_MAX:
