@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from quartermaster.app import case_desk, case_files, live
+from quartermaster.app.case_files import Exemplars
 from quartermaster.app.case_sample import sample_evidence
 from quartermaster.app.rooms import Rooms
 from quartermaster.book.unit import Unit
@@ -38,7 +39,7 @@ from quartermaster.kernel.case import (
     MoveAsked,
     Noted,
 )
-from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_instant
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime, as_instant
 from quartermaster.kernel.contract import Contract, Customer, Group
 from quartermaster.kernel.errors import ConflictError, NotAllowedError
 from quartermaster.kernel.events import ConductAlarmed, UserAdded
@@ -233,7 +234,9 @@ def test_requests_are_shown_redacted_and_only_where_a_contract_lets_them_be_kept
     rooms: StoryRooms,
 ) -> None:
     case = _alarmed(rooms)
-    asked = ('Write to anna@example.org about "our plan" for Kestrel in 2023.',)
+    text = 'Write to anna@example.org about "our plan" for Kestrel in 2023.'
+    today = as_datetime(rooms.now()).date()
+    asked = Exemplars(today.isoformat(), (text,))
     hidden = case_files.case_file(rooms, case.id, rooms.now(), exemplars=asked)
     assert (hidden.exemplars, hidden.content) == ((), "not_permitted")
     (signed,) = rooms.book.view().contracts["tiktok-2023"]
@@ -243,6 +246,11 @@ def test_requests_are_shown_redacted_and_only_where_a_contract_lets_them_be_kept
     contracts.sign(rooms.book, OPERATOR, kept, rooms.now())
     shown = case_files.case_file(rooms, case.id, rooms.now(), exemplars=asked)
     assert shown.exemplars == ("Write to [address] about [quotation] for [name] in #.",)
+    # For thirty days and no longer, whoever still has the text.
+    for days, content in ((30, ""), (31, "too_old")):
+        old = Exemplars((today - timedelta(days)).isoformat(), (text,))
+        file = case_files.case_file(rooms, case.id, rooms.now(), exemplars=old)
+        assert (len(file.exemplars), file.content) == (0 if content else 1, content)
     # Of the same group, and its contract says no.
     other = Contract("limited", 1, "bytedance-ltd", "list", "USD", "UTC", 0)
     contracts.sign(rooms.book, OPERATOR, other, rooms.now())

@@ -1,8 +1,9 @@
 """Put a case file together: the case, names, models, the journal's hashes, redacted requests."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from quartermaster.app.rooms import Rooms
 from quartermaster.book.chain import Entry
@@ -26,8 +27,21 @@ from quartermaster.kernel.clock import Instant, as_datetime
 from quartermaster.kernel.contract import PermittedUse
 
 
+class Exemplars(NamedTuple):
+    """Requests as they were asked."""
+
+    day: str
+    """On which, such as `2026-11-23`, UTC."""
+    asked: tuple[str, ...]
+
+
 def case_file(
-    rooms: Rooms, case_id: str, now: Instant, *, exemplars: Sequence[str] = (), account: str = ""
+    rooms: Rooms,
+    case_id: str,
+    now: Instant,
+    *,
+    exemplars: Exemplars | None = None,
+    account: str = "",
 ) -> CaseFile:
     """The file of a case as it is now; writes nothing.
 
@@ -35,8 +49,8 @@ def case_file(
         rooms: the book and the settings.
         case_id: which case.
         now: microseconds UTC.
-        exemplars: requests of the cluster, as they were asked; they are shown redacted, and only
-            where the contracts in force let content be kept.
+        exemplars: requests of the cluster; they are shown redacted, and only where the contracts in
+            force let content be kept, for as long as they let it.
         account: the customer whose requests they are; of another name, everybody of the group
             must let content be kept.
 
@@ -46,7 +60,9 @@ def case_file(
     with rooms.book.reading() as unit:  # one, so that steps and entries are of the same moment
         case, view, head = known(unit, case_id), unit.view(), unit.journal.head()
         found = entries(unit, case_id)
-    allowed = _content_allowed(view, case.group, account, now)
+    content = "not_kept"
+    if exemplars is not None:
+        content = _hidden(view, case.group, account, exemplars.day, now)
     group, named = view.groups.get(case.group), view.customers.get(party_of(view, case))
     return assembled(
         case,
@@ -57,8 +73,10 @@ def case_file(
         persons={user.id: user.name for user in view.users.values()},
         served=[(as_datetime(Instant(one.first_at)), one.fact.model)
                 for one in view.deployments.values()],
-        exemplars=tuple(map(redacted, exemplars[:EXEMPLARS_MAX])) if allowed else (),
-        content=_content(allowed, bool(exemplars)),
+        exemplars=()
+        if exemplars is None or content
+        else tuple(map(redacted, exemplars.asked[:EXEMPLARS_MAX])),
+        content=content,
         found=found,
         head=(head.seq, head.sha256),
     )  # fmt: skip
@@ -110,29 +128,29 @@ def recorded(rooms: Rooms, actor: Actor, file: CaseFile, now: Instant) -> str:
     return digest
 
 
-def exemplars_of(path: Path, account: str) -> tuple[str, ...]:
-    """What the account asked anew on the last day of a file of account-days.
+def exemplars_of(path: Path, account: str) -> Exemplars | None:
+    """What the account asked anew on the last day of a file of account-days; None for nothing.
 
     Raises:
         DataError: the file cannot be read, or says nothing about the account.
     """
     from quartermaster.app.case_days import evidence_of_file
 
-    return evidence_of_file(path, account, key=bytes(32)).asked_anew
+    found = evidence_of_file(path, account, key=bytes(32))
+    return Exemplars(found.day, found.asked_anew) if found.asked_anew else None
 
 
-def _content_allowed(view: View, group: str, account: str, now: Instant) -> bool:
+def _hidden(view: View, group: str, account: str, day: str, now: Instant) -> str:
+    """Why requests of a day are not shown; empty where every contract in force still allows it."""
     members = {one.id for one in view.customers.values() if one.group == group}
     whose = members & {account} or members
     in_force = [view.contract_at(name, now) for name in view.contracts]
     theirs = [one for one in in_force if one is not None and one.customer in whose]
-    return bool(theirs) and all(one.retain_content for one in theirs)
-
-
-def _content(allowed: bool, given: bool) -> str:
-    if given and not allowed:
+    # A contract that names no time lets nothing be kept for any.
+    if not theirs or not all(one.retain_content and one.retention_days for one in theirs):
         return "not_permitted"
-    return "" if given else "not_kept"
+    age = as_datetime(now).date() - date.fromisoformat(day)
+    return "too_old" if age.days > min(one.retention_days for one in theirs) else ""
 
 
 def _models(case: Case, served: Sequence[tuple[datetime, str]]) -> tuple[ModelSeen, ...]:

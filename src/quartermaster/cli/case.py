@@ -388,10 +388,8 @@ def case_file(
 
     rooms = open_rooms(options)
     now, actor = rooms.now(), _actor(rooms, token_file)
-    asked: tuple[str, ...] = ()
     whose = account or files.case_file(rooms, case_id, now).case.summary.group
-    if content is not None:
-        asked = files.exemplars_of(content, whose)
+    asked = None if content is None else files.exemplars_of(content, whose)
     file = files.case_file(rooms, case_id, now, exemplars=asked, account=whose)
     digest = files.recorded(rooms, actor, file, now)
     view = view_of(file, lang)

@@ -61,7 +61,8 @@ class CaseFile(msgspec.Struct, frozen=True, kw_only=True):
     exemplars: tuple[str, ...] = ()
     """Redacted requests of the cluster, where a contract lets content be kept."""
     content: str = "not_kept"
-    """Why there are no exemplars: `not_kept`, `not_permitted`, or empty where there are some."""
+    """Why there are no exemplars: `not_kept`, `not_permitted`, `too_old`, or empty where there are
+    some."""
     entries: tuple[ChainEntry, ...] = ()
     head_seq: int = 0
     head_sha256: str = ""
