@@ -8,7 +8,7 @@ from quartermaster.api import asked as questions
 from quartermaster.api.operation import TOML
 from quartermaster.api.ports import OwnRecord, Source
 from quartermaster.app import api_capacity, api_simulated, api_watched
-from quartermaster.app.api_sources import months_of, revenue_of
+from quartermaster.app.api_sources import months_of, owed_of, revenue_of
 from quartermaster.app.forecast_book import book_of, committed, group_of
 from quartermaster.app.revenue_report import revenue_report
 from quartermaster.app.rooms import Rooms
@@ -70,7 +70,13 @@ class RoomAnswers:
             decimal_comma=asked.decimal_comma,
             ignore_column=asked.ignore_column,
         )
-        book = book_of(rows, name=_name(source), steps=asked.months, as_of=asked.as_of)
+        book = book_of(
+            rows,
+            name=_name(source),
+            steps=asked.months,
+            as_of=asked.as_of,
+            owed=owed_of(source, self._var),
+        )
         book = committed(book, asked.commitment)
         without = group_of(rows, asked.customer_without)
         found = forecast(
@@ -91,7 +97,13 @@ class RoomAnswers:
             decimal_comma=asked.decimal_comma,
             ignore_column=asked.ignore_column,
         )
-        book = book_of(rows, name=_name(source), steps=asked.months, as_of=asked.as_of)
+        book = book_of(
+            rows,
+            name=_name(source),
+            steps=asked.months,
+            as_of=asked.as_of,
+            owed=owed_of(source, self._var),
+        )
         beat = asked.miss if asked.beat is None else asked.beat
         found = suggest(
             book.series,

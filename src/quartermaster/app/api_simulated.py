@@ -9,6 +9,7 @@ import msgspec
 from quartermaster.api import asked as questions
 from quartermaster.api.ports import Source
 from quartermaster.app.api_sources import Found, revenue_of
+from quartermaster.app.owed import bound
 from quartermaster.exposure.risk_asked import RiskAsked, assumed, data_json, fraction, need_engine
 from quartermaster.exposure.risk_assumptions import Assumptions
 from quartermaster.kernel.errors import UsageError
@@ -84,7 +85,7 @@ def _assumptions(asked: questions.LossAsked, found: Found) -> Assumptions:
         commitment=asked.commitment,
     )
     groups = [group.group for group in found.exposure.groups]
-    return assumed(stated, Assumptions(), groups)
+    return bound(assumed(stated, Assumptions(), groups), found.terms)
 
 
 def _bounded(

@@ -8,12 +8,14 @@ import msgspec
 from quartermaster.api.asked import BookName, RevenueAsked
 from quartermaster.api.operation import TOML
 from quartermaster.api.ports import Source
-from quartermaster.app.console_book import live_shown, sample_shown
+from quartermaster.app.console_book import book_terms, live_shown, sample_shown
 from quartermaster.app.console_fan import closed_rows
+from quartermaster.app.live import Owed
 from quartermaster.exposure.book import book_rows, scenario_exposure
 from quartermaster.exposure.csv_rows import read_csv
 from quartermaster.exposure.report import InputFile, input_file
 from quartermaster.exposure.revenue_file import Reading, parse_revenue
+from quartermaster.exposure.risk_assumptions import CustomerTerms
 from quartermaster.exposure.rollup import WINDOW_MONTHS, Exposure, measure
 from quartermaster.exposure.rows import RevenueRow, data_sha256
 from quartermaster.exposure.rows_by import Dimension
@@ -33,6 +35,8 @@ class Found(NamedTuple):
     title: str
     source: InputFile
     scenario: Scenario | None = None
+    terms: tuple[CustomerTerms, ...] = ()
+    """What contracts oblige customers to, where it is the live book."""
 
 
 def revenue_of(source: Source, asked: RevenueAsked, var: Path, *, by: Dimension = "group") -> Found:
@@ -89,6 +93,12 @@ def months_of(
     )
 
 
+def owed_of(source: Source, var: Path) -> tuple[Owed, ...]:
+    """What contracts ask for beside what rows state: of the live book, and of no file."""
+    shown = live_shown(var) if source.book and source.book != "sample" else None
+    return () if shown is None else shown.owed
+
+
 def rows_of(book: BookName | str, var: Path) -> tuple[RevenueRow, ...]:
     """Months that are over, of the sample or of what was rated here; all where none is over.
 
@@ -121,4 +131,10 @@ def _book(source: Source, asked: RevenueAsked, var: Path, by: Dimension) -> Foun
         by=by,
     )
     name = f"{source.book} book"
-    return Found(rows, exposure, name, InputFile(name, data_sha256(rows)))
+    return Found(
+        rows,
+        exposure,
+        name,
+        InputFile(name, data_sha256(rows)),
+        terms=() if by != "group" else book_terms(shown, exposure),
+    )

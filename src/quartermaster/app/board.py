@@ -15,9 +15,11 @@ import msgspec
 
 from quartermaster.app.board_loss import Loss, loss_of
 from quartermaster.app.clerk_warning import read as last_look
-from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
+from quartermaster.app.console_book import ShownBook, book_terms, live_shown, sample_shown
 from quartermaster.app.console_exposure import SAMPLE_HAZARD, load_engine
 from quartermaster.app.console_fan import MONTHS_MIN, closed_rows, fan_of
+from quartermaster.app.live import Owed
+from quartermaster.app.owed import bound, named_terms
 from quartermaster.app.pdf import printed
 from quartermaster.app.revenue_report import revenue_report
 from quartermaster.console.board_facts import BoardFacts, CapacityFacts, Given, Origin, Rates
@@ -29,9 +31,9 @@ from quartermaster.exposure.book import recipe, scenario_exposure
 from quartermaster.exposure.history import ShareHistory
 from quartermaster.exposure.report import InputFile, Report, scenario_report
 from quartermaster.exposure.revenue_file import RevenueFile
-from quartermaster.exposure.risk_assumptions import Assumptions, Hazards
+from quartermaster.exposure.risk_assumptions import Assumptions, CustomerTerms, Hazards
 from quartermaster.exposure.rollup import Exposure, Member, measure
-from quartermaster.exposure.rows import RevenueRow, data_sha256
+from quartermaster.exposure.rows import RevenueRow
 from quartermaster.exposure.scenario import Scenario
 from quartermaster.kernel.errors import DataError
 from quartermaster.sim.book import reference_scenario
@@ -56,6 +58,10 @@ class Revenue(msgspec.Struct, frozen=True, kw_only=True):
     """Of closed months; empty where a scenario states one figure for all of them."""
     largest: str = ""
     """Id of the largest group in `rows`, where the report shows its name."""
+    owed: tuple[Owed, ...] = ()
+    """What contracts ask for, by ids of groups."""
+    terms: tuple[CustomerTerms, ...] = ()
+    """The same as terms of the loss, by the names that the report shows."""
     source: Bilingual | None = None
     look: WarningLook | None = None
     """What the clerk last saw in metered usage."""
@@ -200,6 +206,8 @@ def shown_revenue(
         largest=exposure.groups[0].group,
         source=book.origin,
         still_open=still_open,
+        owed=book.owed,
+        terms=named_terms(book_terms(book, exposure), names),
         look=look if look is None else _named_look(look, names),
     )
 
@@ -250,7 +258,8 @@ class ShownBoard:
         if book is None:
             return None
         revenue = shown_revenue(book, look=self._look())
-        assumed = assumed_of(Assumptions(), chosen=False, sample=book.sample)
+        assumptions = bound(Assumptions(), revenue.terms)
+        assumed = assumed_of(assumptions, chosen=False, sample=book.sample)
         with self._lock:
             if self._loader is None:
                 self._loader = threading.Thread(target=self._load, daemon=True)
@@ -262,7 +271,7 @@ class ShownBoard:
             return self._with_beside(early, revenue, wait=False)
         # Which months are over is no part of the rows.
         seen = "" if revenue.look is None else revenue.look.on.isoformat()
-        key = (f"{data_sha256(book.rows)} {book.open_from} {seen}", made_on)
+        key = (f"{book.stamp} {seen}", made_on)
         with self._lock:
             found = self._reports.get(key)
             if found is None:
@@ -327,7 +336,7 @@ def _scope(book: ShownBook) -> Bilingual:
 
 
 def _fan(revenue: Revenue) -> Fan | None:
-    return fan_of(revenue.rows, revenue.largest) if revenue.rows else None
+    return fan_of(revenue.rows, revenue.largest, revenue.owed) if revenue.rows else None
 
 
 def _unique(names: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The book that console pages show: the sample, or what the clerk last rated. Never both."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -8,10 +9,13 @@ from pathlib import Path
 import msgspec
 
 from quartermaster.app import live as views
+from quartermaster.app.owed import terms_of
 from quartermaster.console.ports import Bilingual
 from quartermaster.exposure.book import recipe
 from quartermaster.exposure.months import month_number, month_text
-from quartermaster.exposure.rows import RevenueRow
+from quartermaster.exposure.risk_assumptions import CustomerTerms
+from quartermaster.exposure.rollup import Exposure
+from quartermaster.exposure.rows import RevenueRow, data_sha256
 from quartermaster.kernel.clock import Instant, month_of
 from quartermaster.kernel.money import split
 from quartermaster.sim.book import reference_scenario, sample_book
@@ -35,6 +39,18 @@ class ShownBook(msgspec.Struct, frozen=True, kw_only=True):
     origin: Bilingual
     owed: tuple[views.Owed, ...] = ()
     """What commitments ask for, in the currency of the rows; by ids of groups."""
+
+    @property
+    def stamp(self) -> str:
+        """Changes when a figure of it may."""
+        owed = hashlib.sha256(msgspec.json.encode(self.owed)).hexdigest() if self.owed else ""
+        return f"{data_sha256(self.rows)} {self.open_from} {owed}"
+
+
+def book_terms(book: ShownBook, exposure: Exposure) -> tuple[CustomerTerms, ...]:
+    """What customers of the book owe under their contracts from the first open month on."""
+    groups = [group.group for group in exposure.groups]
+    return terms_of(book.owed, book.open_from, groups) if book.owed else ()
 
 
 @cache
@@ -70,7 +86,7 @@ def live_shown(var: Path) -> ShownBook | None:
     zones = ", ".join(sorted({row.time_zone for row in earned}))
     cut = ", ".join(f"{app_id}:{segment}" for app_id, segment in sorted(book.cut.items()))
     return ShownBook(
-        rows=tuple(_rows(earned)),
+        rows=tuple(_rows(earned, book.owed)),
         names={row.group: row.group_name for row in earned}
         | {_member(row): row.customer_name for row in earned},
         sample=False,
@@ -97,14 +113,16 @@ def _of_one_currency(book: views.LiveBook) -> tuple[views.MonthRevenue, ...]:
     return tuple(row for row in book.revenue if row.currency == shown)
 
 
-def _rows(earned: Iterable[views.MonthRevenue]) -> Iterator[RevenueRow]:
+def _rows(earned: Iterable[views.MonthRevenue], owed: Iterable[views.Owed]) -> Iterator[RevenueRow]:
     """By ids, because two customers may have one name; a row that comes to nothing is none.
 
     What a year or a term lacked was charged with its last month, and is spread evenly over its
     months here: times twelve it would be no run-rate, and in one month no share.
     """
     spread: Counter[tuple[str, str]] = Counter()
-    rows = list(earned)
+    rows, ends = list(earned), dict[str, str]()
+    for one in owed:
+        ends[one.contract] = max(one.last, ends.get(one.contract, ""))
     for row in rows:
         for charged in row.charged:
             first, last = month_number(charged.first), month_number(charged.last)
@@ -120,6 +138,7 @@ def _rows(earned: Iterable[views.MonthRevenue]) -> Iterator[RevenueRow]:
                 month=row.month,
                 minor=minor,
                 currency=row.currency,
+                contract_end=ends.get(row.contract, ""),
             )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
+from quartermaster.app.console_book import ShownBook, book_terms, live_shown, sample_shown
 from quartermaster.app.console_fan import MONTHS_MIN, closed_rows, fan_of
 from quartermaster.app.console_loss import loss_of
 from quartermaster.console import ports_exposure as ports
@@ -22,7 +22,7 @@ from quartermaster.exposure.history import share_history
 from quartermaster.exposure.months import month_number, month_text
 from quartermaster.exposure.risk_assumptions import Hazards, refusal_of
 from quartermaster.exposure.rollup import Exposure, measure
-from quartermaster.exposure.rows import RevenueRow, data_sha256
+from quartermaster.exposure.rows import RevenueRow
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import UnavailableError, UsageError
 from quartermaster.kernel.money import EXACT
@@ -73,7 +73,7 @@ class ShownExposure:
         if book is None:
             return None
         # Which months are over is no part of the rows.
-        key = (f"{data_sha256(book.rows)} {book.open_from}", question)
+        key = (book.stamp, question)
         with self._lock:
             if self._loader is None:
                 self._loader = threading.Thread(target=self._load, daemon=True)
@@ -125,7 +125,7 @@ def answer(
     asked = _asked(book, exposure, question)
     loss, missing, reason = _loss(exposure, asked, book) if simulate else (None, "loading", "")
     # A month that has begun is no month to forecast from.
-    fan = None if still_open else fan_of(rows, asked.customer)
+    fan = None if still_open else fan_of(rows, asked.customer, book.owed)
     denominator = exposure.denominator
     return ports.ExposureFacts(
         sample=book.sample,
@@ -160,7 +160,7 @@ def _loss(
 ) -> tuple[ports.Loss | None, ports.LossMissing | None, str]:
     """The loss; or why there is none, and what the reader can do."""
     try:
-        return loss_of(exposure, asked, book.names), None, ""
+        return loss_of(exposure, asked, book.names, book_terms(book, exposure)), None, ""
     except UnavailableError as error:
         return None, "not_installed", error.hint
     except UsageError as error:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from quartermaster.app.forecast_book import floors_of
+from quartermaster.app.live import Owed
+from quartermaster.app.owed import floors_from, joined
 from quartermaster.console import ports_exposure as ports
 from quartermaster.exposure.months import month_number, month_text
 from quartermaster.exposure.rows import RevenueRow
@@ -24,12 +26,15 @@ def closed_rows(rows: Sequence[RevenueRow], open_from: str) -> tuple[RevenueRow,
     return tuple(row for row in rows if not open_from or row.month < open_from)
 
 
-def fan_of(rows: Sequence[RevenueRow], customer: str) -> ports.Fan | None:
+def fan_of(
+    rows: Sequence[RevenueRow], customer: str, owed: Sequence[Owed] = ()
+) -> ports.Fan | None:
     """The forecast, or None with fewer than `MONTHS_MIN` months.
 
     Args:
         rows: of closed months, at least one.
         customer: the group to leave out.
+        owed: what commitments of the book ask for, in the rows' currency.
     """
     first = min(month_number(row.month) for row in rows)
     last = max(month_number(row.month) for row in rows)
@@ -38,9 +43,8 @@ def fan_of(rows: Sequence[RevenueRow], customer: str) -> ports.Fan | None:
     series: dict[str, list[int]] = defaultdict(lambda: [0] * (last - first + 1))
     for row in rows:
         series[row.group][month_number(row.month) - first] += row.minor
-    found = forecast.forecast(
-        series, steps=MONTHS_AHEAD, without=customer, floors=floors_of(rows, first)
-    )
+    floors = joined(floors_of(rows, first), floors_from(owed, first), series)
+    found = forecast.forecast(series, steps=MONTHS_AHEAD, without=customer, floors=floors)
     assert found.without is not None, "the customer is one of the series"
     totals = [sum(month) for month in zip(*series.values(), strict=True)]
     coverage = found.whole.coverage

@@ -1,10 +1,11 @@
 """Expected shortfall by customer for the exposure page: bounded, so that a page is fast."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
+from quartermaster.app.owed import bound
 from quartermaster.console import ports_exposure as ports
 from quartermaster.exposure.risk_assumptions import Assumptions, CustomerTerms, Hazards
 from quartermaster.exposure.rollup import Exposure
@@ -27,8 +28,13 @@ PARTS_SHOWN = 6
 ENGINE_PACKAGES = ("numpy", "scipy", "numba")
 
 
-def loss_of(exposure: Exposure, asked: ports.Asked, names: Mapping[str, str]) -> ports.Loss:
-    """The loss under the asked assumptions.
+def loss_of(
+    exposure: Exposure,
+    asked: ports.Asked,
+    names: Mapping[str, str],
+    terms: Iterable[CustomerTerms] = (),
+) -> ports.Loss:
+    """The loss under the asked assumptions, less what contracts of the book oblige to.
 
     Raises:
         UnavailableError: the extra `risk` is missing.
@@ -49,7 +55,8 @@ def loss_of(exposure: Exposure, asked: ports.Asked, names: Mapping[str, str]) ->
     steps = len(payers) * asked.horizon_months * SCENARIOS
     engine: Literal["full", "reduced"] = "full" if steps <= FULL_STEPS_MAX else "reduced"
     run = Run(scenarios=SCENARIOS, seed=SEED, threads=1)
-    risk = measure_risk(payers, _assumptions(asked, exposure), run, engine=engine, fan=False)
+    assumptions = bound(_assumptions(asked, exposure), terms)
+    risk = measure_risk(payers, assumptions, run, engine=engine, fan=False)
     return _loss(risk, asked, names, currency)
 
 
@@ -91,6 +98,7 @@ def _loss(risk: "Risk", asked: ports.Asked, names: Mapping[str, str], currency: 
         ramp_months=_statistic(risk.assumptions.departure.ramp_months),
         notice_months=_statistic(risk.assumptions.departure.notice_months),
         backfill_share=_statistic(risk.assumptions.backfill.share),
+        bound=sum(1 for one in risk.assumptions.customer if one.commitment_months),
         engine=risk.engine,
         scenarios=tail.scenarios,
         seed=risk.seed,

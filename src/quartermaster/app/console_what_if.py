@@ -6,7 +6,7 @@ same changes (`exposure/risk_changes.py`), scenarios and seed, so both show the 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
+from quartermaster.app.console_book import ShownBook, book_terms, live_shown, sample_shown
 from quartermaster.app.console_capacity import ShownCapacity
 from quartermaster.app.console_exposure import CHOICES_MAX, SAMPLE_HAZARD, load_engine
 from quartermaster.app.console_fan import closed_rows
 from quartermaster.app.console_loss import ENGINE_PACKAGES, SCENARIOS, SEED
+from quartermaster.app.owed import bound
 from quartermaster.console import ports_what_if as ports
-from quartermaster.console.what_if_state import SIZE_USUAL, filled
+from quartermaster.console.what_if_state import OWED_MONTHS, SIZE_USUAL, filled
 from quartermaster.exposure.departure_bridge import Bridge, bridge
 from quartermaster.exposure.risk_assumptions import (
     Assumptions,
@@ -31,7 +32,6 @@ from quartermaster.exposure.risk_assumptions import (
     refusal_of,
 )
 from quartermaster.exposure.rollup import Exposure, measure
-from quartermaster.exposure.rows import data_sha256
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import CallerError, UnavailableError, UsageError
 from quartermaster.kernel.money import exponent
@@ -95,7 +95,7 @@ class ShownWhatIf:
         book = self._source()
         if book is None:
             return None
-        key = (f"{data_sha256(book.rows)} {book.open_from}", question)
+        key = (book.stamp, question)
         with self._lock:
             if self._loader is None:
                 self._loader = threading.Thread(target=self._load, daemon=True)
@@ -200,33 +200,49 @@ def asked_of(
         size = size.quantize(Decimal("0.001"))
     shipped = statistic(Hazards().rest)
     hazard = SAMPLE_HAZARD if book.sample else shipped
+    own = {one.group: one for one in book_terms(book, exposure)}
+    agreed = own.get(customer, CustomerTerms(group=customer))
+    owed, owed_months = question.owed, question.owed_months
     return ports.WhatIfAsked(
         question=filled(question, customer=customer, size=size),
         name=book.names.get(customer, customer),
         hazard=hazard if question.hazard is None else question.hazard,
         others=shipped if question.others is None else question.others,
+        owed=Decimal(agreed.commitment_per_month) if owed is None else owed,
+        owed_months=min(agreed.commitment_months, int(OWED_MONTHS.high))
+        if owed_months is None
+        else owed_months,
         chosen=question.hazard is not None or question.others is not None,
     )
 
 
-def assumptions_of(asked: ports.WhatIfAsked, *, largest: bool) -> Assumptions:
-    """What the page assumes, as the command line's options would say it."""
+def assumptions_of(
+    asked: ports.WhatIfAsked, *, largest: bool, terms: Iterable[CustomerTerms] = ()
+) -> Assumptions:
+    """What the page assumes, as the command line's options would say it.
+
+    Args:
+        asked: what the address says, and the rest as the book says it.
+        largest: whether it asks about the largest customer.
+        terms: what contracts of the book oblige the others to.
+    """
     question, hazard, others = asked.question, float(asked.hazard), float(asked.others)
-    terms = CustomerTerms(
+    customer = CustomerTerms(
         group=question.customer,
         hazard_per_year=None if largest else hazard,
-        commitment_per_month=f"{question.owed:f}",
-        commitment_months=question.owed_months,
+        commitment_per_month=f"{asked.owed:f}",
+        commitment_months=asked.owed_months,
     )
     plain = CustomerTerms(group=question.customer)
-    return Assumptions(
+    own = Assumptions(
         horizon_months=question.horizon_months,
         quantile=float(question.quantile),
         hazard_per_year=Hazards(top=hazard if largest else others, rest=others),
         departure=Departure(notice_months=float(question.notice), ramp_months=float(question.ramp)),
         backfill=Backfill(share=float(question.backfill)),
-        customer=() if terms == plain else (terms,),
+        customer=() if customer == plain else (customer,),
     )
+    return bound(own, (one for one in terms if one.group != question.customer))
 
 
 def statistic(value: float) -> Decimal:
@@ -255,7 +271,11 @@ def _simulated(
 
     asked, payers = blank.asked, payers_of(exposure)
     question = asked.question
-    assumptions = assumptions_of(asked, largest=question.customer == exposure.groups[0].group)
+    assumptions = assumptions_of(
+        asked,
+        largest=question.customer == exposure.groups[0].group,
+        terms=book_terms(book, exposure),
+    )
     change = change_of(question, payers)
     costs = dict(question.costs)
     levers = [

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from quartermaster.app.live import Owed
+from quartermaster.app.owed import floors_from, joined
 from quartermaster.exposure.months import month_number, month_text
 from quartermaster.exposure.rows import RevenueRow, data_sha256
 from quartermaster.kernel.errors import NotFoundError, UsageError
@@ -13,8 +15,22 @@ from quartermaster.revenue.book import Book
 from quartermaster.revenue.floors import Floor
 
 
-def book_of(rows: Sequence[RevenueRow], *, name: str, steps: int, as_of: str | None = None) -> Book:
+def book_of(
+    rows: Sequence[RevenueRow],
+    *,
+    name: str,
+    steps: int,
+    as_of: str | None = None,
+    owed: Sequence[Owed] = (),
+) -> Book:
     """Rows as gapless series by customer group; a month without a row is zero.
+
+    Args:
+        rows: of one currency, in any order.
+        name: of where they come from.
+        steps: months ahead.
+        as_of: the last month that is known.
+        owed: what contracts ask for beside what rows state, in the same currency.
 
     Raises:
         UsageError: no month up to `as_of`.
@@ -39,7 +55,7 @@ def book_of(rows: Sequence[RevenueRow], *, name: str, steps: int, as_of: str | N
         sha256=data_sha256(kept),
         sample=any(row.sample for row in kept),
         missing=tuple(month for month in months if month not in seen),
-        floors=floors_of(kept, first),
+        floors=joined(floors_of(kept, first), floors_from(owed, first), series),
     )
 
 

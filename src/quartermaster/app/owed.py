@@ -32,6 +32,19 @@ def floors_from(owed: Iterable[Owed], first: int) -> dict[str, list[Floor]]:
     return dict(found)
 
 
+def joined(
+    stated: Mapping[str, Sequence[Floor]],
+    agreed: Mapping[str, Sequence[Floor]],
+    known: Iterable[str],
+) -> dict[str, list[Floor]]:
+    """Floors of rows and of contracts together, of customers that have a series.
+
+    Who owes and has not used anything yet is not in the book: nobody forecasts from nothing.
+    """
+    names = set(known) & {*stated, *agreed}
+    return {name: [*stated.get(name, ()), *agreed.get(name, ())] for name in sorted(names)}
+
+
 def ahead(owed: Iterable[Owed], group: str, month: str) -> tuple[int, int]:
     """What a group still owes from a month on if it uses nothing: minor units, and for how long.
 
@@ -50,15 +63,16 @@ def ahead(owed: Iterable[Owed], group: str, month: str) -> tuple[int, int]:
     return minor, months
 
 
-def terms_of(owed: Sequence[Owed], month: str) -> tuple[CustomerTerms, ...]:
+def terms_of(owed: Sequence[Owed], month: str, groups: Iterable[str]) -> tuple[CustomerTerms, ...]:
     """What each group owes from a month on, as one even amount for as long as it owes anything.
 
     Args:
         owed: of one currency.
         month: the first month ahead.
+        groups: who is in the book of the loss.
     """
     found = []
-    for group in sorted({one.group for one in owed}):
+    for group in sorted({one.group for one in owed} & set(groups)):
         minor, months = ahead(owed, group, month)
         if minor >= months > 0:
             amount = Money(minor // months, owed[0].currency).decimal
@@ -72,22 +86,22 @@ def terms_of(owed: Sequence[Owed], month: str) -> tuple[CustomerTerms, ...]:
     return tuple(found)
 
 
-def bound(
-    assumptions: Assumptions, terms: Iterable[CustomerTerms], names: Mapping[str, str] | None = None
-) -> Assumptions:
-    """The assumptions with commitments of the book, where nobody stated others.
+def named_terms(
+    terms: Iterable[CustomerTerms], names: Mapping[str, str]
+) -> tuple[CustomerTerms, ...]:
+    """The terms by what groups are called."""
+    return tuple(
+        msgspec.structs.replace(one, group=names.get(one.group, one.group)) for one in terms
+    )
 
-    Args:
-        assumptions: as asked.
-        terms: see `terms_of`.
-        names: what a group is called where not by its id.
-    """
+
+def bound(assumptions: Assumptions, terms: Iterable[CustomerTerms]) -> Assumptions:
+    """The assumptions with commitments of the book, where nobody stated others."""
     own = {one.group: one for one in assumptions.customer}
     for one in terms:
-        group = (names or {}).get(one.group, one.group)
-        stated = own.get(group, CustomerTerms(group=group))
+        stated = own.get(one.group, CustomerTerms(group=one.group))
         if not stated.commitment_months:
-            own[group] = msgspec.structs.replace(
+            own[one.group] = msgspec.structs.replace(
                 stated,
                 commitment_per_month=one.commitment_per_month,
                 commitment_months=one.commitment_months,

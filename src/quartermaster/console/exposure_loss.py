@@ -211,6 +211,9 @@ def _notes(facts: ExposureFacts, loss: Loss, words: Words) -> tuple[str, ...]:
             notice=number(loss.notice_months, lang, decimals=0),
             ramp=number(loss.ramp_months, lang, decimals=0),
             backfill=percent(loss.backfill_share, lang, decimals=0),
+            commitments=words("loss.commitments", count=number(loss.bound, lang))
+            if loss.bound
+            else words("loss.no_commitments"),
         ),
         words(
             f"loss.engine_{loss.engine}",

@@ -111,6 +111,8 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     notice_months: Decimal
     backfill_share: Decimal
     """Of the freed usage, how much is sold to others."""
+    bound: int = 0
+    """Customers whose contracts oblige them to something, which is counted."""
     engine: Literal["full", "reduced"]
     scenarios: int
     seed: int

@@ -50,9 +50,10 @@ class WhatIfQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """Months in which the usage of who leaves falls to nothing."""
     backfill: Decimal = Decimal(0)
     """Of freed usage, how much is sold to others half a year later."""
-    owed: Decimal = Decimal(0)
-    """The customer's commitment today: least that it owes for a month, in major units."""
-    owed_months: int = 0
+    owed: Decimal | None = None
+    """The customer's commitment today: least that it owes for a month, in major units; None is what
+    its contracts say."""
+    owed_months: int | None = None
     """Months for which it owes it."""
     costs: tuple[tuple[Priced, Decimal], ...] = ()
     """What a lever of the tornado costs over the horizon, in major units."""
@@ -66,6 +67,8 @@ class WhatIfAsked(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     hazard: Decimal
     others: Decimal
+    owed: Decimal
+    owed_months: int
     chosen: bool
     """Whether the reader set a rate; otherwise both are defaults that nobody measured."""
 

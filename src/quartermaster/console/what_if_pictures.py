@@ -94,8 +94,8 @@ def terms_of(facts: WhatIfFacts, words: Words) -> str:
         notice=plain(question.notice, lang),
         ramp=plain(question.ramp, lang),
         backfill=part(question.backfill, lang),
-        owed=money_short(_major(question.owed, facts), lang),
-        owed_months=number(question.owed_months, lang),
+        owed=money_short(_major(facts.asked.owed, facts), lang),
+        owed_months=number(facts.asked.owed_months, lang),
     )
 
 

@@ -88,6 +88,7 @@ def question_of(query: Mapping[str, str], words: Words) -> WhatIfQuestion:
         for field in (MONTH, UNTIL, DISCOUNT, ELASTICITY)
     }
     kept = {name: value for name, value in values.items() if name in own}
+    months = number_of(OWED_MONTHS, query, words, whole=True)
     return WhatIfQuestion(
         lever=lever,
         customer=query.get("customer", ""),
@@ -105,8 +106,8 @@ def question_of(query: Mapping[str, str], words: Words) -> WhatIfQuestion:
         notice=told(NOTICE, usual.notice),
         ramp=told(RAMP, usual.ramp),
         backfill=told(BACKFILL, usual.backfill),
-        owed=told(OWED, usual.owed),
-        owed_months=int(told(OWED_MONTHS, Decimal(usual.owed_months))),
+        owed=number_of(OWED, query, words),
+        owed_months=None if months is None else int(months),
         costs=_costs(query, words),
     )
 
@@ -132,8 +133,8 @@ def query_of(asked: WhatIfAsked, lever: Lever | None = None, **more: str) -> str
         "notice": f"{question.notice:f}",
         "ramp": f"{question.ramp:f}",
         "backfill": f"{question.backfill:f}",
-        "owed": f"{question.owed:f}",
-        "owed_months": str(question.owed_months),
+        "owed": f"{asked.owed:f}",
+        "owed_months": str(asked.owed_months),
     }
     state |= {f"{COST_PREFIX}{name}": f"{cost:f}" for name, cost in question.costs}
     return urlencode(state | more)

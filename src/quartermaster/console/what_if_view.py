@@ -268,7 +268,7 @@ class _Layout:
         names = {"horizon": "horizon_months"}
         value = (
             getattr(asked, field.name)
-            if field.name in {"hazard", "others"}
+            if field.name in {"hazard", "others", "owed", "owed_months"}
             else getattr(asked.question, names.get(field.name, field.name))
         )
         return Box(

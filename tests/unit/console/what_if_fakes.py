@@ -79,6 +79,8 @@ class FakeWhatIf:
             name=names[customer],
             hazard=Decimal("0.35") if question.hazard is None else question.hazard,
             others=Decimal("0.1") if question.others is None else question.others,
+            owed=question.owed or Decimal(0),
+            owed_months=question.owed_months or 0,
             chosen=question.hazard is not None or question.others is not None,
         )
         departs = question.lever == "leave"
@@ -195,6 +197,8 @@ def what_if_facts(largest: str = "ByteDance", *, sample: bool = True) -> WhatIfF
             name=largest,
             hazard=Decimal("0.35"),
             others=Decimal("0.1"),
+            owed=Decimal(0),
+            owed_months=0,
             chosen=False,
         ),
         missing=None,
