@@ -24,6 +24,7 @@ from quartermaster.book.sealed_files import Vault
 from quartermaster.commands.key import ANY_MODEL
 from quartermaster.commands.key_holder import KeyRing
 from quartermaster.commands.publish import unpriced_models
+from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.errors import UnavailableError
 
 ROWS = (*files.ROWS, *batches.ROWS, *organization.ROWS)
@@ -91,6 +92,7 @@ class Relayed:
             ),
             model_error=partial(model_error, rooms),
             key_of=partial(key_of, rooms),
+            standing_of=partial(standing_of, rooms),
             settings=settings.api,
             line_bytes_max=settings.gateway.body_bytes_max,
             clock=rooms.now,
@@ -139,6 +141,12 @@ def key_of(rooms: Rooms, batch: Batch) -> str:
         if view.keys[key_id].live(now):
             return key_id
     return batch.key_id  # the gateway says why it refuses it
+
+
+def standing_of(rooms: Rooms, batch: Batch) -> Standing:
+    """Whether the customer of a batch is served."""
+    view = rooms.book.view()
+    return view.standing.get(view.customers[batch.tenant.customer].group, "active")
 
 
 def model_error(rooms: Rooms, batch: Batch) -> ModelError:

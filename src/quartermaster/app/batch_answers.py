@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from quartermaster.book.batch_states import BatchEnd, Tokens
+from quartermaster.book.batch_states import BatchEnd, LineError, Tokens
 
 _COMPACT: Final = -1
 """One line: an upstream's answer may come with line feeds in it."""
@@ -51,6 +51,13 @@ class _Body(msgspec.Struct, frozen=True):
 
 _decode_body: Final = msgspec.json.Decoder(_Body).decode
 
+TERMINATED: Final = LineError(
+    "account_terminated", "This batch was cancelled because the account was terminated."
+)
+"""Of a batch whose customer is not served any more."""
+_TERMINATED: Final = _Error(
+    TERMINATED.code, "This request was not executed because the account was terminated."
+)
 _NEVER_SENT: Final[dict[BatchEnd, _Error]] = {
     "expired": _Error(
         "batch_expired",
@@ -79,9 +86,10 @@ def unanswered(custom_id: str, request_id: str, message: str) -> bytes:
     return _line(_Output(_id(request_id), custom_id, None, error))
 
 
-def never_sent(custom_id: str, request_id: str, end: BatchEnd) -> bytes:
+def never_sent(custom_id: str, request_id: str, end: BatchEnd, *, terminated: bool) -> bytes:
     """The line of a request that was not sent, or not again, before its batch ended."""
-    return _line(_Output(_id(request_id), custom_id, None, _NEVER_SENT[end]))
+    error = _TERMINATED if terminated else _NEVER_SENT[end]
+    return _line(_Output(_id(request_id), custom_id, None, error))
 
 
 def tokens_of(body: bytes) -> Tokens:

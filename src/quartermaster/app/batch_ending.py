@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from quartermaster.api.settings import ApiSettings
-from quartermaster.app.batch_answers import never_sent
+from quartermaster.app.batch_answers import TERMINATED, never_sent
 from quartermaster.app.batch_input import read_line
 from quartermaster.book.batch_states import Batch, BatchEnd
 from quartermaster.book.batches import Line
@@ -125,7 +125,8 @@ class Ending:
                 custom_id = read_line(reader.read(line.offset, line.length)).custom_id
             except IntegrityError as error:
                 log.warning("line %d of %s: %s (%s)", line.number, batch.id, error, error.hint)
-        return never_sent(custom_id, line.request_id, end)
+        terminated = TERMINATED in batch.errors
+        return never_sent(custom_id, line.request_id, end, terminated=terminated)
 
     def _file(self, batch: Batch, name: str, sealed: Sealed, kind: str) -> StoredFile:
         now = self._clock()

@@ -25,6 +25,7 @@ from quartermaster.app import batch_answers
 from quartermaster.app.batch_ending import Ending
 from quartermaster.app.batch_gateway import Answered, Outgoing, Send
 from quartermaster.app.batch_input import Input, ModelError, check, read_line
+from quartermaster.app.batch_judged import judged
 from quartermaster.book.batch_states import Batch, BatchEnd, BatchStatus, LineError, Tokens
 from quartermaster.book.batches import Batches, Line
 from quartermaster.book.sealed_files import SealedReader, Vault
@@ -32,6 +33,7 @@ from quartermaster.commands.file import require_room, reserve_answers, sweep
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.batch_run import ATTEMPT_STEP
 from quartermaster.kernel.clock import US_PER_S, Clock
+from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.errors import IntegrityError, NotFoundError, QuartermasterError
 
 POLL_S: Final = 1.0
@@ -40,8 +42,6 @@ HELD_POLL_S: Final = 0.2
 """How soon a line is sent again whose time has come."""
 RENEWALS: Final = 3
 """Within the time that a claim holds: two of them may fail."""
-FIRST_ERROR: Final = 400
-"""The first HTTP status that is one."""
 CLAIM_S: Final = 10
 """A runner that is silent for longer is gone."""
 COLLECT_S: Final = 0.05
@@ -50,15 +50,8 @@ REST_S: Final = 30
 """Before a batch is looked at again that could not go on: an unreadable file, a full disk."""
 SWEEP_S: Final = 60
 """How often files are looked through whose time is over."""
-FAILURES_MAX: Final = 5
-"""A model server that fails five times at one request will fail again."""
-BACKOFF_S: Final = (1.0, 5.0, 20.0, 60.0)
-"""Between two attempts, where the answer does not say how long."""
 LINES_AT_ONCE: Final = 2_000
 """Written in one transaction, so that others who write to the book wait for milliseconds only."""
-BUSY: Final = frozenset((408, 429, 503))
-"""Not a failure of the line: it waits for as long as its batch may."""
-FAILED: Final = frozenset((500, 502, 504))
 STOP_S: Final = 5.0
 """How long a stopping runner waits for answers that are on their way."""
 
@@ -76,6 +69,7 @@ class Runner:
         ending: writes what a batch leaves.
         model_error: looks whether a key may ask a model in a batch.
         key_of: the key in whose name a batch goes on.
+        standing_of: whether its customer is served.
         settings: bounds.
         line_bytes_max: the largest request that the gateway takes.
         clock: microseconds UTC.
@@ -92,6 +86,7 @@ class Runner:
         ending: Ending,
         model_error: Callable[[Batch], ModelError],
         key_of: Callable[[Batch], str],
+        standing_of: Callable[[Batch], Standing],
         settings: ApiSettings,
         line_bytes_max: int,
         clock: Clock,
@@ -99,7 +94,7 @@ class Runner:
     ) -> None:
         self._book, self._vault, self._ending = book, vault, ending
         self._send, self._hang_up = send, hang_up
-        self._model_error, self._key_of = model_error, key_of
+        self._model_error, self._key_of, self._standing_of = model_error, key_of, standing_of
         self._settings, self._clock = settings, clock
         self._line_bytes_max, self._claim_us = line_bytes_max, claim_s * US_PER_S
         self.name = f"{_here()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -213,12 +208,15 @@ class Runner:
 
     def _advance(self, batch: Batch) -> None:
         now = self._clock()
+        standing = self._standing_of(batch)
+        if standing == "terminated" and batch.status in ("validating", "in_progress"):
+            batch = self._move(batch, "cancelling", errors=(batch_answers.TERMINATED,))
         if batch.status == "validating":
             self._validate(batch)
         elif batch.status == "in_progress":
             if now >= batch.expires_at:
                 self._end(batch, "expired")
-            elif not self._fill(batch, now) and self._all_done(batch):
+            elif not self._fill(batch, now, standing) and self._all_done(batch):
                 self._end(batch, "completed")
         elif batch.status == "cancelling":
             self._end(batch, "cancelled")
@@ -258,15 +256,18 @@ class Runner:
             model_error=self._model_error(batch),
         )
 
-    def _fill(self, batch: Batch, now: int) -> int:
-        """Send what is due while there is room; how many lines are on their way."""
+    def _fill(self, batch: Batch, now: int, standing: Standing) -> int:
+        """Send what is due while there is room; how many lines are on their way.
+
+        Lines of a suspended customer wait: it may be served again within the batch's time.
+        """
         flying = self._in_flight.setdefault(batch.id, set())
         busy = sum(len(numbers) for numbers in self._in_flight.values())
         # Every batch gets its share of the room, so that none waits for a large one to end.
         share = max(1, self._settings.batch_requests_at_once // max(1, len(self._held)))
         room = min(share - len(flying), self._settings.batch_requests_at_once - busy)
         reader = self._reader(batch)
-        if room <= 0 or reader is None:
+        if room <= 0 or reader is None or standing == "suspended":
             return len(flying)
         with self._book.writing() as unit:
             if not unit.batches.holds(batch.id, self.name):
@@ -436,39 +437,6 @@ def is_gone(holder: str) -> bool:
     except PermissionError:
         return False  # somebody else's process has the number now
     return False
-
-
-def judged(line: Line, answer: Answered, now: int) -> Line:
-    """What a line becomes by an answer: done, failed, or waiting for another attempt.
-
-    Args:
-        line: as it was sent.
-        answer: what came back, if anything did.
-        now: microseconds UTC.
-    """
-    status, failures, lost = answer.status, line.failures, line.lost
-    if answer.sent == "answered" and status < FIRST_ERROR:
-        return msgspec.structs.replace(line, state="done")
-    if answer.sent == "lost":
-        failures, lost = failures + 1, True
-    elif answer.sent == "answered" and status not in BUSY:
-        failures += 1
-        if status not in FAILED:
-            return msgspec.structs.replace(line, state="failed", failures=failures)
-    if failures >= FAILURES_MAX:
-        return msgspec.structs.replace(line, state="failed", failures=failures, lost=lost)
-    wait_s = answer.retry_after_s
-    if wait_s is None:
-        # A gateway that went away is back in a moment; a model server that fails is not.
-        answered = answer.sent == "answered"
-        wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1) if answered else 0]
-    return msgspec.structs.replace(
-        line,
-        state="waiting",
-        failures=failures,
-        lost=lost,
-        not_before=now + int(wait_s * US_PER_S),
-    )
 
 
 def _outgoing(batch: Batch, line: Line, reader: SealedReader, key_id: str) -> Outgoing:

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from quartermaster.api.relayed import RelayedPorts, build
 from quartermaster.api.settings import ApiSettings
-from quartermaster.app.api_relayed import ROWS, key_of, model_error
+from quartermaster.app.api_relayed import ROWS, key_of, model_error, standing_of
 from quartermaster.app.batch_ending import Ending
 from quartermaster.app.batch_gateway import Answered, Outgoing
 from quartermaster.app.batch_runner import Runner
@@ -145,6 +145,7 @@ class World:
             ending=ending,
             model_error=partial(model_error, self.rooms),
             key_of=partial(key_of, self.rooms),
+            standing_of=partial(standing_of, self.rooms),
             settings=self.settings,
             line_bytes_max=10_000,
             clock=lambda: Instant(self.now),
