@@ -218,6 +218,8 @@ class Dispatcher:
             raise _meter_unavailable() from error
         if many:
             exchange.route, route.request_id = route, exchange.request_id
+        elif permit is None:
+            call.fields = {}  # nobody reads them again; long prompts would wait here for answers
         if permit is not None:
             _hold(exchange, permit, "openai", now)
         if request.traceparent or self.tracer is not None:

@@ -202,7 +202,7 @@ class Exchange:
 
     def answered(self, body: bytes, content_type: bytes) -> None:
         """A whole answer with status 200 has come at once, recognised and not parsed."""
-        self.upstream = None
+        self.upstream, self.upstream_bytes = None, b""
         if self.life is _SENT:
             self.life = AFTER_HEAD[_SENT]
             self.first_byte_at = now = self.home.clock()

@@ -36,6 +36,8 @@ SYNC_BOUNDS_US: Final = (
 )
 # What the live screen draws as a timeline; more bars than fit on it are of no use.
 RECENT_MAX: Final = 40
+# Of one sync; a busy worker has hundreds a second, and whatever is kept leaves the caches.
+RECENT_PER_SYNC: Final = 4
 # The two axes that nearly every request has.
 _INPUT, _OUTPUT = AXES.index("input"), AXES.index("output")
 
@@ -264,7 +266,7 @@ class Meters:
             customer[0] += 1
             customer[1] += given + made
         self.sync_wait_us += waited_us
-        self.latest.extend(batch)
+        self.latest.extend(batch[-RECENT_PER_SYNC:])
 
     def totals(self, tallies: Tallies, *, syncs: int, dropped: Mapping[str, int]) -> Totals:
         """Everything counted, with what the predecessor had.
