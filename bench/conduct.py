@@ -49,7 +49,8 @@ from quartermaster.conduct.observe import Observer
 ORDINARY_DAYS, CAMPAIGN_DAYS = 10_080, 12
 """Ten thousand ordinary days allow a rate of 1 in 1,000; days a fold and fraction."""
 RIVALS = ("mmd_pooled", "prada", "template_repetition", "cot_keywords")
-SPLITS = 10
+SPLITS = 20
+"""Each gives two directions."""
 TENANTS = 1_272
 """Eight ordinary days each."""
 PARAMETERS = Path(__file__).resolve().parent.parent / "src/quartermaster/conduct/parameters.json"
@@ -93,13 +94,34 @@ def sizes(found: Sequence[Source]) -> None:
 def lines(found: Sequence[Source]) -> None:
     """Threshold transfer."""
     seen = transfer.transfers(found, SPLITS)
-    rates = np.array([one.false_alarms for one in seen])
-    kept = float(((rates >= 0.005) & (rates <= 0.02)).mean())
-    print(f"== a 1 % line drawn on half of the families, on the other half ({len(seen)} times)")
+    print(f"== a line drawn on half of the families, on the other half ({2 * SPLITS} times)")
+    for rate in transfer.RATES:
+        for way in transfer.WAYS:
+            part = [one for one in seen if one.way == way and one.rate == rate]
+            _kept(f"{rate:.0%}, {way}", rate, [one.false_alarms for one in part])
+            print(f"   campaigns found: {np.mean([one.found for one in part]):.2f}")
+    own = transfer.own_lines(found, SPLITS)
+    rate = transfer.OWN_RATE
+    _kept(f"known tenants, {rate:.0%}, the account's own days", rate, [o.false_alarms for o in own])
+    launches, campaigns = (np.mean([o[at] for o in own]) for at in (1, 2))
+    print(f"   covert fifths found: {campaigns:.2f}; launches of a fifth flagged: {launches:.2f}\n")
+    sys.stdout.flush()
+
+
+def _kept(title: str, rate: float, found: Sequence[float]) -> None:
+    """How far false alarms are from what the line was drawn for, with a 90 % interval."""
+    rates = np.array(found)
+    draw = np.random.default_rng(cold.SEED)
+    # A split gives two halves, which belong together.
+    within = ((rates >= rate / 2) & (rates <= 2 * rate)).reshape(-1, 2).mean(axis=1)
+    drawn = [within[draw.integers(len(within), size=len(within))].mean() for _ in range(2_000)]
+    low, high = np.quantile(drawn, [0.05, 0.95])
     quarters = ", ".join(f"{q:.2%}" for q in np.quantile(rates, [0, 0.25, 0.5, 0.75, 1]))
-    print(f"false alarms: {quarters} (least, quartiles, most); mean {rates.mean():.2%}")
-    print(f"between 0.5 % and 2 %: {kept:.0%}; at most 2 %: {float((rates <= 0.02).mean()):.0%}")
-    print(f"campaigns found: {np.mean([one.found for one in seen]):.2f}\n", flush=True)
+    print(f"{title}: mean {rates.mean():.2%}; {quarters} (least, quartiles, most)")
+    print(
+        f"   within twice: {within.mean():.0%} ({low:.0%} to {high:.0%}) of the times;"
+        f" at most twice: {float((rates <= 2 * rate).mean()):.0%}"
+    )
 
 
 def known_tenants(found: Sequence[Source]) -> float:

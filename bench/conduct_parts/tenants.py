@@ -35,7 +35,7 @@ class Tenant(NamedTuple):
     days: list[TenantDay]
 
 
-def tenant(mixer: Mixer, draw: np.random.Generator) -> Tenant:
+def tenant(mixer: Mixer, draw: np.random.Generator, ordinary_days: int = ORDINARY_DAYS) -> Tenant:
     """A tenant with one to five workloads, and days of every kind."""
     count = int(draw.integers(1, WORKLOADS_MAX))
     picked = draw.choice(mixer.workloads, min(count, len(mixer.workloads)), replace=False)
@@ -46,11 +46,15 @@ def tenant(mixer: Mixer, draw: np.random.Generator) -> Tenant:
     # Rows of one workload keep their order in time; workloads run side by side.
     day_of = np.concatenate([np.arange(len(p)) * PAST_DAYS // len(p) for p in pasts])
     days = [past.take(np.flatnonzero(day_of == at)) for at in range(PAST_DAYS)]
-    return Tenant(days, list(_days(mixer, draw, own, pools)))
+    return Tenant(days, list(_days(mixer, draw, own, pools, ordinary_days)))
 
 
 def _days(
-    mixer: Mixer, draw: np.random.Generator, own: list[Source], pools: list[Sample]
+    mixer: Mixer,
+    draw: np.random.Generator,
+    own: list[Source],
+    pools: list[Sample],
+    ordinary_days: int,
 ) -> list[TenantDay]:
     def usual(size: int) -> Sample:
         each = max(1, round(size / len(pools)))
@@ -63,7 +67,7 @@ def _days(
 
     out = [
         TenantDay("ordinary", 0.0, own[0].family, own[0].at, usual(size()))
-        for _ in range(ORDINARY_DAYS)
+        for _ in range(ordinary_days)
     ]
     others = [name for name in mixer.workloads if name not in {source.family for source in own}]
     for share in SHARES:

@@ -1,30 +1,60 @@
-"""Does a line drawn on one half of the families keep its false-positive rate on the other half?"""
+"""Does a line drawn on one half of the families keep its false-positive rate on the other half?
 
-from collections.abc import Sequence
+Beside it stand lines that know more: one drawn on both halves, and one drawn on other accounts of
+the families that it is applied to. Where those do not keep their rate either, no way to draw one
+line can. A line that is drawn on an account's own days needs no families at all.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.conduct_parts.cold import SEED, Training, training
 from bench.conduct_parts.compose import Mixer
 from bench.conduct_parts.corpus import Source
 from bench.conduct_parts.fit import nested
 from bench.conduct_parts.measures import line_at
+from bench.conduct_parts.tenants import tenant
+from quartermaster.conduct.alarm import own_p
+from quartermaster.conduct.daily import combined, quick_parts
+from quartermaster.conduct.history import Past
 from quartermaster.conduct.model import Model
 from quartermaster.conduct.score import best_score
 
-RATE = 0.01
+RATES = (0.01, 0.05)
 DAYS = 500
 """Ordinary account-days of each half: a rate of 1 % is five of them."""
 CAMPAIGN_DAYS = 60
 PARTS = 4
+WAYS = (
+    "the other half of the families",
+    "the kind with the highest line of them",
+    "both halves, which nobody has",
+    "other accounts of the same families",
+)
+OWN_RATE, OWN_DAYS, OWN_TENANTS = 0.05, 28, 24
+"""Of 28 own days a rate of 1 in 20 can be told, a rate of 1 in 100 cannot."""
+SHARE = 0.2
 
 
 class Transfer(NamedTuple):
     """What became of a line on families it was not drawn on."""
 
+    way: str
+    rate: float
     false_alarms: float
     found: float
+    """Share of campaigns above the line."""
+
+
+class Days(NamedTuple):
+    """Scores of ordinary days, and what they were drawn from."""
+
+    scores: npt.NDArray[np.float64]
+    family: npt.NDArray[np.str_]
+    source: npt.NDArray[np.int64]
 
 
 def transfers(sources: Sequence[Source], splits: int) -> list[Transfer]:
@@ -35,31 +65,92 @@ def transfers(sources: Sequence[Source], splits: int) -> list[Transfer]:
         draw = np.random.default_rng([SEED, 5, split])
         halves = _halves(sources, draw)
         for here, there in (halves, halves[::-1]):
-            model, line = _drawn(table, sources, here, draw)
+            model, known = _drawn(table, sources, here, draw)
             mixer = _mixer(sources, there, draw)
-            ordinary = _ordinary(mixer, model, DAYS)
-            found = [
-                best_score(mixer.campaign_day(name, 1.0, mixer.size()).sample, model)[0]
-                for name in mixer.campaigns
-                for _ in range(CAMPAIGN_DAYS // len(mixer.campaigns))
-            ]
-            out.append(
-                Transfer(float((ordinary > line).mean()), float(np.mean(np.array(found) > line)))
+            days = _ordinary(mixer, model, DAYS)
+            campaigns = np.array(
+                [
+                    best_score(mixer.campaign_day(name, 1.0, mixer.size()).sample, model)[0]
+                    for name in mixer.campaigns
+                    for _ in range(CAMPAIGN_DAYS // len(mixer.campaigns))
+                ]
             )
+            out += [
+                Transfer(way, rate, float((on > line).mean()), float((campaigns > line).mean()))
+                for rate in RATES
+                for way, line, on in _lines(known, days, rate, draw)
+            ]
     return out
+
+
+def _lines(
+    known: Days, days: Days, rate: float, draw: np.random.Generator
+) -> list[tuple[str, float, npt.NDArray[np.float64]]]:
+    """Each way to draw a line, the line, and the ordinary days that it is applied to."""
+    highest = max(line_at(known.scores[known.family == f], rate) for f in set(known.family))
+    both = line_at(np.concatenate([known.scores, days.scores]), rate)
+    order = draw.permutation(np.unique(days.source))
+    first = np.isin(days.source, order[: len(order) // 2])
+    lines = (
+        (line_at(known.scores, rate), days.scores),
+        (highest, days.scores),
+        (both, days.scores),
+        (line_at(days.scores[first], rate), days.scores[~first]),
+    )
+    return [(way, *line) for way, line in zip(WAYS, lines, strict=True)]
+
+
+class OwnLine(NamedTuple):
+    """What became of a line that each account's own days draw, on one half of the families."""
+
+    false_alarms: float
+    launches: float
+    found: float
+
+
+def own_lines(sources: Sequence[Source], splits: int) -> list[OwnLine]:
+    """Days ranked among 28 days of the same account, by weights of the other half."""
+    table = training(sources)
+    out = []
+    for split in range(splits):
+        draw = np.random.default_rng([SEED, 6, split])
+        halves = _halves(sources, draw)
+        for here, there in (halves, halves[::-1]):
+            model, mixer = _fit(table, here), _mixer(sources, there, draw)
+            kinds: dict[str, list[bool]] = {"ordinary": [], "launch": [], "campaign": []}
+            for _ in range(OWN_TENANTS):
+                for kind, over in _own_days(mixer, model, draw):
+                    kinds[kind].append(over)
+            out.append(OwnLine(*(float(np.mean(found)) for found in kinds.values())))
+    return out
+
+
+def _own_days(mixer: Mixer, model: Model, draw: np.random.Generator) -> Iterator[tuple[str, bool]]:
+    """For each later day of a tenant its kind, and whether it ranks among the highest."""
+    made = tenant(mixer, draw, OWN_DAYS + OWN_DAYS // 4)
+    past = Past(made.past)
+    own: list[float] = []
+    for day in made.days:
+        if day.kind != "ordinary" and day.share != SHARE:
+            continue
+        score = combined(*quick_parts(past, day.sample, model))
+        if len(own) < OWN_DAYS:
+            own.append(score)
+        else:
+            yield day.kind, own_p(own, score, 1 - draw.random()) <= OWN_RATE
 
 
 def _drawn(
     table: Training, sources: Sequence[Source], half: frozenset[str], draw: np.random.Generator
-) -> tuple[Model, float]:
-    """A model of a half, and the line on its families, each judged by a model without it."""
-    scores = []
+) -> tuple[Model, Days]:
+    """A model of a half, and its ordinary days, each judged by a model without its family."""
+    found = []
     ordinary = sorted(name for name in half if name.startswith("ordinary"))
     for part in range(PARTS):
         held = frozenset(ordinary[part::PARTS])
         mixer = _mixer(sources, held, draw)
-        scores.append(_ordinary(mixer, _fit(table, half - held), DAYS // PARTS))
-    return _fit(table, half), line_at(np.concatenate(scores), RATE)
+        found.append(_ordinary(mixer, _fit(table, half - held), DAYS // PARTS))
+    return _fit(table, half), Days(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def _fit(table: Training, families: frozenset[str]) -> Model:
@@ -68,12 +159,14 @@ def _fit(table: Training, families: frozenset[str]) -> Model:
     return nested(table.rows[keep], table.harvest[keep], names)
 
 
-def _ordinary(
-    mixer: Mixer, model: Model, count: int
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _ordinary(mixer: Mixer, model: Model, count: int) -> Days:
     names = mixer.workloads
-    days = (mixer.ordinary_day(names[at % len(names)], mixer.size()) for at in range(count))
-    return np.array([best_score(day.sample, model)[0] for day in days])
+    days = [mixer.ordinary_day(names[at % len(names)], mixer.size()) for at in range(count)]
+    return Days(
+        np.array([best_score(day.sample, model)[0] for day in days]),
+        np.array([day.family for day in days]),
+        np.array([day.source for day in days]),
+    )
 
 
 def _halves(
