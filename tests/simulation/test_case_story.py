@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from quartermaster.app import case_desk, case_files, live
+from quartermaster.app import case_desk, case_files, case_stake, live
 from quartermaster.app.case_files import Exemplars
 from quartermaster.app.case_sample import sample_evidence
 from quartermaster.app.rooms import Rooms
@@ -179,7 +179,7 @@ def test_days_in_which_nothing_was_served_make_no_day_cheaper(
     live.write(tmp_path, live.LiveBook({}, rooms.day(12, 29), revenue))
     (due,) = case_desk.rules(rooms, GROUP).dues
     assert due.revenue_a_day_minor == served * 24 // (3 * 24 + 9)
-    held = case_desk.stake(rooms, GROUP, sample_evidence())
+    held = case_stake.stake(rooms, GROUP, sample_evidence())
     assert held is not None
     assert held.revenue_a_year_minor > 11 * A_MONTH_MINOR
 
@@ -188,7 +188,7 @@ def test_three_days_of_a_month_are_no_month(rooms: StoryRooms, tmp_path: Path) -
     rooms.day(12, 4)
     revenue = (_month("tiktok-2023", GROUP, A_MONTH_MINOR, "2023-12"),)
     live.write(tmp_path, live.LiveBook({}, rooms.now(), revenue))
-    held = case_desk.stake(rooms, GROUP, sample_evidence())
+    held = case_stake.stake(rooms, GROUP, sample_evidence())
     assert held is not None
     # Small customers may be suspended by themselves: nobody is small for being new.
     assert held.revenue_a_year_minor > 100 * A_MONTH_MINOR

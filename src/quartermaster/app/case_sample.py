@@ -12,8 +12,8 @@ from importlib.resources import files
 
 import msgspec
 
-from quartermaster.app.case_desk import staked
 from quartermaster.app.case_files import assembled
+from quartermaster.app.case_stake import staked
 from quartermaster.conduct import cases_step as steps
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases import Case
@@ -116,7 +116,7 @@ def _stake(evidence: CaseEvidence) -> CaseStake:
         currency=exposure.denominator.currency,
         revenue_a_year_minor=first.minor * MONTHS_A_YEAR,
         share=Decimal(str(first.share)),
-        origin=f"sample book, {exposure.denominator.last}",
+        months=(exposure.denominator.last,) * 2,
     )
 
 

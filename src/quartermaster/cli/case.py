@@ -101,7 +101,7 @@ def open_case(
     either the case begins with nothing, and evidence is added later.
     """
     from quartermaster.app import open_rooms
-    from quartermaster.app.case_desk import stake
+    from quartermaster.app.case_stake import stake
     from quartermaster.commands import case as cases
     from quartermaster.kernel.case import CaseOpened
 
@@ -137,7 +137,7 @@ def add(
 ) -> None:
     """Add evidence to CASE: from a file of account-days, or a report by others."""
     from quartermaster.app import open_rooms
-    from quartermaster.app.case_desk import stake
+    from quartermaster.app.case_stake import stake
     from quartermaster.commands import case as cases
     from quartermaster.commands.case_read import read
     from quartermaster.kernel.case import EvidenceAdded

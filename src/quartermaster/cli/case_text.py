@@ -93,8 +93,15 @@ def _cost(cost: ExpectedCost) -> Iterator[str]:
     stake = cost.stake
     chance = "unknown" if stake.probability is None else f"{stake.probability:.3f}"
     yield f"  P of a harvest {chance} ({stake.probability_origin or 'nobody said'})"
+    others = ", ".join(one.currency for one in cost.elsewhere)
+    if others:
+        yield (
+            f"  amounts in {stake.currency}; {others} beside it, never added: a step pays where it"
+            " pays in each"
+        )
     for move in cost.moves:
-        acts = {True: "pays", False: "does not pay", None: "unknown"}[move.acts]
+        unknown = "hangs on rates" if others and stake.probability is not None else "unknown"
+        acts = {True: "pays", False: "does not pay", None: unknown}[move.acts]
         yield (
             f"    {move.move}: C {Money(move.wrong_minor, stake.currency)},"
             f" D {Money(move.averted_minor, stake.currency)}, P* {move.threshold:.3f}: {acts}"

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from quartermaster.conduct.case_file import CaseFile, sha256
 from quartermaster.conduct.extent import Measure, StatementCheck
-from quartermaster.console import case_report_close, case_report_evidence
+from quartermaster.console import case_report_close, case_report_cost, case_report_evidence
 from quartermaster.console.board_parts import Line, Section, Table
 from quartermaster.console.board_view import BoardView
 from quartermaster.console.case_words import CaseDesk, case_desk
@@ -23,7 +23,7 @@ def view_of(file: CaseFile, lang: Lang) -> BoardView:
     sections = [
         *_extent(on),
         *case_report_evidence.sections(on),
-        *_cost(on),
+        *case_report_cost.sections(on),
         *case_report_close.sections(on),
     ]
     digest = sha256(file)
@@ -143,62 +143,3 @@ def _amount(value: float, measure: Measure, currency: str, on: CaseDesk) -> str:
     if measure.name == "minor":
         return money(Money(round(value), currency), on.lang)
     return number(round(value), on.lang)
-
-
-def _cost(on: CaseDesk) -> list[Section]:
-    cost, words = on.file.case.cost, on.words
-    if cost is None:
-        return []
-    stake = cost.stake
-    lines = [
-        Line(
-            (
-                words(f"move.{one.move}"),
-                on.money(one.wrong_minor),
-                on.money(one.averted_minor),
-                on.percent(one.threshold),
-                "–" if one.expected_minor is None else on.money(one.expected_minor),
-                words({True: "cost.pays", False: "cost.pays_not", None: "cost.unknown"}[one.acts]),
-            )
-        )
-        for one in cost.moves
-    ]
-    lead = []
-    if stake.probability is None:
-        lead.append(words("cost.no_probability"))
-    else:
-        even = on.file.case.evidence.even_chance
-        lead.append(
-            words(
-                "cost.stated" if even is None else "cost.probability",
-                probability=on.percent(stake.probability),
-                even="" if even is None else on.percent(even),
-                waiting=on.money(cost.waiting_minor or 0),
-            )
-        )
-        best = cost.best
-        lead.append(
-            words("cost.wait") if best is None else words("cost.best", move=words(f"move.{best}"))
-        )
-    head = tuple(words(f"cost.{key}") for key in
-                 ("move", "wrong", "averted", "threshold", "expected", "verdict"))  # fmt: skip
-    share = "–" if stake.share is None else on.percent(stake.share)
-    return [
-        Section(
-            id="cost",
-            title=words("cost.title"),
-            lead=tuple(lead),
-            table=Table(head=head, lines=tuple(lines), words_from=5),
-            notes=(
-                words(
-                    "cost.note",
-                    revenue=on.money(stake.revenue_a_year_minor),
-                    share=share,
-                    churn=on.percent(stake.churn_wrongful),
-                    days=stake.suspended_days,
-                    harvested=on.money(stake.harvested_minor),
-                    multiple=f"{stake.damage_multiple:g}",
-                ),
-            ),
-        )
-    ]

@@ -8,10 +8,9 @@ from typing import Literal
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.extent import Measure, Range
 from quartermaster.conduct.notice import in_language, kind_words
-from quartermaster.console.format import Lang, day, money_short, percent
+from quartermaster.console.format import Lang, day, percent
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import catalogue, statistic
-from quartermaster.kernel.money import Money
 
 
 class CaseWords:
@@ -82,12 +81,6 @@ class CaseDesk:
         if share.low == share.high:
             return self.percent(share.point)
         return f"{self.percent(share.low)} – {self.percent(share.high)}"
-
-    def money(self, minor: int) -> str:
-        """An amount to three digits, in the currency of the stake."""
-        stake = self.file.case.stake
-        assert stake is not None, "amounts come from the stake"
-        return money_short(Money(minor, stake.currency), self.lang)
 
     def person(self, actor: str) -> str:
         """Who did it: a user by name, a process or the operator by what it is."""

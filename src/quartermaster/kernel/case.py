@@ -210,9 +210,21 @@ class CaseStake(msgspec.Struct, frozen=True, kw_only=True):
     probability_origin: str = ""
     origin: str = ""
     others: tuple[StakeElsewhere, ...] = ()
-    """What it pays in further currencies. Then nothing here decides: rates are nobody's figure."""
-    churn_origin: str = ""
-    """Where `churn_wrongful` comes from; empty for the operator's setting."""
+    """What it pays in further currencies; no rate between them is anybody's figure here."""
+    months: tuple[str, ...] = ()
+    """The first and the last month that the revenue is of, as `2026-11`."""
+    leaves_anyway: float = 0.0
+    """That it leaves within a year without any suspension: that revenue is not lost by one."""
+    leaves_stated_on: str = ""
+    """The day on which exposure stated it, `2026-11-22`; empty where it stated nothing."""
+    churn_setting: float | None = None
+    """The operator's own assumption of `churn_wrongful`."""
+    churn_left: int = 0
+    """Of the seller's reinstated customers, those that used less than half a quarter later."""
+    churn_of: int = 0
+    """How many of them were followed for that quarter; 0 leaves the setting alone."""
+    harvest_measured: bool = False
+    """Whether `harvested_minor` is money of the extent, not requests times revenue."""
 
 
 class CaseOpened(msgspec.Struct, frozen=True, tag_field="event", tag="opened", kw_only=True):

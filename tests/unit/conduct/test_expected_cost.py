@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.unit.conduct.case_made_up import LARGE, SMALL
 
 from quartermaster.conduct.expected_cost import expected_cost, posterior
+from quartermaster.kernel.case import StakeElsewhere
 
 
 def test_a_large_customer_needs_much_more_certainty_than_a_small_one() -> None:
@@ -54,3 +55,63 @@ def test_a_chance_at_even_odds_is_small_among_few_harvesters() -> None:
     assert posterior(0.7, 0.5) == pytest.approx(0.7)
     assert posterior(1.0, 0.1) == 1.0
     assert posterior(0.3, 0.0) == 0.0
+
+
+EURO = StakeElsewhere("EUR", 24_000_000, 10)
+"""Ten times the revenue of the other currency, and next to nothing was harvested in it."""
+
+
+def test_amounts_of_several_currencies_are_not_added() -> None:
+    both = expected_cost(msgspec.structs.replace(SMALL, others=(EURO,)))
+    alone = expected_cost(SMALL)
+    (euro,) = both.elsewhere
+    assert (euro.currency, euro.damage_minor) == ("EUR", 200)
+    assert [one.wrong_minor for one in both.moves] == [one.wrong_minor for one in alone.moves]
+    assert both.waiting_minor == alone.waiting_minor
+    suspend, in_euro = both.of("suspend"), euro.moves[3]
+    assert suspend is not None
+    assert (in_euro.move, in_euro.acts) == ("suspend", False)
+    # It pays in dollars and not in euros: which of them weighs more hangs on the rate.
+    assert alone.of("suspend").acts is True  # type: ignore[union-attr]
+    assert suspend.acts is None
+    assert both.best is None
+
+
+def test_a_currency_with_nothing_to_lose_is_silent() -> None:
+    nothing = StakeElsewhere("EUR", 0, 0)
+    both = expected_cost(msgspec.structs.replace(SMALL, others=(nothing,)))
+    assert [one.acts for one in both.moves] == [one.acts for one in expected_cost(SMALL).moves]
+
+
+@given(
+    st.floats(0.01, 0.99),
+    st.tuples(st.integers(1, 10**9), st.integers(1, 10**8)),
+    st.tuples(st.integers(1, 10**9), st.integers(1, 10**8)),
+    st.floats(0.001, 1_000),
+)
+def test_a_verdict_on_several_currencies_holds_at_any_rate(
+    probability: float, dollars: tuple[int, int], euros: tuple[int, int], rate: float
+) -> None:
+    stake = msgspec.structs.replace(
+        SMALL,
+        probability=probability,
+        revenue_a_year_minor=dollars[0],
+        harvested_minor=dollars[1],
+        others=(StakeElsewhere("EUR", *euros),),
+    )
+    both = expected_cost(stake)
+    for first, second in zip(both.moves, both.elsewhere[0].moves, strict=True):
+        wrong = first.wrong_minor + rate * second.wrong_minor
+        whole = wrong + first.averted_minor + rate * second.averted_minor
+        if first.acts is not None and whole and abs(probability - wrong / whole) > 1e-9:
+            assert first.acts == (probability > wrong / whole)
+
+
+def test_who_leaves_anyway_is_not_lost_by_a_suspension() -> None:
+    stays = expected_cost(SMALL).of("suspend")
+    leaves = expected_cost(msgspec.structs.replace(SMALL, leaves_anyway=0.5)).of("suspend")
+    assert stays is not None
+    assert leaves is not None
+    a_year = SMALL.revenue_a_year_minor
+    assert stays.wrong_minor == round(a_year * (14 / 365 + 0.3))
+    assert leaves.wrong_minor == round(a_year * (14 / 365 + 0.15))

@@ -30,6 +30,7 @@ from quartermaster.kernel.case import (
     CaseReason,
     FindingStatus,
     MoveAsked,
+    StakeElsewhere,
 )
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
 from quartermaster.kernel.errors import CallerError
@@ -43,6 +44,18 @@ ENGLISH = re.compile(
 QUOTED = re.compile(r"quartermaster [a-z ]+|<(script|style)\b.*?</\1>|<code>.*?</code>", re.DOTALL)
 WHY = "Wozu dient das?"
 ADA, BUYER = Actor("usr_ada", ("trust",)), Actor("usr_buyer", ("customer",), "acme")
+SEVERAL = msgspec.structs.replace(
+    SMALL,
+    others=(StakeElsewhere("EUR", 24_000_000, 10),),
+    months=("2024-01", "2024-10"),
+    leaves_anyway=0.2,
+    leaves_stated_on="2024-10-13",
+    churn_setting=0.3,
+    churn_left=1,
+    churn_of=2,
+    harvest_measured=True,
+)
+"""With every source that a figure of the cost can have; `SMALL` has none of them."""
 RULES = cases.Rules(settings=CaseSettings(), sign_off_share=Decimal("0.1"))
 
 
@@ -95,7 +108,7 @@ class German(World):
         alarm = ConductAlarmed(group="acme", account="acme", on="2026-11-22", evidence=rich())
         self.rooms.book.append(alarm, actor=CLERK, now=self.now(), key="conduct:alarmed:acme:1")
         (case,) = cases.tend(
-            self.rooms.book, self.now(), lambda _: RULES, lambda *_: SMALL
+            self.rooms.book, self.now(), lambda _: RULES, lambda *_: SEVERAL
         )  # fmt: skip
         self.case = case.id
 
@@ -209,6 +222,20 @@ def test_what_is_automatic_reads_german_from_beginning_to_end(world: German) -> 
     assert lapsed.state == "reinstated"
     for page in world.everything():
         assert english(page) == set()
+
+
+def test_currencies_stand_beside_each_other_and_each_figure_says_where_it_is_from(
+    world: German,
+) -> None:
+    page = world.page("ada", f"/cases/{world.case}")
+    for words in (
+        "Beträge werden nie addiert", "Sperren, USD", "Sperren, EUR", "hängt vom Kurs ab",
+        "aus den Monaten Jan 2024 bis Okt 2024", "so sagte es die Frühwarnung am 13.10.2024",
+        "Gezählt: 1 von 2 wieder freigegebenen Kunden",
+    ):  # fmt: skip
+        assert words in page.replace("\N{NO-BREAK SPACE}", " "), words
+    english_page = main_of(world.who("ada").get(f"/cases/{world.case}?lang=en").text)
+    assert "hangs on the rate: nothing decided" in english_page
 
 
 def test_what_is_refused_is_refused_in_german(world: German) -> None:
