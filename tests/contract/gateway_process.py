@@ -36,6 +36,12 @@ print(json.dumps(sorted(sys.modules)))
 sys.exit(code)
 """
 
+
+def planted(*lines: str) -> str:
+    """What runs in the child where lines of Python change the product before it starts."""
+    return SERVE.replace("settings = ", "\n".join((*lines, "settings = ")), 1)
+
+
 Asked = dict[str, Any]
 Alive = Callable[[], bool]
 Script = Callable[[Asked, asyncio.StreamWriter, Alive], Awaitable[None]]
@@ -227,7 +233,9 @@ class Gateway:
     stderr: IO[str] | None = None
     """Where the worker complains; with the tests, unless somebody listens."""
 
-    def __init__(self, var: Path, upstream_port: int, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, var: Path, upstream_port: int, settings: dict[str, Any], script: str = SERVE
+    ) -> None:
         self.var = var
         self.key = new_key_secret()
         self.pepper = os.urandom(PEPPER_BYTES)
@@ -239,7 +247,7 @@ class Gateway:
         (var / "secrets" / "key_pepper").write_bytes(self.pepper)
         (var / "secrets" / "upstream").write_text("sk-upstream\n")
         self.publish()
-        self.start(settings)
+        self.start(settings, script)
 
     def start(self, settings: dict[str, Any], script: str = SERVE) -> None:
         """Start the worker process, also again after a stop."""
@@ -321,9 +329,11 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(var: Path, upstream: ModelServer, **settings: Any) -> Iterator[Gateway]:
+def running_gateway(
+    var: Path, upstream: ModelServer, script: str = SERVE, **settings: Any
+) -> Iterator[Gateway]:
     """A worker until the block ends."""
-    gateway = Gateway(var, upstream.port, settings)
+    gateway = Gateway(var, upstream.port, settings, script)
     try:
         yield gateway
     finally:

@@ -27,7 +27,7 @@ from tests.contract.faulty_peers import (
     sends,
     stops_talking,
 )
-from tests.contract.gateway_process import SERVE, until
+from tests.contract.gateway_process import planted, until
 
 from quartermaster.kernel.contract import CancelledStream
 from quartermaster.kernel.events import UsageEvent
@@ -35,15 +35,11 @@ from quartermaster.kernel.units import Counts
 from quartermaster.usage.policy import is_waived
 
 # All the while the machine's clock jumps by days, to and fro.
-JUMPING = SERVE.replace(
-    "settings = ",
-    """
-import itertools
-from quartermaster.gateway import worker as module
-steps, real = itertools.cycle((0, 86_400, -86_400, 3_600, -7_200)), module.system_clock
-module.system_clock = lambda: real() + next(steps) * 1_000_000
-settings = """,
-    1,
+JUMPING = planted(
+    "import itertools",
+    "from quartermaster.gateway import worker as module",
+    "steps, real = itertools.cycle((0, 86_400, -86_400, 3_600, -7_200)), module.system_clock",
+    "module.system_clock = lambda: real() + next(steps) * 1_000_000",
 )
 
 MODES = ("stream", "plain")

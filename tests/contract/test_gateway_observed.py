@@ -99,7 +99,7 @@ def test_scrapes_and_the_log_tell_what_passed_and_a_successor_goes_on(
     upstream: ModelServer, tmp_path: Path
 ) -> None:
     port = free_port()
-    settings = {"metrics_port": port, "access_log": True}
+    settings: dict[str, Any] = {"metrics_port": port, "access_log": True}
     with running_gateway(tmp_path, upstream, **settings) as gateway:
         some_traffic(gateway)
         until(lambda: seen(port).get(metrics_text.REQUESTS) == 4)
@@ -171,7 +171,11 @@ def test_a_trace_goes_from_the_client_through_us_to_the_model_and_to_the_collect
     with collecting() as collector:
         endpoint = f"http://127.0.0.1:{collector.server_address[1]}"
         (tmp_path / "otlp").write_text("authorization: Bearer abc\n")
-        settings = {"otlp_endpoint": endpoint, "otlp_headers_file": "otlp", "otlp_share": 0.0}
+        settings: dict[str, Any] = {
+            "otlp_endpoint": endpoint,
+            "otlp_headers_file": "otlp",
+            "otlp_share": 0.0,
+        }
         with running_gateway(tmp_path, upstream, **settings) as gateway:
             with raw(gateway) as client:
                 client.send(client.chat(TALK, f"traceparent: 00-{TRACE}-{SPAN}-01"))

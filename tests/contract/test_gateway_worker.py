@@ -12,6 +12,7 @@ from tests.contract.gateway_process import (
     Gateway,
     ModelServer,
     free_port,
+    planted,
     running_gateway,
     until,
 )
@@ -35,6 +36,10 @@ FORBIDDEN = (
     "rs_bpe",
     "tiktoken",
 )
+# Out of contact after three seconds and not after five.
+SOONER = planted(
+    "from quartermaster.gateway import worker as module", "module.OUT_OF_CONTACT_S = 3"
+)
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def upstream() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def gateway(upstream: ModelServer, tmp_path: Path) -> Iterator[Gateway]:
-    with running_gateway(tmp_path, upstream, body_bytes_max=5_000) as running:
+    with running_gateway(tmp_path, upstream, SOONER, body_bytes_max=5_000, hear_out_s=1) as running:
         yield running
 
 
@@ -201,7 +206,7 @@ def test_a_client_that_leaves_in_mid_stream_is_recorded_and_the_upstream_aborted
 def test_a_client_that_leaves_before_the_answer_stops_the_upstream(
     upstream: ModelServer, tmp_path: Path
 ) -> None:
-    with running_gateway(tmp_path, upstream) as gateway:
+    with running_gateway(tmp_path, upstream, hear_out_s=1) as gateway:
         gateway.publish(gateway.grant("qm-any"))
         until(lambda: gateway.status.snapshot_version == gateway.version)
         with raw(gateway) as client:

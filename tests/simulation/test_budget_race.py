@@ -14,7 +14,7 @@ budget.worst_case = lambda bound, rates: 1
 
 
 def test_a_race_does_not_overrun_the_budget(tmp_path: Path) -> None:
-    overrun, ends = race(tmp_path, seed=11, amount_minor=300, requests=200, kills=2)
+    overrun, ends = race(tmp_path, seed=11, amount_minor=300, requests=150, kills=2, patience=8)
     assert overrun <= 0
     assert ends["200"] > 20
     assert ends["429"] + ends["patience lost"] > 0, "the budget was not reached"
