@@ -17,6 +17,7 @@ from quartermaster.app.rooms import Rooms
 from quartermaster.app.webhooks import OwnWebhooks
 from quartermaster.billing.invoice import Invoice
 from quartermaster.book.pepper import load_pepper
+from quartermaster.book.views import View
 from quartermaster.commands import invoice as invoices
 from quartermaster.commands.budget_shown import read_states
 from quartermaster.commands.ports import Book
@@ -88,8 +89,12 @@ class MeteredUsage:
     def invoice(self, contract: str, period: str) -> Invoice:
         """The month's draft at the current cut."""
         view, cut = self._rooms.book.view(), self.cut()
-        agreed, months = invoices.contract_of(view, contract, period)
         invoices.require_shipped(view, cut)
+        return self.draft(view, cut, contract, period)
+
+    def draft(self, view: View, cut: Cut, contract: str, period: str) -> Invoice:
+        """The month's draft at a cut, as a view of the book has it."""
+        agreed, months = invoices.contract_of(view, contract, period)
         span = invoices.usage_span(view, agreed, months)
         rows = self.hourly(cut, customer=agreed.customer, period=span)
         return invoices.compute(view, agreed, months, cut, rows)

@@ -3,8 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 
 from quartermaster.app.api import MeteredUsage
+from quartermaster.app.api_fixed_costs import CostItem, fixed_costs
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.rate import RatedLine, rate
 from quartermaster.book.views import View
@@ -36,12 +38,26 @@ class OwnUsage:
     def costs(self, customer: str, asked: BucketsAsked) -> Sequence[DayCost]:
         """What it comes to; a quantity that waits for a price is not in it."""
         span = Period(asked.first_s * US_PER_S, asked.end_s * US_PER_S, "", "UTC")
-        rows = self._metered.hourly(self._metered.cut(), customer=customer, period=span)
-        return day_costs(rows, self._rooms.book.view(), asked)
+        view, cut = self._rooms.book.view(), self._metered.cut()
+        rows = self._metered.hourly(cut, customer=customer, period=span)
+        draft = partial(self._metered.draft, view, cut)
+        return day_costs(rows, view, asked, fixed_costs(view, customer, asked, draft))
 
 
-def day_costs(rows: Iterable[HourlyUsage], view: View, asked: BucketsAsked) -> list[DayCost]:
-    """Hourly rows of one customer at the prices of their own hours, by day and group."""
+def day_costs(
+    rows: Iterable[HourlyUsage],
+    view: View,
+    asked: BucketsAsked,
+    fixed: Iterable[CostItem] = (),
+) -> list[DayCost]:
+    """Hourly rows of one customer at the prices of their own hours, by day and group.
+
+    Args:
+        rows: of one customer.
+        view: contracts and price books.
+        asked: which days and groups.
+        fixed: what belongs to no project and no key.
+    """
     contracts = [contract for versions in view.contracts.values() for contract in versions]
     books = [book for versions in view.price_books.values() for book in versions]
     groups: dict[_Group, list[HourlyUsage]] = defaultdict(list)
@@ -56,22 +72,26 @@ def day_costs(rows: Iterable[HourlyUsage], view: View, asked: BucketsAsked) -> l
             row.project if "project" in asked.by else None,
             row.key_id if "key_id" in asked.by else None,
         ].append(row)
+    found: dict[_Group, list[CostItem]] = defaultdict(list)
+    for one in fixed:
+        found[one.start_s, None, None].append(one)
+    for group, hours in groups.items():
+        found[group] += (_cost(group, line) for line in rate(hours, contracts, books).lines)
     costs: list[DayCost] = []
-    for group in sorted(groups, key=lambda group: (group[0], group[1] or "", group[2] or "")):
-        costs += _of_group(group, rate(groups[group], contracts, books).lines, asked)
+    for group in sorted(found, key=lambda group: (group[0], group[1] or "", group[2] or "")):
+        costs += _of_group(group, found[group], asked)
     return costs
 
 
-def _of_group(group: _Group, lines: Iterable[RatedLine], asked: BucketsAsked) -> list[DayCost]:
+def _of_group(group: _Group, lines: Iterable[CostItem], asked: BucketsAsked) -> list[DayCost]:
     amounts: dict[_Line, Decimal] = defaultdict(Decimal)
     quantities: dict[_Line, int] = defaultdict(int)
     for line in lines:
-        unit = "images" if line.axis == "image" else "tokens"
         key: _Line = (None, line.currency, None)
         if asked.by_line:
-            key = (_name(line), line.currency, unit)
+            key = (line.name, line.currency, line.unit)
         amounts[key] = EXACT.add(amounts[key], line.amount)
-        quantities[key] += line.quantity
+        quantities[key] += line.quantity or 0
     start_s, project, key_id = group
     return [
         DayCost(
@@ -81,11 +101,16 @@ def _of_group(group: _Group, lines: Iterable[RatedLine], asked: BucketsAsked) ->
             line=key[0],
             amount=amount,
             currency=key[1],
-            quantity=quantities[key] if asked.by_line else None,
+            quantity=quantities[key] if key[2] else None,
             unit=key[2],
         )
         for key, amount in sorted(amounts.items(), key=lambda item: (item[0][0] or "", item[0][1]))
     ]
+
+
+def _cost(group: _Group, line: RatedLine) -> CostItem:
+    unit = "images" if line.axis == "image" else "tokens"
+    return CostItem(group[0], _name(line), line.currency, line.amount, line.quantity, unit)
 
 
 def _name(line: RatedLine) -> str:

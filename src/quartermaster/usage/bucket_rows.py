@@ -57,5 +57,6 @@ class DayCost(msgspec.Struct, frozen=True):
     amount: Decimal
     currency: str
     quantity: int | None
-    """Tokens or images of the line; None where lines are added up."""
+    """Tokens, images or hours of units of the line; None where lines are added up, and of what has
+    no quantity, such as a credit."""
     unit: str | None
