@@ -222,6 +222,7 @@ def _linked(title: str, seen: linking.Pairs, scores: npt.NDArray[np.float64]) ->
         "accounts of other kinds": seen.side("other_kinds", scores),
         "tenants of one trade (hard)": seen.side("same_trade", scores),
         "both, hard pairs as frequent as made": seen.others(scores),
+        "those of them with an ordinary account": seen.with_ordinary(scores),
         "campaigns of one recipe": seen.side("same_recipe", scores),
     }
     for name, side in others.items():

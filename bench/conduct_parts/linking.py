@@ -48,15 +48,24 @@ class Pairs(NamedTuple):
     source: npt.NDArray[np.int64]
     confirmed: npt.NDArray[np.bool_]
     """Whether something besides text is shared."""
+    campaigns: npt.NDArray[np.bool_]
+    """Whether both are of campaigns, which in a real population hardly ever meet."""
 
     def side(self, kind: str, scores: FloatArray) -> Scored:
         """The pairs of one kind by some score."""
-        rows = self.kind == kind
-        return Scored(scores[rows], self.family[rows], self.source[rows])
+        return self._taken(self.kind == kind, scores)
 
     def others(self, scores: FloatArray) -> Scored:
         """All pairs that are not shards, hard ones as frequent as they were made."""
         return joined(self.side("other_kinds", scores), self.side("same_trade", scores))
+
+    def with_ordinary(self, scores: FloatArray) -> Scored:
+        """Those of them with an ordinary account."""
+        rows = np.isin(self.kind, ("other_kinds", "same_trade")) & ~self.campaigns
+        return self._taken(rows, scores)
+
+    def _taken(self, rows: npt.NDArray[np.bool_], scores: FloatArray) -> Scored:
+        return Scored(scores[rows], self.family[rows], self.source[rows])
 
 
 def accounts(sources: Sequence[Source], size: int = SIZE, habit: Habit | None = None) -> list[Made]:
@@ -97,6 +106,7 @@ def pairs(made: Sequence[Made]) -> Pairs:
         np.array([left.source.family for left, _ in kept]),
         np.array([left.source.at for left, _ in kept]),
         np.array([any(population.reasons(*pair)) for pair in both]),
+        np.array([left.source.harvest and right.source.harvest for left, right in kept]),
     )
 
 

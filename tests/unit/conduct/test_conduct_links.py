@@ -71,6 +71,28 @@ def test_a_public_network_joins_nobody() -> None:
     assert linked(everybody, Observer(KEY), KEY, p_max=0.05).groups == ()
 
 
+def test_equal_request_settings_prove_nothing() -> None:
+    assert found(Meter(temperature=0.37, max_tokens=911)).groups == ()
+
+
+def test_a_timetable_of_its_own_joins_a_campaign() -> None:
+    """Everybody else is awake at hours of their own; the shards ask at the same three."""
+    timed = []
+    for at, day in enumerate(accounts()):
+        shard = day.account.startswith("shard")
+        hours = [6, 29, 41] if shard else [(7 * at + step) % 48 for step in range(9)]
+        # Every prompt three times: a pattern of half-hours needs twenty requests.
+        asked = [request for request in day.requests for _ in range(3)]
+        requests = tuple(
+            Request(r.turns, r.system, Meter(second_of_day=1800 * hours[place % len(hours)]))
+            for place, r in enumerate(asked)
+        )
+        timed.append(AccountDay(day.account, requests))
+    seen = linked(timed, Observer(KEY), KEY, p_max=0.05)
+    assert [group.accounts for group in seen.groups] == [("shard0", "shard1", "shard2")]
+    assert all("half-hours" in edge.reasons[0] for edge in seen.links if edge.confirmed)
+
+
 def test_the_command_needs_enough_accounts_and_prints_groups(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
