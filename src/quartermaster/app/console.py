@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import msgspec
 
 from quartermaster.app import live as views
-from quartermaster.app.api import with_api
+from quartermaster.app.api import OwnGateways, RatedWeights, with_api
 from quartermaster.app.api_relayed import with_relayed
 from quartermaster.app.board import Beside, board_of
 from quartermaster.app.board_capacity import shown_capacity
@@ -24,8 +24,10 @@ from quartermaster.app.console_warning import RealWarning, SampleWarning
 from quartermaster.app.console_what_if import what_if_of
 from quartermaster.app.live_traffic import LiveTraffic
 from quartermaster.app.rooms import Rooms
+from quartermaster.commands.budget_shown import read_states
 from quartermaster.commands.identity import Identity
 from quartermaster.console import ports
+from quartermaster.console.ports_control import Control
 from quartermaster.console.server import run as serve
 from quartermaster.exposure.rollup import Exposure, measure, monthly_totals
 from quartermaster.gateway.status import read_status
@@ -57,8 +59,19 @@ def run(rooms: Rooms, *, sample: bool) -> int:
             traffic=LiveTraffic(rooms.var),
             accounts=RealAccounts(rooms),
             cases=RealCases(rooms, sample=sample),
+            control=_control(rooms),
             around=lambda pages: with_readiness(rooms, relayed(api(pages))),
         )
+
+
+def _control(rooms: Rooms) -> Control:
+    """The book and the gateways, for pages that change what is agreed."""
+    return Control(
+        book=rooms.book,
+        gateways=OwnGateways(rooms.book, rooms.var),
+        weights=RatedWeights(rooms),
+        budget_states=partial(read_states, rooms.var),
+    )
 
 
 def _beside(rooms: Rooms, warning: SampleWarning | RealWarning, capacity: ShownCapacity) -> Beside:

@@ -1,4 +1,4 @@
-"""A number in an address: what it may be, and how one that it may not be is refused."""
+"""A number in an address or a form: what it may be, and how one that it may not be is refused."""
 
 import re
 from collections.abc import Mapping
@@ -6,12 +6,15 @@ from decimal import Decimal
 
 import msgspec
 
-from quartermaster.console.format import number
+from quartermaster.console.format import Lang, number
 from quartermaster.console.language import Words
 from quartermaster.kernel.errors import UsageError
 
 TEXT_CHARS_MAX = 200
 """The longest name of a customer that a book takes is shorter; a longer field is not shown back."""
+
+DIGITS_MAX = 18
+"""Of a whole number in a form: more than any limit, and small enough to compute with."""
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -24,6 +27,7 @@ class Field(msgspec.Struct, frozen=True):
 
 # Thirteen digits hold every amount that a page asks for; more would only be computed with.
 _NUMBER = re.compile(r"-?\d{1,13}(?:\.\d{1,6})?%?", re.ASCII)
+_AMOUNT = re.compile(r"\d{1,13}(?:\.\d{1,9})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,4}", re.ASCII)
 
 
@@ -64,3 +68,36 @@ def _refused(key: str, field: Field, text: str, words: Words) -> UsageError:
         ),
         field=field.name,
     )
+
+
+def amount_of(text: str, lang: Lang) -> str | None:
+    """An amount of a form as plain digits: `1.234,50` and `1,234.50` are `1234.50`.
+
+    Args:
+        text: as it was written.
+        lang: whose marks count: a German point groups thousands where it can, an English comma.
+
+    Returns:
+        None where it is none.
+    """
+    group, point = (".", ",") if lang == "de" else (",", ".")
+    written = "".join(text.split())
+    grouped = rf"\d{{1,3}}(?:\{group}\d{{3}})+(?:\{point}\d+)?"
+    if re.fullmatch(grouped, written, re.ASCII):
+        written = written.replace(group, "")
+    plain = written.replace(",", ".")
+    return plain if _AMOUNT.fullmatch(plain) else None
+
+
+def whole_of(text: str, field: str) -> int | None:
+    """A whole number of a form; None where nothing is said.
+
+    Raises:
+        UsageError: it is none; names the field.
+    """
+    written = text.strip()
+    if not written:
+        return None
+    if not (written.isdecimal() and written.isascii() and len(written) <= DIGITS_MAX):
+        raise UsageError(f"{field} is no whole number", field=field)
+    return int(written)

@@ -18,6 +18,7 @@ Catalogue = Literal[
     "capacity",
     "case",
     "claims",
+    "control",
     "departure",
     "disclosure",
     "exposure",

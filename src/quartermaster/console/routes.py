@@ -14,6 +14,8 @@ from quartermaster.console.pages import (
     overview,
     preferences,
     reliability,
+    spending,
+    standing,
     tour,
     traffic,
     warning,
@@ -51,6 +53,8 @@ async def healthz(visit: Visit) -> Response:
 
 STEPS: frozenset[Role] = frozenset({"trust", "admin"})
 """Who steps conduct cases; the commands check it again."""
+SETS: frozenset[Role] = frozenset({"finance", "trust", "admin"})
+"""Who sets something of budgets, limits or standing; the commands say who sets which."""
 
 PAGES: tuple[Page, ...] = (
     Page("/", home, SIGNED_IN),
@@ -70,6 +74,12 @@ PAGES: tuple[Page, ...] = (
     Page("/cases/{case}/appeal-decision", cases.decide, STEPS, ("POST",)),
     Page("/cases/{case}/notes", cases.note, STEPS, ("POST",)),
     Page("/cases/{case}/file", cases.case_file, STAFF, ("POST",)),
+    Page("/budgets", spending.spending, STAFF),
+    Page("/budgets/{scope}/{name:path}", spending.owner, STAFF),
+    Page("/budgets/{scope}/{name:path}", spending.change, SETS, ("POST",)),
+    Page("/standing", standing.standing, STAFF),
+    Page("/standing/{group}", standing.group, STAFF),
+    Page("/standing/{group}", standing.change, SETS, ("POST",)),
     Page("/tour", tour.tour, STAFF),
     Page("/live", overview.live_panel, STAFF, by_itself=True),
     Page("/traffic", traffic.traffic, STAFF),

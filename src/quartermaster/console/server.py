@@ -22,6 +22,7 @@ from quartermaster.console.ports import Identity, Live, Overview
 from quartermaster.console.ports_account import AccountBook
 from quartermaster.console.ports_capacity import CapacityBook, NoCapacity
 from quartermaster.console.ports_cases import CaseBook
+from quartermaster.console.ports_control import Control
 from quartermaster.console.ports_exposure import ExposureBook
 from quartermaster.console.ports_traffic import NoTraffic, TrafficBook
 from quartermaster.console.ports_warning import NoWarning, WarningBook
@@ -61,6 +62,7 @@ def build(
     traffic: TrafficBook = NO_TRAFFIC,
     accounts: AccountBook | None = None,
     cases: CaseBook | None = None,
+    control: Control | None = None,
 ) -> Starlette:
     """The application over its ports."""
     desk = Desk(
@@ -81,6 +83,7 @@ def build(
         computing=asyncio.Semaphore(COMPUTED_AT_ONCE_MAX),
         accounts=accounts,
         cases=cases,
+        control=control,
     )
     return Starlette(
         routes=[route(page, desk) for page in PAGES],
@@ -129,6 +132,7 @@ def run(
     traffic: TrafficBook = NO_TRAFFIC,
     accounts: AccountBook | None = None,
     cases: CaseBook | None = None,
+    control: Control | None = None,
     around: Callable[[ASGIApp], ASGIApp] = lambda pages: pages,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
@@ -156,6 +160,7 @@ def run(
         traffic=traffic,
         accounts=accounts,
         cases=cases,
+        control=control,
     )
     server = uvicorn.Server(config(around(pages), settings))
     server.run(sockets=[listening])

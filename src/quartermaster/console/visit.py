@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from quartermaster.commands.actor import Actor
 from quartermaster.console import language
 from quartermaster.console.assets import Assets
 from quartermaster.console.board_facts import BoardBook
@@ -21,13 +22,14 @@ from quartermaster.console.ports import Identity, Live, Overview, SignedIn
 from quartermaster.console.ports_account import AccountBook
 from quartermaster.console.ports_capacity import CapacityBook
 from quartermaster.console.ports_cases import CaseBook
+from quartermaster.console.ports_control import Control
 from quartermaster.console.ports_exposure import ExposureBook
 from quartermaster.console.ports_traffic import TrafficBook
 from quartermaster.console.ports_warning import WarningBook
 from quartermaster.console.ports_what_if import WhatIfBook
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.kernel.clock import Clock
-from quartermaster.kernel.errors import UsageError
+from quartermaster.kernel.errors import NotAllowedError, UnavailableError, UsageError
 
 _Found = TypeVar("_Found")
 
@@ -38,6 +40,8 @@ PREFERENCE_COOKIE_S = 365 * 86_400
 """Language and theme are kept for a year; they identify nobody."""
 REFUSED_CHARS_MAX = 100
 """Of what an address held and a refusal shows again."""
+SNAPSHOT_DIGITS_MAX = 15
+"""A version more a second for thirty million years."""
 DOOR_SECRET_BYTES = 32
 """256 bits, as for sessions: proves that a form sent before sign-in came from our own page."""
 
@@ -67,6 +71,8 @@ class Desk:
     """Where customers see their own account; None where there is no real book."""
     cases: CaseBook | None = None
     """Conduct cases; None where there is no real book."""
+    control: Control | None = None
+    """Budgets, limits and standing; None where there is no real book."""
 
     @property
     def door_cookie(self) -> str:
@@ -126,6 +132,34 @@ class Visit:
     def at_staff_pages(self) -> bool:
         """Whether the reader belongs to the seller, and not to one of its customers."""
         return self.signed_in is not None and set(self.signed_in.roles) != {"customer"}
+
+    @property
+    def control(self) -> Control:
+        """Book and gateways, for pages that change what is agreed.
+
+        Raises:
+            UnavailableError: this console shows no real book.
+        """
+        if self.desk.control is None:
+            raise UnavailableError("this console changes nothing")
+        return self.desk.control
+
+    def actor(self) -> Actor:
+        """Whoever is signed in; never something that a form said.
+
+        Raises:
+            NotAllowedError: nobody is.
+        """
+        signed_in = self.signed_in
+        if signed_in is None:
+            raise NotAllowedError(self.words("error.role"), hint=self.words("error.role_hint"))
+        return Actor(signed_in.user, signed_in.roles)
+
+    def published(self) -> int | None:
+        """The snapshot that a change before this page was handed over with, where there was one."""
+        asked = self.request.query_params.get("published", "")
+        ours = asked.isdecimal() and asked.isascii() and len(asked) <= SNAPSHOT_DIGITS_MAX
+        return int(asked) if ours else None
 
     @property
     def wants_fragment(self) -> bool:

@@ -1,6 +1,6 @@
 """A console over fakes, and browsers of it that have or have not signed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from starlette.applications import Starlette
@@ -16,9 +16,11 @@ from tests.unit.console.console_fakes import (
     live_facts,
     overview_facts,
 )
+from tests.unit.console.control_world import control_world
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
 from tests.unit.console.warning_fakes import FakeWarning, reliability_facts, warning_facts
 
+from quartermaster.console.ports_control import Control
 from quartermaster.console.server import build
 from quartermaster.console.settings import ConsoleSettings
 
@@ -50,6 +52,13 @@ def warning() -> FakeWarning:
     return FakeWarning(warning_facts(), reliability_facts())
 
 
+@pytest.fixture(scope="package")
+def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Control]:
+    """A book to look at; who changes one has its own."""
+    with control_world(tmp_path_factory.mktemp("control")) as control:
+        yield control
+
+
 @pytest.fixture
 def console(
     identity: FakeIdentity,
@@ -57,6 +66,7 @@ def console(
     live: FakeLive,
     exposure: FakeExposure,
     warning: FakeWarning,
+    control: Control,
 ) -> Starlette:
     return build(
         ConsoleSettings(),
@@ -68,6 +78,7 @@ def console(
         warning=warning,
         accounts=FakeAccounts(),
         cases=FakeCases(),
+        control=control,
     )
 
 

@@ -26,6 +26,7 @@ PROTECTED = [page for page in PAGES if page.roles is not PUBLIC]
 
 def address(page: Page) -> str:
     path = page.path.replace("{token}", "x").replace("{path:path}", "x")
+    path = path.replace("{scope}/{name:path}", "group/acme").replace("{group}", "acme")
     return path.replace("{customer}", "grp_1")
 
 

@@ -26,7 +26,7 @@ CATALOGUES = {
     lang: language.flattened(tomllib.loads((CONSOLE / f"locale/{lang}.toml").read_text("utf-8")))
     for lang in LANGS
 }
-WORDS_OF_NO_LANGUAGE = {"Quartermaster", "DE", "EN", "CSV", "JSON", *"goehicklpwr", "Esc"}
+WORDS_OF_NO_LANGUAGE = {"Quartermaster", "DE", "EN", "CSV", "JSON", *"bgoehicklpswr", "Esc"}
 NOT_SHOWN = r"\{% block main_class %\}.*?\{% endblock %\}|\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}"
 
 

@@ -48,7 +48,7 @@ async def case(visit: Visit) -> Response:
 
 async def step(visit: Visit) -> Response:
     """Make a move, or propose it."""
-    book, actor = _book(visit), _actor(visit)
+    book, actor = _book(visit), visit.actor()
 
     def go(now: Instant) -> None:
         book.move(actor, _case_id(visit), _asked(visit), now=now)
@@ -60,19 +60,19 @@ async def sign(visit: Visit) -> Response:
     """Sign the proposed move, as the second person."""
     number = visit.form.get("proposal", "")
     signed = int(number) if number.isdecimal() and number.isascii() and len(number) < 9 else 0
-    return await _done(visit, partial(_book(visit).sign, _actor(visit), _case_id(visit), signed))
+    return await _done(visit, partial(_book(visit).sign, visit.actor(), _case_id(visit), signed))
 
 
 async def withdraw(visit: Visit) -> Response:
     """Take the proposed move back."""
     reason = visit.form.get("reason", "")
-    ask = partial(_book(visit).withdraw, _actor(visit), _case_id(visit), reason)
+    ask = partial(_book(visit).withdraw, visit.actor(), _case_id(visit), reason)
     return await _done(visit, ask)
 
 
 async def decide(visit: Visit) -> Response:
     """Decide the appeal, once it is said how and confirmed."""
-    book, actor, form = _book(visit), _actor(visit), visit.form
+    book, actor, form = _book(visit), visit.actor(), visit.form
 
     def go(now: Instant) -> None:
         if form.get("decision", "") not in DECISIONS:
@@ -88,7 +88,7 @@ async def decide(visit: Visit) -> Response:
 async def note(visit: Visit) -> Response:
     """Write something down."""
     text = visit.form.get("text", "")
-    return await _done(visit, partial(_book(visit).note, _actor(visit), _case_id(visit), text))
+    return await _done(visit, partial(_book(visit).note, visit.actor(), _case_id(visit), text))
 
 
 async def case_file(visit: Visit) -> Response:
@@ -102,7 +102,7 @@ async def case_file(visit: Visit) -> Response:
     if wanted not in FORMATS:
         raise visit.unknown("format", wanted, *FORMATS)
     desk = visit.desk
-    make = partial(_book(visit).made, _actor(visit), _case_id(visit), desk.clock(), lang)
+    make = partial(_book(visit).made, visit.actor(), _case_id(visit), desk.clock(), lang)
     file: CaseFile = await visit.computed(make)
     name = f"case-{file.case.summary.id}-{lang}.{wanted}"
     saved = {"content-disposition": f'attachment; filename="{name}"'}
@@ -254,14 +254,6 @@ def _book(visit: Visit) -> CaseBook:
 
 def _case_id(visit: Visit) -> str:
     return str(visit.request.path_params["case"])
-
-
-def _actor(visit: Visit) -> Actor:
-    """Whoever is signed in; never something that a form said."""
-    signed_in = visit.signed_in
-    if signed_in is None:
-        raise NotAllowedError(visit.words("error.role"), hint=visit.words("error.role_hint"))
-    return Actor(signed_in.user, signed_in.roles)
 
 
 def _own(visit: Visit) -> Actor:

@@ -59,7 +59,7 @@
     line.scrollLeft = here.offsetLeft - line.offsetLeft - (line.clientWidth - here.offsetWidth) / 2;
   }
 
-  var PLACES = { o: "/", e: "/exposure", i: "/what-if", w: "/warning", c: "/capacity", r: "/report", l: "/traffic", k: "/cases", h: "/help" };
+  var PLACES = { o: "/", e: "/exposure", i: "/what-if", w: "/warning", c: "/capacity", r: "/report", l: "/traffic", b: "/budgets", s: "/standing", k: "/cases", h: "/help" };
   var goUntil = 0;
 
   function typing(element) {

@@ -1,0 +1,129 @@
+"""A book with customers, budgets, limits and standings, for pages that show and change them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+from tests.unit.commands.signed_book import signed_book
+from tests.unit.console.console_fakes import NOW
+
+from quartermaster.billing.leases import BudgetState
+from quartermaster.book.store import Book
+from quartermaster.commands import budget as budgets
+from quartermaster.commands import key as keys
+from quartermaster.commands import limit as limits
+from quartermaster.commands import project as projects
+from quartermaster.commands import standing as standings
+from quartermaster.commands.actor import OPERATOR, Actor
+from quartermaster.commands.budget import Terms
+from quartermaster.commands.budget_shown import BudgetStates
+from quartermaster.commands.limit import Limited
+from quartermaster.commands.publish import Acknowledgement
+from quartermaster.commands.standing import RevenueShare
+from quartermaster.console.ports_control import Control
+from quartermaster.kernel.budget import budget_id, epochs, nanos
+from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.contract import Standing
+from quartermaster.kernel.events import BudgetCrossed
+from quartermaster.kernel.limit import Limits, LimitScope
+
+CUSTOMERS = {"acme": "acme-1", "globex": "globex-1", "initech": "initech-1"}
+TRUST = Actor("usr_trust", ("trust",))
+SPENT_CENTS = {"acme": 430_000, "globex": 1_000_000, "acme/search": 12_345}
+"""Of budgets of 5,000, 10,000 and 500."""
+
+
+class Handed(msgspec.Struct, frozen=True):
+    """A snapshot that was published."""
+
+    snapshot_version: int
+
+
+class FakeGateways:
+    """Two workers: one obeys at once, the other one later."""
+
+    def __init__(self) -> None:
+        self.published = 0
+
+    def workers(self) -> int:
+        return 2
+
+    def publish(self, now: Instant) -> Handed:
+        self.published += 1
+        return Handed(self.published)
+
+    def serving(self, version: int) -> Acknowledgement:
+        return Acknowledgement(("gateway-0",), ("gateway-1",), ())
+
+
+class FakeWeights:
+    """Acme is a quarter of revenue, nobody else is a tenth."""
+
+    sign_off_share = Decimal("0.10")
+
+    def share(self, group: str) -> RevenueShare:
+        return RevenueShare(Decimal("0.24" if group == "acme" else "0.01"), "USD, 2026-10")
+
+
+def control_over(book: Book) -> Control:
+    """Ports over a book, with spending that the clerk told of."""
+    return Control(
+        book=book,
+        gateways=FakeGateways(),
+        weights=FakeWeights(),
+        budget_states=lambda: BudgetStates(int(NOW), _states(book)),
+    )
+
+
+@contextmanager
+def control_world(folder: Path) -> Iterator[Control]:
+    """Three customers: budgets of two, limits of a key, one warned and one proposed suspension."""
+    with signed_book(folder, NOW, CUSTOMERS) as book:
+        projects.add(book, OPERATOR, customer="acme", project="search", name="Search", now=NOW)
+        key = keys.issue(book, OPERATOR, contract="acme-1", pepper=b"p" * 32, now=NOW).key_id
+        for scope, name, minor in (
+            ("group", "acme", 500_000),
+            ("group", "globex", 1_000_000),
+            ("project", "acme/search", 50_000),
+        ):
+            who = msgspec.convert(scope, LimitScope)
+            budgets.set_budget(book, OPERATOR, who, name, Terms(amount_minor=minor), NOW)
+        budgets.set_budget(book, OPERATOR, "key", key, Terms(prepaid=True), NOW)
+        budgets.top_up(book, OPERATOR, "key", key, 2_500, NOW, payment="wire-1")
+        book.append(_crossed(book), actor=OPERATOR, now=NOW)
+        slow = Limits(requests_per_minute=600, tokens_per_minute=1_000_000)
+        limits.set_limits(book, OPERATOR, Limited("key", key, slow), NOW)
+        limits.set_limits(book, OPERATOR, Limited("group", "globex", Limits(concurrent=40)), NOW)
+        weights = FakeWeights()
+        for group, wanted in (("globex", "warned"), ("acme", "suspended")):
+            standings.change(
+                book, TRUST, group, msgspec.convert(wanted, Standing),
+                "harvests outputs", NOW, weight=weights.share(group),
+                sign_off_share=weights.sign_off_share,
+            )  # fmt: skip
+        yield control_over(book)
+
+
+def _states(book: Book) -> tuple[BudgetState, ...]:
+    found = []
+    for (scope, name), budget in book.view().budgets.items():
+        if name in SPENT_CENTS:
+            settled = nanos(SPENT_CENTS[name], "USD")
+            leased = nanos(budget.amount_minor // 20, "USD")
+            leased = min(leased, budget.amount - settled)
+            epoch = epochs(budget, NOW)[0].id
+            who = budget_id(scope, name)
+            found.append(BudgetState(who, epoch, budget.amount, settled, leased, False))
+    return tuple(found)
+
+
+def _crossed(book: Book) -> BudgetCrossed:
+    """Half of acme's budget was announced."""
+    budget = book.view().budgets["group", "acme"]
+    epoch = epochs(budget, NOW)[0]
+    return BudgetCrossed(
+        scope="group", name="acme", epoch=epoch.id, label=epoch.label, percent=50,
+        spent_minor=250_000, amount_minor=500_000, currency="USD",
+    )  # fmt: skip
