@@ -8,6 +8,7 @@ import msgspec
 from quartermaster.app.api import MeteredUsage, OwnGateways
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.commitment import billing_version
+from quartermaster.billing.invoice import Invoice, ShortfallLine
 from quartermaster.book.pepper import load_pepper
 from quartermaster.book.views import Key, View
 from quartermaster.commands import invoice as invoices
@@ -19,15 +20,26 @@ from quartermaster.console.ports_account import (
     AccountFacts,
     AccountKey,
     AccountProject,
+    DraftCredit,
     DraftLine,
+    DraftShortfall,
     MadeKey,
     NewKey,
     UsageRow,
 )
-from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month_named, month_of
+from quartermaster.kernel.clock import (
+    US_PER_HOUR,
+    Instant,
+    Period,
+    as_datetime,
+    month_named,
+    month_of,
+    zone,
+)
 from quartermaster.kernel.errors import NotFoundError, UnavailableError
 from quartermaster.kernel.events import Cut, HourlyUsage
 from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.money import round_line
 from quartermaster.kernel.units import Counts
 
 
@@ -197,9 +209,29 @@ def _drafts(
                 currency=invoice.currency,
                 unpriced=sum(entry.quantity for entry in invoice.unpriced),
                 lines=lines,
+                shortfalls=tuple(_shortfall(line, invoice) for line in invoice.shortfalls),
+                credits=tuple(
+                    DraftCredit(case=line.case, minor=line.minor, left_minor=line.left_minor)
+                    for line in invoice.credits
+                ),
             )
         )
     return tuple(found)
+
+
+def _shortfall(line: ShortfallLine, invoice: Invoice) -> DraftShortfall:
+    local = zone(invoice.period.zone)
+    first, last = (
+        as_datetime(Instant(at)).astimezone(local).date() for at in (line.start, line.end - 1)
+    )
+    return DraftShortfall(
+        first=first,
+        last=last,
+        floor_minor=round_line(line.floor, invoice.currency, invoice.rounding).minor,
+        counted_minor=line.counted_minor,
+        amount=line.amount,
+        minor=line.minor,
+    )
 
 
 def _actor(customer: str, user: str) -> Actor:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from quartermaster.book.chain import Entry, recorded
 from quartermaster.book.unit import Unit
 from quartermaster.book.views import View
 from quartermaster.commands.case_party import addressee
 from quartermaster.commands.ports import Book
 from quartermaster.conduct.cases import Case, Step, fold
+from quartermaster.kernel.case import CreditRedeemed
 from quartermaster.kernel.errors import NotFoundError
 from quartermaster.kernel.events import CaseStepped
 
@@ -62,7 +65,7 @@ def known(unit: Unit, case_id: str) -> Case:
     case = _of(case_id, unit.journal.keyed_entries(f"{KEY}{case_id}:"))
     if case is None:
         raise _unknown(case_id)
-    return case
+    return _redeemed(unit.view(), case)
 
 
 def folded(unit: Unit) -> list[Case]:
@@ -73,7 +76,8 @@ def folded(unit: Unit) -> list[Case]:
         found.setdefault(entry.key.split(":")[1], []).append(entry)
     cases = (_of(case_id, held) for case_id, held in found.items())
     newest = sorted((one for one in cases if one is not None), key=lambda one: one.history[0].seq)
-    return newest[::-1]
+    view = unit.view()
+    return [_redeemed(view, case) for case in newest[::-1]]
 
 
 def own(view: View, case: Case, customer: str) -> Case:
@@ -85,6 +89,19 @@ def own(view: View, case: Case, customer: str) -> Case:
     if not _is_own(view, case, customer):
         raise _unknown(case.id)
     return case
+
+
+def _redeemed(view: View, case: Case) -> Case:
+    """With what recorded drafts took off for its credits."""
+    if not case.credits:
+        return case
+    found = tuple(
+        CreditRedeemed(draft.contract, draft.period, used.minor, draft.currency)
+        for _, draft in sorted(view.drafts.items())
+        for used in draft.credits
+        if used.case == case.id
+    )
+    return msgspec.structs.replace(case, redeemed=found)
 
 
 def _unknown(case_id: str) -> NotFoundError:

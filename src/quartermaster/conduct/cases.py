@@ -86,6 +86,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     movers: tuple[str, ...] = ()
     """Who made, or signed, the last move that held something back."""
     credits: tuple[facts.Credit, ...] = ()
+    redeemed: tuple[facts.CreditRedeemed, ...] = ()
+    """What invoices took off for them so far; the book says it, no step of the case."""
     shut_at: int | None = None
     """Since when nothing is served; None while something is."""
     shut_us: int = 0

@@ -109,6 +109,8 @@ class CaseShown(msgspec.Struct, frozen=True, kw_only=True):
     moves: tuple[MoveShown, ...]
     appeals: tuple[AppealShown, ...]
     credits: tuple[facts.Credit, ...]
+    redeemed: tuple[facts.CreditRedeemed, ...]
+    """What recorded drafts of invoices took off for them."""
     steps: tuple[StepShown, ...]
 
 
@@ -140,6 +142,8 @@ class OwnCase(msgspec.Struct, frozen=True, kw_only=True):
     appeals: tuple[AppealShown, ...]
     deadlines: tuple[DeadlineShown, ...]
     credits: tuple[facts.Credit, ...]
+    redeemed: tuple[facts.CreditRedeemed, ...]
+    """What recorded drafts of invoices took off for them; the rest is carried to the next one."""
     may_answer: bool
     may_appeal: bool
 
@@ -197,6 +201,7 @@ def shown(case: Case, now: Instant, sign_off_share: float) -> CaseShown:
         moves=tuple(_move(case, row, now, sign_off_share) for row in table.rows_from(case.state)),
         appeals=_appeals(case),
         credits=case.credits,
+        redeemed=case.redeemed,
         steps=tuple(
             StepShown(step.number, _at(step.at), step.actor, step.seq, step.event)
             for step in case.history
@@ -207,6 +212,8 @@ def shown(case: Case, now: Instant, sign_off_share: float) -> CaseShown:
 def own(case: Case, now: Instant, customer: str) -> OwnCase:
     """The case as its customer sees it; credits of others of the group are theirs."""
     appeal_until = case.appeal_until
+    mine = tuple(one for one in case.credits if one.customer == customer)
+    contracts = {one.contract for one in mine}
     in_time = appeal_until is not None and now < appeal_until
     return OwnCase(
         id=case.id,
@@ -225,7 +232,8 @@ def own(case: Case, now: Instant, customer: str) -> OwnCase:
         ),
         appeals=_appeals(case),
         deadlines=tuple(one for one in _due(case, now) if one.whose == "customer"),
-        credits=tuple(one for one in case.credits if one.customer == customer),
+        credits=mine,
+        redeemed=tuple(one for one in case.redeemed if one.contract in contracts),
         may_answer=not case.ended,
         may_appeal=in_time and case.standing != "active" and case.open_appeal is None,
     )

@@ -1,10 +1,12 @@
 """The account page's tables as JSON and CSV: full precision, plain decimals, ISO instants."""
 
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Literal, get_args
 
 import msgspec
 
-from quartermaster.console.ports_account import AccountFacts
+from quartermaster.console.ports_account import AccountDraft, AccountFacts
 from quartermaster.console.tables import Rows, iso
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.money import Money
@@ -84,7 +86,7 @@ def _keys(facts: AccountFacts) -> Rows:
 
 
 def _invoices(facts: AccountFacts) -> Rows:
-    return [
+    rows: Rows = [
         {
             "month": facts.month,
             "contract": draft.contract,
@@ -101,3 +103,28 @@ def _invoices(facts: AccountFacts) -> Rows:
         for draft in facts.drafts
         for line in draft.lines
     ]
+    rows += [
+        {
+            "month": facts.month,
+            "contract": draft.contract,
+            "model": "",
+            "service_class": "",
+            "meter": meter,
+            "quantity": "",
+            "price": "",
+            "unit": "",
+            "amount": amount,
+            "rounded": Money(minor, draft.currency).decimal,
+            "currency": draft.currency,
+        }
+        for draft in facts.drafts
+        for meter, amount, minor in _extras(draft)
+    ]
+    return rows
+
+
+def _extras(draft: AccountDraft) -> Iterator[tuple[str, Decimal, int]]:
+    for line in draft.shortfalls:
+        yield "shortfall", line.amount, line.minor
+    for one in draft.credits:
+        yield "credit", Money(one.minor, draft.currency).decimal, one.minor

@@ -1,8 +1,10 @@
 """A customer's account page in words and rows: standing, keys, limits, usage and drafts."""
 
+from collections.abc import Iterator
+
 import msgspec
 
-from quartermaster.console.format import EM_DASH, Lang, moment, money, month_long, number
+from quartermaster.console.format import EM_DASH, Lang, day, moment, money, month_long, number
 from quartermaster.console.language import Words
 from quartermaster.console.ports_account import (
     AccountDraft,
@@ -51,6 +53,8 @@ class DraftView(msgspec.Struct, frozen=True, kw_only=True):
     waiting: str
     lines: tuple[tuple[str, str, str, str, str, str], ...]
     """Model, class, meter, quantity, price, amount."""
+    extras: tuple[tuple[str, str], ...] = ()
+    """What it is for, and the amount: shortfalls of commitments, then credits."""
 
 
 class MadeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,4 +174,24 @@ def _draft(draft: AccountDraft, words: Words) -> DraftView:
             )
             for line in draft.lines
         ),
+        extras=tuple(_extras(draft, words)),
     )
+
+
+def _extras(draft: AccountDraft, words: Words) -> Iterator[tuple[str, str]]:
+    lang = words.lang
+
+    def said(minor: int) -> str:
+        return money(Money(minor, draft.currency), lang)
+
+    for line in draft.shortfalls:
+        text = words(
+            "draft.shortfall",
+            first=day(line.first, lang),
+            last=day(line.last, lang),
+            floor=said(line.floor_minor),
+            counted=said(line.counted_minor),
+        )
+        yield text, said(line.minor)
+    for one in draft.credits:
+        yield words("draft.credit", case=one.case, left=said(one.left_minor)), said(one.minor)

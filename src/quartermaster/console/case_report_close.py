@@ -2,7 +2,7 @@
 
 from quartermaster.conduct.cases_shown import StepShown
 from quartermaster.console.board_parts import Line, Section, Table
-from quartermaster.console.case_words import CaseDesk
+from quartermaster.console.case_words import CaseDesk, credit_lines
 from quartermaster.console.format import money
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.money import Money
@@ -127,7 +127,10 @@ def _steps(on: CaseDesk) -> Section:
     return Section(
         id="steps",
         title=words("steps.title"),
-        lead=(words("steps.addressed", customer=addressed),) if addressed else (),
+        lead=(
+            *((words("steps.addressed", customer=addressed),) if addressed else ()),
+            *credit_lines(on.file.case.credits, on.file.case.redeemed, words, on.lang),
+        ),
         table=Table(head=head, lines=tuple(lines), words_from=1),
     )
 

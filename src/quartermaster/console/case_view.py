@@ -11,13 +11,12 @@ from quartermaster.conduct.cases_shown import CaseSummary, DeadlineShown, MoveSh
 from quartermaster.conduct.notice import in_language, kind_words
 from quartermaster.console.board_view import BoardView
 from quartermaster.console.case_report import view_of
-from quartermaster.console.case_words import CaseDesk, case_desk
+from quartermaster.console.case_words import CaseDesk, case_desk, credit_lines
 from quartermaster.console.format import Lang, day, money
 from quartermaster.console.language import Words
 from quartermaster.console.ports_cases import Queue
 from quartermaster.console.report_words import catalogue
 from quartermaster.kernel.case import Move
-from quartermaster.kernel.money import Money
 
 MOVES: tuple[Move, ...] = get_args(Move)
 
@@ -182,10 +181,7 @@ def _own(case: OwnCase, words: Words, lang: Lang) -> OwnView:
             )
             for one in case.appeals
         ),
-        credits=tuple(
-            words("own.credit", amount=money(Money(one.minor, one.currency), lang))
-            for one in case.credits
-        ),
+        credits=tuple(credit_lines(case.credits, case.redeemed, words, lang)),
         may_answer=case.may_answer,
         may_appeal=case.may_appeal,
     )

@@ -1,6 +1,7 @@
 """A case file with the words of one reader at hand."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
@@ -8,9 +9,11 @@ from typing import Literal
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.extent import Measure, Range
 from quartermaster.conduct.notice import in_language, kind_words
-from quartermaster.console.format import Lang, day, percent
+from quartermaster.console.format import Lang, day, money, month_long, percent
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import catalogue, statistic
+from quartermaster.kernel.case import Credit, CreditRedeemed
+from quartermaster.kernel.money import Money
 
 
 class CaseWords:
@@ -109,3 +112,28 @@ class CaseDesk:
 def case_desk(file: CaseFile, lang: Lang) -> CaseDesk:
     """The file for a reader of this language."""
     return CaseDesk(file, lang)
+
+
+def credit_lines(
+    granted: Iterable[Credit],
+    redeemed: Iterable[CreditRedeemed],
+    words: Callable[..., str],
+    lang: Lang,
+) -> Iterator[str]:
+    """What was granted, what drafts of invoices took off for it, and what is left, by contract."""
+    left: dict[tuple[str, str], int] = defaultdict(int)
+    for one in granted:
+        left[one.contract, one.currency] += one.minor
+        yield words("own.credit", amount=money(Money(one.minor, one.currency), lang))
+    for used in redeemed:
+        left[used.contract, used.currency] -= used.minor
+        yield words(
+            "own.credit_redeemed",
+            amount=money(Money(used.minor, used.currency), lang),
+            contract=used.contract,
+            month=month_long(used.period, lang),
+        )
+    for (contract, currency), minor in left.items():
+        if minor > 0:
+            amount = money(Money(minor, currency), lang)
+            yield words("own.credit_left", amount=amount, contract=contract)

@@ -4,6 +4,7 @@ Every method names the customer of the session that asks; an answer never holds 
 one, and somebody else's key is as unknown as one that was never issued.
 """
 
+from datetime import date
 from decimal import Decimal
 from typing import Protocol
 
@@ -63,6 +64,30 @@ class AccountDraft(msgspec.Struct, frozen=True, kw_only=True):
     unpriced: int
     """Tokens and images that wait for a price; not in the total."""
     lines: tuple["DraftLine", ...]
+    shortfalls: tuple["DraftShortfall", ...] = ()
+    credits: tuple["DraftCredit", ...] = ()
+
+
+class DraftShortfall(msgspec.Struct, frozen=True, kw_only=True):
+    """What usage lacks of a commitment from a first to a last day."""
+
+    first: date
+    last: date
+    floor_minor: int
+    """Of these days."""
+    counted_minor: int
+    amount: Decimal
+    minor: int
+
+
+class DraftCredit(msgspec.Struct, frozen=True, kw_only=True):
+    """What the invoice takes off for a case's service credit."""
+
+    case: str
+    minor: int
+    """Below zero."""
+    left_minor: int
+    """Carried to the next invoice."""
 
 
 class DraftLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -319,6 +319,15 @@ class CreditGrant(msgspec.Struct, frozen=True):
     credit: Credit
 
 
+class CreditRedeemed(msgspec.Struct, frozen=True):
+    """What the draft of a contract's month took off for a case's credit."""
+
+    contract: str
+    period: str
+    minor: int
+    currency: str
+
+
 class CreditUsed(msgspec.Struct, frozen=True):
     """What an invoice redeemed of a case's credit."""
 

@@ -12,6 +12,7 @@ from tests.unit.conduct.case_made_up import DAY, HARVEST, LARGE, ONLY_REASONING,
 from quartermaster.book.store import Book
 from quartermaster.commands import case as cases
 from quartermaster.commands import case_read as reading
+from quartermaster.commands import invoice as invoices
 from quartermaster.commands import key as keys
 from quartermaster.commands import standing as standings
 from quartermaster.commands.actor import CLERK, OPERATOR, Actor
@@ -19,11 +20,14 @@ from quartermaster.commands.customer import add_customer
 from quartermaster.commands.publish import build_snapshot
 from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_settings import CaseSettings
+from quartermaster.conduct.cases_shown import own
 from quartermaster.conduct.cases_step import Due
+from quartermaster.console.case_words import credit_lines
+from quartermaster.console.report_words import catalogue
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.case import CaseEvidence, CaseFinding, CaseOpened, CaseStake, MoveAsked
-from quartermaster.kernel.clock import US_PER_HOUR, Instant
-from quartermaster.kernel.contract import Customer
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, month
+from quartermaster.kernel.contract import Commitment, Customer
 from quartermaster.kernel.errors import (
     ConflictError,
     NotAllowedError,
@@ -133,6 +137,38 @@ def test_reinstatement_posts_the_credit_and_the_books_still_add_up(book: Book) -
     assert book.view().investigated == {}
     closes = [f.fact for f in book.facts() if isinstance(f.fact, InvestigationSet)]
     assert [one.open for one in closes] == [True, False]
+
+
+def test_a_case_says_what_invoices_took_off_for_its_credit(tmp_path: Path) -> None:
+    october = month(2024, 10, "UTC")
+    floor = Commitment(10_000, october.start, month(2024, 11, "UTC").end)
+    with signed_book(tmp_path, NOW, {"acme": "c"}, commitments=(floor,)) as book:
+        for actor in (ADA, BOB):
+            book.append(
+                UserAdded(user=actor.id, name=actor.id, roles=actor.roles), actor=actor, now=NOW
+            )
+        case = suspended(book)
+        done = cases.move(book, ADA, case.id, asked("reinstate"), at(12), RULES)
+        assert (done.credits[0].minor, done.redeemed) == (250_000, ())
+        for label in ("2024-10", "2024-11"):
+            invoices.draft(
+                book, OPERATOR, contract="c", period=label, cut={}, hourly=(), now=at(80)
+            )
+        case = reading.read(book, case.id)
+        assert [(one.period, one.minor) for one in case.redeemed] == [
+            ("2024-10", 10_000),
+            ("2024-11", 10_000),
+        ]
+        assert own(case, at(80), "acme").redeemed == case.redeemed
+        assert own(case, at(80), "another").redeemed == ()
+        assert reading.all_cases(book)[0].redeemed == case.redeemed
+        words = catalogue("case", "en")
+        assert list(credit_lines(case.credits, case.redeemed, words, "en")) == [
+            "Service credit: 2,500.00 USD",
+            "Of it, the draft invoice of c for October 2024 takes off 100.00 USD.",
+            "Of it, the draft invoice of c for November 2024 takes off 100.00 USD.",
+            "Not yet redeemed: 2,300.00 USD; the next invoices of c take it off.",
+        ]
 
 
 def test_who_is_not_of_the_staff_steps_nothing(book: Book) -> None:
