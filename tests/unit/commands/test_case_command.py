@@ -164,10 +164,10 @@ def test_a_case_says_what_invoices_took_off_for_its_credit(tmp_path: Path) -> No
         assert reading.all_cases(book)[0].redeemed == case.redeemed
         words = catalogue("case", "en")
         assert list(credit_lines(case.credits, case.redeemed, words, "en")) == [
-            "Service credit: 2,500.00 USD",
-            "Of it, the draft invoice of c for October 2024 takes off 100.00 USD.",
-            "Of it, the draft invoice of c for November 2024 takes off 100.00 USD.",
-            "Not yet redeemed: 2,300.00 USD; the next invoices of c take it off.",
+            "Service credit: $2,500.00",
+            "Of it, the draft invoice of c for October 2024 takes off $100.00.",
+            "Of it, the draft invoice of c for November 2024 takes off $100.00.",
+            "Not yet redeemed: $2,300.00; the next invoices of c take it off.",
         ]
 
 
