@@ -38,11 +38,17 @@ _COLUMNS: Final[dict[str, BucketColumn]] = {
     "service_tier": "service_class",
     "source": "endpoint",
 }
-_SOURCES: Final[dict[str, Endpoint]] = {
-    "image.generation": "images.generations",
-    "image.edit": "images.edits",
+_SOURCES: Final[dict[str, tuple[Endpoint, ...]]] = {
+    "image.generation": ("images.generations",),
+    "image.edit": ("images.edits",),
+    "image.variation": (),
 }
-_SOURCE_NAMES: Final[dict[str | None, str]] = {at: name for name, at in _SOURCES.items()}
+"""Variations are not served, so nothing comes of them."""
+_SOURCE_NAMES: Final[dict[str | None, str]] = {
+    at: name for name, endpoints in _SOURCES.items() for at in endpoints
+}
+_API, _UNLABELLED = "api_source", "unlabeled"
+"""Nothing here comes of OpenAI's Agents API, which is what it tells apart."""
 _COMMON: Final = ("project_id", "user_id", "api_key_id", "model")
 _TIME: Final = ("start_time", "end_time", "bucket_width", "limit", "page")
 
@@ -80,10 +86,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """One of the usage addresses: whose requests, what may be asked, and what is told."""
 
     name: str
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[Endpoint, ...] = ()
+    """Without any it is not served, and nobody has used it."""
     groups: tuple[str, ...] = _COMMON
     filters: tuple[str, ...] = ("project_ids", "user_ids", "api_key_ids", "models")
-    told: Callable[[BucketRow], dict[str, int]]
+    told: Callable[[BucketRow], dict[str, int]] = lambda _: {}
 
 
 class _Span(msgspec.Struct, frozen=True):
@@ -118,6 +125,8 @@ def usage_of(kind: Kind) -> Answering:
             endpoints=_endpoints(asking, kind),
             by=tuple(sorted({_COLUMNS[name] for name in groups if name in _COLUMNS})),
         )
+        if not asked.endpoints:  # to the table it would be all of them
+            return answered(_page(span, {}))
         customer = asking.holder.customer
         async with asking.turn:
             rows = await run_in_threadpool(asking.ports.usage.buckets, customer, asked)
@@ -130,24 +139,25 @@ def usage_of(kind: Kind) -> Answering:
 async def costs(asking: Asking, request: Request) -> Response:
     """What it comes to, by day, at the prices of the contract."""
     del request
-    asking.only(*_TIME, "group_by", "project_ids", "api_key_ids")
-    groups = _groups(asking, ("project_id", "line_item", "api_key_id"))
+    asking.only(*_TIME, "group_by", "project_ids", "api_key_ids", "line_items")
+    groups = _groups(asking, ("project_id", "user_id", "line_item", "api_key_id", _API))
     asking.choice("bucket_width", "1d", ("1d",))
     span = _span(asking, WIDTHS["1d"], COST_LIMIT, COST_LIMIT_MAX)
     asked = msgspec.structs.replace(
         _asked(asking, span),
         by=tuple(sorted({_COLUMNS[name] for name in groups if name in _COLUMNS})),
         by_line="line_item" in groups,
+        lines=asking.query.get("line_items", ()),
     )
     async with asking.turn:
         rows = await run_in_threadpool(asking.ports.usage.costs, asking.holder.customer, asked)
     found: dict[int, list[Result]] = defaultdict(list)
     for row in rows:
-        found[row.start_s].append(_cost(row))
+        found[row.start_s].append(_cost(row, groups))
     return answered(_page(span, found))
 
 
-def _cost(row: DayCost) -> Result:
+def _cost(row: DayCost, groups: tuple[str, ...]) -> Result:
     return {
         "object": "organization.costs.result",
         "amount": Amount(row.amount, row.currency.lower()),
@@ -155,7 +165,9 @@ def _cost(row: DayCost) -> Result:
         "quantity": row.quantity,
         "quantity_unit": row.unit,
         "project_id": row.project,
+        "user_id": None,
         "api_key_id": row.key_id,
+        _API: _UNLABELLED if _API in groups else None,
     }
 
 
@@ -205,6 +217,8 @@ def _asked(asking: Asking, span: _Span) -> BucketsAsked:
             hint="Use project_ids or api_key_ids.",
             field="user_ids",
         )
+    if asking.query.get("sizes"):
+        raise UsageError("Sizes of images are not metered here.", field="sizes")
     batch = asking.one("batch")
     if batch not in ("", "true", "false"):
         raise UsageError("'batch' must be true or false.", field="batch")
@@ -225,10 +239,12 @@ def _endpoints(asking: Asking, kind: Kind) -> tuple[Endpoint, ...]:
         if source not in _SOURCES:
             raise UsageError(
                 f"Invalid value for 'sources': '{source}'.",
-                hint=f"Served are {' and '.join(_SOURCES)}.",
+                hint=f"Use {', '.join(_SOURCES)}.",
                 field="sources",
             )
-    return tuple(_SOURCES[source] for source in sources) or kind.endpoints
+    if not sources:
+        return kind.endpoints
+    return tuple(endpoint for source in sources for endpoint in _SOURCES[source])
 
 
 def _merged(
@@ -266,7 +282,9 @@ def _label(row: BucketRow, name: str) -> str | bool | None:
         return _TIERS.get(row.service_class or "", row.service_class)
     if name == "source":
         return _SOURCE_NAMES[row.endpoint]
-    return None  # a key has no user
+    if name == _API:
+        return _UNLABELLED
+    return None  # a key has no user, and of an image no size is metered
 
 
 def _page(span: _Span, found: dict[int, list[Result]]) -> UsagePage:
@@ -297,7 +315,7 @@ KINDS: Final = (
     Kind(
         name="completions",
         endpoints=("chat.completions", "completions", "responses", "messages"),
-        groups=(*_COMMON, "batch", "service_tier"),
+        groups=(*_COMMON, "batch", "service_tier", _API),
         filters=("project_ids", "user_ids", "api_key_ids", "models", "batch"),
         told=_completions,
     ),
@@ -314,8 +332,8 @@ KINDS: Final = (
     Kind(
         name="images",
         endpoints=("images.generations", "images.edits"),
-        groups=(*_COMMON, "source"),
-        filters=("project_ids", "user_ids", "api_key_ids", "models", "sources"),
+        groups=(*_COMMON, "source", "size"),
+        filters=("project_ids", "user_ids", "api_key_ids", "models", "sources", "sizes"),
         told=lambda row: {"images": row.counts.image},
     ),
     Kind(
@@ -327,6 +345,27 @@ KINDS: Final = (
         name="audio_transcriptions",
         endpoints=("audio.transcriptions", "audio.translations"),
         told=lambda row: {"seconds": row.measured},
+    ),
+    Kind(
+        name="code_interpreter_sessions",
+        groups=("project_id",),
+        filters=("project_ids",),
+    ),
+    Kind(
+        name="decisions",
+        groups=(*_COMMON, "batch", "service_tier", _API),
+        filters=("project_ids", "user_ids", "api_key_ids", "models", "batch"),
+    ),
+    Kind(
+        name="file_search_calls",
+        groups=("project_id", "user_id", "api_key_id", "vector_store_id"),
+        filters=("project_ids", "user_ids", "api_key_ids", "vector_store_ids"),
+    ),
+    Kind(name="vector_stores", groups=("project_id",), filters=("project_ids",)),
+    Kind(
+        name="web_search_calls",
+        groups=(*_COMMON, "context_level", _API),
+        filters=("project_ids", "user_ids", "api_key_ids", "models", "context_levels"),
     ),
 )
 

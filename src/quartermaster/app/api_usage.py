@@ -87,6 +87,8 @@ def _of_group(group: _Group, lines: Iterable[CostItem], asked: BucketsAsked) -> 
     amounts: dict[_Line, Decimal] = defaultdict(Decimal)
     quantities: dict[_Line, int] = defaultdict(int)
     for line in lines:
+        if asked.lines and line.name not in asked.lines:
+            continue
         key: _Line = (None, line.currency, None)
         if asked.by_line:
             key = (line.name, line.currency, line.unit)

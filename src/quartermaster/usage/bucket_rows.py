@@ -29,6 +29,8 @@ class BucketsAsked(msgspec.Struct, frozen=True, kw_only=True):
     """Only batches, only the others, or None for both."""
     by_line: bool = False
     """Of costs: apart by what an invoice would tell apart."""
+    lines: tuple[str, ...] = ()
+    """Of costs: only lines of these names; empty is any."""
 
 
 class BucketRow(msgspec.Struct, frozen=True):

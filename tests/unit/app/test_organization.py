@@ -4,9 +4,10 @@ import itertools
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
+from openai.resources.admin.organization import usage as usage_sdk
 from tests.openai_document import valid
 from tests.unit.app.batch_world import NOW, World, refused, request
 
@@ -59,6 +60,7 @@ def test_completions(world: World) -> None:
             "model": None,
             "batch": None,
             "service_tier": None,
+            "api_source": None,
             "num_model_requests": 3,
             "input_tokens": 39,
             "input_cached_tokens": 2,
@@ -151,6 +153,74 @@ def test_questions_that_cannot_be(world: World, change: dict[str, Any], param: s
     assert answer.json()["error"]["param"] == param
 
 
+REFUSED = {"user_ids": "user_ids", "sizes": "sizes"}
+"""What cannot be told: keys have no users, and sizes are not metered."""
+
+
+def methods() -> list[tuple[str, str, type[Any]]]:
+    """What OpenAI's SDK can ask: the address, the parameters as it types them."""
+    found = []
+    for name in dir(usage_sdk.Usage):
+        params = getattr(usage_sdk, f"usage_{name}_params", None)
+        if params is not None:
+            (kind,) = [
+                one for at, one in vars(params).items() if at == f"Usage{_camel(name)}Params"
+            ]
+            found.append((name, "costs" if name == "costs" else f"usage/{name}", kind))
+    assert len(found) >= 10
+    return found
+
+
+def _camel(name: str) -> str:
+    return "".join(part.title() for part in name.split("_"))
+
+
+@pytest.mark.parametrize(("name", "address", "params"), methods())
+def test_every_parameter_of_the_sdk_is_understood(
+    world: World, name: str, address: str, params: type[Any]
+) -> None:
+    """Line by line: what its types allow is taken, or refused with the reason."""
+    world.usage.rows, world.usage.costly = [row(endpoint="images.edits")], []
+    numbers = {"start_time": [TODAY_S], "end_time": [TODAY_S + 1], "limit": [1], "page": []}
+    for parameter, hint in get_type_hints(params).items():
+        values = numbers.get(parameter, choices(hint) or ["x"])
+        for value in values:
+            asked = {"start_time": TODAY_S - DAY_S, f"{parameter}[]": value}
+            if parameter in (*numbers, "bucket_width", "batch"):
+                asked = {"start_time": TODAY_S - DAY_S, parameter: str(value).lower()}
+            answer = world.client().get(f"/v1/organization/{address}", params=asked)
+            if parameter in REFUSED:
+                assert answer.json()["error"]["param"] == parameter
+                assert "Unknown" not in answer.json()["error"]["message"]
+                continue
+            assert answer.status_code == 200, (parameter, value, answer.text)
+            if parameter == "group_by" and address != "costs":
+                for bucket in answer.json()["data"]:
+                    assert all(value in result for result in bucket["results"])
+
+
+def choices(hint: Any) -> list[Any]:
+    """Words that a type allows, wherever in it they stand."""
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    if hint is bool:
+        return [True, False]
+    return [one for part in get_args(hint) for one in choices(part)]
+
+
+def test_what_is_not_served_was_not_used(world: World) -> None:
+    """Dashboards ask for all addresses: a 404 at one of them would end their look."""
+    before = len(world.usage.asked)
+    for name in ("vector_stores", "code_interpreter_sessions", "web_search_calls"):
+        page = get(world, f"usage/{name}", group_by="project_id")
+        assert [bucket["results"] for bucket in page["data"]] == [[], [], []]
+    page = get(world, "usage/images", sources="image.variation")
+    assert [bucket["results"] for bucket in page["data"]] == [[], [], []]
+    assert len(world.usage.asked) == before
+    get(world, "usage/images", sources=["image.variation", "image.edit"])
+    assert world.usage.asked[-1][1].endpoints == ("images.edits",)
+
+
 def hour(number: int, service_class: ServiceClass = "standard", **changes: Any) -> HourlyUsage:
     given: dict[str, Any] = {
         "project": "default",
@@ -215,6 +285,14 @@ def test_costs_by_line_project_and_key(world: World) -> None:
     )
     (only,) = day_costs(rows, world.book.view(), filtered)
     assert only.amount == Decimal("1.000010")
+    filtered = BucketsAsked(
+        first_s=TODAY_S, end_s=TODAY_S + 1, width_s=DAY_S, lines=("m, batch input", "m")
+    )
+    (only,) = day_costs(rows, world.book.view(), filtered)
+    assert only.amount == Decimal("0.5000015")
+    page = get(world, "costs", group_by="api_source", line_items=["m, input", "m, output"])
+    assert world.usage.asked[-1][1].lines == ("m, input", "m, output")
+    assert {r["api_source"] for r in page["data"][2]["results"]} == {"unlabeled"}
     filtered = BucketsAsked(first_s=TODAY_S, end_s=TODAY_S + 1, width_s=DAY_S, keys=("nobody's",))
     assert day_costs(rows, world.book.view(), filtered) == []
 
