@@ -116,6 +116,8 @@ def _meter(fields: dict[str, Any], content: Content) -> Meter:
         logprobs=bool(logprobs) if logprobs is not None else None,
         end_user=_end_user(fields),
         key=content.key_id,
+        network=content.network or None,
+        client=content.client or None,
         model=content.model,
         second_of_day=int((at - midnight).total_seconds()),
     )

@@ -78,6 +78,10 @@ class DayFile(msgspec.Struct, kw_only=True):
     with_end_user: int = 0
     unreadable: int = 0
     """Tapped requests without any text that could be read."""
+    networks: tuple[int, ...] = ()
+    """Keyed hashes of the networks that requests which were read came from."""
+    clients: tuple[int, ...] = ()
+    """The same of the programs that sent them."""
     tallies: dict[str, Tallied] = {}
     """By life of a gateway worker; of each the last one counts."""
 
@@ -99,6 +103,8 @@ class Facts(NamedTuple):
     answers: Answers
     requests: tuple[str, ...]
     end_users: frozenset[int]
+    networks: frozenset[int]
+    clients: frozenset[int]
     many_answers: int
     logprobs: int
     with_end_user: int
@@ -125,6 +131,8 @@ class WatchedDay:
         self._requests = [""] * SAMPLE
         self._heap: list[tuple[float, int]] = []
         self._end_users: set[int] = set()
+        self._networks: set[int] = set()
+        self._clients: set[int] = set()
         self._counts = [0, 0, 0, 0]
         self._tallies: dict[str, Tallied] = {}
 
@@ -179,6 +187,8 @@ class WatchedDay:
             answer_marks=self._answers.marks[:count].tobytes(),
             requests=tuple(self._requests[:count]),
             end_users=tuple(sorted(self._end_users)),
+            networks=tuple(sorted(self._networks)),
+            clients=tuple(sorted(self._clients)),
             many_answers=many,
             logprobs=logprobs,
             with_end_user=with_end_user,
@@ -199,6 +209,7 @@ class WatchedDay:
         self._heap = [(-priority, slot) for slot, priority in enumerate(priorities)]
         heapq.heapify(self._heap)
         self._end_users = set(stored.end_users)
+        self._networks, self._clients = set(stored.networks), set(stored.clients)
         self._counts = [
             stored.many_answers,
             stored.logprobs,
@@ -214,8 +225,13 @@ class WatchedDay:
         self._counts[0] += (meter.n or 1) > 1
         self._counts[1] += bool(meter.logprobs)
         self._counts[2] += meter.end_user is not None
-        if meter.end_user is not None and len(self._end_users) < TRACES:
-            self._end_users.add(hashed_name(meter.end_user, self._key))
+        for seen, name in (
+            (self._end_users, meter.end_user),
+            (self._networks, meter.network),
+            (self._clients, meter.client),
+        ):
+            if name is not None and len(seen) < TRACES:
+                seen.add(hashed_name(name, self._key))
 
 
 def path_of(folder: Path, day: str, watcher: str, account: str) -> Path:
@@ -317,6 +333,8 @@ def together(stored: Iterable[DayFile]) -> Facts | None:
         Answers(*rows[4:]),
         tuple(names[at] for at in order),
         frozenset().union(*(one.end_users for one in parts)),
+        frozenset().union(*(one.networks for one in parts)),
+        frozenset().union(*(one.clients for one in parts)),
         sum(one.many_answers for one in parts),
         sum(one.logprobs for one in parts),
         sum(one.with_end_user for one in parts),

@@ -225,7 +225,7 @@ class Dispatcher:
         if request.traceparent or self.tracer is not None:
             follow(exchange, request, self.tracer)
         if self.tap is not None and entry.grant.watched:
-            exchange.taken = self.tap.take(entry.grant, request.body, now)
+            exchange.taken = self.tap.take(entry.grant, request.body, now, client, request)
         relay.begin(exchange)
         return exchange
 
@@ -354,7 +354,7 @@ class Dispatcher:
         if request.traceparent or self.tracer is not None:
             follow(exchange, request, self.tracer)
         if self.tap is not None and entry.grant.watched and operation in _WRITING:
-            exchange.taken = self.tap.take(entry.grant, request.body, now)
+            exchange.taken = self.tap.take(entry.grant, request.body, now, client, request)
         self.relay.begin(exchange)
         return exchange
 

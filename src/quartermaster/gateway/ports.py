@@ -54,6 +54,10 @@ class ClientPort(Protocol):
         """Address of whoever opened the connection; empty where it has none."""
 
     @property
+    def agent(self) -> bytes:
+        """The header `User-Agent` of its last head that had one."""
+
+    @property
     def lost(self) -> bool:
         """Whether the connection is gone; what had not drained by then never arrived."""
 

@@ -32,6 +32,7 @@ _KEY: Final = 7
 _TRACE: Final = 8
 _FORWARDED: Final = 9
 _TRACE_STATE: Final = 10
+_AGENT: Final = 11
 _WATCHED: Final = {
     "host": _HOST,
     "authorization": _AUTHORIZATION,
@@ -44,15 +45,18 @@ _WATCHED: Final = {
     "traceparent": _TRACE,
     "tracestate": _TRACE_STATE,
     "x-forwarded-for": _FORWARDED,
+    "user-agent": _AGENT,
 }
 # Headers that nearly every client sends and that say nothing to us.
-_COMMON: Final = ("content-type", "user-agent", "accept", "accept-encoding", "connection")
+_COMMON: Final = ("content-type", "accept", "accept-encoding", "connection")
 # Both usual spellings, so that most headers need no lower-casing.
 _CODES: Final = {
     spelling.encode(): code
     for name, code in (*_WATCHED.items(), *((name, _OTHER) for name in _COMMON))
     for spelling in (name, name.title())
 }
+# As far as anybody writes the name and version of a program.
+AGENT_BYTES_MAX: Final = 256
 # Behind a target stand at most these before the line ends.
 _VERSION_BYTES: Final = len(b" HTTP/1.1\r")
 _VERSIONS: Final = frozenset(("1.0", "1.1"))
@@ -119,6 +123,7 @@ class RequestParser:
         "_tracestate",
         "_upgrade",
         "_upload_bytes_max",
+        "agent",
         "authorization",
         "broken",
         "wants_continue",
@@ -138,7 +143,7 @@ class RequestParser:
         self._parts: list[bytes] = []
         self._body_bytes = 0
         self._rare = True
-        self._key = self._forwarded = b""
+        self._key = self._forwarded = self.agent = b""
         self._ordinary = False
         self._repeated: RepeatedHead | None = None
         self._heads_learned = 0
@@ -368,6 +373,9 @@ class RequestParser:
         elif code == _TRACE_STATE:
             self._tracestate = b"%b,%b" % (self._tracestate, value) if self._tracestate else value
             self._rare = True
+        elif code == _AGENT:
+            # Of a connection, not of a request: a head that is recognised has the same.
+            self.agent = value[:AGENT_BYTES_MAX]
         else:
             self._upgrade = self._rare = True
 

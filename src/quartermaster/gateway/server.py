@@ -233,6 +233,11 @@ class ClientConnection(asyncio.Protocol):
         name = self._transport.get_extra_info("peername")
         return str(name[0]) if isinstance(name, tuple) else ""
 
+    @property
+    def agent(self) -> bytes:
+        """The header `User-Agent` of the connection's last head that had one."""
+        return self._parser.agent
+
     def write(self, data: bytes) -> None:
         """Send bytes; nothing happens once the client is gone."""
         if not self.lost and data:

@@ -18,6 +18,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Protocol
 
+from quartermaster.gateway.requests import Request
+from quartermaster.gateway.whence import NOWHERE, Asking, Whence
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.events import Endpoint
@@ -103,16 +105,23 @@ class Served(Protocol):
 class Taken:
     """A request that is being read, until its exchange ends."""
 
-    __slots__ = ("_account", "_answer", "_opened_at", "_priority", "_request", "_tap")
+    __slots__ = ("_account", "_answer", "_opened_at", "_priority", "_request", "_tap", "_whence")
 
     def __init__(
-        self, tap: "Tap", account: Account, priority: float, request: bytes, opened_at: int
+        self,
+        tap: "Tap",
+        account: Account,
+        priority: float,
+        request: bytes,
+        opened_at: int,
+        whence: tuple[str, str],
     ) -> None:
         self._tap = tap
         self._account = account
         self._priority = priority
         self._request = request
         self._opened_at = opened_at
+        self._whence = whence
         self._answer = b""
 
     def hear(self, data: bytes) -> None:
@@ -138,6 +147,7 @@ class Taken:
             # A plain answer is there as it goes out, behind its head.
             self._answer or served.final[:ANSWER_BYTES],
             http_status,
+            *self._whence,
         )
         self._tap.write(self._account, content)
 
@@ -149,10 +159,19 @@ class Tap:
         ring: where slices go.
         reads_per_s: how many requests a second may be read, over all accounts.
         key: of the draws; from the operating system when None.
+        whence: hashes network and program of whoever asks; without it neither is said.
     """
 
-    def __init__(self, ring: RingWriter, *, reads_per_s: int, key: bytes | None = None) -> None:
+    def __init__(
+        self,
+        ring: RingWriter,
+        *,
+        reads_per_s: int,
+        key: bytes | None = None,
+        whence: Whence | None = None,
+    ) -> None:
         self.ring = ring
+        self._whence = whence
         self._accounts: dict[str, Account] = {}
         self._numbers: dict[str, int] = {"": _TELLER}
         self._key = key or os.urandom(_KEY_BYTES)
@@ -163,13 +182,22 @@ class Tap:
         self._ticked_s = self._told_s = -math.inf
         self._closed = False
 
-    def take(self, grant: KeyGrant, body: bytes, now: int) -> Taken | None:
+    def take(
+        self,
+        grant: KeyGrant,
+        body: bytes,
+        now: int,
+        client: Asking | None = None,
+        request: Request | None = None,
+    ) -> Taken | None:
         """Count a request of a consenting customer, and draw it or not.
 
         Args:
             grant: whose key.
             body: the whole request.
             now: microseconds UTC.
+            client: its connection.
+            request: its head.
         """
         account = self._accounts.get(grant.customer)
         if account is None:
@@ -182,7 +210,10 @@ class Tap:
             account.capped += 1
             return None
         self._allowed -= 1
-        return Taken(self, account, priority, body, now)
+        whence = NOWHERE
+        if self._whence is not None and client is not None and request is not None:
+            whence = self._whence.of(client, request)
+        return Taken(self, account, priority, body, now, whence)
 
     def tick(self, now: Instant, monotonic_s: float) -> None:
         """Once a second: allow more reading, delete what was read, tell how many there were."""
@@ -274,7 +305,9 @@ def forget_text(var: Path, app_id: str) -> None:
     wipe_left(folder_of(var) / f"{app_id}{SUFFIX}")
 
 
-def open_tap(var: Path, app_id: str, *, ring_bytes: int, reads_per_s: int) -> Tap:
+def open_tap(
+    var: Path, app_id: str, *, ring_bytes: int, reads_per_s: int, whence: Whence | None = None
+) -> Tap:
     """The tap of a worker, with a ring of its own.
 
     Args:
@@ -282,10 +315,11 @@ def open_tap(var: Path, app_id: str, *, ring_bytes: int, reads_per_s: int) -> Ta
         app_id: the worker's.
         ring_bytes: of text that waits for the watcher, at most.
         reads_per_s: how many requests a second may be read.
+        whence: hashes network and program of whoever asks.
 
     Raises:
         UnavailableError: there is no shared memory here, or not enough of it.
         ConfigError: the folder of the rings belongs to somebody else.
     """
     ring = create(folder_of(var), app_id, ring_bytes // UNIT * UNIT)
-    return Tap(ring, reads_per_s=reads_per_s)
+    return Tap(ring, reads_per_s=reads_per_s, whence=whence)

@@ -46,6 +46,7 @@ from quartermaster.gateway.status import (
 )
 from quartermaster.gateway.tap import forget_text, open_tap
 from quartermaster.gateway.upstream import UpstreamPool
+from quartermaster.gateway.whence import Whence
 from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.errors import ConfigError, NotDurableError, UnavailableError
 from quartermaster.kernel.lease import LEASE_POLL_S
@@ -127,6 +128,7 @@ class Worker:
         self._leases: LeasePort = LeaseFiles(var / "leases", self.app_id)
         self._lease_error = ""
         self._limit_link: LimitLink | None = None
+        self._pepper = pepper
         self.dispatcher = self._dispatcher(pepper)
         self.connections: set[ClientConnection] = set()
         self._follower = SnapshotFollower(var / "snapshot.json", var, settings)
@@ -341,6 +343,7 @@ class Worker:
                     self.app_id,
                     ring_bytes=self._settings.ring_bytes,
                     reads_per_s=self._settings.tap_reads_per_s,
+                    whence=Whence(self._pepper, self._settings.trusted),
                 )
             except (UnavailableError, ConfigError):
                 # Customers are served; that nobody watches is counted, and the analysis says so.

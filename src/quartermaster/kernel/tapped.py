@@ -40,6 +40,10 @@ class Content(msgspec.Struct, frozen=True, array_like=True, tag=0):
     request_bytes: int
     answer: bytes
     http_status: int
+    network: str = ""
+    """Keyed hash of the client's network; empty where it is not known."""
+    client: str = ""
+    """Keyed hash of the client's program, as `User-Agent` names it; empty where it names none."""
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True, tag=1):

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
 from tests.unit.app.conduct_world import CANARY, Ended, body, support
 
+from quartermaster.app import clerk_conduct
 from quartermaster.app.watch import Watcher, conduct_key, days_folder, statuses, watcher
 from quartermaster.conduct import facts
 from quartermaster.conduct.observe import Observer
+from quartermaster.gateway.requests import Request
 from quartermaster.gateway.tap import Tap, open_tap
+from quartermaster.gateway.whence import Whence
 from quartermaster.gateway.wire import read_call
 from quartermaster.kernel import ring
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
@@ -50,6 +54,60 @@ def kept(var: Path) -> facts.Facts:
     found = facts.read_day(days_folder(var), DAY, "acme")
     assert found is not None
     return found
+
+
+class Client(NamedTuple):
+    peer: str
+    agent: bytes = b"curl/8"
+
+
+def test_networks_and_programs_are_kept_as_hashes_and_link_accounts(var: Path) -> None:
+    whence = Whence(b"p" * 32, ())
+    tap = open_tap(var, "gateway-0", ring_bytes=4 << 20, reads_per_s=10**6, whence=whence)
+    tap.tick(NOON, 0.0)
+    watching = watcher(var, "gateway")
+    for account, hosts in (("acme", (1, 2)), ("rival", (2, 3))):
+        grant = msgspec.structs.replace(GRANT, customer=account)
+        for number, host in enumerate(hosts):
+            (asked,) = support(1, number, 1)
+            client = Client(f"203.0.{host}.9")
+            taken = tap.take(grant, asked, NOON, client, Request())
+            assert taken is not None
+            taken.end(Ended(str(number), grant, read_call(asked)), 200)
+    assert watching.look() == 4
+    watching.save(NOON)
+    # Another watcher goes on with what one has kept, and nothing of it is an address.
+    watcher(var, "gateway").save(NOON)
+    days = {name: facts.read_day(days_folder(var), DAY, name) for name in ("acme", "rival")}
+    acme, rival = (days[name] for name in ("acme", "rival"))
+    assert acme is not None
+    assert rival is not None
+    assert len(acme.networks) == len(rival.networks) == 2
+    assert len(acme.networks & rival.networks) == 1
+    assert acme.clients == rival.clients
+    kept = b"".join(path.read_bytes() for path in days_folder(var).rglob("*.msgpack"))
+    assert b"203.0" not in kept
+    assert b"curl" not in kept
+    meter = clerk_conduct.DayMeter(requests=2)
+    traces = clerk_conduct._kept(acme, meter).traces
+    assert (traces.networks, traces.clients) == (set(acme.networks), set(acme.clients))
+    watching.close()
+    tap.close()
+
+
+def test_a_file_of_an_earlier_version_has_no_networks(var: Path) -> None:
+    tap = tapped(var, "gateway-0")
+    watching = watcher(var, "gateway")
+    ask(tap, support(1, 1, 3))
+    watching.look()
+    watching.save(NOON)
+    (path,) = days_folder(var).rglob("*.msgpack")
+    stored = msgspec.msgpack.decode(path.read_bytes())
+    del stored["networks"], stored["clients"]
+    path.write_bytes(msgspec.msgpack.encode(stored))
+    assert kept(var).networks == frozenset()
+    watching.close()
+    tap.close()
 
 
 def test_another_watcher_goes_on_where_one_ended(var: Path) -> None:

@@ -98,6 +98,7 @@ class FakeClient:
         self.done: bool | None = None
         self.aborted = False
         self.peer = "203.0.113.9"
+        self.agent = b""
 
     def write(self, data: bytes) -> None:
         """Bytes for the client."""
