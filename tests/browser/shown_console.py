@@ -1,5 +1,6 @@
 """A real console on a loopback port, over ports with made-up answers that a test may change."""
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 
 import msgspec
 import uvicorn
@@ -21,6 +23,7 @@ from tests.unit.console.console_fakes import (
     live_facts,
     overview_facts,
 )
+from tests.unit.console.control_world import control_world
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
 from tests.unit.console.traffic_fakes import FakeTraffic, traffic_facts
 from tests.unit.console.warning_fakes import FakeWarning, reliability_facts, warning_facts
@@ -39,6 +42,7 @@ from quartermaster.console.ports_account import (
     DraftLine,
     UsageRow,
 )
+from quartermaster.console.ports_control import Control
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.exposure.risk_assumptions import Assumptions
 from quartermaster.kernel.clock import Instant, as_datetime
@@ -131,7 +135,11 @@ class Console:
 @contextmanager
 def shown_console() -> Iterator[Console]:
     """A console with every page, until the block ends."""
-    console = Console()
+    with tempfile.TemporaryDirectory() as folder, control_world(Path(folder)) as control:
+        yield from _running(Console(), control)
+
+
+def _running(console: Console, control: Control) -> Iterator[Console]:
     settings = ConsoleSettings(port=0)
     app = server.build(
         settings,
@@ -147,6 +155,7 @@ def shown_console() -> Iterator[Console]:
         traffic=console.traffic,
         accounts=RichAccounts(),
         cases=FakeCases(),
+        control=control,
     )
     running = uvicorn.Server(server.config(app, settings))
     thread = threading.Thread(target=running.run, daemon=True)
