@@ -27,6 +27,7 @@ START_S = 15.0
 STOP_S = 30.0
 PLAIN_MODEL = "bench-plain"
 STREAM_MODEL = "bench-stream"
+LONG_MODEL = "bench-long"
 
 NGINX = """\
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
@@ -160,10 +161,10 @@ def nginx(folder: Path, body: str, port: int, cpu: int) -> Iterator[Pinned]:
 
 
 @contextmanager
-def plain_mock(folder: Path) -> Iterator[Pinned]:
+def plain_mock(folder: Path, answer: bytes = ANSWER) -> Iterator[Pinned]:
     """A mock model server that answers in one piece; an nginx, so that it is no bottleneck."""
     port = free_port()
-    body = NGINX_MOCK.format(port=port, answer=ANSWER.decode())
+    body = NGINX_MOCK.format(port=port, answer=answer.decode())
     with nginx(folder, body, port, LOAD_CPU) as made:
         yield made
 

@@ -18,6 +18,9 @@ ANSWER = (
     b'"prompt_tokens_details":{"cached_tokens":0},'
     b'"completion_tokens_details":{"reasoning_tokens":0}}}'
 )
+SENTENCE = b"The quick brown fox jumps over the lazy dog and runs away."
+# Twelve tokens a sentence: three hundred.
+LONG_ANSWER = ANSWER.replace(SENTENCE, b" ".join([SENTENCE] * 25))
 _DELTA = (
     b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1720000000,'
     b'"model":"bench","choices":[{"index":0,"delta":{"content":" word"},"logprobs":null,'

@@ -18,6 +18,8 @@ from quartermaster.kernel.events import Opened
 # How soon to look again at a client that has not taken its last bytes; most have at once.
 DELIVERY_POLL_S: Final = 0.01
 
+_OPEN: Final = Life.OPEN  # looked up once: an enum does it slowly
+
 Later = Callable[[float, Callable[[], None]], object]
 Soon = Callable[[Callable[[], None]], object]
 Dial = Callable[[Exchange, bool], None]
@@ -92,11 +94,11 @@ class Relay:
         self.wal.flush()
         if not self.wal.writable:
             for exchange in outbox:
-                if exchange.life is Life.OPEN:
+                if exchange.life is _OPEN:
                     exchange.meter_lost()
             return
         for exchange in outbox:
-            if exchange.life is Life.OPEN:
+            if exchange.life is _OPEN:
                 self._dial(exchange, False)
 
     def redial(self, exchange: Exchange) -> None:
