@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -30,16 +31,25 @@ TODAY = as_datetime(Instant(usage_facts.NOON)).date()
 TOMORROW = TODAY + dt.timedelta(days=1)
 
 
-def filled(tmp_path: Path, segments: int = 6) -> UsageTable:
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two workers, some segments each, one row of the first repeated so that it is set aside."""
-    table = new_table(tmp_path / "usage")
-    for number in range(1, segments + 1):
-        write_segment(tmp_path / "wal" / "gateway-0", requests(number, 100 + number))
-        write_segment(tmp_path / "wal" / "gateway-1", requests(200 + number))
-        ship(tmp_path / "wal", table)
-    write_segment(tmp_path / "wal" / "gateway-1", requests(1, 999))
-    ship(tmp_path / "wal", table)
-    return table
+    folder = tmp_path_factory.mktemp("shipped")
+    table = new_table(folder / "usage")
+    for number in range(1, 7):
+        write_segment(folder / "wal" / "gateway-0", requests(number, 100 + number))
+        write_segment(folder / "wal" / "gateway-1", requests(200 + number))
+        ship(folder / "wal", table)
+    write_segment(folder / "wal" / "gateway-1", requests(1, 999))
+    ship(folder / "wal", table)
+    return folder
+
+
+@pytest.fixture
+def table(shipped: Path, tmp_path: Path) -> UsageTable:
+    """A copy of it in the test's own folder, where shipping goes on."""
+    shutil.copytree(shipped, tmp_path, dirs_exist_ok=True)
+    return UsageTable(tmp_path / "usage")
 
 
 def everything(table: UsageTable) -> tuple[object, ...]:
@@ -56,8 +66,7 @@ def everything(table: UsageTable) -> tuple[object, ...]:
     )
 
 
-def test_a_past_date_becomes_one_file_with_the_same_rows(tmp_path: Path) -> None:
-    table = filled(tmp_path)
+def test_a_past_date_becomes_one_file_with_the_same_rows(table: UsageTable) -> None:
     before = everything(table)
     result = compact(table, today=TOMORROW)
     assert result.files_before == len(table.quarantine.files()) + 13
@@ -68,8 +77,7 @@ def test_a_past_date_becomes_one_file_with_the_same_rows(tmp_path: Path) -> None
     assert again.files_before == again.files_after, "there was nothing more to do"
 
 
-def test_shipping_goes_on_and_a_repeat_is_still_known(tmp_path: Path) -> None:
-    table = filled(tmp_path)
+def test_shipping_goes_on_and_a_repeat_is_still_known(table: UsageTable, tmp_path: Path) -> None:
     compact(table, today=TOMORROW)
     cut = current_cut(table)
     write_segment(tmp_path / "wal" / "gateway-0", requests(2, 777))
@@ -82,9 +90,8 @@ def test_shipping_goes_on_and_a_repeat_is_still_known(tmp_path: Path) -> None:
 
 
 def test_a_date_that_grows_is_left_alone_until_it_is_crowded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: UsageTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = filled(tmp_path)
     count = len(table.files())
     assert compact(table, today=TODAY).files_after == compact(table, today=TODAY).files_before
     assert len(table.files()) == count
@@ -96,9 +103,8 @@ def test_a_date_that_grows_is_left_alone_until_it_is_crowded(
 
 
 def test_replaced_files_stay_for_readers_and_go_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: UsageTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = filled(tmp_path)
     old = table.files()
     assert compact(table, today=TOMORROW).vacuumed == 0
     assert all(Path(name).exists() for name in old), "a reader may hold the older list"
@@ -110,8 +116,9 @@ def test_replaced_files_stay_for_readers_and_go_later(
     assert everything(table) == before
 
 
-def test_the_log_is_shortened_and_says_how_long_it_is_kept(tmp_path: Path) -> None:
-    table = filled(tmp_path)
+def test_the_log_is_shortened_and_says_how_long_it_is_kept(
+    table: UsageTable, tmp_path: Path
+) -> None:
     compact(table, today=TOMORROW)
     log_folder = table.path / "_delta_log"
     assert list(log_folder.glob("*.checkpoint.parquet"))
@@ -131,8 +138,7 @@ def test_the_log_is_shortened_and_says_how_long_it_is_kept(tmp_path: Path) -> No
     assert before[1] != certify(table, current_cut(table))
 
 
-def test_a_disk_that_refuses_leaves_the_table_as_it_was(tmp_path: Path) -> None:
-    table = filled(tmp_path)
+def test_a_disk_that_refuses_leaves_the_table_as_it_was(table: UsageTable) -> None:
     before, names = everything(table), sorted(table.path.rglob("*"))
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -149,9 +155,8 @@ def test_a_disk_that_refuses_leaves_the_table_as_it_was(tmp_path: Path) -> None:
 
 
 def test_every_date_is_durable_before_the_next_is_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: UsageTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = filled(tmp_path)
     for turn in range(2):
         at = usage_facts.NOON + US_PER_DAY
         write_segment(tmp_path / "wal" / "gateway-0", requests(300 + turn, at=at))
