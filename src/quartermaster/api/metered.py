@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from quartermaster.book.views import View
 from quartermaster.kernel.clock import Instant, as_datetime, month_named
 from quartermaster.kernel.errors import NotFoundError, UsageError
 from quartermaster.kernel.events import Cut, HourlyUsage, InvoiceDrafted, UsageEvent, UsageStatus
-from quartermaster.kernel.units import CountSource, ServiceClass
+from quartermaster.kernel.units import Counts, CountSource, ServiceClass
 
 TAG = "usage"
 HOURS_PAGE = 500
@@ -153,7 +154,9 @@ def hours(call: Call) -> Hours:
     at = _position(asked.after, current) if asked.after else None
     cut, shown = (current, 0) if at is None else (at.cut, at.shown)
     customer = call.bearer.customer or asked.customer
-    rows = usage.hourly(cut, customer=customer or None, period=period)
+    rows: Sequence[HourlyUsage] = usage.hourly(cut, customer=customer or None, period=period)
+    if call.bearer.customer:
+        rows = _wherever_served(rows)
     items = rows[shown : shown + asked.limit]
     end = shown + len(items)
     return Hours(
@@ -187,7 +190,8 @@ def drafts(call: Call) -> Page[DraftShown]:
     customer = call.bearer.customer or asked.customer
     found = [_draft(fact, view) for _, fact in sorted(view.drafts.items())]
     mine = [draft for draft in found if customer in ("", draft.customer)]
-    return page(mine, asked, lambda draft: draft.invoice)
+    # Not by its id: late usage makes another draft of the month between two pages.
+    return page(mine, asked, lambda draft: f"{draft.contract}:{draft.period}")
 
 
 def invoice(call: Call) -> Invoice:
@@ -214,6 +218,19 @@ def _position(text: str, current: Cut) -> _Position:
         if not 0 <= segment <= current.get(app_id, -1):
             raise UsageError("after is no cursor of this table", field="after")
     return found
+
+
+def _wherever_served(rows: Sequence[HourlyUsage]) -> list[HourlyUsage]:
+    """Hours of the same combination as one, for whom the deployment is not told."""
+    found: dict[HourlyUsage, tuple[int, Counts]] = {}
+    for row in rows:
+        of = msgspec.structs.replace(row, deployment="", requests=0, counts=Counts())
+        requests, counts = found.get(of, (0, Counts()))
+        found[of] = requests + row.requests, counts + row.counts
+    return [
+        msgspec.structs.replace(of, requests=requests, counts=counts)
+        for of, (requests, counts) in found.items()
+    ]
 
 
 def _cursor(position: _Position) -> str:
