@@ -12,7 +12,7 @@ from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.budget import BudgetGrant
 from quartermaster.kernel.errors import ConfigError
 from quartermaster.kernel.limit import project_name
-from quartermaster.kernel.snapshot import KeyGrant, Snapshot
+from quartermaster.kernel.snapshot import KeyGrant, Provisioned, Snapshot
 
 ALL_MODELS = "*"
 _SETTINGS = GatewaySettings()
@@ -62,6 +62,19 @@ class Index(msgspec.Struct, frozen=True):
             yield from entry.limited
             if entry.guard is not None:
                 yield from entry.guard.throttled
+
+    def every_deployment(self) -> Iterator[str]:
+        """Names of all deployments, drained ones too."""
+        for targets in self.models.values():
+            yield from (one.deployment.name for one in targets)
+
+    def every_lane(self) -> dict[tuple[str, str], Provisioned]:
+        """Provisioned units by contract and model."""
+        return {
+            (entry.grant.contract, terms.model): terms
+            for entry in self.by_key_id.values()
+            for terms in entry.grant.provisioned
+        }
 
     def without_contact(self) -> "Index":
         """The same, for a worker that may have missed a suspension or a spent balance."""

@@ -6,7 +6,7 @@ of its limit and is refilled evenly, so that in any time `t` no more than the li
 what was metered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -65,6 +65,26 @@ class Bucket:
         if lacking <= 0:
             return 0
         return -(-lacking // max(self.per_minute, 1))
+
+    @property
+    def used(self) -> int:
+        """The level as it is kept."""
+        return self._used
+
+    @property
+    def total(self) -> int:
+        """Everything that was ever taken."""
+        return self._used + self._drained
+
+    def give_half(self) -> int:
+        """Half of the level, which another bucket is to have from now on."""
+        given = self._used // 2
+        self._used -= given
+        return given
+
+    def add(self, level: int) -> None:
+        """A level that another bucket gave."""
+        self._used += level
 
     def take(self, units: int) -> int:
         """Take units; the mark is for `correct`."""
@@ -136,10 +156,14 @@ class Account:
         now: microseconds.
     """
 
-    __slots__ = ("of", "open", "requests", "shares", "tokens")
+    __slots__ = ("closed", "of", "open", "parted", "requests", "shares", "tokens")
 
     def __init__(self, of: Scoped, shares: Shares, now: int) -> None:
         self.open = 0
+        self.parted = False
+        """Whether another worker has a part of its share for a moment."""
+        self.closed = False
+        """Whether another worker takes in this one's place what is new."""
         self.requests: Bucket | None = None
         self.tokens: Bucket | None = None
         self.allow(of, shares, now)
@@ -160,6 +184,8 @@ class Account:
 
     def refusals(self, tokens: int) -> list[RateLimitedError]:
         """Why a request of so many tokens may not pass now; takes nothing."""
+        if self.closed:
+            return [_no_share(self.of, "requests")]
         found = []
         concurrent, requests, bucket = self.shares.concurrent, self.requests, self.tokens
         if concurrent is not None and self.open >= concurrent:
@@ -167,7 +193,7 @@ class Account:
         if requests is not None and requests.wait_us(1):
             found.append(_too_many_requests(self.of, requests))
         if bucket is not None and bucket.wait_us(tokens):
-            found.append(_too_many_tokens(self.of, bucket, tokens))
+            found.append(_too_many_tokens(self.of, bucket, tokens, parted=self.parted))
         return found
 
 
@@ -293,6 +319,20 @@ def _tighter(known: Reading | None, bucket: Bucket | None, limit: int | None) ->
     return Reading(limit, bucket.remaining, bucket.full_in_us)
 
 
+class Sibling(Protocol):
+    """Another worker of the same number, while both of them serve."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether this worker leaves all that is new to the other one."""
+
+    def part(self, name: tuple[str, str], whole: Shares) -> Shares:
+        """What of a worker's shares is this one's."""
+
+    def units(self, whole: int | None) -> int | None:
+        """What of one share is this one's."""
+
+
 class Limiter:
     """The accounts of one worker.
 
@@ -305,6 +345,27 @@ class Limiter:
         self._workers = max(workers, number + 1)
         self._number = number
         self._accounts: dict[tuple[str, str], Account] = {}
+        self._sibling: Sibling | None = None
+
+    @property
+    def accounts(self) -> Mapping[tuple[str, str], Account]:
+        """By scope and name."""
+        return self._accounts
+
+    def part_with(self, sibling: "Sibling | None", now: int) -> None:
+        """Share what this worker has with another one of its number, or have it alone again."""
+        self._sibling = sibling
+        for name, account in self._accounts.items():
+            account.allow(account.of, self._shares(name, account.of), now)
+            self._know(account)
+
+    def _know(self, account: Account) -> None:
+        sibling = self._sibling
+        account.parted, account.closed = sibling is not None, sibling is not None and sibling.closed
+
+    def _shares(self, name: tuple[str, str], of: Scoped) -> Shares:
+        whole = of.limits.share(self._workers, self._number)
+        return whole if self._sibling is None else self._sibling.part(name, whole)
 
     def admit(self, limited: tuple[Scoped, ...], tokens: int, now: int) -> Permit:
         """Take from all accounts together, or from none.
@@ -327,13 +388,18 @@ class Limiter:
             raise refusal
         return Permit(accounts, tokens)
 
+    def account(self, of: Scoped, now: int) -> Account:
+        """What someone has taken here, up to now."""
+        return self._account(of, now)
+
     def _account(self, of: Scoped, now: int) -> Account:
-        account = self._accounts.get((of.scope, of.name))
+        name = (of.scope, of.name)
+        account = self._accounts.get(name)
         if account is None:
-            account = Account(of, of.limits.share(self._workers, self._number), now)
-            self._accounts[of.scope, of.name] = account
+            account = self._accounts[name] = Account(of, self._shares(name, of), now)
+            self._know(account)
         elif account.of is not of and account.of != of:
-            account.allow(of, of.limits.share(self._workers, self._number), now)
+            account.allow(of, self._shares(name, of), now)
         else:
             account.refill(now)
         return account
@@ -371,8 +437,10 @@ def _too_many_requests(of: Scoped, bucket: Bucket) -> RateLimitedError:
     )
 
 
-def _too_many_tokens(of: Scoped, bucket: Bucket, tokens: int) -> RateLimitedError:
+def _too_many_tokens(of: Scoped, bucket: Bucket, tokens: int, *, parted: bool) -> RateLimitedError:
     limit = of.limits.tokens_per_minute
+    if parted and tokens > bucket.per_minute:
+        return _no_share(of, "tokens per minute")
     if tokens > bucket.per_minute:
         part = "" if bucket.per_minute == limit else f", of which {bucket.per_minute} here"
         return RateLimitedError(

@@ -10,11 +10,11 @@ utilization is enforced"; the weights of tokens: how-to/provisioned-throughput-o
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from quartermaster.gateway.limits import Bucket
+from quartermaster.gateway.limits import Bucket, Sibling
 from quartermaster.gateway.rate_headers import RateLimitedError, duration
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.status import LaneStatus
@@ -94,6 +94,19 @@ class Lanes:
         self._workers = max(workers, number + 1)
         self._number = number
         self._lanes: dict[LaneName, Lane] = {}
+        self._sibling: Sibling | None = None
+
+    @property
+    def lanes(self) -> Mapping[LaneName, Lane]:
+        """By contract and model."""
+        return self._lanes
+
+    def part_with(self, sibling: Sibling | None, now: int) -> None:
+        """Share what this worker has with another one of its number, or have it alone again."""
+        self._sibling = sibling
+        for lane in self._lanes.values():
+            lane.bucket.refill(now)
+            lane.bucket.per_minute = self._share(lane.terms)
 
     def lane(self, contract: str, terms: Provisioned, now: int) -> Lane:
         """The lane of a contract and model; a resize takes effect at once."""
@@ -110,7 +123,8 @@ class Lanes:
 
     def _share(self, terms: Provisioned) -> int:
         whole = terms.input_tokens_per_minute
-        return whole // self._workers + (self._number < whole % self._workers)
+        share = whole // self._workers + (self._number < whole % self._workers)
+        return share if self._sibling is None else self._sibling.units(share) or 0
 
     def keep(self, names: Iterable[LaneName]) -> None:
         """Forget lanes that no contract has any more."""

@@ -16,6 +16,7 @@ from quartermaster.gateway import metrics_port, trace_socket
 from quartermaster.gateway.budget import Purses
 from quartermaster.gateway.budget_files import LeaseFiles, LeasePort
 from quartermaster.gateway.dispatch import Dispatcher
+from quartermaster.gateway.handover import Handover
 from quartermaster.gateway.index import Index
 from quartermaster.gateway.limits import Limiter, Permit
 from quartermaster.gateway.limits_link import LimitLink, open_link
@@ -134,6 +135,7 @@ class Worker:
         self._follower = SnapshotFollower(var / "snapshot.json", var, settings)
         self._status_path = var / "status" / f"{self.app_id}.json"
         self._status_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._handover = Handover(self._status_path, self.dispatcher)
         self._contact_s = loop.time()
         self._careful = False
         """Whether those are refused whose balance or standing may have changed unseen."""
@@ -196,6 +198,7 @@ class Worker:
             metrics = await metrics_port.listen(
                 self._settings, self._var, system_clock, successor=bool(self._successor)
             )
+            await self._handover.ask(self._index)
             server = await self._listen()
             self._port = server.sockets[0].getsockname()[1]
             self._traces = await self._listen_for_traces()
@@ -216,6 +219,7 @@ class Worker:
                 timer.cancel()
             await asyncio.gather(*timers, return_exceptions=True)
             self._forget_traces()
+            self._handover.end()
             await self._pool.aclose()
             if self.dispatcher.tap is not None:
                 await self.dispatcher.tap.drain(asyncio.sleep)
@@ -303,6 +307,7 @@ class Worker:
 
     def _poll_snapshot(self) -> None:
         index = self._follower.poll()
+        self._handover.look(index or self._index)
         now_s = self._loop.time()
         if self._follower.in_contact:
             self._contact_s = now_s
@@ -319,13 +324,8 @@ class Worker:
         if index is not None:
             self._follow_consent(index)
             self._relay.end_barred(index)
-            names = (one.deployment.name for targets in index.models.values() for one in targets)
-            self._router.keep(names)
-            self.dispatcher.lanes.keep(
-                (entry.grant.contract, terms.model)
-                for entry in index.by_key_id.values()
-                for terms in entry.grant.provisioned
-            )
+            self._router.keep(index.every_deployment())
+            self.dispatcher.lanes.keep(index.every_lane())
             self.dispatcher.limiter.keep(index.every_limit())
             self._write_status()
 
@@ -400,6 +400,7 @@ class Worker:
         if self._hands_over:
             # Requests that are on their way are answered here, and their connections closed then.
             await asyncio.sleep(LAST_REQUESTS_S)
+        self._handover.close()
         if not await self._idle_in_time():
             self._relay.end_all()
             self._end_by_s = self._loop.time() + LAST_WORDS_S
