@@ -32,6 +32,7 @@ from tests.unit.console.what_if_fakes import FakeWhatIf, what_if_facts
 from quartermaster.app.board import assumed_of, facts_of, shown_revenue
 from quartermaster.app.console_book import sample_shown
 from quartermaster.app.console_capacity import ShownCapacity, sample_window
+from quartermaster.commands.budget_shown import ShownBudget
 from quartermaster.console import server
 from quartermaster.console.board_facts import BoardFacts
 from quartermaster.console.ports_account import (
@@ -46,7 +47,7 @@ from quartermaster.console.ports_control import Control
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.exposure.risk_assumptions import Assumptions
 from quartermaster.kernel.clock import Instant, as_datetime
-from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.limit import Limits, LimitScope
 
 START_S = 10
 """A loaded machine needs a second; ten mean that it does not start."""
@@ -63,6 +64,15 @@ def a_key(key_id: str, **fields: object) -> AccountKey:
         "limits": Limits(requests_per_minute=60),
     }  # fmt: skip
     return msgspec.convert({**said, **fields}, AccountKey)
+
+
+def a_budget(scope: LimitScope, name: str) -> ShownBudget:
+    """A budget that is nearly spent."""
+    return ShownBudget(
+        scope=scope, name=name, currency="USD", period="2024-03", time_zone="UTC", prepaid=False,
+        amount=Decimal("5000.00"), spent=Decimal("4300.00"), leased=Decimal("250.00"),
+        left=Decimal("450.00"), alerts_at=(50, 80, 100), output_tokens=4096,
+    )  # fmt: skip
 
 
 class RichAccounts(FakeAccounts):
@@ -83,6 +93,7 @@ class RichAccounts(FakeAccounts):
             projects=(AccountProject("default", "default", 0), AccountProject("chat", "Chat", 2)),
             keys=(a_key(KEY, **HELD), a_key("key_2", ends_at=NOW), a_key("key_3", live=False)),
             usage=(row,),
+            budgets=(a_budget("group", "acme"), a_budget("key", KEY)),
             drafts=(
                 AccountDraft(
                     contract="c", total_minor=1050, currency="USD", unpriced=7, lines=(line,)

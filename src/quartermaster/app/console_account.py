@@ -11,10 +11,13 @@ from quartermaster.billing.commitment import billing_version
 from quartermaster.billing.invoice import Invoice, ShortfallLine
 from quartermaster.book.pepper import load_pepper
 from quartermaster.book.views import Key, View
+from quartermaster.commands import budget as budgets
 from quartermaster.commands import invoice as invoices
 from quartermaster.commands import key as keys
 from quartermaster.commands import project as projects
 from quartermaster.commands.actor import Actor
+from quartermaster.commands.budget_shown import BudgetStates, ShownBudget, read_states, shown
+from quartermaster.commands.scope import customer_of
 from quartermaster.console.ports_account import (
     AccountDraft,
     AccountFacts,
@@ -38,7 +41,7 @@ from quartermaster.kernel.clock import (
 )
 from quartermaster.kernel.errors import NotFoundError, UnavailableError
 from quartermaster.kernel.events import Cut, HourlyUsage
-from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.limit import Limits, project_name
 from quartermaster.kernel.money import round_line
 from quartermaster.kernel.units import Counts
 
@@ -78,6 +81,7 @@ class RealAccounts:
             projects=_projects(view, customer, now),
             keys=tuple(_key(view, key, now) for key in own),
             limits=view.limits.get(("group", who.group), Limits()),
+            budgets=_budgets(view, customer, read_states(self._rooms.var), now),
             usage=() if metered is None else _usage(view, metered, label),
             drafts=() if metered is None else _drafts(view, metered, tuple(signed), label),
             usage_missing=metered is None,
@@ -246,12 +250,32 @@ def _projects(view: View, customer: str, now: Instant) -> tuple[AccountProject, 
             one.added.project,
             one.added.name,
             projects.live_keys(view, customer, one.added.project, now),
+            _limits(view, customer, one.added.project),
         )
         for one in projects.all_of(view, customer)
         if one.archived_at is None
     ]
     live = projects.live_keys(view, customer, projects.DEFAULT, now)
-    return (AccountProject(projects.DEFAULT, projects.DEFAULT, live), *added)
+    limits = _limits(view, customer, projects.DEFAULT)
+    return (AccountProject(projects.DEFAULT, projects.DEFAULT, live, limits), *added)
+
+
+def _limits(view: View, customer: str, project: str) -> Limits:
+    return view.limits.get(("project", project_name(customer, project)), Limits())
+
+
+def _budgets(
+    view: View, customer: str, states: BudgetStates, now: Instant
+) -> tuple[ShownBudget, ...]:
+    """Budgets that nobody else spends."""
+    group = view.customers[customer].group
+    shared = sum(one.group == group for one in view.customers.values()) > 1
+    return tuple(
+        shown(found, states, now)
+        for found in budgets.all_budgets(view)
+        if customer_of(view, found.scope, found.name) == customer
+        or (not shared and (found.scope, found.name) == ("group", group))
+    )
 
 
 def _key(view: View, key: Key, now: Instant) -> AccountKey:

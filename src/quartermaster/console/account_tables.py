@@ -6,12 +6,14 @@ from typing import Literal, get_args
 
 import msgspec
 
+from quartermaster.console import spending_facts
 from quartermaster.console.ports_account import AccountDraft, AccountFacts
+from quartermaster.console.spending_facts import Spending, budget_row
 from quartermaster.console.tables import Rows, iso
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.money import Money
 
-Table = Literal["usage", "keys", "invoices"]
+Table = Literal["usage", "keys", "invoices", "budgets"]
 TABLES: tuple[Table, ...] = get_args(Table)
 SCHEMA = "account/1"
 
@@ -28,12 +30,18 @@ COLUMNS: dict[Table, tuple[str, ...]] = {
         *("month", "contract", "model", "service_class", "meter", "quantity"),
         *("price", "unit", "amount", "rounded", "currency"),
     ),
+    "budgets": spending_facts.COLUMNS["budgets"],
 }
 
 
 def rows_of(facts: AccountFacts) -> dict[Table, Rows]:
     """Every table of the account."""
-    return {"usage": _usage(facts), "keys": _keys(facts), "invoices": _invoices(facts)}
+    return {
+        "usage": _usage(facts),
+        "keys": _keys(facts),
+        "invoices": _invoices(facts),
+        "budgets": [budget_row(Spending(one, ())) for one in facts.budgets],
+    }
 
 
 def as_json(facts: AccountFacts, now: Instant) -> bytes:

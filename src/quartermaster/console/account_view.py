@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from quartermaster.commands.budget_shown import ShownBudget
+from quartermaster.console.figures_spending import BARS_MAX
 from quartermaster.console.format import EM_DASH, Lang, day, moment, money, month_long, number
 from quartermaster.console.language import Words
+from quartermaster.console.overview_view import Picture
 from quartermaster.console.ports_account import (
     AccountDraft,
     AccountFacts,
@@ -13,6 +16,9 @@ from quartermaster.console.ports_account import (
     MadeKey,
     UsageRow,
 )
+from quartermaster.console.report_words import catalogue
+from quartermaster.console.spending_facts import Spending
+from quartermaster.console.spending_view import SpendingRow, spending_row, spent_picture
 from quartermaster.kernel.limit import Limits
 from quartermaster.kernel.money import Money
 
@@ -75,8 +81,10 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     restricted: bool
     limits: str
     keys: tuple[KeyRow, ...]
-    projects: tuple[tuple[str, str, str], ...]
-    """Id, name, live keys."""
+    projects: tuple[tuple[str, str, str, str], ...]
+    """Id, name, live keys, limits."""
+    budgets: tuple[SpendingRow, ...]
+    spent: Picture | None
     contracts: tuple[str, ...]
     usage: tuple[UsageLine, ...]
     usage_missing: bool
@@ -86,6 +94,9 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
 def view_of(facts: AccountFacts, words: Words) -> AccountView:
     """The page's strings."""
     lang = words.lang
+    control = catalogue("control", lang)
+    named = tuple((_whose(one, facts, words), Spending(one, ())) for one in facts.budgets)
+    rows = tuple(spending_row(one, who, control) for who, one in named)
     return AccountView(
         name=facts.name,
         month=facts.month,
@@ -94,7 +105,12 @@ def view_of(facts: AccountFacts, words: Words) -> AccountView:
         restricted=facts.standing != "active",
         limits=_limits(facts.limits, words),
         keys=tuple(_key(key, words) for key in facts.keys),
-        projects=tuple((one.id, one.name, number(one.live_keys, lang)) for one in facts.projects),
+        projects=tuple(
+            (one.id, one.name, number(one.live_keys, lang), _own_limits(one.limits, words))
+            for one in facts.projects
+        ),
+        budgets=rows,
+        spent=spent_picture(named[:BARS_MAX], words("budget.title"), control),
         contracts=facts.contracts,
         usage=tuple(_usage(row, lang) for row in facts.usage),
         usage_missing=facts.usage_missing,
@@ -111,6 +127,20 @@ def made_view(made: MadeKey, words: Words) -> MadeView:
     if not made.served:
         sentence = f"{sentence} {words('made.late')}".strip()
     return MadeView(id=made.id, secret=made.secret, sentence=sentence)
+
+
+def _whose(budget: ShownBudget, facts: AccountFacts, words: Words) -> str:
+    """Whose budget it is, as the customer calls it."""
+    if budget.scope == "key":
+        return budget.name
+    if budget.scope == "group":
+        return words("budget.account")
+    project = budget.name.partition("/")[2]
+    return next((one.name for one in facts.projects if one.id == project), project)
+
+
+def _own_limits(limits: Limits, words: Words) -> str:
+    return _limits(limits, words) if limits.named() else EM_DASH
 
 
 def _limits(limits: Limits, words: Words) -> str:
@@ -133,7 +163,7 @@ def _key(key: AccountKey, words: Words) -> KeyRow:
         id=key.id,
         project=key.project,
         scope="; ".join(parts) or words("key.anything"),
-        limits=_limits(key.limits, words) if key.limits.named() else EM_DASH,
+        limits=_own_limits(key.limits, words),
         issued=moment(key.issued_at, words.lang),
         state=state,
         live=key.live,

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from quartermaster.commands.budget_shown import ShownBudget
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.limit import Limits
@@ -40,6 +41,8 @@ class AccountProject(msgspec.Struct, frozen=True):
     id: str
     name: str
     live_keys: int
+    limits: Limits = Limits()
+    """Shared by all its keys."""
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +121,9 @@ class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Those that work first, newest first."""
     limits: Limits
     """Of the whole group."""
+    budgets: tuple[ShownBudget, ...] = ()
+    """Its keys' and projects', and its group's where nobody else belongs to it: what is spent of
+    a budget that is shared with others says what they spend."""
     usage: tuple[UsageRow, ...]
     drafts: tuple[AccountDraft, ...]
     usage_missing: bool

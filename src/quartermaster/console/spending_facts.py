@@ -11,7 +11,7 @@ from quartermaster.commands.budget import Budgeting
 from quartermaster.commands.budget_shown import BudgetStates, ShownBudget, shown
 from quartermaster.commands.limit import Limited
 from quartermaster.console.ports_control import Control
-from quartermaster.console.tables import Rows, iso
+from quartermaster.console.tables import Cell, Rows, iso
 from quartermaster.kernel.budget import epochs
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.limit import LimitScope
@@ -90,7 +90,7 @@ def spending_of(
 def rows_of(facts: SpendingFacts) -> dict[str, Rows]:
     """Both tables: exact amounts, shares of one."""
     return {
-        "budgets": [_budget_row(one) for one in facts.budgets],
+        "budgets": [budget_row(one) for one in facts.budgets],
         "limits": [
             {
                 "scope": one.scope,
@@ -109,7 +109,8 @@ def as_json(facts: SpendingFacts) -> bytes:
     return msgspec.json.encode({"schema": SCHEMA, "at": iso(facts.at), **rows_of(facts)})
 
 
-def _budget_row(one: Spending) -> dict[str, str | int | bool | Decimal]:
+def budget_row(one: Spending) -> dict[str, Cell]:
+    """One budget as a row of `COLUMNS`."""
     budget, share = one.budget, one.spent_share
     return {
         "scope": budget.scope,

@@ -1,11 +1,13 @@
 """The pages of budgets and limits in words, rows and one picture."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import quote
 
 import msgspec
 
 from quartermaster.book.views import View
+from quartermaster.commands.budget_shown import ShownBudget
 from quartermaster.commands.limit import Limited
 from quartermaster.console.control_view import ROWS_MAX, owner_name
 from quartermaster.console.exposure_view import picture
@@ -90,7 +92,8 @@ def href(scope: LimitScope, name: str) -> str:
 
 def view_of(facts: SpendingFacts, words: Words) -> SpendingView:
     """The list's strings."""
-    rows = tuple(spending_row(facts.view, one, words) for one in facts.budgets)
+    named = tuple((_owner(facts.view, one.budget, words), one) for one in facts.budgets)
+    rows = tuple(spending_row(one, who, words) for who, one in named)
     finding = _finding(rows, words)
     return SpendingView(
         finding=finding,
@@ -98,12 +101,12 @@ def view_of(facts: SpendingFacts, words: Words) -> SpendingView:
         more_rows=_more(len(rows), words),
         limits=tuple(_limit_row(facts.view, one, words) for one in facts.limits[:ROWS_MAX]),
         more_limits=_more(len(facts.limits), words),
-        picture=spent_picture(facts.view, facts.budgets[:BARS_MAX], finding, words),
+        picture=spent_picture(named[:BARS_MAX], finding, words),
     )
 
 
-def spending_row(view: View, one: Spending, words: Words) -> SpendingRow:
-    """One budget in words."""
+def spending_row(one: Spending, who: str, words: Words) -> SpendingRow:
+    """One budget in words; `who` is whose it is, as the reader calls it."""
     budget, share, lang = one.budget, one.spent_share, words.lang
 
     def amount(value: Decimal | None) -> str:
@@ -116,7 +119,7 @@ def spending_row(view: View, one: Spending, words: Words) -> SpendingRow:
     state, kind = _state(one)
     return SpendingRow(
         href=href(budget.scope, budget.name),
-        who=owner_name(view, budget.scope, budget.name, words),
+        who=who,
         scope=words(f"scope.{budget.scope}"),
         period=period,
         amount=amount(budget.amount),
@@ -131,22 +134,22 @@ def spending_row(view: View, one: Spending, words: Words) -> SpendingRow:
 
 
 def spent_picture(
-    view: View, found: tuple[Spending, ...], finding: str, words: Words
+    found: Sequence[tuple[str, Spending]], finding: str, words: Words
 ) -> Picture | None:
-    """Budgets as bars; None where nothing is known of their spending."""
-    known = [(one, share) for one in found if (share := one.spent_share) is not None]
+    """Budgets as bars, with whose they are; None where nothing is known of their spending."""
+    known = [(who, one, share) for who, one in found if (share := one.spent_share) is not None]
     if not known:
         return None
     bars = [
         SpentBar(
-            label=owner_name(view, one.budget.scope, one.budget.name, words),
+            label=who,
             spent=share,
             leased=one.leased_share,
             shown=percent(share, words.lang),
             marks=one.budget.alerts_at,
             over=_state(one)[1] == "risk",
         )
-        for one, share in known
+        for who, one, share in known
     ]
     drawn = [
         spent_bars(
@@ -174,14 +177,15 @@ def owner_view(view: View, limited: Limited, found: Spending | None, words: Word
     kind = ""
     if budget is not None:
         kind = "prepaid" if budget.prepaid else "month" if budget.period else "none"
-    row = None if found is None else spending_row(view, found, words)
-    picture_ = None
-    if found is not None and row is not None:
-        picture_ = spent_picture(view, (found,), f"{row.who}: {row.share}", words)
+    who = owner_name(view, scope, name, words)
+    row = picture_ = None
+    if found is not None:
+        row = spending_row(found, who, words)
+        picture_ = spent_picture([(who, found)], f"{who}: {row.share}", words)
     amount = "" if budget is None else format(budget.amount, "f")
     return OwnerView(
         href=href(scope, name),
-        who=owner_name(view, scope, name, words),
+        who=who,
         scope=words(f"scope.{scope}"),
         name=name,
         budget=row,
@@ -198,6 +202,10 @@ def owner_view(view: View, limited: Limited, found: Spending | None, words: Word
         limits_said=_limits_said(limited.limits, words),
         picture=picture_,
     )
+
+
+def _owner(view: View, budget: ShownBudget, words: Words) -> str:
+    return owner_name(view, budget.scope, budget.name, words)
 
 
 def _limits_said(limits: Limits, words: Words) -> str:

@@ -19,8 +19,10 @@ from quartermaster.commands import contract as contracts
 from quartermaster.commands import key as keys
 from quartermaster.commands import price_book as price_books
 from quartermaster.commands.actor import OPERATOR
+from quartermaster.commands.budget import Terms, set_budget
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.identity import Identity
+from quartermaster.commands.limit import Limited, set_limits
 from quartermaster.config import Settings
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.server import build
@@ -29,6 +31,7 @@ from quartermaster.kernel.clock import US_PER_HOUR, Instant
 from quartermaster.kernel.contract import Contract, Customer
 from quartermaster.kernel.events import Opened
 from quartermaster.kernel.ids import key_hash
+from quartermaster.kernel.limit import Limits, LimitScope
 from quartermaster.kernel.price import TEXT_AXES, Price, PriceBook
 from quartermaster.kernel.snapshot import decode
 from quartermaster.kernel.standing_facts import StandingChanged
@@ -181,6 +184,34 @@ def test_what_cannot_be_made_is_said_on_the_page(acme: TestClient) -> None:
     assert 'role="alert"' in page
     assert acme.get("/account?month=soon").status_code == 400
     assert acme.get("/account?format=xml").status_code == 400
+
+
+def test_a_customer_sees_its_own_budgets_and_limits_and_nobody_else_s(
+    world: World, acme: TestClient
+) -> None:
+    book = world.rooms.book
+    owners: tuple[tuple[LimitScope, str], ...] = (
+        ("group", "acme"), ("project", "acme/default"), ("key", world.keys["acme"]),
+        ("group", "globex"), ("project", "globex/default"), ("key", world.keys["globex"]),
+    )  # fmt: skip
+    for scope, name in owners:
+        set_budget(book, OPERATOR, scope, name, Terms(amount_minor=4_200), NOW)
+    slow = Limited("project", "acme/default", Limits(requests_per_minute=77))
+    set_limits(book, OPERATOR, slow, NOW)
+    page = acme.get("/account").text
+    assert "77 requests a minute" in page
+    assert page.count("$42.00") == 3
+    assert "the whole account" in page
+    document = acme.get("/account?format=json").json()
+    assert {(one["scope"], one["name"]) for one in document["budgets"]} == set(owners[:3])
+    csv = acme.get("/account?format=csv&table=budgets").text
+    assert ("globex" in csv, len(csv.splitlines())) == (False, 4)
+    # What a sister spends is nobody else's business.
+    add_customer(book, OPERATOR, Customer("acme-labs", "Acme Labs", "acme"), NOW)
+    scopes = [one["scope"] for one in acme.get("/account?format=json").json()["budgets"]]
+    assert scopes == ["key", "project"]
+    for path in ("/budgets", "/budgets/group/acme", "/standing", "/standing/acme"):
+        assert acme.get(path).status_code == 403
 
 
 def test_nobody_without_an_account_comes_in(world: World) -> None:

@@ -126,6 +126,7 @@ def _page(
         "account.html",
         status=200 if error is None else error.http_status,
         e=words,
+        control=catalogue("control", visit.words.lang),
         page=account_view.view_of(facts, words),
         made=None if made is None else account_view.made_view(made, words),
         message="" if error is None else f"{error.message}. {error.hint}".strip(),
