@@ -434,11 +434,20 @@ class CapacityInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
+class RevenueElsewhere(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a customer pays in another currency than the fleet's: in no sum, and in no margin."""
+
+    customer: str
+    revenue: str
+    currency: str
+
+
 class CapacityDocument(CapacityStatement, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What was built, who keeps it busy, what is stranded."""
 
     schema: str
     inputs: tuple[CapacityInput, ...]
+    other_currencies: tuple[RevenueElsewhere, ...] = ()
     without: CapacityWithout | None = None
 
 

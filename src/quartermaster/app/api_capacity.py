@@ -70,7 +70,9 @@ def _metered(fleet: File, month: Period | None, rooms: Rooms) -> Given:
 
     found = fleet_of(fleet)
     used = metered(rooms, found, month)
-    return Given(found, used.rows, used.paid, span_of(used.rows, month), (fleet.stamp,))
+    return Given(
+        found, used.rows, used.paid, span_of(used.rows, month), (fleet.stamp,), used.elsewhere
+    )
 
 
 def _number(text: str, field: str, *, percent: bool = False) -> Decimal:

@@ -22,6 +22,7 @@ from quartermaster.app.clerk_commitments import charged, committed_months, owed
 from quartermaster.app.clerk_steps import RETRY_S, Steps, Timed
 from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
+from quartermaster.app.part_store import open_shares
 from quartermaster.app.rooms import Rooms, open_usage
 from quartermaster.app.webhooks import Webhooks
 from quartermaster.billing.commitment import Shortfall, billing_version, shortfalls
@@ -75,7 +76,12 @@ def work(rooms: Rooms, stopping: threading.Event) -> None:
     """Work until asked to stop, while budgets are leased and alerts are sent beside it."""
     webhooks = Webhooks(rooms.var, rooms.book, rooms.now)
     budgets = BudgetOffice(
-        rooms.var, rooms.book, open_usage(rooms.var), rooms.now, webhooks.announce
+        rooms.var,
+        rooms.book,
+        open_usage(rooms.var),
+        rooms.now,
+        webhooks.announce,
+        open_shares(rooms.settings.gateway, rooms.var),
     )
     webhooks.start()
     budgets.start()
@@ -383,8 +389,5 @@ def _shortfalls(
     """What the month is charged for commitments; most contracts have none."""
     if not due_in(versions, period):
         return ()
-    books = [
-        book for name in {one.price_book for one in versions} for book in view.price_books[name]
-    ]
     mine = [row for row in rows if row.contract == versions[0].id]
-    return shortfalls(versions, books, mine, period)
+    return shortfalls(versions, view.price_books_of(versions), mine, period)

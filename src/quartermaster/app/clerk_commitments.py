@@ -46,9 +46,7 @@ def owed(view: View, rows: Sequence[HourlyUsage], now: Instant) -> tuple[live.Ow
         if not held:
             continue
         mine = [row for row in rows if row.contract == contract]
-        books = [
-            book for name in {one.price_book for one in versions} for book in view.price_books[name]
-        ]
+        books = view.price_books_of(versions)
         who = view.customers[versions[-1].customer]
         spans = [
             (part.commitment, *span)

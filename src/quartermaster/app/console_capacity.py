@@ -5,7 +5,7 @@ Customers are shown as groups under common control, as on every page: entities l
 
 import hashlib
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +18,8 @@ import msgspec
 from quartermaster.app import live as views
 from quartermaster.app.capacity_metered import metered
 from quartermaster.app.console_book import ShownBook
+from quartermaster.app.owed import ahead
+from quartermaster.capacity.answer import OtherCurrency
 from quartermaster.capacity.cost import HOURS_PER_MONTH, capex
 from quartermaster.capacity.demand import HourTokens, without
 from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet, Reservation, parse_fleet
@@ -29,6 +31,7 @@ from quartermaster.console.ports_what_if import StrandedFacts
 from quartermaster.exposure.departure_bridge import Bridge
 from quartermaster.kernel.clock import Instant, month_named, month_of
 from quartermaster.kernel.errors import ConfigError, UsageError
+from quartermaster.kernel.money import Money
 from quartermaster.sim.book import reference_scenario, sample_book
 from quartermaster.sim.capacity import sample_capacity
 
@@ -60,6 +63,11 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     span: tuple[int, int]
     whole_month: bool
     unpriced: int
+    elsewhere: tuple[OtherCurrency, ...] = ()
+    owed: tuple[views.Owed, ...] = ()
+    """What commitments ask for, by group."""
+    owed_from: str = ""
+    """The month from which a departure is asked about."""
     origin: Bilingual
     version: str
     """Changes when anything of the above does."""
@@ -181,8 +189,11 @@ def metered_window(rooms: "Rooms", file: str) -> Source:
             span=(period.start, period.hours) if whole else window(found.rows),
             whole_month=whole,
             unpriced=found.unpriced,
+            elsewhere=found.elsewhere,
+            owed=tuple(one for one in book.owed if one.currency == fleet.currency),
+            owed_from=open_month,
             origin=Bilingual(de=f"Stand {cut}", en=f"cut {cut}"),
-            version=f"{sha256} {cut} {chosen} {whole}",
+            version=f"{sha256} {cut} {chosen} {whole} {open_month} {hash(book.owed)}",
         )
 
     return source
@@ -221,7 +232,10 @@ def answer(given: Given, question: ports.CapacityQuestion) -> ports.CapacityFact
     for customer, minor in given.paid.items():
         group = groups.get(customer, customer)
         revenue[group] = revenue.get(group, 0) + minor
-    before = state(fleet, rows, span=given.span, revenue=revenue)
+    elsewhere = _elsewhere(given)
+    unknown = {group for group, _ in elsewhere}
+    revenue = {who: minor for who, minor in revenue.items() if who not in unknown}
+    before = state(fleet, rows, span=given.span, revenue=revenue, unknown=unknown)
     choices = [line.customer for line in before.customers]
     customer = question.customer or choices[0]
     if customer not in choices:
@@ -235,7 +249,9 @@ def answer(given: Given, question: ports.CapacityQuestion) -> ports.CapacityFact
         without(rows, [customer], question.backfill_percent),
         span=given.span,
         revenue={who: minor for who, minor in revenue.items() if who != customer},
+        unknown=unknown - {customer},
     )
+    owed, owed_months = ahead(given.owed, customer, given.owed_from) if given.owed else (0, 0)
     return ports.CapacityFacts(
         sample=given.sample,
         question=msgspec.structs.replace(question, month=given.month, customer=customer),
@@ -247,10 +263,20 @@ def answer(given: Given, question: ports.CapacityQuestion) -> ports.CapacityFact
         after=after,
         revenue_minor=sum(revenue.values()),
         unpriced=given.unpriced,
+        elsewhere=elsewhere,
+        owed=Money(owed, fleet.currency) if owed else None,
+        owed_months=owed_months,
         payback=payback_of(before, revenue, customer, question),
         fleet_sha256=given.fleet_sha256,
         origin=given.origin,
     )
+
+
+def _elsewhere(given: Given) -> tuple[tuple[str, Money], ...]:
+    sums: Counter[tuple[str, str]] = Counter()
+    for one in given.elsewhere:
+        sums[given.groups.get(one.customer, one.customer), one.currency] += one.minor
+    return tuple((group, Money(minor, unit)) for (group, unit), minor in sorted(sums.items()))
 
 
 def payback_of(

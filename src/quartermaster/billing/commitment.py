@@ -50,14 +50,21 @@ def shortfalls(
         hourly: the contract's usage since the first start of `due_in`, at least.
         period: a local month in the contract's time zone.
     """
-    currency, found = versions[0].currency, list[Shortfall]()
-    for part in due_in(versions, period):
-        counted = spent(part, versions, price_books, hourly)
-        floor = part.floor(currency)
-        amount = EXACT.subtract(floor, Decimal(counted).scaleb(-exponent(currency), EXACT))
-        if amount > 0:
-            found.append(Shortfall(part, floor, counted, amount))
-    return tuple(found)
+    found = (lacked(part, versions, price_books, hourly) for part in due_in(versions, period))
+    return tuple(one for one in found if one is not None)
+
+
+def lacked(
+    part: Part,
+    versions: Sequence[Contract],
+    price_books: Sequence[PriceBook],
+    hourly: Sequence[HourlyUsage],
+) -> Shortfall | None:
+    """What usage lacks of a part's floor, or None where it has enough; arguments as `spent`."""
+    currency = versions[0].currency
+    counted, floor = spent(part, versions, price_books, hourly), part.floor(currency)
+    amount = EXACT.subtract(floor, Decimal(counted).scaleb(-exponent(currency), EXACT))
+    return Shortfall(part, floor, counted, amount) if amount > 0 else None
 
 
 def spent(

@@ -199,6 +199,14 @@ class View(msgspec.Struct, frozen=True):
             return None
         return begun[-1]
 
+    def price_books_of(self, versions: Iterable[Contract]) -> list[PriceBook]:
+        """All versions of all price books that versions of a contract name."""
+        return [
+            book
+            for name in sorted({version.price_book for version in versions})
+            for book in self.price_books.get(name, ())
+        ]
+
     def price_book_at(self, price_book: str, at: int) -> PriceBook | None:
         """The version in force at an instant, or None before the first."""
         begun = [b for b in self.price_books.get(price_book, ()) if b.valid_from <= at]

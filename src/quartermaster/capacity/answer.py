@@ -14,6 +14,7 @@ from quartermaster.capacity.revenue_csv import read_revenue
 from quartermaster.capacity.statement import Statement, state, window, without_reservations
 from quartermaster.kernel.clock import Period
 from quartermaster.kernel.errors import NotFoundError
+from quartermaster.kernel.money import Money
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -24,6 +25,16 @@ class Given(msgspec.Struct, frozen=True):
     revenue: dict[str, int] | None
     span: tuple[int, int]
     inputs: tuple[dict[str, str], ...]
+    elsewhere: tuple["OtherCurrency", ...] = ()
+    """Revenue that is not in `revenue`, because nobody recorded a rate for it."""
+
+
+class OtherCurrency(msgspec.Struct, frozen=True):
+    """What a customer pays in another currency than the fleet's."""
+
+    customer: str
+    currency: str
+    minor: int
 
 
 class File(msgspec.Struct, frozen=True):
@@ -82,7 +93,13 @@ def with_points(given: Given, points: File) -> Given:
 
 def stated(given: Given) -> Statement:
     """The statement as things are."""
-    return state(given.fleet, given.rows, span=given.span, revenue=given.revenue)
+    return state(
+        given.fleet,
+        given.rows,
+        span=given.span,
+        revenue=given.revenue,
+        unknown={one.customer for one in given.elsewhere},
+    )
 
 
 def departed(given: Given, leavers: tuple[str, ...], backfill: int) -> Statement:
@@ -105,6 +122,7 @@ def departed(given: Given, leavers: tuple[str, ...], backfill: int) -> Statement
         revenue=None
         if revenue is None
         else {who: minor for who, minor in revenue.items() if who not in leavers},
+        unknown={one.customer for one in given.elsewhere} - set(leavers),
     )
 
 
@@ -121,6 +139,15 @@ def tree(
         "inputs": list(given.inputs),
         **document.as_tree(before),
     }
+    if given.elsewhere:
+        found["other_currencies"] = [
+            {
+                "customer": one.customer,
+                "revenue": str(Money(one.minor, one.currency).decimal),
+                "currency": one.currency,
+            }
+            for one in given.elsewhere
+        ]
     if after is not None:
         found["without"] = {
             "left": list(leavers),

@@ -5,7 +5,7 @@ cost, where customers are charged for busy hours and idle holds reserved-idle ho
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -142,6 +142,7 @@ def state(
     *,
     span: tuple[int, int],
     revenue: Mapping[str, int] | None = None,
+    unknown: Collection[str] = (),
 ) -> Statement:
     """The statement of a window.
 
@@ -150,6 +151,8 @@ def state(
         rows: the demand.
         span: first hour and number of hours, see `window`; without a leaver it stays the same.
         revenue: minor units by customer in the window, where it is known.
+        unknown: customers whose revenue, or a part of it, is in another currency: they have no
+            margin here.
 
     Raises:
         DataError: demand that no pool serves, or a pool whose speed is not known.
@@ -172,7 +175,7 @@ def state(
     )
     if found.money.whole != found.cost_minor or found.time.whole != found.gpu_us:
         raise IntegrityError("customers + idle + stranded is not the cost of the capacity")
-    customers = _customers(found, rows, revenue)
+    customers = _customers(found, rows, revenue, unknown)
     unmatched = tuple(_unmatched(customers))
     return msgspec.structs.replace(found, customers=customers, remarks=found.remarks + unmatched)
 
@@ -240,7 +243,10 @@ def _per_million(us_times_rate: Fraction) -> str:
 
 
 def _customers(
-    found: Statement, rows: Sequence[HourTokens], revenue: Mapping[str, int] | None
+    found: Statement,
+    rows: Sequence[HourTokens],
+    revenue: Mapping[str, int] | None,
+    unknown: Collection[str],
 ) -> tuple[CustomerLine, ...]:
     tokens: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     served = pool_models(found.fleet.pools)
@@ -259,7 +265,7 @@ def _customers(
             reserved_idle_us=found.time.reserved_idle.get(name, 0),
             cost_minor=found.money.busy.get(name, 0),
             reserved_idle_minor=found.money.reserved_idle.get(name, 0),
-            revenue_minor=paid.get(name, 0) if revenue is not None else None,
+            revenue_minor=None if revenue is None or name in unknown else paid.get(name, 0),
         )
         for name in names
     ]

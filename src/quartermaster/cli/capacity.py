@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,16 +18,19 @@ from quartermaster.capacity.answer import (
     with_points,
 )
 from quartermaster.capacity.csv_lines import CSV_BYTES_MAX
-from quartermaster.capacity.demand import HourTokens
 from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet
 from quartermaster.console.capacity_text import figure, text
 from quartermaster.console.capacity_words import remark_words
 from quartermaster.console.figures import standalone
-from quartermaster.console.format import LANGS, Lang, number
+from quartermaster.console.format import LANGS, Lang, money, number
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import catalogue
 from quartermaster.kernel.clock import Period, month_named
 from quartermaster.kernel.errors import DataError, UsageError
+from quartermaster.kernel.money import Money
+
+if TYPE_CHECKING:
+    from quartermaster.app.capacity_metered import Metered
 
 Options = dict[str, str | None]
 
@@ -105,15 +109,14 @@ def _read(
     file = _file(fleet, FLEET_BYTES_MAX)
     if demand is None:
         found = fleet_of(file)
-        rows, paid = _metered(options, found, month, words)
-        return Given(found, rows, paid, span_of(rows, month), (file.stamp,))
+        used = _metered(options, found, month, words)
+        span = span_of(used.rows, month)
+        return Given(found, used.rows, used.paid, span, (file.stamp,), used.elsewhere)
     takings = None if revenue is None else _file(revenue, CSV_BYTES_MAX)
     return read(file, _file(demand, CSV_BYTES_MAX), takings, month)
 
 
-def _metered(
-    options: Options, fleet: Fleet, month: Period | None, words: Words
-) -> tuple[tuple[HourTokens, ...], dict[str, int]]:
+def _metered(options: Options, fleet: Fleet, month: Period | None, words: Words) -> "Metered":
     """Demand of the usage table at its current cut, and what it comes to at the agreed prices."""
     from quartermaster.app import open_rooms
     from quartermaster.app.capacity_metered import metered
@@ -121,7 +124,10 @@ def _metered(
     found = metered(open_rooms(options), fleet, month)
     if found.unpriced:
         click.echo(words("cli.unpriced", count=number(found.unpriced, words.lang)), err=True)
-    return found.rows, found.paid
+    for one in found.elsewhere:
+        amount = money(Money(one.minor, one.currency), words.lang)
+        click.echo(words("cli.elsewhere", customer=one.customer, amount=amount), err=True)
+    return found
 
 
 def _file(path: Path, limit: int) -> File:

@@ -116,11 +116,7 @@ def _earned(
 ) -> Invoice:
     """The draft before credits."""
     versions = view.contracts[contract.id]
-    price_books = [
-        book
-        for price_book in {version.price_book for version in versions}
-        for book in view.price_books.get(price_book, ())
-    ]
+    price_books = view.price_books_of(versions)
     mine = [row for row in hourly if row.contract == contract.id]
     used = [row for row in mine if row.hour in period]
     rated = with_provisioned(rate(used, versions, price_books), versions, period)

@@ -201,6 +201,25 @@ class _Layout:
         found = [] if facts.whole_month else [words("page.open")]
         if facts.unpriced:
             found.append(words("page.unpriced", count=number(facts.unpriced, self._lang)))
+        if facts.elsewhere:
+            amounts = ", ".join(
+                words(
+                    "page.elsewhere_one",
+                    amount=money(amount, self._lang),
+                    name=facts.names.get(group, group),
+                )
+                for group, amount in facts.elsewhere
+            )
+            found.append(words("page.elsewhere", amounts=amounts))
+        if facts.owed is not None:
+            found.append(
+                words(
+                    "page.owed",
+                    name=facts.customer_name,
+                    amount=money(facts.owed, self._lang),
+                    months=number(facts.owed_months, self._lang),
+                )
+            )
         return tuple(found)
 
     def _stranded(self, found: Statement) -> tuple[str, str]:
@@ -367,6 +386,7 @@ class _Layout:
     def _row(self, lines: Sequence[CustomerLine], name: str, kind: str) -> CustomerRow:
         revenue = sum(line.revenue_minor or 0 for line in lines)
         margin = sum(line.margin_minor or 0 for line in lines)
+        known = any(line.revenue_minor is not None for line in lines)
         part = percent(decimal(Fraction(margin, revenue)), self._lang) if revenue > 0 else EM_DASH
         tokens = sum(line.prefill_tokens + line.decode_tokens for line in lines)
         return CustomerRow(
@@ -375,8 +395,8 @@ class _Layout:
             self.hours(sum(line.busy_us for line in lines)),
             self.exact(sum(line.cost_minor for line in lines)),
             self.exact(sum(line.reserved_idle_minor for line in lines)),
-            self.exact(revenue),
-            self.exact(margin),
+            self.exact(revenue) if known else EM_DASH,
+            self.exact(margin) if known else EM_DASH,
             part,
             kind,
         )

@@ -9,6 +9,7 @@ from quartermaster.capacity.payback import Loss, Plan
 from quartermaster.capacity.statement import Statement
 from quartermaster.console.ports import Bilingual
 from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.money import Money
 
 
 class CapacityQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,11 @@ class CapacityFacts(msgspec.Struct, frozen=True, kw_only=True):
     revenue_minor: int
     unpriced: int
     """Quantities without a price: their revenue is missing."""
+    elsewhere: tuple[tuple[str, Money], ...] = ()
+    """Group and what it pays in another currency than the fleet's; in no sum and no margin."""
+    owed: Money | None = None
+    """What the asked group still owes under its commitments; None where it owes nothing."""
+    owed_months: int = 0
     payback: PaybackFacts | None
     """None where nothing was bought, or nothing is earned before its cost."""
     fleet_sha256: str

@@ -25,10 +25,15 @@ class Part(msgspec.Struct, frozen=True):
     whole_us: int
     """How long it is where nothing is cut off."""
 
+    @property
+    def lasts_us(self) -> int:
+        """How long it is."""
+        return self.end - self.start
+
     def floor(self, currency: str) -> Decimal:
         """What is owed for it at least, in major units, exact."""
         minor = EXACT.divide(
-            Decimal(self.commitment.floor_minor * (self.end - self.start)), Decimal(self.whole_us)
+            Decimal(self.commitment.floor_minor * self.lasts_us), Decimal(self.whole_us)
         )
         return minor.scaleb(-exponent(currency), context=EXACT)
 

@@ -1,0 +1,144 @@
+"""Capacity and what is owed without a request: floors and units; and currencies side by side."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.unit.usage import sealed_logs, usage_facts
+
+from quartermaster.app import clerk
+from quartermaster.app.capacity_metered import metered
+from quartermaster.app.console_capacity import ShownCapacity, metered_window, read_fleet
+from quartermaster.app.rooms import Rooms
+from quartermaster.billing.pricebook import load
+from quartermaster.capacity.answer import OtherCurrency
+from quartermaster.capacity.settings import CapacitySettings
+from quartermaster.cli.main import run
+from quartermaster.commands import contract as contracts
+from quartermaster.commands import price_book as price_books
+from quartermaster.commands.customer import add_customer
+from quartermaster.config import Settings
+from quartermaster.console.capacity_view import view_of
+from quartermaster.console.ports_capacity import CapacityFacts, CapacityQuestion
+from quartermaster.console.report_words import catalogue
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_named
+from quartermaster.kernel.contract import Commitment, Contract, Customer, PtuLine
+from quartermaster.kernel.events import Closed, Opened
+from quartermaster.kernel.money import Money
+from quartermaster.kernel.units import Counts
+
+ROOT = Path(__file__).resolve().parents[3]
+AUGUST, SEPTEMBER = (month_named(label, "UTC") for label in ("2026-08", "2026-09"))
+NOVEMBER = month_named("2026-11", "UTC")
+PRICES = """
+[price_book]
+id = "{id}"
+version = 1
+currency = "{currency}"
+valid_from = 2024-01-01T00:00:00Z
+[[price]]
+model = "toy"
+input = "2000"
+output = "2000"
+"""
+
+
+class InOctober(Rooms):
+    """As if it were the 10th of October 2026."""
+
+    def now(self) -> Instant:
+        """Fixed."""
+        return Instant(SEPTEMBER.end + 10 * 24 * US_PER_HOUR)
+
+
+def request(number: int, customer: str, tokens: int) -> tuple[Opened, Closed]:
+    opened = usage_facts.opened(number, customer=customer, model="toy")
+    closed = usage_facts.closed(number)
+    return (
+        msgspec.structs.replace(opened, contract=f"c-{customer}"),
+        msgspec.structs.replace(closed, counts=Counts(output=tokens)),
+    )
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Rooms:
+    """One customer in dollars with a floor and units, and one that pays euros."""
+    folder = tmp_path_factory.mktemp("owed")
+    text = (ROOT / "examples/fleet-sample.toml").read_text("utf-8").replace("sample-70b", "toy")
+    (folder / "fleet.toml").write_text(text, "utf-8")
+    settings = CapacitySettings(file=str(folder / "fleet.toml"))
+    rooms = InOctober(Settings(var=str(folder / "var"), capacity=settings))
+    floor = Commitment(100_000, AUGUST.start, NOVEMBER.start, service_classes=("standard",))
+    year = Commitment(
+        36_500, AUGUST.start, AUGUST.start + 365 * 24 * US_PER_HOUR, "term", ("batch",)
+    )
+    line = PtuLine("toy", "", 1, SEPTEMBER.start, SEPTEMBER.end, "0.50", input_tokens_per_minute=1)
+    for who, currency in (("acme", "USD"), ("fabrikam", "EUR")):
+        book = load(PRICES.format(id=currency.lower(), currency=currency).encode(), "prices.toml")
+        price_books.publish(rooms.book, rooms.actor, book, rooms.now())
+        add_customer(rooms.book, rooms.actor, Customer(who, who.title(), who), rooms.now())
+        agreed = Contract(
+            f"c-{who}", 1, who, book.id, currency, "UTC", AUGUST.start,
+            commitments=(floor, year) if who == "acme" else (),
+            ptu_lines=(line,) if who == "acme" else (),
+        )  # fmt: skip
+        contracts.sign(rooms.book, rooms.actor, agreed, rooms.now())
+    used = [request(1, "acme", 100_000), request(2, "fabrikam", 50_000)]
+    sealed_logs.write_segment(rooms.var / "wal" / "gateway-0", used)
+    clerk.ship(rooms)
+    clerk.recompute(rooms)
+    return rooms
+
+
+def facts(rooms: Rooms, customer: str = "acme") -> CapacityFacts:
+    shown = ShownCapacity(metered_window(rooms, rooms.settings.capacity.file))
+    found = shown.capacity(CapacityQuestion(customer=customer), rooms.now())
+    assert isinstance(found, CapacityFacts)
+    return found
+
+
+def test_a_month_counts_units_and_what_usage_lacked_of_a_floor(rooms: Rooms) -> None:
+    fleet, _ = read_fleet(rooms.settings.capacity.file)
+    found = metered(rooms, fleet, SEPTEMBER)
+    # 200.00 used, 800.00 lacked of the month's floor, 720 unit hours at 0.50. The term still runs.
+    assert found.paid == {"acme": 100_000 + 36_000}
+    assert found.elsewhere == (OtherCurrency("fabrikam", "EUR", 10_000),)
+
+
+def test_half_a_month_counts_half_of_what_it_lacked(rooms: Rooms) -> None:
+    fleet, _ = read_fleet(rooms.settings.capacity.file)
+    half = msgspec.structs.replace(SEPTEMBER, start=SEPTEMBER.start + 15 * 24 * US_PER_HOUR)
+    assert metered(rooms, fleet, half).paid == {"acme": 20_000 + 40_000 + 18_000}
+
+
+def test_a_contract_in_another_currency_is_stated_beside_and_in_no_margin(rooms: Rooms) -> None:
+    found = facts(rooms)
+    assert found.elsewhere == (("fabrikam", Money(10_000, "EUR")),)
+    lines = {one.customer: one.revenue_minor for one in found.before.customers}
+    # The reservation is of somebody who used nothing.
+    assert lines == {"acme": 136_000, "fabrikam": None, "TikTok": 0}
+    assert [one for one in found.before.remarks if one.key == "no_revenue"] == []
+    assert found.revenue_minor == 136_000
+    view = view_of(found, catalogue("capacity", "en"), catalogue("capacity", "en"))
+    assert any("€100.00 of Fabrikam" in note for note in view.notes)
+
+
+def test_the_page_says_what_who_leaves_still_owes(rooms: Rooms) -> None:
+    # October of the monthly floor, and the ten of twelve months of the term that are left.
+    found = facts(rooms)
+    assert found.owed is not None
+    assert found.owed.minor == 100_000 + 36_500
+    assert facts(rooms, "fabrikam").owed is None
+
+
+def test_the_command_and_the_api_name_the_other_currency(
+    rooms: Rooms, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = rooms.settings.capacity.file
+    words = f"capacity {file} --live --period 2026-09 --json".split()
+    assert run(["--var", str(rooms.var), *words]) == 0
+    said = capsys.readouterr()
+    stated = [{"customer": "fabrikam", "revenue": "100.00", "currency": "EUR"}]
+    assert json.loads(said.out)["other_currencies"] == stated
+    assert "fabrikam" in said.err
