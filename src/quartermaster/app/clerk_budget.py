@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from quartermaster.app.budget_shares import BudgetShares
 from quartermaster.billing.leases import BudgetState, LeaseLedger
 from quartermaster.billing.spend import Spender, Watched
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
 from quartermaster.commands.budget_shown import BudgetStates, write_states
 from quartermaster.commands.ports import Book
-from quartermaster.kernel.budget import Budget, Epoch, budget_id, epochs, minor_units
+from quartermaster.kernel.budget import FOREVER, Budget, Epoch, budget_id, epochs, minor_units
 from quartermaster.kernel.clock import US_PER_S, Clock, Instant, Period
 from quartermaster.kernel.errors import IntegrityError, UnavailableError
 from quartermaster.kernel.events import BudgetCrossed, Cut
@@ -55,10 +56,17 @@ class BudgetOffice:
         table: the usage table; not shared with another thread.
         now: the wall clock.
         announce: puts an alert where it will be sent from, before it is recorded.
+        shares: our parts of budgets that other machines spend, too; None where none does.
     """
 
     def __init__(
-        self, var: Path, book: Book, table: UsageTable, now: Clock, announce: Announce
+        self,
+        var: Path,
+        book: Book,
+        table: UsageTable,
+        now: Clock,
+        announce: Announce,
+        shares: BudgetShares | None = None,
     ) -> None:
         self._var = var
         self._folder = leases_folder(var)
@@ -67,7 +75,10 @@ class BudgetOffice:
         self._table = table
         self._now = now
         self._announce = announce
-        self._ledger = LeaseLedger()
+        self._shares = shares
+        self._shares_rest_until_s = 0.0
+        self._shares_trouble = ""
+        self._ledger = LeaseLedger(shared=shares is not None)
         self._view = View()
         self._spender = Spender((), {}, {}, {})
         self._watched: tuple[Watched, ...] = ()
@@ -120,7 +131,7 @@ class BudgetOffice:
                     self.trouble = str(error)
                     self._stopping.wait(REST_EVERY_S)
                 else:
-                    self.trouble = ""
+                    self.trouble = self._shares_trouble
         except Exception as error:  # noqa: BLE001 - raised again by `check` in the clerk's loop
             self._failure = error
 
@@ -204,6 +215,7 @@ class BudgetOffice:
                     # Asks are not synced, so a power loss leaves torn ones. Nothing is granted for
                     # them; what their worker holds counts as spent until its log is shipped.
                     log.warning("%s (%s)", error.message, error.hint)
+        self._look_elsewhere(tell=False)
         for app_id, grant in self._ledger.grants().items():
             try:
                 write_grant(self._folder, app_id, grant)
@@ -214,8 +226,38 @@ class BudgetOffice:
                     hint="free space; workers refuse customers with a budget meanwhile",
                 ) from error
 
+    def _look_elsewhere(self, *, tell: bool) -> None:
+        """Ask for parts of budgets that others spend, too; without an answer nothing grows."""
+        if self._shares is None or time.monotonic() < self._shares_rest_until_s:
+            return
+        forget_at = {
+            one.key: one.epoch.end if one.epoch.end < FOREVER else 0 for one in self._watched
+        }
+        try:
+            if tell:
+                self._shares.meet()
+            self._shares.look(self._ledger, self._ledger.known(), forget_at, tell=tell)
+        except UnavailableError as error:
+            self._shares_rest_until_s = time.monotonic() + REST_EVERY_S
+            self._say_of_shares(f"{error} ({error.hint})")
+            return
+        missing = [machine for machine in self._shares.missing if machine]
+        self._say_of_shares(
+            f"budgets wait for what these machines hold: {', '.join(missing)}"
+            " (start their clerks, or release them: `quartermaster shared release`)"
+            if missing
+            else ""
+        )
+
+    def _say_of_shares(self, trouble: str) -> None:
+        """Once when it begins, and once when it is over."""
+        if trouble != self._shares_trouble:
+            log.warning("%s", trouble or "budgets are shared again")
+        self._shares_trouble = trouble
+
     def look_around(self) -> None:
         """Tell who crossed a threshold, show the states, release the dead."""
+        self._look_elsewhere(tell=True)
         states = tuple(self._ledger.states())
         for state in states:
             self._announce_crossings(state)

@@ -57,6 +57,52 @@ class BudgetState(msgspec.Struct, frozen=True):
     """The rest is too little for a request that was refused for it."""
 
 
+class Elsewhere(msgspec.Struct, frozen=True):
+    """What other grantors said last of a budget that several machines share; nanos."""
+
+    held: int = 0
+    """Of the budget, for what they settled and what they lease."""
+    settled: int = 0
+    used: int = 0
+    """Settled, or known to be spent."""
+    grantors: int = 1
+    """All of them, this one included."""
+
+
+NOBODY_ELSE = Elsewhere()
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What one grantor has of a budget and wants of it; nanos."""
+
+    settled: int
+    used: int
+    liable: int
+    """Settled or leased: what it must hold."""
+    goal: int
+    """What it would hold with all that its workers want."""
+    need: int
+    """The least with which a refused request could pass; 0 where none was refused."""
+
+
+def extension(base: int, goal: int, need: int, room: int, sharers: int) -> int:
+    """By how much a lease grows: the one rule by which money is divided.
+
+    Args:
+        base: what is held.
+        goal: what is wanted.
+        need: what a refused request needs; 0 where none was refused.
+        room: what is neither spent nor leased.
+        sharers: who else may come for it, the asker included.
+
+    Returns:
+        0 where there is not enough to help anybody.
+    """
+    most = max(room // (FAIR_SHARE * sharers), need - base)
+    more = min(goal - base, most, room)
+    return more if more > 0 and base + more >= min(need, goal) else 0
+
+
 class _Claim:
     """One worker's lease in one life."""
 
@@ -72,6 +118,11 @@ class _Claim:
     def outstanding(self) -> int:
         """What of the limit is not settled, in nanos."""
         return max(self.limit - self.shipped // PICOS_PER_NANO, 0)
+
+    @property
+    def base(self) -> int:
+        """From where it grows, in nanos."""
+        return max(self.limit, self.shipped // PICOS_PER_NANO)
 
     @property
     def unshipped(self) -> int:
@@ -93,9 +144,17 @@ class _Tenure:
 
 
 class LeaseLedger:
-    """Who holds what of which budget."""
+    """Who holds what of which budget.
 
-    def __init__(self) -> None:
+    Args:
+        shared: whether other grantors lease of the same budgets; of each this one has a part only,
+            and until it is known (`share`) it has none.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
+        self._parts: dict[Name, int] = {}
+        self._elsewhere: dict[Name, Elsewhere] = {}
         self._amounts: dict[Name, int] = {}
         self._settled: dict[Name, int] = {}
         self._tenures: dict[str, list[_Tenure]] = {}
@@ -109,6 +168,42 @@ class LeaseLedger:
     def agree(self, amounts: Mapping[Name, int]) -> None:
         """All budgets that there are, in nanos; whoever is not named is granted nothing."""
         self._amounts = dict(amounts)
+
+    def share(self, name: Name, part: int, elsewhere: Elsewhere) -> None:
+        """What of a budget is ours to lease, and what others said of the rest."""
+        self._parts[name] = part
+        self._elsewhere[name] = elsewhere
+
+    def wish(self, name: Name) -> Wish:
+        """What we have of a budget, and what our workers want of it."""
+        settled = nanos_of(self._settled[name])
+        claims = self._claims(name)
+        liable = settled + sum(claim.outstanding for claim in claims)
+        goal, lacking = liable, 0
+        living = self._living(name)
+        standing = self._standing_of(name, len(living))
+        for claim in living:
+            asked, base = claim.asked, claim.base
+            assert asked is not None, "those that live have asked"
+            goal += max(asked.want - base, asked.spent + asked.reserved + standing - base, 0)
+            if asked.need > base:
+                lacking = min(lacking or asked.need - base, asked.need - base)
+        used = settled + sum(claim.unshipped for claim in claims)
+        return Wish(settled, used, liable, goal, liable + lacking if lacking else 0)
+
+    def claimed(self) -> list[Name]:
+        """Agreed budgets that workers ask for, and whose spending is known."""
+        asked = {
+            name
+            for tenures in self._tenures.values()
+            for name in (tenures[-1].claims if tenures else ())
+        }
+        return [name for name in self._amounts if name in asked and name in self._settled]
+
+    def known(self) -> dict[Name, int]:
+        """Agreed budgets whose spending is known, with their amounts."""
+        settled = self._settled
+        return {name: amount for name, amount in self._amounts.items() if name in settled}
 
     def unsettled(self) -> list[Name]:
         """Agreed budgets whose spending so far was not told yet; they are granted nothing."""
@@ -222,40 +317,52 @@ class LeaseLedger:
         self._published.pop(app_id, None)
 
     def _grant(self, name: Name) -> None:
-        living = [
+        living = self._living(name)
+        room = self.room(name)
+        workers = max(len(living), 1)
+        standing = self._standing[name] = self._standing_of(name, len(living))
+        for claim in sorted(living, key=_need if standing == 0 else _in_hand):
+            asked = claim.asked
+            assert asked is not None, "those that live have asked"
+            goal = max(asked.want, asked.spent + asked.reserved + standing)
+            more = extension(claim.base, goal, asked.need, room, workers)
+            if more:
+                claim.limit = claim.base + more
+                room -= more
+
+    def _living(self, name: Name) -> list[_Claim]:
+        """Leases of workers' last lives."""
+        return [
             claim
             for tenures in self._tenures.values()
             if (claim := tenures[-1].claims.get(name)) is not None and claim.asked is not None
         ]
+
+    def _standing_of(self, name: Name, living: int) -> int:
+        """What a worker may keep for requests that it does not expect."""
+        elsewhere = self._elsewhere.get(name, NOBODY_ELSE)
+        workers = max(living, 1)
+        standing = self._amounts[name] // (STANDING_PARTS * workers * elsewhere.grantors)
         room = self.room(name)
-        workers = max(len(living), 1)
-        standing = self._amounts[name] // (STANDING_PARTS * workers)
-        if room < 2 * workers * standing:
-            standing = 0
-        self._standing[name] = standing
-        for claim in sorted(living, key=_need if standing == 0 else _in_hand):
-            asked = claim.asked
-            assert asked is not None, "filtered above"
-            used = asked.spent + asked.reserved
-            base = max(claim.limit, claim.shipped // PICOS_PER_NANO)
-            goal = max(asked.want, used + standing)
-            most = max(room // (FAIR_SHARE * workers), asked.need - base)
-            more = min(goal - base, most, room)
-            if more > 0 and base + more >= min(asked.need, goal):
-                claim.limit = base + more
-                room -= more
+        if self._shared:
+            # What nobody holds is a question away.
+            room += max(self._amounts[name] - self._parts.get(name, 0) - elsewhere.held, 0)
+        return 0 if room < 2 * workers * standing else standing
 
     def room(self, name: Name) -> int:
         """What may still be granted, in nanos; negative where a budget was lowered."""
         leased = sum(claim.outstanding for claim in self._claims(name))
-        return self._amounts[name] - nanos_of(self._settled[name]) - leased
+        whole = self._amounts[name]
+        part = min(self._parts.get(name, 0), whole) if self._shared else whole
+        return part - nanos_of(self._settled[name]) - leased
 
     def _left(self, name: Name) -> int:
         """What nobody has spent, as far as it is known."""
         if name not in self._amounts or name not in self._settled:
             return 0
         unshipped = sum(claim.unshipped for claim in self._claims(name))
-        return max(self._amounts[name] - nanos_of(self._settled[name]) - unshipped, 0)
+        used = self._elsewhere.get(name, NOBODY_ELSE).used
+        return max(self._amounts[name] - nanos_of(self._settled[name]) - unshipped - used, 0)
 
     def _claims(self, name: Name) -> list[_Claim]:
         return [
@@ -293,12 +400,14 @@ class LeaseLedger:
             BudgetState(
                 *name,
                 amount,
-                nanos_of(self._settled[name]),
-                sum(claim.outstanding for claim in self._claims(name)),
+                nanos_of(self._settled[name]) + elsewhere.settled,
+                sum(claim.outstanding for claim in self._claims(name))
+                + max(elsewhere.held - elsewhere.settled, 0),
                 self._refusing(name, amount),
             )
             for name, amount in self._amounts.items()
             if name in self._settled
+            for elsewhere in (self._elsewhere.get(name, NOBODY_ELSE),)
         ]
 
     def _refusing(self, name: Name, amount: int) -> bool:
