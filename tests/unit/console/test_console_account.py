@@ -201,7 +201,7 @@ def test_a_customer_sees_its_own_budgets_and_limits_and_nobody_else_s(
     page = acme.get("/account").text
     assert "77 requests a minute" in page
     assert page.count("$42.00") == 3
-    assert "the whole account" in page
+    assert "The whole account" in page
     document = acme.get("/account?format=json").json()
     assert {(one["scope"], one["name"]) for one in document["budgets"]} == set(owners[:3])
     csv = acme.get("/account?format=csv&table=budgets").text
