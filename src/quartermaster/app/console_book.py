@@ -1,7 +1,7 @@
 """The book that console pages show: the sample, or what the clerk last rated. Never both."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -10,6 +10,7 @@ import msgspec
 
 from quartermaster.app import live as views
 from quartermaster.app.owed import terms_of
+from quartermaster.console.format import Lang, money
 from quartermaster.console.ports import Bilingual
 from quartermaster.exposure.book import recipe
 from quartermaster.exposure.months import month_number, month_text
@@ -17,7 +18,7 @@ from quartermaster.exposure.risk_assumptions import CustomerTerms
 from quartermaster.exposure.rollup import Exposure
 from quartermaster.exposure.rows import RevenueRow, data_sha256
 from quartermaster.kernel.clock import Instant, month_of
-from quartermaster.kernel.money import split
+from quartermaster.kernel.money import Money, split
 from quartermaster.sim.book import reference_scenario, sample_book
 
 SAMPLE_ZONE = "UTC"
@@ -98,7 +99,10 @@ def live_shown(var: Path) -> ShownBook | None:
             "ohne Steuern",
             en=f"metered revenue of all customers billed in {currency}, excl. tax",
         ),
-        origin=Bilingual(de=f"Stand {cut}, Monate in {zones}", en=f"cut {cut}, months in {zones}"),
+        origin=Bilingual(
+            de=f"Stand {cut}, Monate in {zones}" + _left_out(book, currency, "de"),
+            en=f"cut {cut}, months in {zones}" + _left_out(book, currency, "en"),
+        ),
         owed=tuple(one for one in book.owed if one.currency == currency),
     )
 
@@ -111,6 +115,25 @@ def _of_one_currency(book: views.LiveBook) -> tuple[views.MonthRevenue, ...]:
             requests[row.currency] += row.requests
     shown = min(requests, key=lambda currency: (-requests[currency], currency), default="")
     return tuple(row for row in book.revenue if row.currency == shown)
+
+
+def _left_out(book: views.LiveBook, shown: str, lang: Lang) -> str:
+    """What other currencies come to: named beside the book, because no rate adds them to it."""
+    sums: Counter[str] = Counter()
+    groups: dict[str, set[str]] = defaultdict(set)
+    for row in book.revenue:
+        if row.currency != shown and row.minor > 0:
+            sums[row.currency] += row.minor
+            groups[row.currency].add(row.group)
+    if not sums:
+        return ""
+    amounts = ", ".join(
+        f"{money(Money(minor, currency), lang)} ({len(groups[currency])})"
+        for currency, minor in sorted(sums.items())
+    )
+    if lang == "de":
+        return f"; nicht darin, weil in anderer Währung (Zahl der Kunden): {amounts}"
+    return f"; not in it, because in another currency (number of customers): {amounts}"
 
 
 def _rows(earned: Iterable[views.MonthRevenue], owed: Iterable[views.Owed]) -> Iterator[RevenueRow]:

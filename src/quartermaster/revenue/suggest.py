@@ -18,7 +18,7 @@ from quartermaster.revenue.floors import Floors
 from quartermaster.revenue.judged import Coverage, held, scores, size
 from quartermaster.revenue.origins import Origins, Past
 from quartermaster.revenue.track_record import Chances, Errors, chances, errors
-from quartermaster.stats.conformal import WINDOWS_MIN, upper_bound
+from quartermaster.stats.conformal import WINDOWS_MIN, Bound, upper_bound
 from quartermaster.stats.forecast import ORIGIN_MIN
 
 CHANCE_MIN, CHANCE_MAX = 0.01, 0.45
@@ -82,13 +82,7 @@ def suggest(
     origins = Origins(series, steps=steps, top=top, season=season, floors=floors)
     past = origins.past_sum([origins.window(at) for at in range(ORIGIN_MIN, origins.length)])
     off = scores(past, season, 0, steps)
-    needed = windows_needed(min(miss, beat))
-    if len(off) < needed:
-        raise UsageError(
-            f"a chance of {min(miss, beat):.0%} needs {needed} past windows of {steps} periods,"
-            f" there are {len(off)}",
-            hint="ask for a larger chance or a shorter span, or bring a longer history",
-        )
+    needed = _require_windows(len(off), min(miss, beat), steps)
     below = upper_bound([-error for error in off], miss=miss, delay=steps)
     above = upper_bound(off, miss=beat, delay=steps)
     said = sum(origins.window(origins.length).path())
@@ -96,11 +90,7 @@ def suggest(
     assert below.upper is not None
     assert above.upper is not None
     low, high = _range(said, below.upper, above.upper, part)
-    starts = max(below.first, needed + steps - 1)
-    ranges = [
-        _past_range(past, at, below.past[at - below.first], above.past[at - above.first], season)
-        for at in range(starts, len(off))
-    ]
+    ranges = _past_ranges(past, below, above, season, range(needed + steps - 1, len(off)))
     return Suggestion(
         steps=steps,
         forecast=said,
@@ -118,6 +108,18 @@ def windows_needed(chance: float) -> int:
     return max(WINDOWS_MIN, ceil(1 / chance - 1e-9) - 1)
 
 
+def _require_windows(windows: int, chance: float, steps: int) -> int:
+    """The windows that a chance needs, of those that there are."""
+    needed = windows_needed(chance)
+    if windows < needed:
+        raise UsageError(
+            f"a chance of {chance:.0%} needs {needed} past windows of {steps} periods,"
+            f" there are {windows}",
+            hint="ask for a larger chance or a shorter span, or bring a longer history",
+        )
+    return needed
+
+
 class _Range(NamedTuple):
     """A past suggestion and what came."""
 
@@ -131,6 +133,17 @@ def _range(said: int, below: float, above: float, part: float) -> tuple[int, int
     low, high = round(said - below * part), round(said + above * part)
     middle = (low + high) // 2
     return (low, high) if low <= high else (middle, middle)
+
+
+def _past_ranges(
+    past: Past, below: Bound, above: Bound, season: int, windows: range
+) -> list[_Range]:
+    """What would have been suggested at past windows, from where both ends have a bound."""
+    return [
+        _past_range(past, at, below.past[at - below.first], above.past[at - above.first], season)
+        for at in windows
+        if at >= below.first
+    ]
 
 
 def _past_range(past: Past, at: int, below: float, above: float, season: int) -> _Range:

@@ -160,6 +160,9 @@ def test_amounts_of_two_currencies_are_never_added(rooms: Rooms) -> None:
     assert (facts.currency, facts.total_minor) == ("EUR", 400)
     assert "EUR" in facts.denominator.de
     assert "EUR" in facts.denominator.en
+    # What is in no figure is named where the figures come from.
+    assert facts.origin.en.endswith("because in another currency (number of customers): $0.10 (1)")
+    assert "in anderer Währung (Zahl der Kunden): 0,10" in facts.origin.de
 
 
 def test_usage_without_a_price_is_shown_and_is_no_money(rooms: Rooms) -> None:
