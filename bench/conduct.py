@@ -100,7 +100,7 @@ def lines(found: Sequence[Source]) -> None:
             part = [one for one in seen if one.way == way and one.rate == rate]
             _kept(f"{rate:.0%}, {way}", rate, [one.false_alarms for one in part])
             print(f"   campaigns found: {np.mean([one.found for one in part]):.2f}")
-    own = transfer.own_lines(found, SPLITS)
+    own = transfer.own_lines(found, SPLITS // 2)
     rate = transfer.OWN_RATE
     _kept(f"known tenants, {rate:.0%}, the account's own days", rate, [o.false_alarms for o in own])
     launches, campaigns = (np.mean([o[at] for o in own]) for at in (1, 2))

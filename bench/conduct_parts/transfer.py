@@ -34,8 +34,10 @@ WAYS = (
     "both halves, which nobody has",
     "other accounts of the same families",
 )
-OWN_RATE, OWN_DAYS, OWN_TENANTS = 0.05, 28, 24
+OWN_RATE, OWN_DAYS = 0.05, 28
 """Of 28 own days a rate of 1 in 20 can be told, a rate of 1 in 100 cannot."""
+OWN_TENANTS = 48
+"""Of each half, seven days each: independent ones would stay within twice in 98 of 100 halves."""
 SHARE = 0.2
 
 

@@ -33,6 +33,8 @@ TEMPLATE_SHARE = 0.08
 """Of a larger sample, a run in every twelfth request."""
 NULL_PAIRS = 20_000
 """Pairs that a likeness is ranked among: 1 in 1,000 is then known to within a fifth."""
+BLOCK = 4_096
+"""Pairs compared at once: a megabyte, however many candidates there are."""
 BUCKET_MAX = 200
 """A bucket that holds more accounts names a common trade, not a campaign."""
 RARE_MARKS = 8
@@ -220,14 +222,13 @@ def link(population: Population, p_max: float) -> list[Link]:
     """The pairs for which most speaks, to `p_max` and most first, with what they share."""
     accounts = population.accounts
     met = sorted(population.candidates())
-    if not met:
-        return []
-    pairs = [(accounts[at], accounts[other]) for at, other in met]
     out = []
-    for (left, right), p in zip(pairs, population.ps(pairs).tolist(), strict=True):
-        if p <= p_max:
-            reasons = tuple(population.reasons(left, right))
-            out.append(Link(left.account, right.account, p, reasons))
+    for first in range(0, len(met), BLOCK):
+        pairs = [(accounts[at], accounts[other]) for at, other in met[first : first + BLOCK]]
+        for (left, right), p in zip(pairs, population.ps(pairs).tolist(), strict=True):
+            if p <= p_max:
+                reasons = tuple(population.reasons(left, right))
+                out.append(Link(left.account, right.account, p, reasons))
     return sorted(out, key=lambda one: (one.p, one.left, one.right))
 
 
