@@ -1,7 +1,9 @@
 """Limits that two machines share, on real gateway workers and a real server, which may die."""
 
 import asyncio
+import json
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +137,7 @@ def test_without_the_server_each_keeps_to_its_part_and_comes_back(
     try:
         for one in machines:
             until(lambda one=one: alone(one))  # type: ignore[misc]
+            assert "does not answer" in readiness(one)["note"]
         # Half of the limit for each of two, without what the other one held a moment ago.
         ends = storm(machines, key, rounds=85, pause_s=0)
         assert 280 <= ends["200"] <= 600 + 60
@@ -142,12 +145,21 @@ def test_without_the_server_each_keeps_to_its_part_and_comes_back(
         server.start()
     for one in machines:
         until(lambda one=one: peers(one) == 2)  # type: ignore[misc]
+        assert "note" not in readiness(one)
     # What they let pass alone is told to the new server: nothing is let pass twice.
     after = storm(machines, key, rounds=25, pause_s=0)
     first_meetings = 2 * (600 // 16 + 1)
     most = 600 + 10 * (time.monotonic() - began) + first_meetings
     assert 8 + ends["200"] + after["200"] <= most
     assert after["429"] > 0
+
+
+def readiness(gateway: Gateway) -> dict[str, Any]:
+    """What `/readyz` says, of a worker that is ready."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{gateway.port}/readyz") as answer:
+        told: dict[str, Any] = json.load(answer)
+    assert told["status"] == "ready"
+    return told
 
 
 def alone(gateway: Gateway) -> bool:

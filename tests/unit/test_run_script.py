@@ -191,14 +191,14 @@ def test_clean_keeps_the_data_unless_told(script: ModuleType) -> None:
     assert not data.exists()
 
 
-def test_no_browser_is_installed_outside_ci(
+def test_no_program_is_installed_outside_ci(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[object] = []
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(script.shutil, "which", lambda name: None)
     monkeypatch.setattr(script, "call", lambda *a, **k: called.append(a))
-    script.ensure_chromium()
+    script.ensure_programs()
     assert called == []
 
 
@@ -222,7 +222,7 @@ def test_what_pytest_is_given(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, arguments: list[str], passed: list[str]
 ) -> None:
     given: list[list[str]] = []
-    for name in ("environment", "pull_model", "ensure_chromium"):
+    for name in ("environment", "pull_model", "ensure_programs"):
         monkeypatch.setattr(script, name, lambda *a: None)
     monkeypatch.setattr(script, "become", given.append)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")

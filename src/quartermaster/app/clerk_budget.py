@@ -239,21 +239,15 @@ class BudgetOffice:
             self._shares.look(self._ledger, self._ledger.known(), forget_at, tell=tell)
         except UnavailableError as error:
             self._shares_rest_until_s = time.monotonic() + REST_EVERY_S
-            self._say_of_shares(f"{error} ({error.hint})")
+            self._shares_trouble = str(error)
             return
-        missing = [machine for machine in self._shares.missing if machine]
-        self._say_of_shares(
-            f"budgets wait for what these machines hold: {', '.join(missing)}"
-            " (start their clerks, or release them: `quartermaster shared release`)"
+        missing = ", ".join(machine for machine in self._shares.missing if machine)
+        self._shares_trouble = (
+            f"budgets wait for what these machines hold: {missing}; start their clerks, or see"
+            " `quartermaster shared release`"
             if missing
             else ""
         )
-
-    def _say_of_shares(self, trouble: str) -> None:
-        """Once when it begins, and once when it is over."""
-        if trouble != self._shares_trouble:
-            log.warning("%s", trouble or "budgets are shared again")
-        self._shares_trouble = trouble
 
     def look_around(self) -> None:
         """Tell who crossed a threshold, show the states, release the dead."""

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import msgspec
-
 from quartermaster.gateway import admit, count_tokens, heads, model_cards, wire
 from quartermaster.gateway.addresses import Networks
 from quartermaster.gateway.affinity import affinity_of
@@ -38,6 +36,7 @@ from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.router import Router
 from quartermaster.gateway.spillover import Spare
+from quartermaster.gateway.status import readiness
 from quartermaster.gateway.stream import StreamExchange
 from quartermaster.gateway.tap import Tap
 from quartermaster.gateway.token_estimate import estimate
@@ -58,14 +57,6 @@ _WRITING: Final[frozenset[Endpoint]] = frozenset(
 )
 
 
-class Readiness(msgspec.Struct, frozen=True):
-    """The reply of the health endpoints."""
-
-    status: str
-    snapshot_version: int | None = None
-
-
-_encode: Final = msgspec.json.Encoder().encode
 WhenRefused = Callable[[str, int, str, int], None]
 """Request id, HTTP status, error code, microseconds UTC."""
 
@@ -107,6 +98,8 @@ class Dispatcher:
         """Proxies whose word counts on where a client is."""
         self.draining = False
         self.out_of_contact = False
+        self.note = ""
+        """What a worker that is ready does without."""
         self._pepper = pepper
         self._ids = RequestIds()
 
@@ -258,7 +251,7 @@ class Dispatcher:
                     f"{request.method.decode()} is not allowed here.",
                     hint="Use GET.",
                 )
-            return _encode(Readiness("ok")) if path == _HEALTH else self._readiness()
+            return readiness("ok") if path == _HEALTH else self._readiness()
         query = request.target.partition(b"?")[2].decode("ascii", "replace")
         line: BatchLine | None = None
         if path.startswith(BATCH_LINES):
@@ -454,7 +447,7 @@ class Dispatcher:
             raise refused("not_ready", "This worker is shutting down.")
         if self.out_of_contact:
             raise refused("not_ready", "This worker cannot read what was published of late.")
-        return _encode(Readiness("ready", index.version))
+        return readiness("ready", index.version, self.note)
 
     def _models(self, request: Request, client: ClientPort, model: str) -> bytes:
         index = self._index()

@@ -194,6 +194,11 @@ class LimitLink:
         """Whether prepaid customers are refused: their balance may be spent elsewhere."""
         return self.silent_s > OUT_OF_CONTACT_S
 
+    @property
+    def note(self) -> str:
+        """What `/readyz` says besides; empty while the store answers."""
+        return f"the store of shared limits does not answer: {self._error}" if self._error else ""
+
     def shown(self) -> SharedShown:
         """What the worker's status says of it."""
         return SharedShown(
@@ -203,6 +208,20 @@ class LimitLink:
             failures=self._failures,
             error=self._error,
         )
+
+
+class NoLink:
+    """Limits stay on this machine."""
+
+    out_of_contact = False
+    note = ""
+
+    async def run(self) -> None:
+        """Nothing, until it is cancelled."""
+        await asyncio.get_running_loop().create_future()
+
+    def shown(self) -> None:
+        """Nothing."""
 
 
 def open_link(

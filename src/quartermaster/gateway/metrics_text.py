@@ -54,6 +54,10 @@ SNAPSHOT_AGE: Final = f"{_P}snapshot_age_seconds"
 START_TIME: Final = f"{_P}worker_start_time_seconds"
 UNITS_UTILISATION: Final = f"{_P}provisioned_utilization_ratio"
 UNITS_REQUESTS: Final = f"{_P}provisioned_requests_total"
+SHARED_ALONE: Final = f"{_P}shared_limits_alone"
+SHARED_WORKERS: Final = f"{_P}shared_limits_workers"
+SHARED_EXCHANGES: Final = f"{_P}shared_limits_exchanges_total"
+SHARED_FAILURES: Final = f"{_P}shared_limits_failures_total"
 CPU: Final = f"{_P}worker_cpu_seconds_total"
 RESIDENT: Final = f"{_P}worker_resident_memory_bytes"
 
@@ -85,6 +89,13 @@ FAMILIES: Final[dict[str, tuple[Kind, str]]] = {
         "counter",
         "Requests for provisioned units: served on them, spilled over to standard, or refused.",
     ),
+    SHARED_ALONE: (
+        "gauge",
+        "1 while the store of shared limits is gone and limits are held to even parts.",
+    ),
+    SHARED_WORKERS: ("gauge", "Workers of all machines that share limits, as this one knows them."),
+    SHARED_EXCHANGES: ("counter", "Exchanges with the store of shared limits."),
+    SHARED_FAILURES: ("counter", "Exchanges with the store of shared limits without an answer."),
     START_TIME: ("gauge", "When the worker started, in seconds since 1970."),
     CPU: ("counter", "CPU of the worker, user and system."),
     RESIDENT: ("gauge", "Memory of the worker that is in RAM."),
@@ -234,6 +245,11 @@ def _states(
         writer.add(UNITS_UTILISATION, lane.utilisation_permille / PERMILLE, *named)
         for outcome in ("served", "spilled", "refused"):
             writer.add(UNITS_REQUESTS, getattr(lane, outcome), *named, ("outcome", outcome))
+    if status.shared is not None:
+        writer.add(SHARED_ALONE, status.shared.alone, worker)
+        writer.add(SHARED_WORKERS, status.shared.workers, worker)
+        writer.add(SHARED_EXCHANGES, status.shared.exchanges, worker)
+        writer.add(SHARED_FAILURES, status.shared.failures, worker)
     if status.snapshot_version is not None:
         writer.add(SNAPSHOT_VERSION, status.snapshot_version, worker)
     if metrics is not None:

@@ -38,6 +38,28 @@ class Tallies:
         self.failures[reason] = self.failures.get(reason, 0) + 1
 
 
+class Readiness(msgspec.Struct, frozen=True):
+    """The reply of the health endpoints."""
+
+    status: str
+    snapshot_version: int | None = None
+
+
+class NotedReadiness(msgspec.Struct, frozen=True):
+    """The reply of a worker that is ready, and not all that it should be."""
+
+    status: str
+    snapshot_version: int | None
+    note: str
+
+
+def readiness(status: str, snapshot_version: int | None = None, note: str = "") -> bytes:
+    """What the health endpoints say, as JSON."""
+    if note:
+        return msgspec.json.encode(NotedReadiness(status, snapshot_version, note))
+    return msgspec.json.encode(Readiness(status, snapshot_version))
+
+
 class CircuitShown(msgspec.Struct, frozen=True):
     """A deployment that rests, as one worker sees it."""
 

@@ -19,7 +19,7 @@ from quartermaster.gateway.dispatch import Dispatcher
 from quartermaster.gateway.handover import Handover
 from quartermaster.gateway.index import Index
 from quartermaster.gateway.limits import Limiter, Permit
-from quartermaster.gateway.limits_link import LimitLink, open_link
+from quartermaster.gateway.limits_link import LimitLink, NoLink, open_link
 from quartermaster.gateway.meter import RUNNING
 from quartermaster.gateway.metrics_worker import Observer
 from quartermaster.gateway.process import (
@@ -128,7 +128,7 @@ class Worker:
         self._purses = Purses(secrets.token_hex(LIFE_BYTES), self._wal.segment)
         self._leases: LeasePort = LeaseFiles(var / "leases", self.app_id)
         self._lease_error = ""
-        self._limit_link: LimitLink | None = None
+        self._limit_link: LimitLink | NoLink = NoLink()
         self._pepper = pepper
         self.dispatcher = self._dispatcher(pepper)
         self.connections: set[ClientConnection] = set()
@@ -179,8 +179,9 @@ class Worker:
         """What limits requests: this machine by itself, or together with others."""
         if not settings.shared_limits_url:
             return Limiter(settings.workers, number)
-        self._limit_link = open_link(settings, self._var, number, self.app_id, system_clock)
-        return self._limit_link.limiter
+        link = open_link(settings, self._var, number, self.app_id, system_clock)
+        self._limit_link = link
+        return link.limiter
 
     async def serve(self) -> None:
         """Serve until a signal asks to stop, then drain."""
@@ -207,8 +208,7 @@ class Worker:
             timers.append(self._loop.create_task(self._each(TICK_S, self._tick)))
             timers.append(self._loop.create_task(self._each(LEASE_POLL_S, self._poll_leases)))
             timers.append(self._loop.create_task(self._end_when_log_can_be_recovered()))
-            if self._limit_link is not None:
-                timers.append(self._loop.create_task(self._limit_link.run()))
+            timers.append(self._loop.create_task(self._limit_link.run()))
             self._write_status()
             settle()
             await self._until_stopped(timers)
@@ -315,8 +315,7 @@ class Worker:
         if index is not None:
             self._follow_budgets(index)
             self._index = index
-        alone = self._limit_link is not None and self._limit_link.out_of_contact
-        careful = out_of_contact or alone
+        careful = out_of_contact or self._limit_link.out_of_contact
         if self._index and (index is not None or careful != self._careful):
             self.dispatcher.index = self._index.without_contact() if careful else self._index
         self._careful = careful
@@ -387,6 +386,7 @@ class Worker:
         requests = self._tallies.requests
         self._requests_per_s = requests - self._requests_at_tick
         self._requests_at_tick = requests
+        self.dispatcher.note = self._limit_link.note
         self._write_status()
         self._observe()
 
@@ -459,7 +459,7 @@ class Worker:
             requests_per_s=self._requests_per_s,
             refusals=self._tallies.refusals,
             failures=self._tallies.failures,
-            shared=None if self._limit_link is None else self._limit_link.shown(),
+            shared=self._limit_link.shown(),
         )
 
 

@@ -13,7 +13,7 @@ from tests.unit.gateway.test_gateway_metrics import NOW, a_file, a_status
 
 from quartermaster.gateway.metrics import Meters
 from quartermaster.gateway.metrics_text import FAMILIES, exposition
-from quartermaster.gateway.status import LaneStatus, Tallies
+from quartermaster.gateway.status import LaneStatus, SharedShown, Tallies
 from quartermaster.kernel.units import Counts
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
@@ -33,7 +33,8 @@ def everything() -> str:
     tallies.refused("invalid_api_key")
     totals = meters.totals(tallies, syncs=3, dropped={"spans": 1})
     lane = LaneStatus("con_1", "llama", 60_000, 740, 5, 2, 1)
-    status = msgspec.structs.replace(a_status(), provisioned=(lane,))
+    shared = SharedShown(alone=True, workers=4, exchanges=90, failures=3, error="gone")
+    status = msgspec.structs.replace(a_status(), provisioned=(lane,), shared=shared)
     return exposition([a_file(totals)], [status], NOW)
 
 
