@@ -36,6 +36,7 @@ from quartermaster.exposure.rollup import Exposure, Member, measure
 from quartermaster.exposure.rows import RevenueRow
 from quartermaster.exposure.scenario import Scenario
 from quartermaster.kernel.errors import DataError
+from quartermaster.revenue.scorecard import Scorecard
 from quartermaster.sim.book import reference_scenario
 
 if TYPE_CHECKING:
@@ -224,6 +225,8 @@ class Beside(NamedTuple):
     """What was stated of customers and what came; told whether to wait for it."""
     capacity: Callable[[str, Exposure], CapacityFacts | None]
     """The fleet with and without the group of that id. Raises DataError where it cannot be used."""
+    guidance: Callable[[], Scorecard | None] = lambda: None
+    """What was promised and what came, as recorded; None where nothing is."""
 
 
 NOTHING_BESIDE = Beside(lambda _wait: None, lambda _who, _revenue: None)
@@ -293,6 +296,7 @@ class ShownBoard:
             capacity, refused = None, error.message
         given = msgspec.structs.replace(
             facts.given,
+            guidance=self._beside.guidance(),
             statements=statements,
             stated_here=statements is not None,
             capacity=capacity,

@@ -25,7 +25,9 @@ from quartermaster.app.console_what_if import what_if_of
 from quartermaster.app.live_traffic import LiveTraffic
 from quartermaster.app.rooms import Rooms
 from quartermaster.commands.budget_shown import read_states
+from quartermaster.commands.guidance import recorded
 from quartermaster.commands.identity import Identity
+from quartermaster.commands.ports import Book
 from quartermaster.console import ports
 from quartermaster.console.ports_control import Control
 from quartermaster.console.server import run as serve
@@ -34,6 +36,7 @@ from quartermaster.gateway.status import read_status
 from quartermaster.kernel.clock import Instant, month_of
 from quartermaster.kernel.money import EXACT, exponent
 from quartermaster.revenue.run_rate import MONTHS_A_YEAR
+from quartermaster.revenue.scorecard import Scorecard, scorecard
 from quartermaster.sim.book import sample_guidance
 
 
@@ -55,7 +58,9 @@ def run(rooms: Rooms, *, sample: bool) -> int:
             what_if=what_if_of(rooms.var, capacity, rooms.now, sample=sample),
             capacity=capacity,
             warning=warning,
-            board=board_of(rooms.var, sample=sample, beside=_beside(rooms, warning, capacity)),
+            board=board_of(
+                rooms.var, sample=sample, beside=_beside(rooms, warning, capacity, sample=sample)
+            ),
             traffic=LiveTraffic(rooms.var),
             accounts=RealAccounts(rooms),
             cases=RealCases(rooms, sample=sample),
@@ -74,12 +79,22 @@ def _control(rooms: Rooms) -> Control:
     )
 
 
-def _beside(rooms: Rooms, warning: SampleWarning | RealWarning, capacity: ShownCapacity) -> Beside:
+def _beside(
+    rooms: Rooms, warning: SampleWarning | RealWarning, capacity: ShownCapacity, *, sample: bool
+) -> Beside:
     """What the board report takes from the ports of other pages."""
     return Beside(
         lambda wait: warning.record(wait=wait),
         lambda who, revenue: shown_capacity(capacity, who, revenue, rooms.now()),
+        # What was promised here says nothing of a sample's revenue.
+        lambda: None if sample else recorded_guidance(rooms.book),
     )
+
+
+def recorded_guidance(book: Book) -> Scorecard | None:
+    """Verdicts on the guidance that is recorded, or None where none is."""
+    found = recorded(book.view())
+    return scorecard(found) if found else None
 
 
 class SampleOverview:

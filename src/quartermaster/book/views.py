@@ -10,6 +10,7 @@ from quartermaster.kernel import events
 from quartermaster.kernel.budget import Budget
 from quartermaster.kernel.case import CreditGrant, Moved
 from quartermaster.kernel.contract import Contract, Customer, Group, Standing
+from quartermaster.kernel.guidance_facts import GuidanceRecorded
 from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.standing_facts import (
@@ -162,6 +163,8 @@ class View(msgspec.Struct, frozen=True):
     """By contract, what cases granted for service that was withheld, oldest first."""
     costs: dict[tuple[str, str], events.CostRated] = {}
     """By deployment and month, what was rated last."""
+    guidance: dict[tuple[str, str, str, str, str], GuidanceRecorded] = {}
+    """By metric, unit, period, basis and day of the promise, as last recorded."""
     users: dict[str, User] = {}
     api_tokens: dict[str, ApiToken] = {}
 
@@ -283,6 +286,9 @@ def _apply(view: View, recorded: Recorded) -> None:
             pass  # a line a customer and day: read by key, not kept in memory
         case events.ConductObserved() | events.ConductAlarmed():
             pass  # likewise
+        case GuidanceRecorded():
+            about = fact.metric, fact.unit, fact.period, fact.basis, fact.issued_on
+            view.guidance[about] = fact
         case events.CaseStepped():
             _credit(view, fact)  # the rest is read by key
         case _:

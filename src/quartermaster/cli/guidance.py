@@ -1,4 +1,4 @@
-"""`quartermaster guidance`: score what was promised, and suggest what to promise."""
+"""`quartermaster guidance`: record and score what was promised, and suggest what to promise."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,10 @@ from quartermaster.cli.forecast import read_rows
 from quartermaster.console.format import LANGS, Lang
 from quartermaster.console.guidance_text import score_text, suggestion_text
 from quartermaster.exposure.csv_rows import read_bytes
+from quartermaster.kernel.errors import NotFoundError, UsageError
 from quartermaster.revenue.book import suggestion_document
 from quartermaster.revenue.forecast import STEPS_MAX, TOP
-from quartermaster.revenue.guidance_rows import read_guidance
+from quartermaster.revenue.guidance_rows import Promise, read_guidance
 from quartermaster.revenue.scorecard import document, scorecard
 from quartermaster.revenue.suggest import suggest
 
@@ -27,23 +28,56 @@ _LANG = click.option("--lang", type=click.Choice(LANGS), default="en", help="Of 
 
 @click.group("guidance")
 def command() -> None:
-    """Score what was promised, and suggest what to promise."""
+    """Record and score what was promised, and suggest what to promise."""
+
+
+@command.command("record")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def record_command(options: dict[str, str | None], file: Path) -> None:
+    """Keep the guidance in FILE, and what came, in the book: the console's report shows it.
+
+    FILE is a CSV as for `score`. What came may be recorded later; a promise is not rewritten.
+    """
+    from quartermaster.app import open_rooms
+    from quartermaster.commands.guidance import record
+
+    promises = read_guidance(read_bytes(file, GUIDANCE_BYTES_MAX), file.name)
+    rooms = open_rooms(options)
+    written = record(rooms.book, rooms.actor, promises, rooms.now())
+    click.echo(f"{written} of {len(promises)} promises recorded")
 
 
 @command.command("score")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--book", "of_book", is_flag=True, help="What is recorded here, in place of a FILE.")
 @_JSON
 @_LANG
-def score_command(file: Path, *, as_json: bool, lang: Lang) -> None:
+@click.pass_obj
+def score_command(
+    options: dict[str, str | None],
+    file: Path | None,
+    *,
+    of_book: bool,
+    as_json: bool,
+    lang: Lang,
+) -> None:
     """Verdicts on the guidance in FILE: beat, upper half, lower half, miss, or why nobody can tell.
 
     FILE is a CSV with the columns metric, unit, period, basis, metric_version, low, high, source,
     issued_on and, once it came in, actual and actual_basis; or one quarter a line with growth on
     both bases beside its guidance.
     """
-    card = scorecard(read_guidance(read_bytes(file, GUIDANCE_BYTES_MAX), file.name))
+    if of_book == (file is not None):
+        raise UsageError("give either FILE or --book", field="file")
+    if file is None:
+        promises, name = _recorded(options), "book"
+    else:
+        promises = read_guidance(read_bytes(file, GUIDANCE_BYTES_MAX), file.name)
+        name = file.name
+    card = scorecard(promises)
     if as_json:
-        click.echo(json.dumps(document(card, file.name), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(document(card, name), indent=2, ensure_ascii=False))
     else:
         click.echo(score_text(card, lang))
 
@@ -90,3 +124,15 @@ def suggest_command(
         click.echo(json.dumps(suggestion_document(book, found), indent=2, ensure_ascii=False))
     else:
         click.echo(suggestion_text(book, found, lang))
+
+
+def _recorded(options: dict[str, str | None]) -> tuple[Promise, ...]:
+    from quartermaster.app import open_rooms
+    from quartermaster.commands.guidance import recorded
+
+    found = recorded(open_rooms(options).book.view())
+    if not found:
+        raise NotFoundError(
+            "no guidance is recorded here", hint="quartermaster guidance record FILE"
+        )
+    return found

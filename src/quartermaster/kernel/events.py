@@ -13,6 +13,7 @@ from quartermaster.kernel.budget import Budget
 from quartermaster.kernel.case import CaseDay, CaseEvent, CaseEvidence, CaseLink, CreditUsed
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group
 from quartermaster.kernel.fact import Fact
+from quartermaster.kernel.guidance_facts import GuidanceRecorded
 from quartermaster.kernel.limit import Limits, LimitScope
 from quartermaster.kernel.price import PriceBook
 from quartermaster.kernel.routing import Routing
@@ -482,4 +483,5 @@ JournalFact = (
     | ConductObserved
     | ConductAlarmed
     | CaseStepped
+    | GuidanceRecorded
 )

@@ -37,6 +37,8 @@ from quartermaster.exposure.scenario import read_scenario
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import DataError
 from quartermaster.kernel.events import CustomerStated, ProbabilitiesStated, StatementsResolved
+from quartermaster.revenue.guidance_rows import read_guidance
+from quartermaster.revenue.scorecard import scorecard
 
 MADE = date(2024, 8, 1)
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -209,12 +211,16 @@ def test_the_console_shows_what_the_book_holds_besides_revenue() -> None:
     def broken(who: str, revenue: Exposure) -> CapacityFacts | None:
         raise DataError(f"no pool serves {who} {revenue.rows}")
 
-    port = ShownBoard(sample_shown, beside=Beside(lambda _: known, capacity), engine=lambda: None)
+    promised = b"metric,unit,period,basis,metric_version,low,high,source,issued_on\n"
+    promised += b"revenue,USD,2025Q1,reported,v1,1,2,letter,2025-01-15\n"
+    beside = Beside(lambda _: known, capacity, lambda: scorecard(read_guidance(promised, "p.csv")))
+    port = ShownBoard(sample_shown, beside=beside, engine=lambda: None)
     facts = port.board(MADE, wait=True)
     assert facts is not None
     view = view_of(facts, "de")
-    assert {"statements", "capacity"} <= {section.id for section in view.sections}
-    assert [part.key for part in view.missing] == ["rates", "bands", "guidance", "warning"]
+    shown = {section.id for section in view.sections}
+    assert {"statements", "capacity", "guidance"} <= shown
+    assert [part.key for part in view.missing] == ["rates", "bands", "warning"]
     assert view.of == " --sample"
     found = facts.given.capacity
     assert found is not None
@@ -232,7 +238,7 @@ def test_the_console_shows_what_the_book_holds_besides_revenue() -> None:
     without = port.board(MADE, wait=True)
     assert without is not None
     why = {part.key: part.how for part in view_of(without, "en").missing}
-    assert {"statements", "capacity"} <= set(why)
+    assert {"statements", "capacity", "guidance"} <= set(why)
     assert "no pool serves bytedance" in why["capacity"].casefold()
 
 
