@@ -117,7 +117,7 @@ def _when(at: Instant, now: Instant, words: Words) -> str:
 def _row(request: MeteredRequest, words: Words, now: Instant) -> RequestRow:
     return RequestRow(
         request_id=request.request_id,
-        short_id="…" + request.request_id[-REQUEST_ID_CHARS_SHOWN:],
+        short_id=short_id(request.request_id),
         time=_when(request.at, now, words),
         customer=request.customer,
         model=request.model,
@@ -127,3 +127,8 @@ def _row(request: MeteredRequest, words: Words, now: Instant) -> RequestRow:
         status_kind=request.status,
         count_source=words(f"count_source.{request.count_source}"),
     )
+
+
+def short_id(request_id: str) -> str:
+    """The end of a request's id: what tells it from its neighbours."""
+    return "…" + request_id[-REQUEST_ID_CHARS_SHOWN:]

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from quartermaster.console.figures_traffic import Bar, Line, minutes_line, timeline
 from quartermaster.console.format import NBSP, number, percent, time_of_day
 from quartermaster.console.language import Words
+from quartermaster.console.live_view import short_id
 from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture, Tile
 from quartermaster.console.ports_traffic import TrafficFacts, TrafficRequest
 from quartermaster.kernel.clock import Instant
@@ -35,6 +36,7 @@ class RequestRow(msgspec.Struct, frozen=True):
     """One request as shown."""
 
     request_id: str
+    short_id: str
     time: str
     customer: str
     model: str
@@ -219,6 +221,7 @@ def _row(one: TrafficRequest, words: Words, now: Instant) -> RequestRow:
     counts = (number(one.input_tokens, lang), number(one.output_tokens, lang))
     return RequestRow(
         request_id=one.request_id,
+        short_id=short_id(one.request_id),
         time=time_of_day(one.opened_at),
         customer=one.name,
         model=one.model,
