@@ -76,6 +76,9 @@ def list_(options: Options, customer: str | None, last: int, as_json: bool) -> N
     if as_json:
         click.echo(msgspec.json.encode(rows))
         return
+    if not rows:
+        click.echo("no batch yet", err=True)
+        return
     table = Table("created (UTC)", "batch", "customer", "project", "model", "status")
     for name in ("requests", "answered", "failed"):
         table.add_column(name, justify="right")

@@ -62,9 +62,12 @@ def score(file: Path, *, as_json: bool, key_file: Path | None, registry: Path | 
     from quartermaster.conduct.score import score_days
 
     key = read_key(key_file)
+    found = None
     for found in score_days(read_days(file), observer(key, registry), key):
         shown = msgspec.json.encode(found).decode() if as_json else "\n".join(_score_lines(found))
         click.echo(shown)
+    if found is None:
+        click.echo(f"{file} holds no account-day", err=True)
 
 
 @command.command("observe")

@@ -8,6 +8,9 @@ from quartermaster.kernel.errors import UsageError
 
 Options = dict[str, str | None]
 
+SEQ_MAX = 2**63 - 1
+"""What a database numbers its rows with; no journal comes near it."""
+
 
 @click.group("journal")
 def command() -> None:
@@ -32,7 +35,7 @@ def verify(options: Options, expect: str | None, as_json: bool) -> None:
     noted = None
     if expect is not None:
         seq, _, sha256 = expect.partition(":")
-        if not seq.isdecimal() or not sha256:
+        if not seq.isdecimal() or len(seq) > len(str(SEQ_MAX)) or not sha256:
             raise UsageError(f"{expect!r} is not SEQ:SHA256", field="expect")
         noted = Head(int(seq), sha256)
     head = open_rooms(options).book.verify(expected=noted)
@@ -41,7 +44,7 @@ def verify(options: Options, expect: str | None, as_json: bool) -> None:
 
 
 @command.command("export")
-@click.option("--after", type=click.IntRange(min=0), default=0, help="Only newer entries.")
+@click.option("--after", type=click.IntRange(0, SEQ_MAX), default=0, help="Only newer entries.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with hashes.")
 @click.pass_obj
 def export(options: Options, after: int, as_json: bool) -> None:

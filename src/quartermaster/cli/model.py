@@ -10,6 +10,9 @@ import click
 from quartermaster.config import Settings, load
 from quartermaster.kernel.errors import DataError, FindingError
 
+SEED = click.IntRange(-(2**63), 2**63 - 1)
+"""What the model server takes in a request."""
+
 
 @click.group(help="Fetch and check the embedded model.")
 def command() -> None:
@@ -92,7 +95,7 @@ def count(file: IO[str], model: str, chat: bool, as_json: bool) -> None:
 
 @command.command()
 @click.argument("text")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same answer.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same answer.")
 @click.pass_context
 def say(ctx: click.Context, text: str, seed: int) -> None:
     """Print one answer of the embedded model to TEXT, as it is written."""

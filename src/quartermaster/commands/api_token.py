@@ -146,7 +146,11 @@ def revoke(book: Book, actor: Actor, token_id: str, reason: str, now: Instant) -
     with book.writing() as unit:
         token = unit.view().api_tokens.get(token_id)
         if token is None or not may_see(actor, token):
-            raise NotFoundError(f"there is no token {token_id!r}", field="token")
+            raise NotFoundError(
+                f"there is no token {token_id!r}",
+                hint="quartermaster user token list",
+                field="token",
+            )
         if token.revoked_at is not None:
             raise ConflictError(f"token {token_id} is revoked already")
         unit.journal.append(

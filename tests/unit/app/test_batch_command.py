@@ -28,6 +28,7 @@ def test_batches_are_listed_and_shown(tmp_path: Path) -> None:
     assert (listed[1]["total"], listed[1]["completed"], listed[1]["model"]) == (2, 2, "m")
     assert len(json.loads(run(tmp_path, "list", "--last", "1", "--json").stdout)) == 1
     assert json.loads(run(tmp_path, "list", "--customer", "globex", "--json").stdout) == []
+    assert run(tmp_path, "list", "--customer", "globex").stdout == ""
     table = run(tmp_path, "list").stdout
     assert done in table
     assert failed in table

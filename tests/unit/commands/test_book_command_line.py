@@ -137,7 +137,10 @@ def test_the_journal_verifies_exports_and_shows_tampering(
     assert len(signed("journal", "export", "--after", "2").out.splitlines()) == len(entries) - 2
     signed("customer", "add", "b", "--name", "B")
     assert signed("journal", "verify", "--expect", head).code == 0
-    assert signed("journal", "verify", "--expect", "nonsense").code == 2
+    for wrong in ("nonsense", f"{'9' * 5_000}:ab"):
+        assert signed("journal", "verify", "--expect", wrong).code == 2
+    beyond = signed("journal", "export", "--after", "9" * 30)
+    assert (beyond.code, "--after" in beyond.err) == (2, True)
     connection = sqlite3.connect(tmp_path / "var" / "book.sqlite")
     connection.execute("DROP TRIGGER journal_keeps")
     connection.execute("UPDATE journal SET actor = 'eve' WHERE seq = 2")

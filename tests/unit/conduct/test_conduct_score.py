@@ -117,3 +117,13 @@ def test_a_file_that_is_not_gzip_and_a_short_key_are_refused(
     assert "cannot be unpacked" in capsys.readouterr().err
     assert run(["conduct", "score", str(file), "--key-file", str(file)]) == 1
     assert "32" in capsys.readouterr().err
+
+
+def test_a_file_without_account_days_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "empty.jsonl"
+    file.touch()
+    assert run(["conduct", "score", str(file), "--json"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, "no account-day" in said.err) == ("", True)

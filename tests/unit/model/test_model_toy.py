@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quartermaster.cli.main import run
 from quartermaster.model.chat import Message
 from quartermaster.model.generation import Delta, Event, Finished, Sampling
 from quartermaster.model.toy import ToyEngine, tokenise
@@ -64,3 +66,8 @@ def test_it_needs_neither_numpy_nor_a_runtime() -> None:
         "sys.exit(any(n in sys.modules for n in ('numpy', 'xllamacpp')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_seed_that_no_request_may_have_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["model", "say", "Hello", f"--seed={2**63}"]) == 2
+    assert "--seed" in capsys.readouterr().err
