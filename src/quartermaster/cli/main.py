@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "limit": ("limit", "Requests and tokens a minute, and requests at once."),
     "budget": ("budget", "Money that keys and customer groups may spend."),
     "webhook": ("webhook", "Where alerts are sent, and signed."),
+    "shared": ("shared", "Machines that share limits and budgets."),
     "deployment": ("deployment", "Where models are served."),
     "usage": ("usage", "Metered usage: facts, cuts and the hourly rollup."),
     "batch": ("batch", "How far customers' batches are."),

@@ -6,7 +6,7 @@ what it spent and what it wants (`Report`), and is told what it may hold (`Answe
 does not come back into the shared bucket meanwhile, so the sum over all workers is what one bucket
 would let pass. Where the store is gone, each worker has its even part of the limit to itself.
 
-Above that there are three things, all stated in docs/howto/limits.md: a worker that meets a
+Above that there are three things, all stated in docs/howto/shared-limits.md: a worker that meets a
 customer for the first time in a minute lets its first request pass and an eighth of an even part
 more, before it has asked; estimates that fell short are taken afterwards, as ever; and whoever
 comes back after an outage says then what it let pass on its own.

@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = (
     "numpy", "scipy", "numba", "pandas", "pyarrow", "duckdb", "ibis", "sqlalchemy", "deltalake",
-    "jinja2", "rs_bpe", "tiktoken",
+    "jinja2", "rs_bpe", "tiktoken", "redis",
 )  # fmt: skip
 
 # Runs the command line's own path to the worker and reports what is loaded when it starts serving.
