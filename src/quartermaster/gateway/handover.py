@@ -13,7 +13,6 @@ import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from time import time
 from typing import Final
 
 import msgspec
@@ -24,6 +23,7 @@ from quartermaster.gateway.limits import Account, Bucket, Limiter, Scoped
 from quartermaster.gateway.limits_leased import LeasedLimiter
 from quartermaster.gateway.ptu import LaneName, Lanes
 from quartermaster.gateway.status import SECOND_LOG, read_status
+from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.limit import Shares
 from quartermaster.kernel.snapshot import Provisioned
@@ -32,7 +32,7 @@ from quartermaster.kernel.snapshot import Provisioned
 ANSWER_S: Final = 1.0
 ANSWER_POLL_S: Final = 0.02
 # Files are renewed five times a second; one that is older is of a process that is gone, or hangs.
-STALE_S: Final = 3.0
+STALE_S: Final = 3
 
 Name = tuple[str, str]
 """Scope and name of whom limits are of."""
@@ -67,11 +67,19 @@ class LaneHeld(msgspec.Struct, frozen=True, array_like=True):
     bucket: BucketHeld
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """The successor's question; it is renewed while the predecessor lives."""
+
+    by: str
+    at: int
+
+
 class Handed(msgspec.Struct, frozen=True):
     """The predecessor's word; each replaces the one before."""
 
     to: str
     """The successor that asked."""
+    at: int
     closed: bool
     """Whether the predecessor takes nothing new any more."""
     accounts: tuple[AccountHeld, ...]
@@ -80,6 +88,7 @@ class Handed(msgspec.Struct, frozen=True):
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Handed).decode
+_decode_asked: Final = msgspec.json.Decoder(Asked).decode
 
 
 class Predecessor:
@@ -134,7 +143,7 @@ class Predecessor:
         self.closed = True
         self._apply(now)
 
-    def word(self) -> Handed:
+    def word(self, now: int) -> Handed:
         """What the successor must know."""
         lanes = (
             LaneHeld(contract, model, self._held(lane.bucket))
@@ -142,7 +151,7 @@ class Predecessor:
         )
         accounts = (self._account(*one) for one in _accounts(self._limiter).items())
         known = tuple(one for one in accounts if one is not None)
-        return Handed(self.successor, self.closed, known, tuple(lanes))
+        return Handed(self.successor, now, self.closed, known, tuple(lanes))
 
     def _account(self, name: Name, account: Account) -> AccountHeld | None:
         requests, tokens = (
@@ -269,7 +278,7 @@ class Handover:
         Args:
             index: the snapshot in force, if any.
         """
-        if not _serves(self._before):
+        if not self._is_served:
             return
         self._successor = Successor(self._limiter, self._lanes)
         for _ in range(round(ANSWER_S / ANSWER_POLL_S)):
@@ -292,14 +301,14 @@ class Handover:
     def _hear(self, successor: Successor, index: Index | None) -> None:
         word = self._newest()
         self._heard = self._heard or word is not None
-        over = word is None if self._heard else not _is_fresh(self._before)
+        over = word is None if self._heard else not self._is_served
         if over:
             self._alone()
             self._successor = None
             self._asked.unlink(missing_ok=True)
             self._word.unlink(missing_ok=True)
             return
-        self._write(self._asked, self._name.encode())
+        self._write(self._asked, Asked(self._name, self._clock()))
         limited: dict[Name, Scoped] = {}
         terms: dict[LaneName, Provisioned] = {}
         if index is not None:
@@ -307,35 +316,50 @@ class Handover:
             terms = index.every_lane()
         successor.hear(word, limited, terms, self._clock())
 
+    @property
+    def _is_served(self) -> bool:
+        """Whether a predecessor is alive, as far as its status says."""
+        try:
+            status = read_status(self._before)
+        except (OSError, IntegrityError):
+            return False  # none, or replaced in this moment
+        return self._is_fresh(status.at) and status.state != "stopped"
+
+    def _is_fresh(self, at: int) -> bool:
+        """Whether something was said lately; who is ahead with its clock speaks too."""
+        return self._clock() - at < STALE_S * US_PER_S
+
     def _newest(self) -> Handed | None:
         """The predecessor's word to this worker, while it is renewed."""
-        if not _is_fresh(self._word):
-            return None
         try:
             word = _decode(self._word.read_bytes())
         except (OSError, msgspec.DecodeError):
             return None
-        return word if word.to == self._name else None
+        return word if word.to == self._name and self._is_fresh(word.at) else None
+
+    def _successor_asks(self) -> str:
+        """How a living successor calls itself; empty where there is none."""
+        try:
+            asked = _decode_asked(self._asked.read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return ""
+        return asked.by if self._is_fresh(asked.at) else ""
 
     def _say(self) -> None:
-        if not _is_fresh(self._asked):
+        successor, now = self._successor_asks(), self._clock()
+        if not successor:
             if self._predecessor is not None:
                 # The successor did not live to take over.
                 self._alone()
                 self._predecessor = None
                 self._word.unlink(missing_ok=True)
             return
-        try:
-            successor = self._asked.read_text()
-        except OSError:
-            return  # it is alone from now on
         if self._predecessor is None or self._predecessor.successor != successor:
-            now = self._clock()
             self._alone()  # what another successor was given that did not live to use it
             self._predecessor = Predecessor(successor, self._limiter, self._lanes, now)
             if self._closed:
                 self._predecessor.close(now)
-        self._write(self._word, _encode(self._predecessor.word()))
+        self._write(self._word, self._predecessor.word(now))
 
     def _alone(self) -> None:
         now = self._clock()
@@ -343,11 +367,11 @@ class Handover:
             self._limiter.part_with(None, now)
         self._lanes.part_with(None, now)
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: Asked | Handed) -> None:
         """Replace a file atomically; not synced, because it is about now."""
         beside = path.with_name(f"{path.name}.new")
         try:
-            beside.write_bytes(content)
+            beside.write_bytes(_encode(content))
             beside.replace(path)
         except OSError:
             # The other one goes on with what it knows, as one whose partner hangs.
@@ -357,8 +381,9 @@ class Handover:
         """This worker takes nothing new any more."""
         self._closed = True
         if self._predecessor is not None:
-            self._predecessor.close(self._clock())
-            self._write(self._word, _encode(self._predecessor.word()))
+            now = self._clock()
+            self._predecessor.close(now)
+            self._write(self._word, self._predecessor.word(now))
 
     def end(self) -> None:
         """This worker ends: who shares its limits has them alone."""
@@ -374,17 +399,3 @@ def _accounts(limiter: Limiter | None) -> Mapping[Name, Account]:
 
 def _larger(whole: int) -> int:
     return whole - whole // 2
-
-
-def _serves(status: Path) -> bool:
-    try:
-        return _is_fresh(status) and read_status(status).state != "stopped"
-    except (OSError, IntegrityError):
-        return False  # replaced in this moment by one that begins, or of another release
-
-
-def _is_fresh(path: Path) -> bool:
-    try:
-        return time() - path.stat().st_mtime < STALE_S
-    except OSError:
-        return False
