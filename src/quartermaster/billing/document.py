@@ -21,6 +21,8 @@ _COLUMNS = ("#", "model", "class", "meter", "quantity", "price", "per", "exact",
 # Numbers stand under each other's last digit, words under each other's first letter.
 _RIGHT_ALIGNED = frozenset({"#", "quantity", "price", "exact", "amount"})
 _GAP = "  "
+# As wide as the largest amount of usage in the same column.
+_DIGITS_SHOWN_MAX = 16
 
 
 def as_json(invoice: Invoice) -> bytes:
@@ -99,9 +101,15 @@ def _shortfall(line: ShortfallLine, currency: str) -> tuple[str, ...]:
         f"{lasts}/{whole} h",
         str(Money(line.floor_minor, currency).decimal),
         line.per,
-        plain(line.amount),
+        _short(line.amount),
         str(Money(line.minor, currency)),
     )
+
+
+def _short(value: Decimal) -> str:
+    """A prorated amount; of one that never ends, eight decimals: the JSON has the others."""
+    text = plain(value)
+    return text if len(text) <= _DIGITS_SHOWN_MAX else f"{value:.8f}…"
 
 
 def _credit(line: CreditLine, currency: str) -> tuple[str, ...]:
@@ -113,7 +121,7 @@ def _remarks(invoice: Invoice) -> list[str]:
     """What lines of commitments and credits are made of."""
     currency, zone_name = invoice.currency, invoice.period.zone
     return [
-        f"Line {line.number}: at least {plain(line.floor)} {currency} from "
+        f"Line {line.number}: at least {_short(line.floor)} {currency} from "
         f"{_span(line.start, line.end, zone_name)}; "
         f"{Money(line.counted_minor, currency)} of billed lines count towards it."
         for line in invoice.shortfalls

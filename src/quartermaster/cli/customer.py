@@ -10,6 +10,7 @@ from quartermaster.cli.handover import hand_over
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, PermittedUse
 from quartermaster.kernel.errors import NotFoundError
+from quartermaster.kernel.money import Money
 
 Options = dict[str, str | None]
 
@@ -223,6 +224,10 @@ def show(options: Options, customer_id: str, as_json: bool) -> None:
         begins = as_datetime(Instant(contract.valid_from)).isoformat()
         terms = f"{contract.price_book}, {contract.currency}, {contract.time_zone}"
         click.echo(f"contract {contract.id} version {contract.version} from {begins}: {terms}")
+        for one in contract.commitments:
+            floor = Money(one.floor_minor, contract.currency)
+            span = (as_datetime(Instant(at)).isoformat() for at in (one.start, one.end))
+            click.echo(f"  at least {floor} a {one.per} from {' to '.join(span)}")
     for key in keys:
         state = "live" if key.revoked_at is None else "revoked"
         click.echo(f"key {key.issued.key_id} for {key.issued.contract}: {state}")
