@@ -18,8 +18,9 @@ def require_id(text: str, field: str) -> None:
         UsageError: names the field.
     """
     if not _ID.fullmatch(text):
+        shown = text if len(text) <= ID_CHARS_MAX else f"{text[:ID_CHARS_MAX]}..."
         raise UsageError(
-            f"{text!r} cannot be an id",
+            f"{field}: {shown!r} cannot be an id",
             field=field,
             hint=f"1-{ID_CHARS_MAX} letters, digits, points, hyphens and underscores",
         )

@@ -160,7 +160,8 @@ def test_the_journal_verifies_exports_and_shows_tampering(
         ("key revoke key_x --reason lost", 1, "no key 'key_x'"),
         ("bill prices show x", 1, "no price book 'x'"),
         ("customer sign acme --contract c --price-book x", 1, "no price book 'x'"),
-        ("customer add ../acme --name A", 2, "cannot be an id"),
+        ("customer add ../acme --name A", 2, "customer: '../acme' cannot be an id"),
+        (f"customer add {'a' * 3_000} --name A", 2, f"{'a' * 64}...' cannot be an id"),
         ("customer sign", 2, "Missing argument"),
     ],
 )
