@@ -68,7 +68,8 @@ class BudgetRemoved(msgspec.Struct, frozen=True):
 
 def list_budgets(call: Call) -> Page[ShownBudget]:
     """Everybody who has one."""
-    found = [_shown(call, one) for one in budget.all_budgets(call.ports.book.view())]
+    every, states = budget.all_budgets(call.ports.book.view()), call.ports.budget_states()
+    found = [shown(one, states, call.now) for one in every]
     return page(found, call.asked(Paged), lambda one: f"{one.scope}:{one.name}")
 
 

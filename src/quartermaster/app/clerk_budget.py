@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from quartermaster.app.budget_shares import BudgetShares
-from quartermaster.billing.leases import BudgetState, LeaseLedger
+from quartermaster.billing.leases import BudgetState, LeaseLedger, Name
 from quartermaster.billing.spend import Spender, Watched
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
@@ -23,6 +23,7 @@ from quartermaster.kernel.clock import US_PER_S, Clock, Instant, Period
 from quartermaster.kernel.errors import IntegrityError, UnavailableError
 from quartermaster.kernel.events import BudgetCrossed, Cut
 from quartermaster.kernel.lease import ASK, GRANT, LEASE_POLL_S, read_ask, read_grant, write_grant
+from quartermaster.kernel.limit import LimitScope
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S
 from quartermaster.usage import segment
 from quartermaster.usage.cut import current_cut
@@ -82,6 +83,8 @@ class BudgetOffice:
         self._view = View()
         self._spender = Spender((), {}, {}, {})
         self._watched: tuple[Watched, ...] = ()
+        self._owners: dict[str, tuple[LimitScope, str]] = {}
+        self._forget_at: dict[Name, int] = {}
         self._renew_at: Instant = Instant(0)
         self._asks: dict[str, tuple[int, int]] = {}
         self._shown: tuple[BudgetState, ...] | None = None
@@ -167,11 +170,15 @@ class BudgetOffice:
     def _follow_view(self, view: View) -> None:
         now = self._now()
         self._view = view
+        self._owners = {budget_id(*who): who for who in view.budgets}
         self._watched = tuple(
             Watched(scope, name, epoch)
             for (scope, name), budget in sorted(view.budgets.items())
             for epoch in _epochs(budget, now)
         )
+        self._forget_at = {
+            one.key: one.epoch.end if one.epoch.end < FOREVER else 0 for one in self._watched
+        }
         groups = {customer.id: customer.group for customer in view.customers.values()}
         before = view.budgeted_before()
         self._spender = Spender(self._watched, groups, view.price_books, before)
@@ -230,13 +237,10 @@ class BudgetOffice:
         """Ask for parts of budgets that others spend, too; without an answer nothing grows."""
         if self._shares is None or time.monotonic() < self._shares_rest_until_s:
             return
-        forget_at = {
-            one.key: one.epoch.end if one.epoch.end < FOREVER else 0 for one in self._watched
-        }
         try:
             if tell:
                 self._shares.meet()
-            self._shares.look(self._ledger, self._ledger.known(), forget_at, tell=tell)
+            self._shares.look(self._ledger, self._ledger.known(), self._forget_at, tell=tell)
         except UnavailableError as error:
             self._shares_rest_until_s = time.monotonic() + REST_EVERY_S
             self._shares_trouble = str(error)
@@ -264,27 +268,29 @@ class BudgetOffice:
     # -- alerts ------------------------------------------------------------------------------------
 
     def _announce_crossings(self, state: BudgetState) -> None:
-        now = self._now()
-        for (scope, name), budget in self._view.budgets.items():
-            epoch = epochs(budget, now)[0]
-            if (budget_id(scope, name), epoch.id) != (state.budget, state.epoch):
-                continue
-            told = {one.percent for one in self._view.crossed.get((scope, name), ())}
-            for percent in budget.thresholds:
-                if percent not in told and _is_crossed(state, percent):
-                    self._cross(
-                        BudgetCrossed(
-                            scope=scope,
-                            name=name,
-                            epoch=epoch.id,
-                            label=epoch.label,
-                            percent=percent,
-                            spent_minor=minor_units(state.settled, budget.currency),
-                            amount_minor=budget.amount_minor,
-                            currency=budget.currency,
-                        ),
-                        now,
-                    )
+        now, who = self._now(), self._owners.get(state.budget)
+        budget = None if who is None else self._view.budgets.get(who)
+        if who is None or budget is None:
+            return
+        epoch = epochs(budget, now)[0]
+        if epoch.id != state.epoch:
+            return
+        told = {one.percent for one in self._view.crossed.get(who, ())}
+        for percent in budget.thresholds:
+            if percent not in told and _is_crossed(state, percent):
+                self._cross(
+                    BudgetCrossed(
+                        scope=who[0],
+                        name=who[1],
+                        epoch=epoch.id,
+                        label=epoch.label,
+                        percent=percent,
+                        spent_minor=minor_units(state.settled, budget.currency),
+                        amount_minor=budget.amount_minor,
+                        currency=budget.currency,
+                    ),
+                    now,
+                )
 
     def _cross(self, fact: BudgetCrossed, now: Instant) -> None:
         key = crossing_id(fact)

@@ -180,24 +180,27 @@ def remove(options: Options, /, reason: str, **given: str | None) -> None:
 
 
 def _print(rooms: "Rooms", found: "list[Budgeting]", *, as_json: bool) -> None:
+    from quartermaster.commands.budget_shown import read_states, shown
+
+    states, now = read_states(rooms.var), rooms.now()
+    every = [shown(one, states, now) for one in found]
     if as_json:
-        click.echo(msgspec.json.encode([_shown(rooms, one) for one in found]))
+        click.echo(msgspec.json.encode(every))
         return
-    for one in found:
-        click.echo(_line(rooms, one))
+    for one in every:
+        click.echo(_said(one))
 
 
 def _line(rooms: "Rooms", found: "Budgeting") -> str:
-    one = _shown(rooms, found)
+    from quartermaster.commands.budget_shown import read_states, shown
+
+    return _said(shown(found, read_states(rooms.var), rooms.now()))
+
+
+def _said(one: "ShownBudget") -> str:
     how = "paid" if one.prepaid else f"in {one.period}" if one.period else "once"
     paused = ", paused" if one.paused else ""
     line = f"{one.scope} {one.name}: {one.amount} {one.currency} {how}{paused}"
     if one.spent is None:
         return line
     return f"{line}, spent {one.spent}, leased {one.leased}, left {one.left}"
-
-
-def _shown(rooms: "Rooms", found: "Budgeting") -> "ShownBudget":
-    from quartermaster.commands.budget_shown import read_states, shown
-
-    return shown(found, read_states(rooms.var), rooms.now())

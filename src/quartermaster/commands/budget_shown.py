@@ -1,11 +1,12 @@
 """A budget as faces show it: what was agreed, and what the clerk last knew of its spending."""
 
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
-from quartermaster.billing.leases import BudgetState
+from quartermaster.billing.leases import BudgetState, Name
 from quartermaster.commands.budget import Budgeting
 from quartermaster.kernel.budget import NANO_DIGITS, budget_id, epochs
 from quartermaster.kernel.clock import Instant
@@ -14,11 +15,16 @@ from quartermaster.kernel.limit import LimitScope
 from quartermaster.kernel.money import EXACT, Money, exponent
 
 
-class BudgetStates(msgspec.Struct, frozen=True):
+class BudgetStates(msgspec.Struct, frozen=True, dict=True):
     """What the clerk knows; replaced within a second of a change."""
 
     at: int = 0
     states: tuple[BudgetState, ...] = ()
+
+    @cached_property
+    def by_name(self) -> dict[Name, BudgetState]:
+        """Each budget in each period; a list of thousands asks it for every one."""
+        return {(one.budget, one.epoch): one for one in self.states}
 
 
 class ShownBudget(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +58,7 @@ def shown(found: Budgeting, states: BudgetStates, now: Instant) -> ShownBudget:
     budget = found.budget
     epoch = epochs(budget, now)[0]
     wanted = budget_id(found.scope, found.name), epoch.id
-    state = next((one for one in states.states if (one.budget, one.epoch) == wanted), None)
+    state = states.by_name.get(wanted)
     spent = leased = left = None
     if state is not None:
         rest = max(budget.amount - state.settled - state.leased, 0)

@@ -29,7 +29,7 @@ CUSTOMER: frozenset[Role] = frozenset({"customer"})
 SIGNED_IN: frozenset[Role] = STAFF | CUSTOMER
 
 FORM_FIELDS_MAX = 20
-"""The largest form has five fields."""
+"""The largest form, a throttle of one slice, has twelve fields."""
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
 

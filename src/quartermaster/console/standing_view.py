@@ -49,6 +49,8 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     share: str
     case: str
+    case_href: str
+    """Its page; empty where there is no case."""
 
 
 class MoveView(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,12 +225,13 @@ def _history(view: View, event: StandingEvent, words: Words) -> HistoryRow:
     by = person_name(view, event.actor, words)
     if isinstance(fact, StandingChanged) and fact.proposed_by:
         by = words("history.two", first=person_name(view, fact.proposed_by, words), second=by)
-    share = getattr(fact, "revenue_share", "")
+    share, case = getattr(fact, "revenue_share", ""), getattr(fact, "case", "")
     return HistoryRow(
         at=moment(Instant(event.at), words.lang),
         what=words(f"history.{kind}", standing=words(f"standing.{standing}") if standing else ""),
         reason=getattr(fact, "reason", "") or EM_DASH,
         by=by,
         share=percent(Decimal(share), words.lang) if share else EM_DASH,
-        case=getattr(fact, "case", "") or EM_DASH,
+        case=case or EM_DASH,
+        case_href=f"/cases/{quote(case, safe='')}" if case else "",
     )

@@ -261,7 +261,9 @@ def test_a_light_group_is_changed_by_one_with_a_reason(client: Client, control: 
     assert (throttle.limits.named(), throttle.models) == ([("concurrent", 2)], ("m", "n"))
     shown = trust.get(path).text
     assert "Throttled: models m, n; 2 requests at once." in shown
-    assert "case-7" in shown
+    assert '<a href="/cases/case-7">case-7</a>' in shown
+    found = trust.get("/standing?group=initech")
+    assert (found.status_code, found.headers["location"]) == (303, path)
     status, page = post(trust, path, act="change", standing="terminated", reason="gone")
     assert (status, "cannot follow from the present one" in page) == (409, True)
 

@@ -29,7 +29,7 @@ NAMES_CHARS_MAX: Final = 2_000
 
 
 async def standing(visit: Visit) -> Response:
-    """The list, or its tables as JSON or CSV.
+    """The list, or its tables as JSON or CSV; the id of a group leads to its page.
 
     Raises:
         UsageError: the format or the table is wrong.
@@ -38,6 +38,8 @@ async def standing(visit: Visit) -> Response:
     wanted = query.get("format", "html")
     if wanted not in FORMS:
         raise visit.unknown("format", wanted, *FORMS)
+    if query.get("group", "").strip():
+        return RedirectResponse(href(query["group"].strip()), SEE_OTHER)
     control, now = visit.control, visit.desk.clock()
     facts = await visit.computed(lambda: standing_facts.all_standings(control.book.view(), now))
     if wanted == "json":
