@@ -122,7 +122,10 @@ def _date(iso: str, lang: Lang) -> str:
     """A day as it is written; anything else as it is."""
     year, _, rest = iso.partition("-")
     month, _, day = rest.partition("-")
-    return f"{day}.{month}.{year}" if lang == "de" and day else iso
+    if not day:
+        return iso
+    months = _words(lang).get("months", ())
+    return f"{int(day)} {months[int(month) - 1]} {year}" if months else f"{day}.{month}.{year}"
 
 
 @cache

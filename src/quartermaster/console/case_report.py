@@ -123,11 +123,11 @@ def _extent(on: CaseDesk) -> list[Section]:
 
 
 def _statement(check: StatementCheck, on: CaseDesk) -> str:
-    said = check.statement
+    said, file = check.statement, on.file
     return on.words(
         f"statement.{check.verdict}",
-        who=said.said_by,
-        text=said.text,
+        who=file.addressee if said.said_by == file.case.addressee != "" else said.said_by,
+        text=said.text.rstrip("."),
         measure=on.words(f"measure.{check.measure}"),
         share=on.share_range(check.share),
     )

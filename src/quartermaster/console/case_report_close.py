@@ -2,7 +2,7 @@
 
 from quartermaster.conduct.cases_shown import StepShown
 from quartermaster.console.board_parts import Line, Section, Table
-from quartermaster.console.case_words import CaseDesk, credit_lines
+from quartermaster.console.case_words import CaseDesk, credit_lines, notice_parts
 from quartermaster.console.format import money
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.money import Money
@@ -182,8 +182,15 @@ def _notices(on: CaseDesk) -> list[Section]:
         event = step.event
         if not isinstance(event, facts.Moved) or event.notice is None:
             continue
-        title, _, text = (event.notice.de if on.lang == "de" else event.notice.en).partition("\n")
-        lines = tuple(line.removeprefix("- ") for line in text.splitlines() if line)
-        told = on.words("notices.title", title=title, at=on.moment(step.at))
-        found.append(Section(id=f"notice-{step.number}", title=told, items=lines))
+        text = event.notice.de if on.lang == "de" else event.notice.en
+        title, said, findings, remedies = notice_parts(text)
+        found.append(
+            Section(
+                id=f"notice-{step.number}",
+                title=on.words("notices.title", title=title, at=on.moment(step.at)),
+                lead=said,
+                items=findings,
+                notes=remedies,
+            )
+        )
     return found

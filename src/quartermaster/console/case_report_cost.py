@@ -100,20 +100,13 @@ def _sources(stake: CaseStake, on: CaseDesk) -> Iterator[str]:
     ]
     revenue = words.join([_money(minor, currency, on) for currency, minor, _ in amounts])
     harvested = words.join([_money(minor, currency, on) for currency, _, minor in amounts])
-    first, last = (stake.months[0], stake.months[-1]) if stake.months else ("", "")
-    share = "–" if stake.share is None else on.percent(stake.share)
-    yield words(
-        "cost.of_revenue" if first else "cost.of_revenue_stated",
-        revenue=revenue,
-        share=share,
-        first=month(first, on.lang) if first else "",
-        last=month(last, on.lang) if last else "",
-    )
-    yield words(
-        "cost.of_leaving" if stake.leaves_stated_on else "cost.of_leaving_unknown",
-        chance=on.percent(stake.leaves_anyway),
-        day=on.day(date.fromisoformat(stake.leaves_stated_on)) if stake.leaves_stated_on else "",
-    )
+    key = "cost.of_revenue" if stake.months else "cost.of_revenue_stated"
+    yield words(key, revenue=revenue, share=_share(stake, on), months=_months(stake, on))
+    if stake.leaves_stated_on:
+        said = on.day(date.fromisoformat(stake.leaves_stated_on))
+        yield words("cost.of_leaving", chance=on.percent(stake.leaves_anyway), day=said)
+    else:
+        yield words("cost.of_leaving_unknown")
     setting = stake.churn_wrongful if stake.churn_setting is None else stake.churn_setting
     yield words(
         "cost.of_churn" if stake.churn_of else "cost.of_churn_setting",
@@ -132,6 +125,22 @@ def _sources(stake: CaseStake, on: CaseDesk) -> Iterator[str]:
         days=stake.suspended_days,
         multiple=multiple.replace(".", ",") if on.lang == "de" else multiple,
     )
+
+
+def _share(stake: CaseStake, on: CaseDesk) -> str:
+    if stake.share is None:
+        return on.words("cost.no_share")
+    # The share is of one currency, that in which it is largest.
+    key = "cost.share_in_one" if stake.others else "cost.share"
+    return on.words(key, share=on.percent(stake.share))
+
+
+def _months(stake: CaseStake, on: CaseDesk) -> str:
+    written = [month(one, on.lang) for one in stake.months]
+    if not written:
+        return ""
+    key = "cost.one_month" if written[0] == written[-1] else "cost.several_months"
+    return on.words(key, first=written[0], last=written[-1])
 
 
 def _money(minor: int, currency: str, on: CaseDesk) -> str:

@@ -61,7 +61,7 @@ def _days(on: CaseDesk) -> Section | None:
     desc = words("days.desc", count=len(bars))
     drawn = [
         figures.day_bars(bars, marks, title=words("days.title"), desc=desc, width=width,
-                         name=f"case-days-{width}")
+                         name=f"case-days-{width}", lang=on.lang)
         for width in _WIDTHS
     ]  # fmt: skip
     head = ("day", "requests", "new", "ratio", "score", "p_population", "p_own", "evidence")
@@ -119,6 +119,7 @@ def _accumulated(on: CaseDesk) -> Section | None:
             desc=desc,
             width=width,
             name=f"case-evidence-{width}",
+            lang=on.lang,
         )
         for width in _WIDTHS
     ]

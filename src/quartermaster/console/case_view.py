@@ -1,6 +1,7 @@
 """The queue of cases, what may follow in one, and a customer's own cases: in words."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import get_args
 from urllib.parse import quote
 
@@ -11,8 +12,8 @@ from quartermaster.conduct.cases_shown import CaseSummary, DeadlineShown, MoveSh
 from quartermaster.conduct.notice import in_language, kind_words
 from quartermaster.console.board_view import BoardView
 from quartermaster.console.case_report import view_of
-from quartermaster.console.case_words import CaseDesk, case_desk, credit_lines
-from quartermaster.console.format import Lang, day, money
+from quartermaster.console.case_words import CaseDesk, case_desk, credit_lines, notice_parts
+from quartermaster.console.format import Lang, day, money, number
 from quartermaster.console.language import Words
 from quartermaster.console.ports_cases import Queue
 from quartermaster.console.report_words import catalogue
@@ -71,6 +72,8 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     proposal: int
     """What a signature on this page signs."""
     void: bool
+    own_proposal: bool
+    """Whether this reader proposed it: then somebody else signs."""
     appeal: str
     appeal_by: str
 
@@ -81,6 +84,10 @@ class OwnNotice(msgspec.Struct, frozen=True):
     title: str
     at: str
     lines: tuple[str, ...]
+    rests_on: tuple[str, ...]
+    """What it rests on, after the lines."""
+    remedies: tuple[str, ...]
+    """What the customer can do and gets, at the end."""
 
 
 class OwnView(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +115,8 @@ def queue_view(queue: Queue, lang: Lang) -> QueueView:
     )
 
 
-def case_view(file: CaseFile, lang: Lang, *, may_step: bool) -> CaseView:
-    """One case in words, with the steps that this reader may take."""
+def case_view(file: CaseFile, lang: Lang, *, may_step: bool, me: str = "") -> CaseView:
+    """One case in words, with the steps that this reader, `me` by id, may take."""
     on, case = case_desk(file, lang), file.case
     words, pending = on.words, case.pending
     locked = ""
@@ -124,7 +131,7 @@ def case_view(file: CaseFile, lang: Lang, *, may_step: bool) -> CaseView:
             "act.waits",
             who=on.person(pending.by),
             move=words(f"move.{pending.asked.move}"),
-            reason=on.reason(pending.asked.reason),
+            reason=on.reason(pending.asked.reason).rstrip("."),
             day=day(pending.until.date(), lang),
         )
     return CaseView(
@@ -137,6 +144,7 @@ def case_view(file: CaseFile, lang: Lang, *, may_step: bool) -> CaseView:
         waits=waits,
         proposal=0 if pending is None else pending.number,
         void=pending is not None and pending.void,
+        own_proposal=pending is not None and pending.by == me,
         appeal=words("act.decide_lead", text=appeals[-1].text) if appeals else "",
         appeal_by=words("act.decide_by", day=day(appeals[-1].decide_until.date(), lang))
         if appeals
@@ -162,8 +170,8 @@ def _own(case: OwnCase, words: Words, lang: Lang) -> OwnView:
     return OwnView(
         id=case.id,
         href=f"/account/cases/{quote(case.id, safe='')}",
-        state=words(f"state.{case.state}"),
-        due=tuple(_due(one, words, lang) for one in case.deadlines),
+        state=words(f"own_state.{case.state}"),
+        due=tuple(_due(one, words, lang, own=True) for one in case.deadlines),
         notices=tuple(
             _notice(one.de if lang == "de" else one.en, one.at, lang)
             for one in reversed(case.notices)
@@ -188,9 +196,8 @@ def _own(case: OwnCase, words: Words, lang: Lang) -> OwnView:
 
 
 def _notice(text: str, at: datetime, lang: Lang) -> OwnNotice:
-    title, _, rest = text.partition("\n")
-    lines = tuple(line for line in rest.splitlines() if line)
-    return OwnNotice(title, day(at.date(), lang), lines)
+    title, said, findings, remedies = notice_parts(text)
+    return OwnNotice(title, day(at.date(), lang), said, findings, remedies)
 
 
 def _row(line: CaseSummary, names: dict[str, str], lang: Lang) -> QueueRow:
@@ -210,15 +217,16 @@ def _row(line: CaseSummary, names: dict[str, str], lang: Lang) -> QueueRow:
         state=words(f"state.{line.state}"),
         standing=words(f"standing.{line.standing}"),
         kinds=", ".join(kind_words(kind, lang) for kind in line.kinds),
-        evidence="–" if line.evidence is None else _figures(line.evidence, lang),
+        evidence="–" if line.evidence is None else number(Decimal(f"{line.evidence:.3g}"), lang),
         due=due,
         kind="risk" if waited or (line.next_due is not None and line.next_due.overdue) else "",
     )
 
 
-def _due(due: DeadlineShown, words: Words, lang: Lang) -> str:
+def _due(due: DeadlineShown, words: Words, lang: Lang, *, own: bool = False) -> str:
     key = "queue.overdue" if due.overdue else "queue.due_by"
-    return words(key, what=words(f"due.{due.what}"), day=day(due.until.date(), lang))
+    what = words(f"own_due.{due.what}" if own else f"due.{due.what}")
+    return words(key, what=what, day=day(due.until.date(), lang))
 
 
 def _move(move: MoveShown, on: CaseDesk) -> MoveView:
@@ -236,8 +244,3 @@ def _move(move: MoveShown, on: CaseDesk) -> MoveView:
         slice=move.move == "throttle",
         refused=refused,
     )
-
-
-def _figures(value: float, lang: Lang) -> str:
-    shown = f"{value:.3g}" if value < 1000 else f"{value:.0f}"
-    return shown.replace(".", ",") if lang == "de" else shown

@@ -9,7 +9,7 @@ from typing import Literal
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.extent import Measure, Range
 from quartermaster.conduct.notice import in_language, kind_words
-from quartermaster.console.format import Lang, day, money, month_long, percent
+from quartermaster.console.format import Lang, day, money, month_long, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.report_words import catalogue, statistic
 from quartermaster.kernel.case import Credit, CreditRedeemed
@@ -96,7 +96,7 @@ class CaseDesk:
 
     def figures(self, value: float) -> str:
         """A statistic to three digits."""
-        return f"{Decimal(f'{value:.3g}'):f}".replace(".", "," if self.lang == "de" else ".")
+        return number(Decimal(f"{value:.3g}"), self.lang)
 
     def reached(self) -> date | None:
         """The day on which the evidence first reached its line."""
@@ -137,3 +137,12 @@ def credit_lines(
         if minor > 0:
             amount = money(Money(minor, currency), lang)
             yield words("own.credit_left", amount=amount, contract=contract)
+
+
+def notice_parts(text: str) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """A notice as its title, what it says, what it rests on, and what the customer can do."""
+    title, *lines = (line for line in text.splitlines() if line)
+    listed = [at for at, line in enumerate(lines) if line.startswith("- ")]
+    first, last = (listed[0], listed[-1] + 1) if listed else (len(lines), len(lines))
+    findings = tuple(line.removeprefix("- ") for line in lines[first:last])
+    return title, tuple(lines[:first]), findings, tuple(lines[last:])

@@ -7,6 +7,7 @@ from datetime import date
 import msgspec
 
 from quartermaster.console import svg
+from quartermaster.console.format import Lang, day
 from quartermaster.console.svg import NARROW_PX, SMALL_PX, TEXT_PX
 from quartermaster.kernel.errors import UsageError
 
@@ -75,6 +76,7 @@ def day_bars(
     desc: str,
     width: int,
     name: str = "case-days",
+    lang: Lang = "en",
 ) -> str:
     """Requests a day, the new ones in the colour of risk, with dated events above.
 
@@ -83,19 +85,19 @@ def day_bars(
     """
     _bounded(len(days), DAYS_MAX, "days")
     top = _TOP_PX + 16 * len(_rows(marks))
-    at, slot = _places([day.on for day in days], width)
-    most = max(day.requests for day in days) or 1
+    at, slot = _places([bar.on for bar in days], width)
+    most = max(bar.requests for bar in days) or 1
     bottom, parts = top + _PLOT_PX, list[str]()
-    for day in days:
-        x, tall = at[day.on], _PLOT_PX * day.requests / most
-        new = _PLOT_PX * day.new / most
+    for bar in days:
+        x, tall = at[bar.on], _PLOT_PX * bar.requests / most
+        new = _PLOT_PX * bar.new / most
         pieces = [svg.rect(x, bottom - tall, slot * 0.8, tall, "s2")]
         if new:
             pieces.append(svg.rect(x, bottom - new, slot * 0.8, new, "risk"))
-        parts.append(svg.group(pieces, day.hint))
-    parts += _marks(marks, at, slot, bottom, width)
+        parts.append(svg.group(pieces, bar.hint))
+    parts += _marks(marks, at, slot, bottom, width, lang)
     parts += [svg.line(_LEFT_PX, bottom, width - _RIGHT_PX, bottom, "tick")]
-    parts += _dates([day.on for day in days], at, bottom, width)
+    parts += _dates([bar.on for bar in days], at, bottom, width, lang)
     return svg.figure(
         parts, width=width, height=int(bottom + _AXIS_PX), name=name, title=title, desc=desc
     )
@@ -110,6 +112,7 @@ def evidence_curve(
     desc: str,
     width: int,
     name: str = "case-evidence",
+    lang: Lang = "en",
 ) -> str:
     """The evidence so far on a scale of powers of ten, with the line that it was held to.
 
@@ -121,6 +124,7 @@ def evidence_curve(
         desc: the finding in a sentence, for assistive technology.
         width: px the figure is drawn for.
         name: prefix of element ids; unique on a page.
+        lang: in which days are written.
 
     Raises:
         UsageError: no days, or too many.
@@ -149,7 +153,7 @@ def evidence_curve(
     points = [(at[on] + slot * 0.4, y(log)) for (on, _), log in zip(days, logs, strict=True)]
     parts.append(svg.polyline(points, "line", width_px=2.0))
     parts.append(svg.dot(*points[-1], 4.0))
-    parts += _dates([on for on, _ in days], at, bottom, width)
+    parts += _dates([on for on, _ in days], at, bottom, width, lang)
     return svg.figure(
         parts, width=width, height=int(bottom + _AXIS_PX), name=name, title=title, desc=desc
     )
@@ -306,17 +310,17 @@ def _places(days: Sequence[date], width: int) -> tuple[dict[date, float], float]
     """Where each day stands, by the calendar, and how wide a day is."""
     first, last = min(days), max(days)
     slot = (width - _LEFT_PX - _RIGHT_PX) / ((last - first).days + 1)
-    return {day: _LEFT_PX + (day - first).days * slot for day in days}, slot
+    return {on: _LEFT_PX + (on - first).days * slot for on in days}, slot
 
 
-def _dates(days: Sequence[date], at: dict[date, float], bottom: float, width: int) -> list[str]:
+def _dates(
+    days: Sequence[date], at: dict[date, float], bottom: float, width: int, lang: Lang
+) -> list[str]:
     parts, free = list[str](), 0.0
-    for day in sorted(days):
-        if at[day] >= free and at[day] + 62 <= width:
-            parts.append(
-                svg.label(at[day], bottom + 17, day.isoformat(), "muted", size_px=SMALL_PX)
-            )
-            free = at[day] + (_LABEL_EVERY_PX if width < NARROW_PX else 2 * _LABEL_EVERY_PX)
+    for on in sorted(days):
+        if at[on] >= free and at[on] + 66 <= width:
+            parts.append(svg.label(at[on], bottom + 17, day(on, lang), "muted", size_px=SMALL_PX))
+            free = at[on] + (_LABEL_EVERY_PX if width < NARROW_PX else 2 * _LABEL_EVERY_PX)
     return parts
 
 
@@ -330,6 +334,7 @@ def _marks(
     slot: float,
     bottom: float,
     width: int,
+    lang: Lang,
 ) -> list[str]:
     """A line at each event, its words on a row of their own."""
     first, last = min(at), max(at)
@@ -341,9 +346,8 @@ def _marks(
         y = _TOP_PX + 16 * row
         # From under the last row of words: a line through them would cross the next one's.
         parts.append(svg.line(x, under, x, bottom, "risk-tick", dashed=True))
-        parts.append(
-            _beside(x, y, f"{mark.on.isoformat()} {mark.label}", "ink", width, strong=False)
-        )
+        words = f"{day(mark.on, lang)} {mark.label}"
+        parts.append(_beside(x, y, words, "ink", width, strong=False))
     return parts
 
 

@@ -126,6 +126,10 @@ def test_two_persons_suspend_and_the_page_says_who_waits(world: World) -> None:
     assert world.step("ada", case, "inform") == 303
     assert world.step("ada", case, "suspend", urgent="1") == 303
     assert "Ada proposed: Suspend" in world.who("bob").get(f"/cases/{case}").text
+    assert f'action="/cases/{case}/signature"' in world.who("bob").get(f"/cases/{case}").text
+    mine = world.who("ada").get(f"/cases/{case}").text
+    assert f'action="/cases/{case}/signature"' not in mine
+    assert "somebody else signs it" in mine
     assert (
         world.who("ada").post(f"/cases/{case}/signature", data={"proposal": "3"}).status_code == 403
     )

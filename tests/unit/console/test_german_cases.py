@@ -235,7 +235,7 @@ def test_currencies_stand_beside_each_other_and_each_figure_says_where_it_is_fro
     ):  # fmt: skip
         assert words in page.replace("\N{NO-BREAK SPACE}", " "), words
     english_page = main_of(world.who("ada").get(f"/cases/{world.case}?lang=en").text)
-    assert "hangs on the rate: nothing decided" in english_page
+    assert "open: hangs on the rate" in english_page
 
 
 def test_what_is_refused_is_refused_in_german(world: German) -> None:

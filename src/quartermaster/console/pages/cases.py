@@ -143,7 +143,9 @@ async def _page(visit: Visit, case_id: str, error: CallerError | None = None) ->
     file = await visit.computed(partial(_book(visit).file, case_id, now, lang))
     signed_in = visit.signed_in
     steps = signed_in is not None and not MAY_STEP.isdisjoint(signed_in.roles)
-    shown = await visit.computed(partial(case_view.case_view, file, lang, may_step=steps))
+    me = "" if signed_in is None else signed_in.user
+    view = partial(case_view.case_view, file, lang, may_step=steps, me=me)
+    shown = await visit.computed(view)
     return visit.render(
         "case.html",
         status=200 if error is None else error.http_status,
