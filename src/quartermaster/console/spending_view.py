@@ -92,13 +92,13 @@ def href(scope: LimitScope, name: str) -> str:
 
 def view_of(facts: SpendingFacts, words: Words) -> SpendingView:
     """The list's strings."""
-    named = tuple((_owner(facts.view, one.budget, words), one) for one in facts.budgets)
-    rows = tuple(spending_row(one, who, words) for who, one in named)
-    finding = _finding(rows, words)
+    shown = facts.budgets[:ROWS_MAX]
+    named = tuple((_owner(facts.view, one.budget, words), one) for one in shown)
+    finding = _finding([_state(one)[1] for one in facts.budgets], words)
     return SpendingView(
         finding=finding,
-        rows=rows[:ROWS_MAX],
-        more_rows=_more(len(rows), words),
+        rows=tuple(spending_row(one, who, words) for who, one in named),
+        more_rows=_more(len(facts.budgets), words),
         limits=tuple(_limit_row(facts.view, one, words) for one in facts.limits[:ROWS_MAX]),
         more_limits=_more(len(facts.limits), words),
         picture=spent_picture(named[:BARS_MAX], finding, words),
@@ -250,14 +250,13 @@ def _alerts(one: Spending, words: Words) -> str:
     )
 
 
-def _finding(rows: tuple[SpendingRow, ...], words: Words) -> str:
-    if not rows:
+def _finding(kinds: Sequence[str], words: Words) -> str:
+    if not kinds:
         return words("finding.none")
-    risk = sum(row.kind == "risk" for row in rows)
-    near = sum(row.kind == "near" for row in rows)
+    risk, near = kinds.count("risk"), kinds.count("near")
     key, count = ("spent", risk) if risk else ("near", near) if near else ("fine", 0)
     key = f"{key}_one" if count == 1 else key
-    places = {"count": number(count, words.lang), "all": number(len(rows), words.lang)}
+    places = {"count": number(count, words.lang), "all": number(len(kinds), words.lang)}
     return words(f"finding.{key}", **places)
 
 
