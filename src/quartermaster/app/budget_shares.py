@@ -88,6 +88,8 @@ class BudgetShares:
         self._generation = ""
         self._held: dict[Name, int] = {}
         self._views: dict[Name, _View] = {}
+        self._unmet: set[Name] = set()
+        """Budgets of which more is wanted than there was."""
         self.missing: tuple[str, ...] = ()
         """Machines for whom growing waits; an empty name is time that has to pass."""
 
@@ -136,12 +138,14 @@ class BudgetShares:
         for name in self._views.keys() - amounts.keys():
             del self._views[name]
             self._held.pop(name, None)
+            self._unmet.discard(name)
         unsaid = [
             name
             for name in amounts
             if name not in self._views or self._views[name].generation != self._generation
         ]
-        asked = set(amounts) if tell else {*ledger.claimed(), *unsaid} & amounts.keys()
+        news = {*ledger.touched(), *unsaid, *self._unmet}
+        asked = set(amounts) if tell else news & amounts.keys()
         missing: set[str] = set()
         for turn in range(TRIES):
             said = [
@@ -178,6 +182,7 @@ class BudgetShares:
             # Whether it was heard is not known: it is said again.
             for holding in said:
                 self._views[holding.name].said = None
+                self._unmet.add(holding.name)
             raise
 
     def _decide(
@@ -191,6 +196,10 @@ class BudgetShares:
         others = elsewhere(view.parts, self._machine)
         part = next_part(held, wish, others, amount, may_grow=known and not view.waits)
         view.waits = False
+        if part < wish.goal:
+            self._unmet.add(name)
+        else:
+            self._unmet.discard(name)
         grows = part > max(held, wish.liable)
         if not grows:
             # From now on, whether or not the answer is heard.

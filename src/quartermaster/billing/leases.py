@@ -155,6 +155,7 @@ class LeaseLedger:
         self._shared = shared
         self._parts: dict[Name, int] = {}
         self._elsewhere: dict[Name, Elsewhere] = {}
+        self._touched: set[Name] = set()
         self._amounts: dict[Name, int] = {}
         self._settled: dict[Name, int] = {}
         self._tenures: dict[str, list[_Tenure]] = {}
@@ -191,14 +192,10 @@ class LeaseLedger:
         used = settled + sum(claim.unshipped for claim in claims)
         return Wish(settled, used, liable, goal, liable + lacking if lacking else 0)
 
-    def claimed(self) -> list[Name]:
-        """Agreed budgets that workers ask for, and whose spending is known."""
-        asked = {
-            name
-            for tenures in self._tenures.values()
-            for name in (tenures[-1].claims if tenures else ())
-        }
-        return [name for name in self._amounts if name in asked and name in self._settled]
+    def touched(self) -> set[Name]:
+        """Budgets of which workers or the usage table said something since this was asked last."""
+        touched, self._touched = self._touched, set()
+        return touched
 
     def known(self) -> dict[Name, int]:
         """Agreed budgets whose spending is known, with their amounts."""
@@ -223,6 +220,7 @@ class LeaseLedger:
         for one in spending:
             if one.name in self._settled:
                 self._settled[one.name] += one.picos
+            self._touched.add(one.name)
             self._shipped(one)
         self.cut = dict(cut)
         for app_id in self._tenures:
@@ -281,7 +279,9 @@ class LeaseLedger:
                 claim = tenure.claims[name] = _Claim(asked.first_segment, asked.held)
             elif not heard or asked.held > claim.limit:
                 claim.limit = asked.held
-            claim.asked = asked
+            if claim.asked != asked:
+                claim.asked = asked
+                self._touched.add(name)
         self._forget_ended(tenure, {(asked.budget, asked.epoch) for asked in ask.leases})
 
     def _forget_ended(self, tenure: _Tenure, asked: set[Name]) -> None:
