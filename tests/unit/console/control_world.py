@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+from tests.unit.api.api_world import FakeWeights
 from tests.unit.commands.signed_book import signed_book
 from tests.unit.console.console_fakes import NOW
 
@@ -21,7 +21,6 @@ from quartermaster.commands.budget import Terms
 from quartermaster.commands.budget_shown import BudgetStates
 from quartermaster.commands.limit import Limited
 from quartermaster.commands.publish import Acknowledgement
-from quartermaster.commands.standing import RevenueShare
 from quartermaster.console.ports_control import Control
 from quartermaster.kernel.budget import budget_id, epochs, nanos
 from quartermaster.kernel.clock import Instant
@@ -56,15 +55,6 @@ class FakeGateways:
 
     def serving(self, version: int) -> Acknowledgement:
         return Acknowledgement(("gateway-0",), ("gateway-1",), ())
-
-
-class FakeWeights:
-    """Acme is a quarter of revenue, nobody else is a tenth."""
-
-    sign_off_share = Decimal("0.10")
-
-    def share(self, group: str) -> RevenueShare:
-        return RevenueShare(Decimal("0.24" if group == "acme" else "0.01"), "USD, 2026-10")
 
 
 def control_over(book: Book) -> Control:
