@@ -5,9 +5,11 @@ from typing import Final
 
 from quartermaster.gateway import heads
 from quartermaster.gateway.attempts import DRAINED
+from quartermaster.gateway.budget import Purses
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import Index
-from quartermaster.gateway.meter import AFTER_DRAINED, AFTER_GONE, Life
+from quartermaster.gateway.limits import Permit
+from quartermaster.gateway.meter import AFTER_DRAINED, AFTER_GONE, RUNNING, Life
 from quartermaster.gateway.ports import WalPort
 from quartermaster.gateway.route import Target, still_serving
 from quartermaster.gateway.settings import GatewaySettings
@@ -185,6 +187,15 @@ class Relay:
                 exchange.fail("invalid_api_key", "This API key was revoked.")
             elif entry.barred:
                 exchange.fail("account_suspended", f"This account is {entry.barred}.")
+
+    def spend_from(self, index: Index, purses: Purses) -> None:
+        """New budgets are known: what runs of their keys is spent from them as well."""
+        for exchange in self.active:
+            entry = index.by_key_id.get(exchange.grant.key_id)
+            spends = None if entry is None else entry.budgeted
+            if spends is not None and exchange.life in RUNNING:
+                permit = exchange.permit = exchange.permit or Permit((), 0)
+                permit.hold = permit.hold or purses.hold_of_running(spends, exchange.opened)
 
     def end_all(self) -> None:
         """The worker's patience is over: what still runs ends with a word of why."""

@@ -18,9 +18,8 @@ from quartermaster.gateway.budget_files import LeaseFiles, LeasePort
 from quartermaster.gateway.dispatch import Dispatcher
 from quartermaster.gateway.handover import Handover
 from quartermaster.gateway.index import Index
-from quartermaster.gateway.limits import Limiter, Permit
+from quartermaster.gateway.limits import Limiter
 from quartermaster.gateway.limits_link import LimitLink, NoLink, open_link
-from quartermaster.gateway.meter import RUNNING
 from quartermaster.gateway.metrics_worker import Observer
 from quartermaster.gateway.process import (
     adopt,
@@ -114,16 +113,7 @@ class Worker:
         self._observer = Observer(
             settings, var, self.app_id, self._tallies, loop.call_soon_threadsafe, self._started_at
         )
-        self._relay = Relay(
-            wal=self._wal,
-            settings=settings,
-            clock=system_clock,
-            tallies=self._tallies,
-            call_soon=loop.call_soon,
-            call_later=loop.call_later,
-            dial=self._pool.send,
-            observe=self._observer.ended,
-        )
+        self._relay = self._new_relay()
         self._router = Router(loop.time)
         self._purses = Purses(secrets.token_hex(LIFE_BYTES), self._wal.segment)
         self._leases: LeasePort = LeaseFiles(var / "leases", self.app_id)
@@ -160,6 +150,18 @@ class Worker:
             files=files,
             # A file layer of a test has a disk of its own, which the kernel knows nothing of.
             disk_sync=KernelSync.open(self._loop) if files is OS_FILES else None,
+        )
+
+    def _new_relay(self) -> Relay:
+        return Relay(
+            wal=self._wal,
+            settings=self._settings,
+            clock=system_clock,
+            tallies=self._tallies,
+            call_soon=self._loop.call_soon,
+            call_later=self._loop.call_later,
+            dial=self._pool.send,
+            observe=self._observer.ended,
         )
 
     def _dispatcher(self, pepper: bytes) -> Dispatcher:
@@ -313,7 +315,8 @@ class Worker:
             self._contact_s = now_s
         out_of_contact = now_s - self._contact_s > OUT_OF_CONTACT_S
         if index is not None:
-            self._follow_budgets(index)
+            if self._purses.follow(index.budgets, self._next_segment):
+                self._relay.spend_from(index, self._purses)
             self._index = index
         careful = out_of_contact or self._limit_link.out_of_contact
         if self._index and (index is not None or careful != self._careful):
@@ -350,18 +353,6 @@ class Worker:
                 return
             tap.tick(system_clock(), self._loop.time())
             self.dispatcher.tap = tap
-
-    def _follow_budgets(self, index: Index) -> None:
-        """Know new budgets; what runs of their keys is spent from them as well."""
-        fresh = self._purses.follow(index.budgets, self._next_segment)
-        for exchange in self._relay.active if fresh else ():
-            entry = index.by_key_id.get(exchange.grant.key_id)
-            spends = None if entry is None else entry.budgeted
-            if spends is not None and exchange.life in RUNNING:
-                exchange.permit = exchange.permit or Permit((), 0)
-                exchange.permit.hold = exchange.permit.hold or self._purses.hold_of_running(
-                    spends, exchange.opened
-                )
 
     def _next_segment(self) -> int:
         """Spending before a budget and leased spending do not share a segment of the log."""
