@@ -140,6 +140,7 @@ class Route:
         "_targets",
         "_tried",
         "affinity",
+        "attempts_before",
         "request_id",
         "target",
     )
@@ -154,6 +155,8 @@ class Route:
         self._running = False
         self._said = False
         self.request_id = ""
+        self.attempts_before = 0
+        """Of the request, on units that failed: they had no choice."""
         chosen = self._choose(now_s)
         assert chosen is not None, "the last resort of at least one target"
         self.target = chosen
@@ -255,7 +258,7 @@ class Route:
     def trace(self) -> Trace:
         """Every decision up to now."""
         told: list[Attempt] = []
-        number = 1
+        number = 1 + self.attempts_before
         for one in self._attempts:
             told.append(self._told(number, one))
             number += one.outcome != CANNOT_SAY

@@ -36,6 +36,8 @@ _PIECES_SPARE_PART: Final = 16
 BYTES_PER_TOKEN_MAX: Final = 64
 # What is around the text: the head of an answer, its usage, filter results.
 AROUND_BYTES: Final = 64 * 1024
+# The Responses API repeats instructions and tools in the first two and the last event of a stream.
+REPEATS_MAX: Final = 3
 # What is around one piece of a stream.
 AROUND_PIECE_BYTES: Final = 2 * 1024
 
@@ -107,7 +109,8 @@ def is_beyond(cap: int, call: ChatCall, pieces: int, body_bytes: int) -> bool:
     """
     if pieces > cap + cap // _PIECES_SPARE_PART + PIECES_SPARE:
         return True
-    most = AROUND_BYTES + BYTES_PER_TOKEN_MAX * cap + AROUND_PIECE_BYTES * pieces
+    around = AROUND_BYTES + REPEATS_MAX * call.input_bytes + AROUND_PIECE_BYTES * pieces
+    most = around + BYTES_PER_TOKEN_MAX * cap
     return body_bytes > most and not any(name in call.fields for name in _LONGER)
 
 

@@ -96,5 +96,6 @@ class Spare:
                 hold.release()
             return None
         route.request_id, exchange.route = exchange.request_id, route
+        route.attempts_before = 1
         self._lane.spilled += 1
         return target, hold

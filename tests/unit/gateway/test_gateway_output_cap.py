@@ -157,6 +157,16 @@ def test_large_pieces_are_bounded_by_their_bytes() -> None:
     assert bench.wal.only_close.failure == ABOVE_CAP
 
 
+def test_an_answer_may_repeat_what_it_was_asked() -> None:
+    """A response has the instructions and tools of its request in it."""
+    bench = budgeted("openai-responses")
+    body = {"model": "toy", "input": "Hi", "max_output_tokens": CAP, "instructions": "x" * 90_000}
+    exchange, _client = asked(bench, "/v1/responses", body)
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999999\r\n\r\n"
+    bench.answer(exchange, head + b" " * 160_000)
+    assert bench.wal.closes == {}
+
+
 @pytest.mark.parametrize("more", [{}, {"logprobs": True}])
 def test_a_plain_answer_is_bounded_by_its_bytes(more: dict[str, Any]) -> None:
     bench = budgeted()
@@ -164,7 +174,7 @@ def test_a_plain_answer_is_bounded_by_its_bytes(more: dict[str, Any]) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999999\r\n\r\n"
     bench.answer(exchange, head + b" " * 65_000)
     assert bench.wal.closes == {}
-    bench.answer(exchange, b" " * 1_000)
+    bench.answer(exchange, b" " * 2_000)
     if more:
         assert bench.wal.closes == {}
         return
@@ -174,7 +184,7 @@ def test_a_plain_answer_is_bounded_by_its_bytes(more: dict[str, Any]) -> None:
     closed = bench.wal.only_close
     assert (closed.failure, closed.counts.tokens) == (ABOVE_CAP, 0)
     assert closed.upstream_counts is not None
-    assert closed.upstream_counts.output == 66_000 // 4
+    assert closed.upstream_counts.output == 67_000 // 4
 
 
 def test_who_has_no_budget_is_not_looked_at() -> None:

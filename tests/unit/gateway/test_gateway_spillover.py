@@ -118,6 +118,10 @@ def test_units_that_fail_spill_over_at_standard_prices(
     # What was tried on the units took nothing of them.
     (lane,) = scene.bench.dispatcher.lanes.status(scene.bench.now)
     assert (lane.utilisation_permille, lane.spilled) == (0, 1)
+    # A trace numbers attempts as the usage table does.
+    found = scene.bench.dispatcher.router.find(exchange.request_id)
+    assert found is not None
+    assert [(one.number, one.deployment) for one in found.trace().attempts] == [(2, "first")]
 
 
 @pytest.mark.parametrize("how", ["unreachable", "dropped", "silent"])
