@@ -19,6 +19,7 @@ from quartermaster.capacity.answer import (
 )
 from quartermaster.capacity.csv_lines import CSV_BYTES_MAX
 from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet
+from quartermaster.cli.written import write_file
 from quartermaster.console.capacity_text import figure, text
 from quartermaster.console.capacity_words import remark_words
 from quartermaster.console.figures import standalone
@@ -89,7 +90,7 @@ def command(
     before = stated(given)
     after = departed(given, leavers, backfill) if leavers else None
     if svg is not None:
-        _write(svg, standalone(figure(after or before, leavers, lang)))
+        write_file(svg, standalone(figure(after or before, leavers, lang)))
     if as_json:
         click.echo(json.dumps(tree(given, before, after, leavers, backfill), indent=2))
         return
@@ -139,11 +140,3 @@ def _file(path: Path, limit: int) -> File:
     if len(data) > limit:
         raise DataError(f"{path.name} is larger than {limit // 1024 // 1024} MiB")
     return File(path.name, data)
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-    click.echo(f"wrote {path}", err=True)

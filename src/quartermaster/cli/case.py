@@ -381,6 +381,7 @@ def case_file(
     from quartermaster.app import case_files as files
     from quartermaster.app import open_rooms
     from quartermaster.cli.pdf import write_pdf
+    from quartermaster.cli.written import write_file
     from quartermaster.conduct.case_file import encoded
     from quartermaster.console.board_page import page_of
     from quartermaster.console.board_text import text
@@ -395,11 +396,9 @@ def case_file(
     view = view_of(file, lang)
     page = page_of(view) if html or pdf else ""
     if html is not None:
-        html.write_text(page, encoding="utf-8")
-        click.echo(f"wrote {html}", err=True)
+        write_file(html, page)
     if pdf is not None:
         write_pdf(page, pdf)
-        click.echo(f"wrote {pdf}", err=True)
     click.echo(encoded(file) if as_json else text(view))
     click.echo(f"SHA-256 {digest}", err=True)
 

@@ -10,6 +10,7 @@ import msgspec
 from quartermaster.app.revenue_report import revenue_report
 from quartermaster.cli.pdf import write_pdf
 from quartermaster.cli.revenue_file import Reading, picked, read_revenue, revenue_options
+from quartermaster.cli.written import write_file
 from quartermaster.console.claim_words import sentence, verdict_word
 from quartermaster.console.figures import standalone
 from quartermaster.console.format import LANGS, Lang
@@ -136,12 +137,11 @@ def _show(report: Report, findings: tuple[tuple[str, str], ...], output: Output)
         FindingError: a customer is in the band of `--fail-on`.
     """
     if output.svg is not None:
-        _write(output.svg, standalone(share_figure(report, output.lang)))
+        write_file(output.svg, standalone(share_figure(report, output.lang)))
     if output.html is not None:
-        _write(output.html, page(report, output.lang, findings))
+        write_file(output.html, page(report, output.lang, findings))
     if output.pdf is not None:
         write_pdf(page(report, output.lang, findings), output.pdf)
-        click.echo(f"wrote {output.pdf}", err=True)
     if output.as_json:
         click.echo(json.dumps(as_json(report), indent=2, ensure_ascii=False))
     else:
@@ -155,11 +155,3 @@ def _show(report: Report, findings: tuple[tuple[str, str], ...], output: Output)
         if lines:
             names = ", ".join(line.group for line in lines)
             raise FindingError(f"{output.fail_on}: {names}")
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-    click.echo(f"wrote {path}", err=True)

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from quartermaster.app.forecast_book import book_of, committed, group_of
+from quartermaster.cli.written import write_file
 from quartermaster.console.figures import standalone
 from quartermaster.console.forecast_text import figure, text
 from quartermaster.console.format import LANGS, Lang
 from quartermaster.exposure.csv_rows import CSV_BYTES_MAX, read_bytes, read_csv
 from quartermaster.exposure.rows import RevenueRow
 from quartermaster.exposure.scenario import read_scenario
-from quartermaster.kernel.errors import DataError, UsageError
+from quartermaster.kernel.errors import DataError
 from quartermaster.revenue.book import forecast_document
 from quartermaster.revenue.forecast import LEVEL, STEPS_MAX, TOP, TOP_MAX, forecast
 from quartermaster.sim.book import reference_scenario, sample_book
@@ -97,16 +98,8 @@ def command(
         book.series, steps=months, without=without, top=top, level=level, floors=book.floors
     )
     if svg is not None:
-        _write(svg, standalone(figure(book, found, lang)))
+        write_file(svg, standalone(figure(book, found, lang)))
     if as_json:
         click.echo(json.dumps(forecast_document(book, found), indent=2, ensure_ascii=False))
     else:
         click.echo(text(book, found, lang))
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-    click.echo(f"wrote {path}", err=True)

@@ -12,6 +12,7 @@ import msgspec
 from quartermaster.cli.payback import SHARE
 from quartermaster.cli.pdf import write_pdf
 from quartermaster.cli.revenue_file import Reading, picked, read_revenue, revenue_options
+from quartermaster.cli.written import write_file
 from quartermaster.console.format import LANGS, Lang
 from quartermaster.exposure.bands import BandRules
 from quartermaster.exposure.bands_file import BANDS_BYTES_MAX, read_bands
@@ -147,14 +148,9 @@ def _show(facts: "BoardFacts", output: Output) -> None:
     view = view_of(facts, output.lang)
     page = page_of(view) if output.html or output.pdf else ""
     if output.html is not None:
-        try:
-            output.html.write_text(page, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{output.html} cannot be written: {error.strerror}") from error
-        click.echo(f"wrote {output.html}", err=True)
+        write_file(output.html, page)
     if output.pdf is not None:
         write_pdf(page, output.pdf)
-        click.echo(f"wrote {output.pdf}", err=True)
     if output.as_json:
         click.echo(dumped(as_json(facts)))
     else:

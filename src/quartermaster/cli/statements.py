@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from quartermaster.cli.written import write_file
 from quartermaster.console.format import LANGS, Lang
 from quartermaster.kernel.errors import UsageError
 
@@ -44,7 +45,7 @@ def command(
 
     found = record(read_statements(file))
     if svg is not None:
-        _write(svg, standalone(record_figure(found, lang)))
+        write_file(svg, standalone(record_figure(found, lang)))
     if as_json_:
         document = {"schema": SCHEMA, **msgspec.to_builtins(found)}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -66,11 +67,3 @@ def _own_record(options: Options, *, as_json: bool, lang: Lang) -> None:
         click.echo(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
     else:
         click.echo(record_text(facts, lang))
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-    click.echo(f"wrote {path}", err=True)

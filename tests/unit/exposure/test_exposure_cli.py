@@ -23,6 +23,26 @@ def revenue(tmp_path: Path) -> Path:
     return file
 
 
+def test_what_was_read_is_never_written_over(
+    revenue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = revenue.read_bytes()
+    link = tmp_path / "link.csv"
+    link.symlink_to(revenue)
+    page = tmp_path / "page"
+    for given in (["--svg", str(link)], ["--html", str(page), "--svg", str(page)]):
+        assert run(["exposure", str(revenue), *given]) == 2
+        assert "is named twice" in capsys.readouterr().err
+    assert revenue.read_bytes() == before
+    assert run(["exposure", str(revenue), "--html", str(page)]) == 0
+    assert run(["exposure", str(revenue), "--html", str(page)]) == 0, (
+        "its own output may be renewed"
+    )
+    assert run(["exposure", str(revenue), "--html", "/dev/null", "--svg", "/dev/null"]) == 0
+    assert run(["exposure", str(revenue), "--html", str(tmp_path)]) == 2
+    assert "cannot be written: Is a directory" in capsys.readouterr().err
+
+
 def test_the_reference_scenario_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["exposure", REFERENCE, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
