@@ -6,10 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import msgspec
 import pytest
 from openai.resources.admin.organization import usage as usage_sdk
 from tests.openai_document import valid
-from tests.unit.app.batch_world import NOW, World, refused, request
+from tests.unit.app.batch_world import CLASSES, NOW, World, refused, request
 
 from quartermaster.api.organization import KINDS
 from quartermaster.app.api_usage import day_costs
@@ -17,6 +18,7 @@ from quartermaster.billing.invoice import draft
 from quartermaster.billing.rate import rate
 from quartermaster.kernel.clock import US_PER_HOUR, US_PER_S, Instant, month_of
 from quartermaster.kernel.events import HourlyUsage
+from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.units import Counts, ServiceClass
 from quartermaster.usage.bucket_rows import BucketRow, BucketsAsked
 
@@ -255,6 +257,25 @@ def test_costs_are_what_the_invoice_says_before_it_is_rounded(world: World) -> N
     standard = [line for line in rate([hour(0)], contracts, books).lines if line.axis == "input"]
     assert batch[0].amount * 2 == standard[0].amount
     assert batch[0].quantity == standard[0].quantity
+
+
+def test_images_of_a_batch_cost_what_their_class_says(world: World) -> None:
+    prices = [
+        Price("m", "image", amount, "1_image", name)
+        for name, amount in zip(CLASSES, ("0.04", "0.02"), strict=True)
+    ]
+    rows = [hour(0, name, counts=Counts(image=3)) for name in CLASSES]
+    view = world.book.view()
+    priced = msgspec.structs.replace(
+        view, price_books={"list": [PriceBook("list", 1, "USD", 0, tuple(prices))]}
+    )
+    span = BucketsAsked(first_s=TODAY_S, end_s=TODAY_S + DAY_S, width_s=DAY_S, by_line=True)
+    assert [
+        (day.line, day.amount, day.quantity, day.unit) for day in day_costs(rows, priced, span)
+    ] == [
+        ("m, batch image", Decimal("0.06"), 3, "images"),
+        ("m, image", Decimal("0.12"), 3, "images"),
+    ]
 
 
 def test_costs_by_line_project_and_key(world: World) -> None:
