@@ -209,27 +209,22 @@ OPERATIONS = (
         answer=DeploymentPut,
         body=Body(kind=NewDeployment),
     ),
-    Operation(
-        method="POST",
-        path="/deployments/{deployment}/drain",
-        name="drainDeployment",
-        summary="Send a deployment no new requests; running ones end in peace.",
-        tag=TAG,
-        roles=frozenset({"admin"}),
-        handler=post_drain,
-        answer=DrainedPut,
-        body=Body(kind=Reason),
-    ),
-    Operation(
-        method="POST",
-        path="/deployments/{deployment}/undrain",
-        name="undrainDeployment",
-        summary="Send a deployment requests again.",
-        tag=TAG,
-        roles=frozenset({"admin"}),
-        handler=post_undrain,
-        answer=DrainedPut,
-        body=Body(kind=Reason),
+    *(
+        Operation(
+            method="POST",
+            path=f"/deployments/{{deployment}}/{word}",
+            name=f"{word}Deployment",
+            summary=f"Send a deployment {said}.",
+            tag=TAG,
+            roles=frozenset({"admin"}),
+            handler=handler,
+            answer=DrainedPut,
+            body=Body(kind=Reason),
+        )
+        for word, said, handler in (
+            ("drain", "no new requests; running ones end in peace", post_drain),
+            ("undrain", "requests again", post_undrain),
+        )
     ),
     Operation(
         method="GET",
