@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Literal, get_args
 
 import msgspec
 
@@ -13,11 +12,9 @@ from quartermaster.console.tables import Rows, iso
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.money import Money
 
-Table = Literal["usage", "keys", "invoices", "budgets"]
-TABLES: tuple[Table, ...] = get_args(Table)
 SCHEMA = "account/1"
 
-COLUMNS: dict[Table, tuple[str, ...]] = {
+COLUMNS: dict[str, tuple[str, ...]] = {
     "usage": (
         *("month", "project", "key", "model", "service_class", "requests"),
         *("input_tokens", "cached_tokens", "output_tokens"),
@@ -34,7 +31,7 @@ COLUMNS: dict[Table, tuple[str, ...]] = {
 }
 
 
-def rows_of(facts: AccountFacts) -> dict[Table, Rows]:
+def rows_of(facts: AccountFacts) -> dict[str, Rows]:
     """Every table of the account."""
     return {
         "usage": _usage(facts),

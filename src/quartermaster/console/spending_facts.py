@@ -26,7 +26,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "limits": ("scope", "name", "requests_per_minute", "tokens_per_minute", "concurrent"),
 }
-TABLES = tuple(COLUMNS)
 
 
 class Spending(msgspec.Struct, frozen=True):

@@ -25,7 +25,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("by", "proposal", "proposed_by"),
     ),
 }
-TABLES = tuple(COLUMNS)
 
 
 class Stand(msgspec.Struct, frozen=True):

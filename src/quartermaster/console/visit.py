@@ -40,8 +40,6 @@ PREFERENCE_COOKIE_S = 365 * 86_400
 """Language and theme are kept for a year; they identify nobody."""
 REFUSED_CHARS_MAX = 100
 """Of what an address held and a refusal shows again."""
-SNAPSHOT_DIGITS_MAX = 15
-"""A version more a second for thirty million years."""
 DOOR_SECRET_BYTES = 32
 """256 bits, as for sessions: proves that a form sent before sign-in came from our own page."""
 
@@ -154,12 +152,6 @@ class Visit:
         if signed_in is None:
             raise NotAllowedError(self.words("error.role"), hint=self.words("error.role_hint"))
         return Actor(signed_in.user, signed_in.roles)
-
-    def published(self) -> int | None:
-        """The snapshot that a change before this page was handed over with, where there was one."""
-        asked = self.request.query_params.get("published", "")
-        ours = asked.isdecimal() and asked.isascii() and len(asked) <= SNAPSHOT_DIGITS_MAX
-        return int(asked) if ours else None
 
     @property
     def wants_fragment(self) -> bool:

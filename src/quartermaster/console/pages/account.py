@@ -10,16 +10,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from quartermaster.console import account_tables, account_view
-from quartermaster.console.account_tables import COLUMNS, TABLES
+from quartermaster.console.account_tables import COLUMNS
 from quartermaster.console.gate import SEE_OTHER
+from quartermaster.console.pages.downloads import download, form_asked
 from quartermaster.console.ports_account import AccountBook, AccountFacts, MadeKey, NewKey
 from quartermaster.console.report_words import catalogue
-from quartermaster.console.tables import as_csv
 from quartermaster.console.visit import Visit
 from quartermaster.kernel.errors import CallerError, NotAllowedError, UnavailableError
 
 HERE = "/account"
-FORMS = ("html", "json", "csv")
 OVERLAP_HOURS = (0, 1, 24, 168, 720)
 """At once, an hour, a day, a week, a month."""
 OVERLAP_USUAL_HOURS = 24
@@ -33,22 +32,12 @@ async def account(visit: Visit) -> Response:
     Raises:
         UsageError: the month, the format or the table is wrong.
     """
-    query = visit.request.query_params
-    wanted = query.get("format", "html")
-    if wanted not in FORMS:
-        raise visit.unknown("format", wanted, *FORMS)
+    wanted = form_asked(visit)
     facts = await _facts(visit)
-    if wanted == "json":
-        body = account_tables.as_json(facts, visit.desk.clock())
-        return Response(body, media_type="application/json")
-    if wanted == "csv":
-        asked = query.get("table", TABLES[0])
-        table = next((name for name in TABLES if name == asked), None)
-        if table is None:
-            raise visit.unknown("table", asked, *TABLES)
-        saved = {"content-disposition": f'attachment; filename="{table}-{facts.month}.csv"'}
-        text = as_csv(COLUMNS[table], account_tables.rows_of(facts)[table])
-        return Response(text, media_type="text/csv", headers=saved)
+    if wanted != "html":
+        document = account_tables.as_json(facts, visit.desk.clock())
+        rows = account_tables.rows_of(facts)
+        return download(visit, wanted, document, COLUMNS, rows, of=facts.month)
     return _page(visit, facts)
 
 

@@ -14,20 +14,20 @@ from quartermaster.commands.actor import Actor
 from quartermaster.commands.budget import Terms
 from quartermaster.commands.limit import Limited
 from quartermaster.console import spending_facts, spending_view
-from quartermaster.console.control_view import acknowledged, why
+from quartermaster.console.control_view import why
 from quartermaster.console.gate import SEE_OTHER
 from quartermaster.console.number_field import amount_of, whole_of
+from quartermaster.console.pages.downloads import download, form_asked
+from quartermaster.console.pages.handed_over import handed_over
 from quartermaster.console.ports_control import Control
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.spending_view import href
-from quartermaster.console.tables import as_csv
 from quartermaster.console.visit import Visit
 from quartermaster.kernel.budget import BudgetPeriod
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import CallerError, NotFoundError, UsageError
 from quartermaster.kernel.limit import Limits, LimitScope
 
-FORMS: Final = ("html", "json", "csv")
 SCOPES: Final[tuple[LimitScope, ...]] = get_args(LimitScope)
 MAY_BUDGET: Final = frozenset({"admin", "finance"})
 MAY_LIMIT: Final = frozenset({"admin", "trust"})
@@ -42,24 +42,15 @@ async def spending(visit: Visit) -> Response:
     Raises:
         UsageError: the format or the table is wrong.
     """
-    query = visit.request.query_params
-    wanted = query.get("format", "html")
-    if wanted not in FORMS:
-        raise visit.unknown("format", wanted, *FORMS)
+    query, wanted = visit.request.query_params, form_asked(visit)
     asked = next((one for one in SCOPES if one == query.get("scope")), None)
     if asked is not None and query.get("name", "").strip():
         return RedirectResponse(href(asked, query["name"].strip()), SEE_OTHER)
     ask = partial(spending_facts.all_spending, visit.control, visit.desk.clock())
     facts = await visit.computed(ask)
-    if wanted == "json":
-        return Response(spending_facts.as_json(facts), media_type="application/json")
-    if wanted == "csv":
-        table = query.get("table", spending_facts.TABLES[0])
-        if table not in spending_facts.COLUMNS:
-            raise visit.unknown("table", table, *spending_facts.TABLES)
-        text = as_csv(spending_facts.COLUMNS[table], spending_facts.rows_of(facts)[table])
-        saved = {"content-disposition": f'attachment; filename="{table}.csv"'}
-        return Response(text, media_type="text/csv", headers=saved)
+    if wanted != "html":
+        rows, document = spending_facts.rows_of(facts), spending_facts.as_json(facts)
+        return download(visit, wanted, document, spending_facts.COLUMNS, rows)
     words = catalogue("control", visit.words.lang)
     page = spending_view.view_of(facts, words)
     return visit.render("budgets.html", e=words, page=page, scopes=SCOPES)
@@ -101,11 +92,7 @@ async def _page(visit: Visit, *, error: str = "", status: int = 200) -> Response
         return spending_view.owner_view(view, limited, found, words)
 
     page = await visit.computed(read)
-    version = visit.published()
-    seen = None
-    if version is not None:
-        answer = await run_in_threadpool(control.gateways.serving, version)
-        seen = acknowledged(version, answer, words)
+    seen = await handed_over(visit, words)
     roles = visit.actor().roles
     return visit.render(
         "budget.html",

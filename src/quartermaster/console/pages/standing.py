@@ -1,6 +1,5 @@
 """Standing: which customer groups are served, since when, why, and the forms that change it."""
 
-from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -9,18 +8,18 @@ from starlette.responses import RedirectResponse, Response
 
 from quartermaster.commands import standing as standings
 from quartermaster.console import standing_facts, standing_view
-from quartermaster.console.control_view import acknowledged, why
+from quartermaster.console.control_view import why
 from quartermaster.console.gate import SEE_OTHER
 from quartermaster.console.number_field import whole_of
+from quartermaster.console.pages.downloads import download, form_asked
+from quartermaster.console.pages.handed_over import handed_over
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.standing_view import href
-from quartermaster.console.tables import as_csv
 from quartermaster.console.visit import Visit
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import CallerError, UsageError
 from quartermaster.kernel.limit import Limits, Throttle
 
-FORMS: Final = ("html", "json", "csv")
 MAY_DECIDE: Final = frozenset({"admin", "trust"})
 MAY_SIGN: Final = frozenset({"admin", "trust", "finance"})
 """What the forms are shown by; the commands decide."""
@@ -34,23 +33,14 @@ async def standing(visit: Visit) -> Response:
     Raises:
         UsageError: the format or the table is wrong.
     """
-    query = visit.request.query_params
-    wanted = query.get("format", "html")
-    if wanted not in FORMS:
-        raise visit.unknown("format", wanted, *FORMS)
+    query, wanted = visit.request.query_params, form_asked(visit)
     if query.get("group", "").strip():
         return RedirectResponse(href(query["group"].strip()), SEE_OTHER)
     control, now = visit.control, visit.desk.clock()
     facts = await visit.computed(lambda: standing_facts.all_standings(control.book.view(), now))
-    if wanted == "json":
-        return Response(standing_facts.as_json(facts), media_type="application/json")
-    if wanted == "csv":
-        table = query.get("table", standing_facts.TABLES[0])
-        if table not in standing_facts.COLUMNS:
-            raise visit.unknown("table", table, *standing_facts.TABLES)
-        text = as_csv(standing_facts.COLUMNS[table], standing_facts.rows_of(facts)[table])
-        saved = {"content-disposition": f'attachment; filename="{table}.csv"'}
-        return Response(text, media_type="text/csv", headers=saved)
+    if wanted != "html":
+        rows, document = standing_facts.rows_of(facts), standing_facts.as_json(facts)
+        return download(visit, wanted, document, standing_facts.COLUMNS, rows)
     words = catalogue("control", visit.words.lang)
     page = standing_view.view_of(facts, words)
     return visit.render("standing.html", e=words, page=page)
@@ -137,11 +127,7 @@ async def _page(visit: Visit, *, error: str = "", status: int = 200) -> Response
         return standing_view.group_view(view, stand, weight, share, actor.id, words)
 
     page = await visit.computed(read)
-    version = visit.published()
-    seen = None
-    if version is not None:
-        answer = await run_in_threadpool(partial(control.gateways.serving, version))
-        seen = acknowledged(version, answer, words)
+    seen = await handed_over(visit, words)
     return visit.render(
         "standing_group.html",
         status=status,
