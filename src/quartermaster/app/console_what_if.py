@@ -271,11 +271,8 @@ def _simulated(
 
     asked, payers = blank.asked, payers_of(exposure)
     question = asked.question
-    assumptions = assumptions_of(
-        asked,
-        largest=question.customer == exposure.groups[0].group,
-        terms=book_terms(book, exposure),
-    )
+    largest, terms = exposure.groups[0].group, book_terms(book, exposure)
+    assumptions = assumptions_of(asked, largest=question.customer == largest, terms=terms)
     change = change_of(question, payers)
     costs = dict(question.costs)
     levers = [

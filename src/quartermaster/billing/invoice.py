@@ -107,20 +107,9 @@ def draft(
     Raises:
         IntegrityError: a rated line of this contract is in another currency or time zone.
     """
-    rated_lines = [
-        line
-        for line in rated.lines
-        if line.contract == contract.id and line.period.label == period.label
-    ]
-    for line in rated_lines:
-        if (line.currency, line.period) != (contract.currency, period):
-            raise IntegrityError(
-                f"contract {contract.id}: {line.model} {line.axis} was rated in {line.currency} "
-                f"and {line.period.zone}, the invoice is in {contract.currency} and {period.zone}"
-            )
+    rated_lines = _of_month(contract, period, rated)
     lines = tuple(
-        _line(number, line, contract.rounding)
-        for number, line in enumerate(sorted(rated_lines, key=_order), start=1)
+        _line(number, line, contract.rounding) for number, line in enumerate(rated_lines, start=1)
     )
     unpriced = tuple(
         entry
@@ -153,6 +142,22 @@ def draft(
             sample=contract.sample or any(line.sample for line in rated_lines),
         )
     )
+
+
+def _of_month(contract: Contract, period: Period, rated: Rated) -> list[RatedLine]:
+    """The rated lines of one contract and month, in the order of an invoice."""
+    found = [
+        line
+        for line in rated.lines
+        if line.contract == contract.id and line.period.label == period.label
+    ]
+    for line in found:
+        if (line.currency, line.period) != (contract.currency, period):
+            raise IntegrityError(
+                f"contract {contract.id}: {line.model} {line.axis} was rated in {line.currency} "
+                f"and {line.period.zone}, the invoice is in {contract.currency} and {period.zone}"
+            )
+    return sorted(found, key=_order)
 
 
 def with_credits(

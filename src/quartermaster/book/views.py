@@ -272,11 +272,8 @@ def _apply(view: View, recorded: Recorded) -> None:
             view.drafts[fact.contract, fact.period] = fact
         case events.CostRated():
             view.costs[fact.deployment, fact.period] = fact
-        case events.UserAdded():
-            view.users[fact.user] = User(fact.user, fact.name, fact.roles, fact.customer)
-        case events.RolesChanged():
-            user = view.users[fact.user]
-            view.users[fact.user] = msgspec.structs.replace(user, roles=fact.roles)
+        case events.UserAdded() | events.RolesChanged():
+            _apply_to_user(view, fact)
         case events.ApiTokenMade():
             view.api_tokens[fact.token] = ApiToken(fact, recorded.at, recorded.actor)
         case events.ApiTokenRevoked():
@@ -306,6 +303,14 @@ def _apply_to_deployment(
         view.deployments[fact.name] = Deployed(fact, at)
     else:
         view.deployments[fact.name] = Deployed(fact, known.first_at, known.drained)
+
+
+def _apply_to_user(view: View, fact: events.UserAdded | events.RolesChanged) -> None:
+    if isinstance(fact, events.UserAdded):
+        view.users[fact.user] = User(fact.user, fact.name, fact.roles, fact.customer)
+    else:
+        user = view.users[fact.user]
+        view.users[fact.user] = msgspec.structs.replace(user, roles=fact.roles)
 
 
 def _credit(view: View, fact: events.CaseStepped) -> None:

@@ -8,7 +8,15 @@ import msgspec
 from quartermaster.cli import standing
 from quartermaster.cli.handover import hand_over
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime
-from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group, PermittedUse
+from quartermaster.kernel.contract import (
+    CancelledStream,
+    Commitment,
+    Contract,
+    Customer,
+    Group,
+    PermittedUse,
+    PtuLine,
+)
 from quartermaster.kernel.errors import NotFoundError
 from quartermaster.kernel.money import Money
 
@@ -123,14 +131,8 @@ def sign(
 ) -> None:
     """Record a contract, or its next version; it begins with the current hour."""
     from quartermaster.app import open_rooms
-    from quartermaster.billing import contract_file
     from quartermaster.commands import contract as contracts
 
-    lines = (
-        ()
-        if provisioned is None
-        else contract_file.provisioned(provisioned.read(), provisioned.name)
-    )
     rooms = open_rooms(options)
     now, view = rooms.now(), rooms.book.view()
     published = view.price_books.get(price_book)
@@ -138,25 +140,18 @@ def sign(
         raise NotFoundError(
             f"there is no price book {price_book!r}", hint="quartermaster bill prices publish FILE"
         )
-    currency = published[-1].currency
-    floors = (
-        ()
-        if commitments is None
-        else contract_file.commitments(
-            commitments.read(), commitments.name, currency=currency, time_zone=time_zone
-        )
-    )
+    signed, currency = view.contracts.get(contract_id, ()), published[-1].currency
     contract = msgspec.convert(
         {
             "id": contract_id,
-            "version": len(view.contracts.get(contract_id, ())) + 1,
+            "version": len(signed) + 1,
             "customer": customer_id,
             "price_book": price_book,
             "currency": currency,
             "time_zone": time_zone,
             "valid_from": now - now % US_PER_HOUR,
-            "ptu_lines": lines,
-            "commitments": floors,
+            "ptu_lines": _units(provisioned),
+            "commitments": _floors(commitments, currency, time_zone),
             "rounding": rounding,
             "serve_unpriced": serve_unpriced,
             "cancelled_stream": cancelled_stream,
@@ -169,7 +164,25 @@ def sign(
     )
     contracts.sign(rooms.book, rooms.actor, contract, now)
     click.echo(f"{contract.id} version {contract.version}")
+    for one in signed[-1].commitments if signed else ():
+        if one not in contract.commitments:
+            floor = Money(one.floor_minor, currency)
+            click.echo(f"ends with this version: at least {floor} a {one.per}", err=True)
     hand_over(rooms)
+
+
+def _units(file: BinaryIO | None) -> tuple[PtuLine, ...]:
+    from quartermaster.billing.contract_file import provisioned
+
+    return () if file is None else provisioned(file.read(), file.name)
+
+
+def _floors(file: BinaryIO | None, currency: str, time_zone: str) -> tuple[Commitment, ...]:
+    from quartermaster.billing.contract_file import commitments
+
+    if file is None:
+        return ()
+    return commitments(file.read(), file.name, currency=currency, time_zone=time_zone)
 
 
 @command.command("list")
