@@ -109,6 +109,10 @@ class BudgetShares:
         if generation != self._generation and self._generation:
             # Its data is another: whoever we know of must be heard again.
             generation, machines = self._store.join(self._machine, sorted(self._known))
+        if generation != self._generation:
+            # Versions of other data say nothing of these.
+            for view in self._views.values():
+                view.version, view.parts = 0, {}
         self._generation = generation
         if machines != self._known:
             write_roster(self._roster, machines)

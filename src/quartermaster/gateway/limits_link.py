@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from quartermaster.gateway.limits_leased import EXCHANGE_S, Answer, Held, LeasedLimiter
+from quartermaster.gateway.bucket_leased import EXCHANGE_S, Held
+from quartermaster.gateway.limits_leased import Answer, LeasedLimiter
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import SharedShown
 from quartermaster.kernel.clock import US_PER_S
