@@ -212,7 +212,7 @@ def test_a_client_that_leaves_before_the_answer_stops_the_upstream(
         with raw(gateway) as client:
             client.key = "qm-any"
             client.send(client.chat({**TALK, "model": "silent"}))
-            until(lambda: upstream.open == 1)
+            until(lambda: len(upstream.asked) == 1)
         until(lambda: upstream.open == 0)
         (row,) = gateway.stop()
     assert (row.closed.failure, row.closed.http_status) == ("client_gone", 499)

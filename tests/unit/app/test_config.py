@@ -10,6 +10,12 @@ from quartermaster.config import Settings, load
 from quartermaster.kernel.errors import ConfigError
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no file of the reader's own sets anything."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_defaults_run_from_one_folder() -> None:
     settings, origin = load(environ={})
     assert settings == Settings()
