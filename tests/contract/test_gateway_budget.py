@@ -107,6 +107,36 @@ def test_an_answer_without_a_cap_gets_one_from_the_model_server(
     assert "max_tokens" not in upstream.asked[-1]
 
 
+def test_a_model_that_never_stops_is_stopped_at_the_cap(gateway: Gateway) -> None:
+    """The SDKs see an answer that ends as it should have, and its counts."""
+    account = Account(gateway, 10**9)
+    account.passes()
+    with account.sdk() as sdk:
+        chunks = list(
+            sdk.chat.completions.create(
+                model="babble",
+                messages=MESSAGES,
+                max_tokens=9,
+                stream=True,
+                stream_options={"include_usage": True},
+                extra_body={"pause": 0.001},
+            )
+        )
+    assert chunks[-2].choices[0].finish_reason == "length"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == 9
+    with (
+        anthropic.Anthropic(
+            base_url=gateway.url.removesuffix("/v1"), api_key=account.secret
+        ) as claude,
+        claude.messages.stream(
+            model="babble", max_tokens=9, messages=[{"role": "user", "content": "Go on."}]
+        ) as told,
+    ):
+        message = told.get_final_message()
+    assert (message.stop_reason, message.usage.output_tokens) == ("max_tokens", 9)
+
+
 def test_a_spent_budget_is_said_in_every_dialect(gateway: Gateway) -> None:
     account = Account(gateway, 2_500)
     base = gateway.url.removesuffix("/v1")
