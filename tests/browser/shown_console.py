@@ -40,7 +40,9 @@ from quartermaster.console.ports_account import (
     AccountFacts,
     AccountKey,
     AccountProject,
+    DraftCredit,
     DraftLine,
+    DraftShortfall,
     UsageRow,
 )
 from quartermaster.console.ports_control import Control
@@ -96,7 +98,22 @@ class RichAccounts(FakeAccounts):
             budgets=(a_budget("group", "acme"), a_budget("key", KEY)),
             drafts=(
                 AccountDraft(
-                    contract="c", total_minor=1050, currency="USD", unpriced=7, lines=(line,)
+                    contract="c",
+                    total_minor=0,
+                    currency="USD",
+                    unpriced=7,
+                    lines=(line,),
+                    shortfalls=(
+                        DraftShortfall(
+                            first=date(2024, 3, 16),
+                            last=date(2024, 3, 31),
+                            floor_minor=500_000,
+                            counted_minor=1050,
+                            amount=Decimal("4989.50"),
+                            minor=498_950,
+                        ),
+                    ),
+                    credits=(DraftCredit(case="case_01", minor=-500_000, left_minor=120_000),),
                 ),
             ),
         )
