@@ -27,7 +27,7 @@ def test_a_key_is_issued_once(world: World, tmp_path: Path) -> None:
     other = admin.post(f"{PREFIX}/keys", json=body, headers={"idempotency-key": "two"})
     assert other.json()["id"] != first.json()["id"]
     secret = first.json()["secret"].encode()
-    files = list(tmp_path.iterdir())
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not any(secret in path.read_bytes() for path in files)
 

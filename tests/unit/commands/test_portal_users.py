@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from quartermaster.book.store import SCHEMA_VERSION, Book, open_book
+from quartermaster.book.store import Book, open_book
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.customer import add_customer
 from quartermaster.commands.identity import Identity
@@ -16,6 +16,8 @@ from quartermaster.kernel.errors import NotFoundError, UsageError
 
 NOW = Instant(20_000 * 24 * US_PER_HOUR)
 PASSWORD = "a long enough password"
+BEFORE_LINKS_KNEW = "3"
+"""The last version of the book whose links were tied to no customer."""
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_a_book_from_before_learns_whose_links_are(tmp_path: Path) -> None:
         connection.execute(text("ALTER TABLE links DROP COLUMN customer"))
         connection.execute(
             text("UPDATE meta SET value = :v WHERE name = 'schema_version'"),
-            {"v": str(SCHEMA_VERSION - 1)},
+            {"v": BEFORE_LINKS_KNEW},
         )
     engine.dispose()
     book = open_book(url)
