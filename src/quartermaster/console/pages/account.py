@@ -35,9 +35,9 @@ async def account(visit: Visit) -> Response:
     wanted = form_asked(visit)
     facts = await _facts(visit)
     if wanted != "html":
-        document = account_tables.as_json(facts, visit.desk.clock())
-        rows = account_tables.rows_of(facts)
-        return download(visit, wanted, document, COLUMNS, rows, of=facts.month)
+        rows, now = account_tables.rows_of(facts), visit.desk.clock()
+        document = partial(account_tables.as_json, facts, now)
+        return download(visit, wanted, document, COLUMNS, rows, name=f"{{table}}-{facts.month}")
     return _page(visit, facts)
 
 

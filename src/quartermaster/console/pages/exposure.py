@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from quartermaster.console import exposure_tables, exposure_view
 from quartermaster.console.exposure_state import no_such_customer, question_of
-from quartermaster.console.exposure_tables import COLUMNS, TABLES
-from quartermaster.console.ports_exposure import ExposureFacts, Question
+from quartermaster.console.exposure_tables import COLUMNS
+from quartermaster.console.pages.downloads import download, form_asked
+from quartermaster.console.ports_exposure import Question
 from quartermaster.console.ports_what_if import WhatIfFacts, WhatIfQuestion
 from quartermaster.console.report_words import catalogue
-from quartermaster.console.tables import as_csv
 from quartermaster.console.visit import Desk, Visit
 from quartermaster.console.what_if_pictures import (
     BridgeView,
@@ -38,9 +38,7 @@ async def exposure(visit: Visit) -> Response:
     desk, now, query = visit.desk, visit.desk.clock(), visit.request.query_params
     words = catalogue("exposure", visit.words.lang)
     question = question_of(query, words)
-    wanted = query.get("format", "html")
-    if wanted not in {"html", "json", "csv"}:
-        raise visit.unknown("format", wanted, "html", "json", "csv")
+    wanted = form_asked(visit)
     try:
         facts, gone = await asyncio.gather(
             visit.computed(partial(desk.exposure.exposure, question, now, wait=wanted != "html")),
@@ -51,7 +49,9 @@ async def exposure(visit: Visit) -> Response:
             raise
         raise no_such_customer(question.customer, words) from error
     if wanted != "html":
-        return _table(visit, facts, wanted, query.get("table", TABLES[0]), now)
+        rows = exposure_tables.rows_of(facts)
+        document = partial(exposure_tables.as_json, facts, rows, now)
+        return download(visit, wanted, document, COLUMNS, rows, name="exposure-{table}")
     page = visit.render(
         "exposure.html",
         e=words,
@@ -104,18 +104,3 @@ def _pictures(facts: WhatIfFacts, visit: Visit) -> Gone | None:
         query_of(facts.asked),
         facts.sample,
     )
-
-
-def _table(
-    visit: Visit, facts: ExposureFacts | None, wanted: str, name: str, now: Instant
-) -> Response:
-    tables = exposure_tables.rows_of(facts)
-    if wanted == "json":
-        body = exposure_tables.as_json(facts, tables, now)
-        return Response(body, media_type="application/json")
-    table = next((known for known in TABLES if known == name), None)
-    if table is None:
-        raise visit.unknown("table", name, *TABLES)
-    saved = {"content-disposition": f'attachment; filename="exposure-{table}.csv"'}
-    text = as_csv(COLUMNS[table], tables[table])
-    return Response(text, media_type="text/csv", headers=saved)

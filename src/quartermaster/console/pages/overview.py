@@ -1,10 +1,13 @@
 """How are we doing, and on whom does it hang? The first screen, and its live panel."""
 
+from functools import partial
+
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from quartermaster.console import live_view, overview_view, tables
-from quartermaster.console.tables import COLUMNS, TABLES
+from quartermaster.console.pages.downloads import download, form_asked
+from quartermaster.console.tables import COLUMNS
 from quartermaster.console.visit import Visit
 
 
@@ -13,20 +16,10 @@ async def overview(visit: Visit) -> Response:
     desk, now = visit.desk, visit.desk.clock()
     facts = await run_in_threadpool(desk.overview.overview, now)
     live = await run_in_threadpool(desk.live.live, now)
-    wanted = visit.request.query_params.get("format", "html")
-    if wanted == "json":
-        body = tables.as_json(tables.rows_of(facts, live), now)
-        return Response(body, media_type="application/json")
-    if wanted == "csv":
-        name = visit.request.query_params.get("table", "customers")
-        table = next((known for known in TABLES if known == name), None)
-        if table is None:
-            raise visit.unknown("table", name, *TABLES)
-        text = tables.as_csv(COLUMNS[table], tables.rows_of(facts, live)[table])
-        saved = {"content-disposition": f'attachment; filename="{table}.csv"'}
-        return Response(text, media_type="text/csv", headers=saved)
+    wanted = form_asked(visit)
     if wanted != "html":
-        raise visit.unknown("format", wanted, "html", "json", "csv")
+        rows = tables.rows_of(facts, live)
+        return download(visit, wanted, partial(tables.as_json, rows, now), COLUMNS, rows)
     return visit.render(
         "overview.html",
         book=overview_view.view_of(facts, visit.words) if facts else None,

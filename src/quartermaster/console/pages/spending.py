@@ -49,7 +49,7 @@ async def spending(visit: Visit) -> Response:
     ask = partial(spending_facts.all_spending, visit.control, visit.desk.clock())
     facts = await visit.computed(ask)
     if wanted != "html":
-        rows, document = spending_facts.rows_of(facts), spending_facts.as_json(facts)
+        rows, document = spending_facts.rows_of(facts), partial(spending_facts.as_json, facts)
         return download(visit, wanted, document, spending_facts.COLUMNS, rows)
     words = catalogue("control", visit.words.lang)
     page = spending_view.view_of(facts, words)

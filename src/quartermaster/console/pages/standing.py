@@ -1,5 +1,6 @@
 """Standing: which customer groups are served, since when, why, and the forms that change it."""
 
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -39,7 +40,7 @@ async def standing(visit: Visit) -> Response:
     control, now = visit.control, visit.desk.clock()
     facts = await visit.computed(lambda: standing_facts.all_standings(control.book.view(), now))
     if wanted != "html":
-        rows, document = standing_facts.rows_of(facts), standing_facts.as_json(facts)
+        rows, document = standing_facts.rows_of(facts), partial(standing_facts.as_json, facts)
         return download(visit, wanted, document, standing_facts.COLUMNS, rows)
     words = catalogue("control", visit.words.lang)
     page = standing_view.view_of(facts, words)

@@ -1,12 +1,14 @@
 """What passes the gateways now: rates, first tokens, refusals, customers, and single requests."""
 
+from functools import partial
+
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from quartermaster.console import traffic_tables, traffic_view
+from quartermaster.console.pages.downloads import download, form_asked
 from quartermaster.console.report_words import catalogue
-from quartermaster.console.tables import as_csv
-from quartermaster.console.traffic_tables import COLUMNS, TABLES
+from quartermaster.console.traffic_tables import COLUMNS
 from quartermaster.console.visit import Visit
 
 
@@ -18,20 +20,11 @@ async def traffic(visit: Visit) -> Response:
     """
     now = visit.desk.clock()
     facts = await run_in_threadpool(visit.desk.traffic.traffic, now)
-    wanted = visit.request.query_params.get("format", "html")
-    if wanted == "json":
-        body = traffic_tables.as_json(traffic_tables.rows_of(facts, now), now)
-        return Response(body, media_type="application/json")
-    if wanted == "csv":
-        name = visit.request.query_params.get("table", TABLES[0])
-        table = next((known for known in TABLES if known == name), None)
-        if table is None:
-            raise visit.unknown("table", name, *TABLES)
-        text = as_csv(COLUMNS[table], traffic_tables.rows_of(facts, now)[table])
-        saved = {"content-disposition": f'attachment; filename="traffic-{table}.csv"'}
-        return Response(text, media_type="text/csv", headers=saved)
+    wanted = form_asked(visit)
     if wanted != "html":
-        raise visit.unknown("format", wanted, "html", "json", "csv")
+        rows = traffic_tables.rows_of(facts, now)
+        document = partial(traffic_tables.as_json, rows, now)
+        return download(visit, wanted, document, COLUMNS, rows, name="traffic-{table}")
     words = catalogue("traffic", visit.words.lang)
     return visit.render(
         "traffic.html",

@@ -6,10 +6,11 @@ from starlette.responses import Response
 
 from quartermaster.console import warning_customer, warning_tables, warning_view
 from quartermaster.console.language import Words
+from quartermaster.console.pages.downloads import download
 from quartermaster.console.pages.exposure import LOADING_S
 from quartermaster.console.ports_warning import AtStake, WarningFacts
 from quartermaster.console.report_words import catalogue
-from quartermaster.console.tables import Rows, as_csv
+from quartermaster.console.tables import Rows
 from quartermaster.console.visit import Visit
 from quartermaster.console.warning_tables import COLUMNS, CUSTOMER_TABLES
 from quartermaster.kernel.errors import NotFoundError, UsageError
@@ -113,16 +114,10 @@ def given(
     Raises:
         UsageError: there is no such table.
     """
-    if wanted == "json":
-        body = warning_tables.as_json(schema, tables, visit.desk.clock(), **more)
-        return Response(body, media_type="application/json")
-    table = visit.request.query_params.get("table", next(iter(tables)))
-    if table not in tables:
-        raise visit.unknown("table", table, *tables)
-    name = stem if len(tables) == 1 else f"{stem}-{table}"
-    saved = {"content-disposition": f'attachment; filename="{name}.csv"'}
-    text = as_csv(COLUMNS[table], tables[table])
-    return Response(text, media_type="text/csv", headers=saved)
+    document = partial(warning_tables.as_json, schema, tables, visit.desk.clock(), **more)
+    columns = {table: COLUMNS[table] for table in tables}
+    name = stem if len(tables) == 1 else f"{stem}-{{table}}"
+    return download(visit, wanted, document, columns, tables, name=name)
 
 
 def loading(page: Response, missing: str | None) -> Response:

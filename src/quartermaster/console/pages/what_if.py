@@ -5,14 +5,12 @@ from functools import partial
 from starlette.responses import Response
 
 from quartermaster.console import what_if_tables, what_if_view
+from quartermaster.console.pages.downloads import download, form_asked
 from quartermaster.console.pages.exposure import LOADING_S
-from quartermaster.console.ports_what_if import WhatIfFacts
 from quartermaster.console.report_words import catalogue
-from quartermaster.console.tables import as_csv
 from quartermaster.console.visit import Visit
 from quartermaster.console.what_if_state import question_of, refused_by_book
-from quartermaster.console.what_if_tables import COLUMNS, TABLES
-from quartermaster.kernel.clock import Instant
+from quartermaster.console.what_if_tables import COLUMNS
 from quartermaster.kernel.errors import UsageError
 
 
@@ -35,9 +33,7 @@ async def _answered(visit: Visit) -> Response:
     desk, now, query = visit.desk, visit.desk.clock(), visit.request.query_params
     words = catalogue("what_if", visit.words.lang)
     question = question_of(query, words)
-    wanted = query.get("format", "html")
-    if wanted not in {"html", "json", "csv"}:
-        raise visit.unknown("format", wanted, "html", "json", "csv")
+    wanted = form_asked(visit)
     try:
         facts = await visit.computed(
             partial(desk.what_if.what_if, question, now, wait=wanted != "html")
@@ -45,7 +41,9 @@ async def _answered(visit: Visit) -> Response:
     except UsageError as error:
         raise refused_by_book(error, question, words) from error
     if wanted != "html":
-        return _table(visit, facts, wanted, query.get("table", TABLES[0]), now)
+        rows = what_if_tables.rows_of(facts)
+        document = partial(what_if_tables.as_json, facts, rows, now)
+        return download(visit, wanted, document, COLUMNS, rows, name="what-if-{table}")
     page = visit.render(
         "what_if.html",
         e=words,
@@ -55,18 +53,3 @@ async def _answered(visit: Visit) -> Response:
     if facts is not None and facts.missing == "loading" and not visit.wants_fragment:
         page.headers["refresh"] = str(LOADING_S)
     return page
-
-
-def _table(
-    visit: Visit, facts: WhatIfFacts | None, wanted: str, name: str, now: Instant
-) -> Response:
-    tables = what_if_tables.rows_of(facts)
-    if wanted == "json":
-        body = what_if_tables.as_json(facts, tables, now)
-        return Response(body, media_type="application/json")
-    table = next((known for known in TABLES if known == name), None)
-    if table is None:
-        raise visit.unknown("table", name, *TABLES)
-    saved = {"content-disposition": f'attachment; filename="what-if-{table}.csv"'}
-    text = as_csv(COLUMNS[table], tables[table])
-    return Response(text, media_type="text/csv", headers=saved)
