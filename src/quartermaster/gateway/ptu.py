@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from quartermaster.gateway.limits import Bucket, Sibling
+from quartermaster.gateway.limits import CONCURRENT_WAIT_US, Bucket, Sibling
 from quartermaster.gateway.rate_headers import RateLimitedError, duration
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.status import LaneStatus
@@ -42,11 +42,13 @@ def weigh(counts: Counts, output_weight: int) -> int:
 class Lane:
     """The units of one contract and model, as far as this worker may use them."""
 
-    __slots__ = ("bucket", "refused", "served", "spilled", "terms")
+    __slots__ = ("bucket", "closed", "refused", "served", "spilled", "terms")
 
     def __init__(self, terms: Provisioned, share: int, now: int) -> None:
         self.terms = terms
         self.bucket = Bucket(share, now)
+        self.closed = False
+        """Whether another worker takes in this one's place what is new."""
         self.served = 0
         self.spilled = 0
         self.refused = 0
@@ -107,6 +109,7 @@ class Lanes:
         for lane in self._lanes.values():
             lane.bucket.refill(now)
             lane.bucket.per_minute = self._share(lane.terms)
+            lane.closed = sibling is not None and sibling.closed
 
     def lane(self, contract: str, terms: Provisioned, now: int) -> Lane:
         """The lane of a contract and model; a resize takes effect at once."""
@@ -157,7 +160,7 @@ def enter(lane: Lane, *, can_spill: bool = True) -> bool:
     Raises:
         RateLimitedError: 429, where it may do neither.
     """
-    wait_us = lane.bucket.wait_us(1)
+    wait_us = CONCURRENT_WAIT_US if lane.closed else lane.bucket.wait_us(1)
     if not wait_us:
         return True
     if lane.terms.spillover and can_spill:

@@ -216,6 +216,7 @@ def test_provisioned_units_are_shared_too(scene: Scene) -> None:
     scene.look()
     assert not scene.new.ride(1)
     scene.now += MINUTE // 2
+    assert not scene.old.ride(1)
     assert scene.new.ride(1)
     (lane,) = scene.new.lanes.status(scene.now)
     assert lane.input_tokens_per_minute == 600
