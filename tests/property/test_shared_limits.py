@@ -13,7 +13,7 @@ from tests.redis_server import RedisServer, running_redis
 from quartermaster.gateway import limits_leased
 from quartermaster.gateway.limits import Permit, Scoped
 from quartermaster.gateway.limits_leased import FIRST_PART, LeasedLimiter
-from quartermaster.gateway.limits_link import answer_of
+from quartermaster.gateway.limits_link import answer_of, line_of
 from quartermaster.gateway.rate_headers import RateLimitedError
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.limit import Limits
@@ -51,7 +51,7 @@ class SharedWorker:
         keys = ["workers"]
         for (scope, name), report in reports.items():
             keys.append(f"{scope}:{name}")
-            arguments.extend(report)
+            arguments.append(line_of(report))
         peers, *answers = store.eval(self.script, len(keys), *keys, *arguments)
         if not lost:
             given = {name: answer_of(words) for name, words in zip(reports, answers, strict=True)}

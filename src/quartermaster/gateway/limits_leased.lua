@@ -2,8 +2,8 @@
 --
 -- KEYS: the workers, then one hash for each account. ARGV: who asks; how long a silent worker
 -- keeps what it holds and is remembered, microseconds; the instant (0 is the server's clock); then
--- for each account: the number of the report; requests and tokens, each as limit (-1: none),
--- spent, keep, want, need, seed; open requests as limit, keep, want, need.
+-- for each account one line of numbers: of the report; requests and tokens, each as limit (-1:
+-- none), spent, keep, want, need, seed; open requests as limit, keep, want, need.
 --
 -- Levels are millionths of a sixtieth of a unit, as in `gateway.limits`. A bucket holds its limit;
 -- what workers hold does not come back while they hold it, what they spent comes back evenly. So
@@ -33,11 +33,11 @@ local function fit(free, keep, want, need, unit)
 end
 
 for index = 2, #KEYS do
-  local key, at = KEYS[index], 4 + (index - 2) * 17
-  local kept = {}
+  local key, said, kept = KEYS[index], {}, {}
+  for number in string.gmatch(ARGV[index + 2], '%S+') do said[#said + 1] = tonumber(number) end
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do kept[all[i]] = all[i + 1] end
-  local report = tonumber(ARGV[at])
+  local report = said[1]
   local elapsed = kept.at and math.max(now - tonumber(kept.at), 0) or 0
   local lacking = false
 
@@ -64,12 +64,11 @@ for index = 2, #KEYS do
 
   local answer, holds, drain_us = {kept.made or text(now)}, {}, 0
   for i, name in ipairs({'r', 't'}) do
-    local from = at + 1 + (i - 1) * 6
-    local limit = tonumber(ARGV[from])
+    local from = 2 + (i - 1) * 6
+    local limit, spent, keep = said[from], said[from + 1], said[from + 2]
     if limit >= 0 then
-      local spent, keep = tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
-      local want, need = tonumber(ARGV[from + 3]), tonumber(ARGV[from + 4])
-      local used = tonumber(kept[name .. 'u'] or ARGV[from + 5])
+      local want, need = said[from + 3], said[from + 4]
+      local used = tonumber(kept[name .. 'u'] or said[from + 5])
       local drained = tonumber(kept[name .. 'd'] or '0')
       local back = math.min(used, elapsed * limit)
       used, drained = used - back + expired[i], drained + back
@@ -97,10 +96,8 @@ for index = 2, #KEYS do
     end
   end
 
-  local limit, slots = tonumber(ARGV[at + 13]), 0
+  local limit, keep, want, need, slots = said[14], said[15], said[16], said[17], 0
   if limit >= 0 then
-    local keep, want, need =
-      tonumber(ARGV[at + 14]), tonumber(ARGV[at + 15]), tonumber(ARGV[at + 16])
     slots = fit(limit - others[3] - keep, keep, want, need, 1)
     lacking = lacking or slots < need
   end
@@ -112,6 +109,6 @@ for index = 2, #KEYS do
   redis.call('HSET', key, 'at', text(now), 'made', answer[1],
     'w:' .. me, string.format('%.0f %.0f %.0f %.0f %.0f', report, now, holds[1], holds[2], slots))
   redis.call('PEXPIRE', key, text(120000 + drain_us / 1000))
-  answers[#answers + 1] = answer
+  answers[#answers + 1] = table.concat(answer, ' ')
 end
 return answers

@@ -40,8 +40,8 @@ SIGN_OF_LIFE_S: Final = 1.0
 LIFE_BYTES: Final = 8
 """Names one life of a worker among all that ever were."""
 
-# One account's words in a script's answer: when it was made, four of each bucket, slots, lacked.
-_ANSWER_WORDS: Final = 11
+# Of one account: four of each bucket, slots, lacked.
+_ANSWER_LEVELS: Final = 10
 
 
 class Store(Protocol):
@@ -49,8 +49,8 @@ class Store(Protocol):
 
     async def run(
         self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, list[list[str]]]:
-        """The script's answer: workers of all machines, and words for each account.
+    ) -> tuple[int, list[str]]:
+        """The script's answer: workers of all machines, and a line for each account.
 
         Raises:
             UnavailableError: there is none.
@@ -95,7 +95,7 @@ class RedisStore:
 
     async def run(
         self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, list[list[str]]]:
+    ) -> tuple[int, list[str]]:
         """The script's answer."""
         try:
             peers, *answers = await self._script(keys=list(keys), args=list(arguments))
@@ -161,11 +161,11 @@ class LimitLink:
         arguments: list[str | int] = [self._app_id, OUT_OF_CONTACT_S * US_PER_S, 0]
         for (scope, name), report in reports.items():
             keys.append(f"{NAME_PREFIX}:limit:{scope}:{name}")
-            arguments.extend(report)
+            arguments.append(line_of(report))
         self._exchanges += 1
         peers, answers = await self._store.run(keys, arguments)
         self._said_s = now_s
-        given = {name: answer_of(words) for name, words in zip(reports, answers, strict=True)}
+        given = {name: answer_of(line) for name, line in zip(reports, answers, strict=True)}
         self.limiter.answered(given, self._now(), peers)
         if self._error:
             log.warning("%s: limits are shared again", self._app_id)
@@ -247,14 +247,19 @@ def open_link(
     return LimitLink(RedisStore(settings, var), limiter, name, now)
 
 
-def answer_of(words: Sequence[str]) -> Answer:
-    """One account's words of the script's answer.
+def line_of(report: Sequence[int]) -> str:
+    """One account's report, as the script reads it."""
+    return " ".join(map(str, report))
+
+
+def answer_of(line: str) -> Answer:
+    """One account's line of the script's answer.
 
     Raises:
-        UnavailableError: they are another script's.
+        UnavailableError: it is another script's.
     """
-    made, *levels = words
-    if len(words) != _ANSWER_WORDS:
-        raise UnavailableError(f"the store answered {len(words)} words")
+    made, *levels = line.split(" ")
+    if len(levels) != _ANSWER_LEVELS:
+        raise UnavailableError(f"the store answered: {line}")
     numbers = [int(level) for level in levels]
     return Answer(made, Held(*numbers[:4]), Held(*numbers[4:8]), numbers[8], bool(numbers[9]))
