@@ -16,6 +16,8 @@ from quartermaster.kernel.errors import UsageError
 
 TORNADO_COMMITMENTS = ((0.5, 24), (0.8, 12))
 """Half for two years and four fifths for one: what a customer of that size is asked for."""
+CHANGE_MAX = 100.0
+"""A hundredfold rise: beyond it stands a slip, such as a price where a share was asked for."""
 LONGER_MONTHS = 6
 """Half a year more of notice, or of ramp: the usual ask of a negotiation."""
 
@@ -63,12 +65,19 @@ def priced(who: str, change: float, month: int, elasticity: float = 0.0) -> Chan
     """A price changes by a share from a month on; everybody's where `who` is empty.
 
     Raises:
-        UsageError: no price would be left, or an elasticity that is no number.
+        UsageError: no price would be left, one beyond a hundredfold, or an elasticity that is no
+            number.
     """
     if not math.isfinite(elasticity):
         raise UsageError(f"elasticity {elasticity:g} is not a number", field="elasticity")
     if change <= -1:
         raise UsageError(f"a change of {change:+.0%} leaves no price", field="size")
+    if not change <= CHANGE_MAX:
+        raise UsageError(
+            f"a change of {change:+.0%} is more than {CHANGE_MAX:+.0%}",
+            field="size",
+            hint="a rise by a tenth is +10%, or 0.1",
+        )
     lever = Lever(group=who, price_factor=1 + change, from_month=month, elasticity=elasticity)
     whose = f"the price of {who}" if who else "all prices"
     return Change(

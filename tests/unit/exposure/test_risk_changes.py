@@ -87,6 +87,8 @@ def test_the_distribution_is_of_the_same_losses() -> None:
     [
         (lambda: cutting("c000", 1.5, 0), "size"),
         (lambda: priced("c000", -1.0, 0), "size"),
+        (lambda: priced("c000", 1e26, 0), "size"),
+        (lambda: priced("c000", float("nan"), 0), "size"),
         (lambda: committing(PAYERS, 24, "c000", 2.0, 12), "size"),
         (lambda: committing(PAYERS, 24, "c000", 0.5, 12, 2.0), "discount"),
         (lambda: diversified(PAYERS, "c000", 0.9), "size"),
