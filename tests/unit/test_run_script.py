@@ -203,7 +203,7 @@ def test_no_program_is_installed_outside_ci(
 
 
 SPREAD = (
-    *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
+    *("-n", str(load().WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"),
     *(f"--ignore=tests/{name}" for name in ("compat", "test_docs.py", "test_tidy.py")),
 )
 
