@@ -28,6 +28,7 @@ from quartermaster.commands.budget_shown import read_states
 from quartermaster.commands.guidance import recorded
 from quartermaster.commands.identity import Identity
 from quartermaster.commands.ports import Book
+from quartermaster.commands.webhook_record import read_record
 from quartermaster.console import ports
 from quartermaster.console.ports_control import Control
 from quartermaster.console.server import run as serve
@@ -76,6 +77,7 @@ def _control(rooms: Rooms) -> Control:
         gateways=OwnGateways(rooms.book, rooms.var),
         weights=RatedWeights(rooms),
         budget_states=partial(read_states, rooms.var),
+        alerts=partial(read_record, rooms.var),
     )
 
 

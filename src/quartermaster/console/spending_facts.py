@@ -4,12 +4,13 @@ from decimal import Decimal
 
 import msgspec
 
-from quartermaster.book.views import View
+from quartermaster.book.views import View, Webhook
 from quartermaster.commands import budget as budgets
 from quartermaster.commands import limit as limits
 from quartermaster.commands.budget import Budgeting
 from quartermaster.commands.budget_shown import BudgetStates, ShownBudget, shown
 from quartermaster.commands.limit import Limited
+from quartermaster.commands.webhook_record import Record
 from quartermaster.console.ports_control import Control
 from quartermaster.console.tables import Cell, Rows, iso
 from quartermaster.kernel.budget import epochs
@@ -25,6 +26,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("spent_share", "prepaid", "paused", "alerts_at", "alerts_sent", "output_tokens"),
     ),
     "limits": ("scope", "name", "requests_per_minute", "tokens_per_minute", "concurrent"),
+    "alerts": (
+        *("webhook", "url", "group", "paused", "delivered", "waiting", "given_up"),
+        *("last_at", "last_error"),
+    ),
 }
 
 
@@ -53,11 +58,19 @@ class Spending(msgspec.Struct, frozen=True):
         return EXACT.divide(part, self.budget.amount)
 
 
+class Alerts(msgspec.Struct, frozen=True):
+    """Where alerts go, and what became of them."""
+
+    webhook: Webhook
+    record: Record
+
+
 class SpendingFacts(msgspec.Struct, frozen=True):
-    """All budgets, the fullest first, and all limits."""
+    """All budgets, the fullest first, all limits, and where alerts go."""
 
     budgets: tuple[Spending, ...]
     limits: tuple[Limited, ...]
+    alerts: tuple[Alerts, ...]
     view: View
     at: Instant
 
@@ -67,7 +80,8 @@ def all_spending(control: Control, now: Instant) -> SpendingFacts:
     view, states = control.book.view(), control.budget_states()
     found = [spending(view, one, states, now) for one in budgets.all_budgets(view)]
     found.sort(key=lambda one: (-(one.spent_share or Decimal(-1)), one.budget.name))
-    return SpendingFacts(tuple(found), tuple(limits.all_limits(view)), view, now)
+    told = [Alerts(one, control.alerts(one.added.webhook)) for one in view.webhooks.values()]
+    return SpendingFacts(tuple(found), tuple(limits.all_limits(view)), tuple(told), view, now)
 
 
 def spending(view: View, found: Budgeting, states: BudgetStates, now: Instant) -> Spending:
@@ -87,7 +101,7 @@ def spending_of(
 
 
 def rows_of(facts: SpendingFacts) -> dict[str, Rows]:
-    """Both tables: exact amounts, shares of one."""
+    """Every table: exact amounts, shares of one."""
     return {
         "budgets": [budget_row(one) for one in facts.budgets],
         "limits": [
@@ -100,11 +114,12 @@ def rows_of(facts: SpendingFacts) -> dict[str, Rows]:
             }
             for one in facts.limits
         ],
+        "alerts": [_alert_row(one) for one in facts.alerts],
     }
 
 
 def as_json(facts: SpendingFacts) -> bytes:
-    """Both tables in one object; decimals are strings, so none is rounded."""
+    """Every table in one object; decimals are strings, so none is rounded."""
     return msgspec.json.encode({"schema": SCHEMA, "at": iso(facts.at), **rows_of(facts)})
 
 
@@ -127,6 +142,21 @@ def budget_row(one: Spending) -> dict[str, Cell]:
         "alerts_at": " ".join(map(str, budget.alerts_at)),
         "alerts_sent": " ".join(map(str, one.alerts_sent)),
         "output_tokens": budget.output_tokens,
+    }
+
+
+def _alert_row(one: Alerts) -> dict[str, Cell]:
+    added, done = one.webhook.added, one.record.delivered
+    return {
+        "webhook": added.webhook,
+        "url": added.url,
+        "group": added.group,
+        "paused": one.webhook.paused,
+        "delivered": done.delivered,
+        "waiting": len(one.record.waiting),
+        "given_up": done.given_up,
+        "last_at": iso(Instant(done.last_at)) if done.last_at else "",
+        "last_error": done.error,
     }
 
 

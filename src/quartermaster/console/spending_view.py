@@ -15,7 +15,7 @@ from quartermaster.console.figures_spending import BARS_MAX, SpentBar, spent_bar
 from quartermaster.console.format import EM_DASH, money_exact, month_long, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture
-from quartermaster.console.spending_facts import Spending, SpendingFacts
+from quartermaster.console.spending_facts import Alerts, Spending, SpendingFacts
 from quartermaster.kernel.limit import Limits, LimitScope
 
 HERE = "/budgets"
@@ -52,6 +52,18 @@ class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
     concurrent: str
 
 
+class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Where alerts go, as a table shows it."""
+
+    url: str
+    group: str
+    delivered: str
+    waiting: str
+    given_up: str
+    state: str
+    kind: str
+
+
 class SpendingView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the list shows."""
 
@@ -60,6 +72,7 @@ class SpendingView(msgspec.Struct, frozen=True, kw_only=True):
     more_rows: str
     limits: tuple[LimitRow, ...]
     more_limits: str
+    alerts: tuple[AlertRow, ...]
     picture: Picture | None
 
 
@@ -101,6 +114,7 @@ def view_of(facts: SpendingFacts, words: Words) -> SpendingView:
         more_rows=_more(len(facts.budgets), words),
         limits=tuple(_limit_row(facts.view, one, words) for one in facts.limits[:ROWS_MAX]),
         more_limits=_more(len(facts.limits), words),
+        alerts=tuple(_alert_row(facts.view, one, words) for one in facts.alerts),
         picture=spent_picture(named[:BARS_MAX], finding, words),
     )
 
@@ -227,6 +241,28 @@ def _limit_row(view: View, one: Limited, words: Words) -> LimitRow:
         requests=shown(one.limits.requests_per_minute),
         tokens=shown(one.limits.tokens_per_minute),
         concurrent=shown(one.limits.concurrent),
+    )
+
+
+def _alert_row(view: View, one: Alerts, words: Words) -> AlertRow:
+    added, done = one.webhook.added, one.record.delivered
+    state, kind = words("webhook.fine"), "fine"
+    if one.webhook.paused:
+        state, kind = words("webhook.paused"), "near"
+    elif done.error:
+        state, kind = words("webhook.failed", error=done.error), "risk"
+    elif not done.last_at:
+        state = words("webhook.never")
+    return AlertRow(
+        url=added.url,
+        group=owner_name(view, "group", added.group, words)
+        if added.group
+        else words("webhook.all"),
+        delivered=number(done.delivered, words.lang),
+        waiting=number(len(one.record.waiting), words.lang),
+        given_up=number(done.given_up, words.lang),
+        state=state,
+        kind=kind,
     )
 
 

@@ -16,11 +16,13 @@ from quartermaster.commands import key as keys
 from quartermaster.commands import limit as limits
 from quartermaster.commands import project as projects
 from quartermaster.commands import standing as standings
+from quartermaster.commands import webhook as webhooks
 from quartermaster.commands.actor import OPERATOR, Actor
 from quartermaster.commands.budget import Terms
 from quartermaster.commands.budget_shown import BudgetStates
 from quartermaster.commands.limit import Limited
 from quartermaster.commands.publish import Acknowledgement
+from quartermaster.commands.webhook_record import Delivered, Record, Waiting
 from quartermaster.console.ports_control import Control
 from quartermaster.kernel.budget import budget_id, epochs, nanos
 from quartermaster.kernel.clock import Instant
@@ -32,6 +34,13 @@ CUSTOMERS = {"acme": "acme-1", "globex": "globex-1", "initech": "initech-1"}
 TRUST = Actor("usr_trust", ("trust",))
 SPENT_CENTS = {"acme": 430_000, "globex": 1_000_000, "acme/search": 12_345}
 """Of budgets of 5,000, 10,000 and 500."""
+
+
+RECORD = Record(
+    Delivered(4, 1, int(NOW), "answered with status 500"),
+    (Waiting("msg_1", "whk", '{"type":"budget.exhausted"}', 2, int(NOW), "no answer"),),
+)
+"""What became of the alerts of every webhook."""
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -64,6 +73,7 @@ def control_over(book: Book) -> Control:
         gateways=FakeGateways(),
         weights=FakeWeights(),
         budget_states=lambda: BudgetStates(int(NOW), _states(book)),
+        alerts=lambda webhook: RECORD,
     )
 
 
@@ -86,6 +96,8 @@ def control_world(folder: Path) -> Iterator[Control]:
         slow = Limits(requests_per_minute=600, tokens_per_minute=1_000_000)
         limits.set_limits(book, OPERATOR, Limited("key", key, slow), NOW)
         limits.set_limits(book, OPERATOR, Limited("group", "globex", Limits(concurrent=40)), NOW)
+        hook = "https://ops.example.com/hook"
+        webhooks.add(book, OPERATOR, hook, folder / "secrets", NOW, group="acme")
         weights = FakeWeights()
         for group, wanted in (("globex", "warned"), ("acme", "suspended")):
             standings.change(

@@ -76,7 +76,9 @@ def test_the_list_says_who_has_how_much_and_what_is_gone(client: Client) -> None
         "0.86",
         "450.00",
     )
-    for table in ("budgets", "limits"):
+    assert "was not taken: answered with status 500" in page
+    assert document["alerts"][0]["waiting"] == 1
+    for table in ("budgets", "limits", "alerts"):
         text = client("viewer").get(f"/budgets?format=csv&table={table}").text
         rows = list(csv.DictReader(text.splitlines()))
         assert [{k: str(v) for k, v in one.items()} for one in document[table]] == [
