@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from tests.unit.gateway.gateway_fakes import HELLO, a_grant, raw_request
+from tests.unit.gateway.test_gateway_held import MESSAGES, bench_of
 from tests.unit.gateway.test_gateway_tap import GRANT, NOON, Ended
 
 from quartermaster.gateway.repeated_head import RepeatedHead
@@ -125,3 +127,28 @@ def test_only_requests_that_are_read_are_looked_at_and_no_address_is_written(fol
 def test_a_tap_without_it_says_neither(folder: Path) -> None:
     tap = open_tap(folder, "w", ring_bytes=8 << 20, reads_per_s=10**6)
     assert {(one.network, one.client) for one in read_of(tap, folder, 10)} == {NOWHERE}
+
+
+@pytest.mark.skipif(not ring.SHARED_MEMORY.is_dir(), reason="no shared memory here")
+@pytest.mark.parametrize("body", [HELLO, {**HELLO, "stream": True}, MESSAGES])
+def test_the_dispatcher_hands_over_who_asks(folder: Path, body: dict[str, Any]) -> None:
+    bench = bench_of(a_grant(watched=True))
+    tap = open_tap(folder, "w", ring_bytes=1 << 20, reads_per_s=100, whence=Whence(PEPPER, ()))
+    tap.tick(Instant(NOON), 0.0)
+    bench.dispatcher.tap = tap
+    client = bench.client()
+    client.peer, client.agent = "203.0.113.9", b"curl/8"
+    path = "/v1/messages" if body is MESSAGES else "/v1/chat/completions"
+    exchange = bench.request(raw_request("POST", path, body), client)
+    assert exchange is not None
+    assert exchange.taken is not None
+    exchange.taken.end(Ended("1"), 200)
+    reader = ring.attach(ring.folder_of(folder) / f"w{ring.SUFFIX}")
+    assert reader is not None
+    (found,) = [decode(frame.payload) for frame in reader.frames()]
+    assert isinstance(found, Content)
+    assert (found.network, found.client) == Whence(PEPPER, ()).of(
+        Client("203.0.113.9", b"curl/8"), Request()
+    )
+    reader.close()
+    tap.close()
