@@ -35,6 +35,7 @@ REJOIN_ROUNDS: Final = 20
 """For a second after the store is back each worker says what it let pass alone, before any of them
 is granted a part of the rest."""
 
+# What the script takes for no limit at all: every limit is 0 or more.
 _NO_LIMIT: Final = -1
 _NO_LEASE: Final = (_NO_LIMIT, 0, 0, 0, 0, 0)
 _NO_SLOTS: Final = (_NO_LIMIT, 0, 0, 0)
