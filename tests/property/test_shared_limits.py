@@ -16,6 +16,7 @@ from quartermaster.gateway.limits_leased import FIRST_PART, LeasedLimiter
 from quartermaster.gateway.limits_link import answer_of, line_of
 from quartermaster.gateway.rate_headers import RateLimitedError
 from quartermaster.kernel.clock import US_PER_S
+from quartermaster.kernel.errors import UnavailableError
 from quartermaster.kernel.limit import Limits
 
 SCRIPT = Path(limits_leased.__file__).with_suffix(".lua").read_text("utf-8")
@@ -244,3 +245,10 @@ def test_a_planted_bug_is_seen(server: RedisServer, monkeypatch: pytest.MonkeyPa
                 if held > 40 + world.slack(40, 1):
                     return
     raise AssertionError("no interleaving showed the bug")
+
+
+@pytest.mark.parametrize("line", ["", "1", "1 " + " ".join("0" * 9), "1 nan" + " 0" * 9])
+def test_what_another_script_answers_is_refused(line: str) -> None:
+    with pytest.raises(UnavailableError):
+        answer_of(line)
+    assert answer_of("1" + " 0" * 9 + " 1").lacked

@@ -259,7 +259,10 @@ def answer_of(line: str) -> Answer:
         UnavailableError: it is another script's.
     """
     made, *levels = line.split(" ")
-    if len(levels) != _ANSWER_LEVELS:
+    try:
+        numbers = [int(level) for level in levels]
+    except ValueError:
+        numbers = []
+    if len(numbers) != _ANSWER_LEVELS:
         raise UnavailableError(f"the store answered: {line}")
-    numbers = [int(level) for level in levels]
     return Answer(made, Held(*numbers[:4]), Held(*numbers[4:8]), numbers[8], bool(numbers[9]))
