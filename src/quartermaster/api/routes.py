@@ -7,6 +7,7 @@ from quartermaster.api import (
     agreements,
     budgets,
     cases,
+    guidance,
     keys,
     limits,
     metered,
@@ -55,5 +56,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *cases.OPERATIONS,
     *serving.OPERATIONS,
     *metered.OPERATIONS,
+    *guidance.OPERATIONS,
     *questions.OPERATIONS,
 )

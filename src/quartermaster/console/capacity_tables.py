@@ -53,6 +53,12 @@ def as_json(facts: CapacityFacts | None, tables: Mapping[Table, Rows], now: Inst
             "asked": msgspec.to_builtins(facts.question, builtin_types=(Decimal,)),
             "whole_month": facts.whole_month,
             "unpriced": facts.unpriced,
+            "other_currencies": [
+                {"group": group, "revenue": str(amount.decimal), "currency": amount.currency}
+                for group, amount in facts.elsewhere
+            ],
+            "still_owed": None if facts.owed is None else str(facts.owed.decimal),
+            "still_owed_months": facts.owed_months,
             "with": as_tree(facts.before),
             "without": as_tree(facts.after),
         }
