@@ -188,6 +188,11 @@ class RequestParser:
         return self._head_done
 
     @property
+    def body_bytes(self) -> int:
+        """What has arrived of the body of the request whose head came last."""
+        return self._body_bytes
+
+    @property
     def uploading(self) -> bool:
         """Whether the body that is arriving is a file, which is not to be collected."""
         return (

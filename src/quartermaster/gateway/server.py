@@ -16,6 +16,9 @@ from quartermaster.kernel.errors import RefusedError
 # destroy the refusal on its way. Two seconds and a megabyte let it read first.
 LINGER_S: Final = 2
 LINGER_BYTES_MAX: Final = 1024 * 1024
+# Of a body that does not come at once, over all of its time beyond the client's time-out. A line of
+# the slowest mobile network has more; who sends a byte now and then would stay for good.
+BODY_BYTES_PER_S_MIN: Final = 4_096
 
 
 class Site(Protocol):
@@ -31,6 +34,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_backlog",
+        "_body_since_s",
         "_body_wanted",
         "_deadline_s",
         "_dispatcher",
@@ -71,6 +75,7 @@ class ClientConnection(asyncio.Protocol):
         self._writing_paused = False
         self._unsent_bytes = 0
         self._body_wanted = False
+        self._body_since_s = 0
         self._lingering = False
         self._lingered_bytes = 0
         self._undrained_at_loss = False
@@ -154,6 +159,7 @@ class ClientConnection(asyncio.Protocol):
                 self._answer(Request(target=parser.target, refusal=refusal))
                 return
             self._body_wanted = True
+            self._body_since_s = self._dispatcher.relay.now_s
             if parser.uploading and not self._begin_upload():
                 return
         if self.upload is not None:
@@ -162,6 +168,8 @@ class ClientConnection(asyncio.Protocol):
             parser.wants_continue = False
             self._transport.write(heads.CONTINUE)
         self._extend_deadline()
+        earned_s = self._timeout_s + parser.body_bytes // BODY_BYTES_PER_S_MIN
+        self._deadline_s = min(self._deadline_s, self._body_since_s + earned_s)
 
     def _begin_upload(self) -> bool:
         """Hand a file on as it comes; False where it was refused."""
@@ -305,7 +313,8 @@ class ClientConnection(asyncio.Protocol):
     def tick(self) -> None:
         """Once a second: close a connection that has been idle, or silent, or takes nothing."""
         relay = self._dispatcher.relay
-        if self._exchange is not None or relay.now_s <= self._deadline_s:
+        # A relayed file has its own watch: where the API takes it slowly, no client is late.
+        if self.busy or relay.now_s <= self._deadline_s:
             return
         unsent_bytes = self._transport.get_write_buffer_size()
         if self._lingering:
@@ -314,7 +323,7 @@ class ClientConnection(asyncio.Protocol):
             self._wait_or_abort(unsent_bytes)
         elif self._parser.mid_request:
             late = refused("request_timeout", "The request did not arrive in time.")
-            self._queue.append(Request(refusal=late))
+            self._queue.append(Request(target=self._parser.target, refusal=late))
             self._serve()
         else:
             self._transport.close()

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from tests.unit.gateway.gateway_fakes import (
     HELLO,
     HELLO_STREAM,
@@ -16,7 +17,12 @@ from tests.unit.gateway.gateway_fakes import (
 )
 
 from quartermaster.gateway.dispatch import Dispatcher
-from quartermaster.gateway.server import LINGER_BYTES_MAX, LINGER_S, ClientConnection
+from quartermaster.gateway.server import (
+    BODY_BYTES_PER_S_MIN,
+    LINGER_BYTES_MAX,
+    LINGER_S,
+    ClientConnection,
+)
 from quartermaster.gateway.settings import GatewaySettings
 
 GET = raw_request("GET", "/healthz")
@@ -180,16 +186,48 @@ def test_half_a_head_is_told_that_time_is_up_however_it_drips() -> None:
 
 def test_a_body_may_take_its_time_while_it_moves() -> None:
     site = Site()
-    request = chat_request(HELLO)
-    body_at = request.index(b"\r\n\r\n") + 5
-    site.feed(request[:body_at])
-    for second in range(0, 5 * TIMEOUT_S, TIMEOUT_S):
-        site.tick(float(second))
-        at = body_at + second // TIMEOUT_S
-        site.feed(request[at : at + 1])
+    part = b" " * (BODY_BYTES_PER_S_MIN * TIMEOUT_S)
+    request = raw_request("POST", "/v1/chat/completions", part * 9)
+    site.feed(request[: request.index(b"\r\n\r\n") + 4])
+    for look in range(1, 9):
+        site.tick(look * TIMEOUT_S)
+        site.feed(part)
     assert site.transport.data == b""
-    site.tick(6.0 * TIMEOUT_S)
+    # However much came: who says nothing for that long is late.
+    site.tick(9 * TIMEOUT_S + 1)
     assert site.transport.data.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_a_body_that_drips_in_is_told_that_time_is_up(path: str) -> None:
+    """A byte before each time-out kept the connection for as long as somebody liked."""
+    site = Site()
+    request = raw_request("POST", path, b" " * 1_000)
+    body_at = request.index(b"\r\n\r\n") + 4
+    site.feed(request[:body_at])
+    for second in range(1, TIMEOUT_S + 1):
+        site.tick(second)
+        site.feed(b" ")
+    assert site.transport.data == b""
+    site.tick(TIMEOUT_S + 1)
+    assert site.transport.data.startswith(b"HTTP/1.1 408 ")
+    assert site.transport.data.endswith(b'"type":"error"}') is (path == "/v1/messages")
+    assert site.transport.calls == ["eof"]
+    assert site.bench.tallies.refusals == {"request_timeout": 1}
+
+
+def test_the_second_body_of_a_connection_has_its_own_time() -> None:
+    site = Site()
+    request = chat_request(HELLO)
+    body_at = request.index(b"\r\n\r\n") + 4
+    for begins in (0, 5 * TIMEOUT_S):
+        site.tick(begins)
+        site.feed(request[:body_at])
+        site.tick(begins + TIMEOUT_S)
+        site.feed(request[body_at:])
+        site.answer(plain_response(b"{}"))
+        site.bench.wal.sync()
+    assert site.replies == 2
 
 
 def test_a_running_request_is_not_an_idle_connection() -> None:
