@@ -85,6 +85,7 @@ def storm(machines: tuple[Gateway, Gateway], key: str, rounds: int, pause_s: flo
     return asyncio.run(run())
 
 
+@pytest.mark.long
 def test_two_machines_let_pass_what_one_limit_lets_pass(
     machines: tuple[Gateway, Gateway],
 ) -> None:
