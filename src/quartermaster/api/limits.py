@@ -52,10 +52,8 @@ def put_limits(call: Call, of: Scoped) -> LimitsPut:
     )
     limited = Limited(of.scope, name, limits)
     if limits.named():
-        workers = sum(one.state != "stopped" for one in call.ports.gateways.statuses())
-        limit.set_limits(
-            book, call.actor, limited, call.now, workers=max(workers, 1), reason=new.reason
-        )
+        workers = call.ports.gateways.workers()
+        limit.set_limits(book, call.actor, limited, call.now, workers=workers, reason=new.reason)
     elif limit.limits_of(book.view(), of.scope, name).limits.named():
         limit.remove_limits(book, call.actor, of.scope, name, call.now, reason=new.reason)
     return LimitsPut(limited, call.ports.gateways.publish(call.now))

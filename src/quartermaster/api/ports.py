@@ -60,6 +60,9 @@ class Gateways(Protocol):
     def statuses(self) -> Sequence[WorkerStatus]:
         """What each last said of itself."""
 
+    def workers(self) -> int:
+        """How many share every limit; one where none runs."""
+
     def publish(self, now: Instant) -> Published:
         """Hand what the book says to the gateways, and wait shortly for them."""
 

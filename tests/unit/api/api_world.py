@@ -118,6 +118,9 @@ class FakeGateways:
             )
         ]
 
+    def workers(self) -> int:
+        return len(self.statuses())
+
     def publish(self, now: Instant) -> Published:
         self.published += 1
         return Published(self.published, Acknowledgement(("gateway-0",), (), ()))
