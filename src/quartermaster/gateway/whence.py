@@ -4,10 +4,17 @@ They link accounts that coincide besides text. Only requests that the tap reads 
 that others cost nothing; and neither address nor program leaves this process.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Protocol
 
-from quartermaster.gateway.addresses import Address, Networks, client_address
+from quartermaster.gateway.addresses import (
+    ADDRESSES_KEPT_MAX,
+    FORWARDED_BYTES_MAX,
+    Address,
+    Networks,
+    client_address,
+)
 from quartermaster.gateway.requests import Request
 
 # What one line, one company or one cloud region is given: an address within it changes by itself.
@@ -41,14 +48,22 @@ class Whence:
 
     def __init__(self, pepper: bytes, trusted: Networks) -> None:
         self._pepper, self._trusted = pepper, trusted
+        self._known = lru_cache(ADDRESSES_KEPT_MAX)(self._hashes)
 
     def of(self, client: Asking, request: Request) -> tuple[str, str]:
         """Network and program as keyed hashes; each empty where it is not known."""
         head = request.head
         forwarded = request.forwarded if head is None else head.forwarded
-        address = client_address(client.peer, forwarded, self._trusted)
+        if not self._trusted:
+            forwarded = b""
+        # A list that is too long to be read is not kept either: then the network is not known.
+        peer = client.peer if len(forwarded) <= FORWARDED_BYTES_MAX else ""
+        return self._known(peer, forwarded if peer else b"", client.agent)
+
+    def _hashes(self, peer: str, forwarded: bytes, agent: bytes) -> tuple[str, str]:
+        address = client_address(peer, forwarded, self._trusted)
         network = b"" if address is None else network_of(address)
-        return self._hash(b"network", network), self._hash(b"client", client.agent)
+        return self._hash(b"network", network), self._hash(b"client", agent)
 
     def _hash(self, what: bytes, value: bytes) -> str:
         if not value:

@@ -53,6 +53,8 @@ def test_behind_a_trusted_proxy_it_is_the_clients_network_in_a_known_head_too() 
     again.forwarded = b"203.0.113.50"
     found = {whence.of(Client("192.0.2.1"), request)[0] for request in (first, Request(head=again))}
     assert found == {network("203.0.113.9")}
+    long = Request(forwarded=b"203.0.113.9, " * 200)
+    assert whence.of(Client("192.0.2.1"), long)[0] == ""
     # A stranger's word on its address counts for nothing.
     assert whence.of(Client("198.51.100.1"), first)[0] == network("198.51.100.1")
 
