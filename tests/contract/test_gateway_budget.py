@@ -10,7 +10,7 @@ import msgspec
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
-from tests.contract.gateway_process import DEADLINE_S, Gateway, ModelServer, running_gateway, until
+from tests.contract.gateway_process import DEADLINE_S, Gateway, ModelServer, until
 
 from quartermaster.billing.leases import LeaseLedger
 from quartermaster.kernel.budget import FOREVER, BudgetGrant, Epoch, RateCard, Rates
@@ -22,18 +22,6 @@ MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say a
 CAP = 200
 RATE = 1_000
 """Picos a token: one nano."""
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ModelServer]:
-    with ModelServer().running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway(upstream: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_gateway(tmp_path_factory.mktemp("budgets"), upstream) as running:
-        yield running
 
 
 class Account:

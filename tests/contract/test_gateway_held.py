@@ -15,12 +15,6 @@ PROXY = "198.51.100.7"
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[ModelServer]:
-    with ModelServer().running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def gateway(upstream: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     var = tmp_path_factory.mktemp("held")
     with running_gateway(var, upstream, trusted_proxies="127.0.0.0/8, ::1") as running:

@@ -19,12 +19,6 @@ MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say a
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[ModelServer]:
-    with ModelServer().running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def gateway(upstream: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with running_gateway(
         tmp_path_factory.mktemp("sdk"), upstream, body_bytes_max=20_000

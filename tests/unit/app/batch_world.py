@@ -152,6 +152,12 @@ class World:
             claim_s=claim_s,
         )
 
+    def let(self, runner: Runner, steps: int) -> None:
+        """So many rounds of a runner, a second each."""
+        for _ in range(steps):
+            runner.step()
+            self.now += US_PER_S
+
     def run(self, runner: Runner, batch_id: str) -> dict[str, Any]:
         """Let time pass until the batch is over."""
         for _ in range(400):

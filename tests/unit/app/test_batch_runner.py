@@ -123,6 +123,22 @@ def test_answers_wait_for_room_among_the_customer_s_files(tmp_path: Path) -> Non
     assert error_of_full(world) == "quota_exceeded"
 
 
+def test_answers_that_are_not_kept_take_no_room(world: World) -> None:
+    """Each refusal of a line that waits on counted among the customer's files until the end."""
+    world.reply = lambda line: refused(line, 503)
+    world.queue(request(0))
+    before = taken(world)
+    world.let(world.runner(), 200)
+    assert len(world.sent) > 3
+    assert taken(world) == before
+
+
+def taken(world: World) -> int:
+    """Bytes of the customer's quota that are not free."""
+    with world.book.reading() as unit:
+        return unit.files.bytes_of("acme", world.now)
+
+
 def error_of_full(world: World) -> str:
     """Why no more can be uploaded."""
     answer = world.client().post(
@@ -243,9 +259,7 @@ def test_the_window_ends(world: World) -> None:
     world.reply = lambda line: said(line) if line.custom_id == "q0" else refused(line, 503, 600.0)
     batch_id = world.queue(*(request(n) for n in range(3)))
     runner = world.runner()
-    for _ in range(20):
-        runner.step()
-        world.now += US_PER_S
+    world.let(runner, 20)
     world.now += DAY_US
     ended = world.run(runner, batch_id)
     assert ended["status"] == "expired"
@@ -260,9 +274,7 @@ def test_cancelling_keeps_what_was_answered(world: World) -> None:
     world.reply = lambda line: said(line) if line.custom_id == "q0" else refused(line, 503, 600.0)
     batch_id = world.queue(*(request(n) for n in range(3)))
     runner = world.runner()
-    for _ in range(20):
-        runner.step()
-        world.now += US_PER_S
+    world.let(runner, 20)
     cancelled = world.client().post(f"/v1/batches/{batch_id}/cancel")
     assert cancelled.json()["status"] == "cancelling"
     again = world.client().post(f"/v1/batches/{batch_id}/cancel")
@@ -292,14 +304,10 @@ def test_a_successor_sends_again_what_nobody_answered_for(world: World) -> None:
     world.reply = lambda line: said(line, "first")
     stuck._pool.shutdown()  # sends, but never hears
     stuck._pool = _Silent()  # type: ignore[assignment]
-    for _ in range(3):
-        stuck.step()
-        world.now += US_PER_S
+    world.let(stuck, 3)
     assert len(stuck._pool.taken) == 2  # type: ignore[attr-defined]
     heir = world.runner()
-    for _ in range(5):
-        heir.step()
-        world.now += US_PER_S
+    world.let(heir, 5)
     assert world.sent == []  # the claim still holds
     world.now += 20 * US_PER_S
     done = world.run(heir, batch_id)
@@ -332,9 +340,7 @@ def test_a_line_lost_and_then_cancelled_is_voided(world: World) -> None:
     world.reply = reply
     batch_id = world.queue(request(0))
     runner = world.runner()
-    for _ in range(20):
-        runner.step()
-        world.now += US_PER_S
+    world.let(runner, 20)
     world.client().post(f"/v1/batches/{batch_id}/cancel")
     world.run(runner, batch_id)
     ((_, (line,)),) = world.voided
@@ -461,9 +467,7 @@ def test_a_file_damaged_after_its_lines_were_checked(world: World) -> None:
     world.reply = lambda line: said(line) if line.custom_id == "q0" else refused(line, 503, 600.0)
     batch_id = world.queue(*(request(n) for n in range(3)))
     runner = world.runner()
-    for _ in range(20):
-        runner.step()
-        world.now += US_PER_S
+    world.let(runner, 20)
     file_id = world.client().get(f"/v1/batches/{batch_id}").json()["input_file_id"]
     (world.folder / "files" / file_id).write_bytes(b"x" * 70_000)
     world.now += DAY_US
