@@ -161,6 +161,7 @@ def test_amounts_of_two_currencies_are_never_added(rooms: Rooms) -> None:
     assert "EUR" in facts.denominator.de
     assert "EUR" in facts.denominator.en
     # What is in no figure is named where the figures come from.
+    assert facts.origin is not None
     assert facts.origin.en.endswith("because in another currency (number of customers): $0.10 (1)")
     assert "in anderer Währung (Zahl der Kunden): 0,10" in facts.origin.de
 
