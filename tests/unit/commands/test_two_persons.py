@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from argon2 import PasswordHasher
 from click.testing import CliRunner
 from tests.unit.commands.test_case_command import RULES, asked
 from tests.unit.conduct.case_made_up import HARVEST, SMALL
@@ -26,6 +27,7 @@ from quartermaster.kernel.contract import Customer
 from quartermaster.kernel.errors import NotAllowedError
 
 PASSWORD = "a long and quiet sentence"
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ALICE, BERT = Actor("os:alice", ("admin",)), Actor("os:bert", ("admin",))
 LARGE = standings.RevenueShare(Decimal("0.24"), "USD")
 
@@ -39,7 +41,7 @@ class World:
         self.book, self.now = self.rooms.book, self.rooms.now()
         self.pepper = load_pepper(self.rooms.var / "secrets" / "key_pepper")
         add_customer(self.book, OPERATOR, Customer("acme", "ACME", "acme"), self.now)
-        identity = Identity(self.book)
+        identity = Identity(self.book, QUICK)
         for name in ("ada", "bob"):
             link = identity.issue_link(("trust",), self.now)
             identity.redeem_link(link, name, PASSWORD, self.now)
