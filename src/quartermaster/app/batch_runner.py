@@ -27,8 +27,9 @@ from quartermaster.app.batch_gateway import Answered, Outgoing, Send
 from quartermaster.app.batch_input import Input, ModelError, check, read_line
 from quartermaster.app.batch_judged import judged
 from quartermaster.book.batch_states import Batch, BatchEnd, BatchStatus, LineError, Tokens
-from quartermaster.book.batches import Batches, Line
+from quartermaster.book.batches import Line
 from quartermaster.book.sealed_files import SealedReader, Vault
+from quartermaster.book.unit import Unit
 from quartermaster.commands.file import require_room, reserve_answers, sweep
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.batch_run import ATTEMPT_STEP
@@ -380,20 +381,17 @@ class Runner:
                 if batch is None or not unit.batches.holds(batch_id, self.name):
                     continue  # taken over by another runner, which sends the lines again
                 mine = [answer for answer in answers if answer.line.batch_id == batch_id]
-                unit.batches.put(self._keep_lines(unit.batches, batch, mine, now))
-                reserve_answers(unit, batch, sum(len(answer.body) for answer in mine))
+                unit.batches.put(self._keep_lines(unit, batch, mine, now))
         for answer in answers:
             self._in_flight.get(answer.line.batch_id, set()).discard(answer.line.number)
         self._unkept = []
 
-    def _keep_lines(
-        self, batches: Batches, batch: Batch, answers: Sequence[Answered], now: int
-    ) -> Batch:
+    def _keep_lines(self, unit: Unit, batch: Batch, answers: Sequence[Answered], now: int) -> Batch:
         """Write what came of lines; the batch with what was kept of it added up."""
-        used, ended = Tokens(), Counter[str]()
+        used, ended, size = Tokens(), Counter[str](), 0
         key = self._vault.unwrap(batch.key, batch.id)
         for answer in answers:
-            known = batches.line(batch.id, answer.line.number)
+            known = unit.batches.line(batch.id, answer.line.number)
             if known is None:
                 continue
             line = judged(known, answer, now)
@@ -402,11 +400,13 @@ class Runner:
                 sealed = self._vault.seal(key, line.number, line.attempt, data, batch.id)
                 line = msgspec.structs.replace(line, answer=sealed)
             # A line that waits again, or was sent again, is no longer this attempt's.
-            kept = batches.put_line(batch.id, line, attempt=answer.line.attempt)
+            kept = unit.batches.put_line(batch.id, line, attempt=answer.line.attempt)
             if kept:
                 ended[line.state] += 1
+                size += len(line.answer or b"")
             if kept and line.state == "done":
                 used += batch_answers.tokens_of(answer.body)
+        reserve_answers(unit, batch, size)
         return msgspec.structs.replace(
             batch,
             completed=batch.completed + ended["done"],

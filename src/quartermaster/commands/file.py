@@ -164,7 +164,7 @@ def reserve_answers(unit: Unit, batch: Batch, size: int) -> None:
     Args:
         unit: in which the answers are kept.
         batch: that they belong to.
-        size: bytes that have come.
+        size: bytes that have come and are kept.
     """
     until = batch.expires_at + UNFINISHED_S * US_PER_S
     unit.files.add_reserved(batch.id, batch.tenant.customer, size, until)
