@@ -11,29 +11,28 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 
 from quartermaster.app import live
 from quartermaster.app.case_desk import tend as tend_cases
 from quartermaster.app.clerk_budget import BudgetOffice
-from quartermaster.app.clerk_commitments import charged, committed_months, owed
+from quartermaster.app.clerk_commitments import bound_rows, charged, committed_months, owed
 from quartermaster.app.clerk_steps import RETRY_S, Steps, Timed
 from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
 from quartermaster.app.part_store import open_shares
 from quartermaster.app.rooms import Rooms, open_usage
 from quartermaster.app.webhooks import Webhooks
-from quartermaster.billing.commitment import Shortfall, billing_version, shortfalls
+from quartermaster.billing.commitment import billing_version, shortfalls
 from quartermaster.billing.invoice import draft
 from quartermaster.billing.provisioned import with_provisioned
 from quartermaster.billing.rate import Rated, RatedLine, Unpriced, rate
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
 from quartermaster.commands.publish import refresh
-from quartermaster.kernel.clock import Instant, Period, as_datetime, month_named, month_of
-from quartermaster.kernel.commitment import due_in
+from quartermaster.kernel.clock import Instant, as_datetime, month_named, month_of
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import IntegrityError, UnavailableError
 from quartermaster.kernel.events import Cut, HourlyUsage, SegmentShipped
@@ -263,12 +262,13 @@ def recompute(rooms: Rooms) -> live.LiveBook:
         [contract for versions in view.contracts.values() for contract in versions],
         [book for versions in view.price_books.values() for book in versions],
     )
+    bound = bound_rows(view, rows)
     result = live.LiveBook(
         cut=cut,
         computed_at=rooms.now(),
-        revenue=_revenue(view, rows, rated, cut, rooms.now()),
+        revenue=_revenue(view, rows, rated, cut, rooms.now(), bound),
         recent=tuple(recent_events(table, cut, limit=live.RECENT_EVENTS_MAX)),
-        owed=owed(view, rows, rooms.now()),
+        owed=owed(view, bound, rooms.now()),
     )
     live.write(rooms.var, result)
     return result
@@ -283,7 +283,12 @@ def _taken(lock: int) -> bool:
 
 
 def _revenue(
-    view: View, rows: Sequence[HourlyUsage], rated: Rated, cut: Cut, now: Instant
+    view: View,
+    rows: Sequence[HourlyUsage],
+    rated: Rated,
+    cut: Cut,
+    now: Instant,
+    bound: Mapping[str, Sequence[HourlyUsage]],
 ) -> tuple[live.MonthRevenue, ...]:
     """What every real contract's months come to; usage of unknown contracts stays out.
 
@@ -316,7 +321,7 @@ def _revenue(
             key,
             Rated(tuple(lines[key]), tuple(waiting[key])),
             cut,
-            rows,
+            bound.get(key[0], ()),
             requests=requests[key],
             tokens=tokens[key],
         )
@@ -343,7 +348,7 @@ def _month_revenue(
     key: _ContractMonth,
     rated: Rated,
     cut: Cut,
-    rows: Sequence[HourlyUsage],
+    own: Sequence[HourlyUsage],
     *,
     requests: int,
     tokens: int,
@@ -354,7 +359,7 @@ def _month_revenue(
     # A gateway's clock may be behind the one that signed: usage before the start is still owed.
     agreed = billing_version(versions, period) or versions[0]
     rated = with_provisioned(rated, versions, period)
-    short = _shortfalls(view, versions, rows, period)
+    short = shortfalls(versions, view.price_books_of(versions), own, period)
     invoice = draft(agreed, period, rated, cut, short)
     who = view.customers[agreed.customer]
     amount = Decimal(0)
@@ -381,13 +386,3 @@ def _month_revenue(
             for found, line in zip(short, invoice.shortfalls, strict=True)
         ),
     )
-
-
-def _shortfalls(
-    view: View, versions: Sequence[Contract], rows: Sequence[HourlyUsage], period: Period
-) -> tuple[Shortfall, ...]:
-    """What the month is charged for commitments; most contracts have none."""
-    if not due_in(versions, period):
-        return ()
-    mine = [row for row in rows if row.contract == versions[0].id]
-    return shortfalls(versions, view.price_books_of(versions), mine, period)

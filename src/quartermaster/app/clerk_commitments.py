@@ -1,6 +1,6 @@
 """What the clerk says of commitments: what months were charged for them, and what is owed ahead."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from quartermaster.app import live
 from quartermaster.billing.commitment import Shortfall, spent
@@ -23,13 +23,29 @@ def committed_months(versions: Sequence[Contract], now: Instant) -> list[str]:
     ]
 
 
+def bound_rows(view: View, rows: Iterable[HourlyUsage]) -> dict[str, list[HourlyUsage]]:
+    """Usage of the real contracts that have commitments, by contract: in one look at all rows."""
+    found: dict[str, list[HourlyUsage]] = {
+        contract: []
+        for contract, versions in sorted(view.contracts.items())
+        if not versions[-1].sample and any(one.commitments for one in versions)
+    }
+    if found:
+        for row in rows:
+            if row.contract in found:
+                found[row.contract].append(row)
+    return found
+
+
 def charged(found: Shortfall, versions: Sequence[Contract], minor: int) -> live.Charged:
     """A shortfall as it stands in the clerk's view."""
     months = _months(found.part.start, found.part.end, versions[0].time_zone)
     return live.Charged(months[0], months[-1], minor)
 
 
-def owed(view: View, rows: Sequence[HourlyUsage], now: Instant) -> tuple[live.Owed, ...]:
+def owed(
+    view: View, bound: Mapping[str, Sequence[HourlyUsage]], now: Instant
+) -> tuple[live.Owed, ...]:
     """What real contracts oblige their customers to, month by month: past, running and to come.
 
     Of a year or term that runs, what closed months used of it is past; the rest is owed in the
@@ -37,20 +53,17 @@ def owed(view: View, rows: Sequence[HourlyUsage], now: Instant) -> tuple[live.Ow
 
     Args:
         view: the book.
-        rows: all usage at the current cut.
+        bound: see `bound_rows`.
         now: decides which month runs.
     """
     found = list[live.Owed]()
-    for contract, versions in sorted(view.contracts.items()):
-        held = [] if versions[-1].sample else parts(versions)
-        if not held:
-            continue
-        mine = [row for row in rows if row.contract == contract]
+    for contract, mine in bound.items():
+        versions = view.contracts[contract]
         books = view.price_books_of(versions)
         who = view.customers[versions[-1].customer]
         spans = [
             (part.commitment, *span)
-            for part in held
+            for part in parts(versions)
             for span in _spans(part, versions, books, mine, now)
         ]
         found += [
