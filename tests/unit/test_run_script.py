@@ -77,6 +77,22 @@ def test_an_unknown_bench_is_named() -> None:
     done = run("bench", "teapot")
     assert done.returncode == 2
     assert "no bench named teapot" in done.stderr
+    assert "gateway" in done.stderr
+    assert "warning_trees" not in done.stderr, "a part of another bench"
+
+
+@pytest.mark.parametrize(("code", "says"), [(1, True), (4, False)])
+def test_what_is_wrong_with_the_settings_is_said_once(
+    script: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    code: int,
+    says: bool,
+) -> None:
+    (script.ROOT / "src" / "quartermaster" / "__main__.py").write_text(f"raise SystemExit({code})")
+    monkeypatch.setattr(script, "become", lambda command: 0)
+    assert script.up([]) == (0 if says else code)
+    assert ("toy model answers" in capfd.readouterr().err) == says
 
 
 def test_the_script_parses_for_an_old_interpreter() -> None:
