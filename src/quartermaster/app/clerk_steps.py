@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 FILE_BYTES: Final = 4_096
 """One block of most file systems, taken once."""
-REASON_CHARS_MAX: Final = 300
+REASON_BYTES_MAX: Final = 300
 """The rest is in the log; all steps together fit the block."""
 REFUSALS: Final = (OSError, QuartermasterError, DeltaError)
 """What another try may mend without a person who mends the program."""
@@ -58,7 +58,7 @@ class Steps:
     def state(self, step: str, reason: str) -> None:
         """Note how a step is: why it is refused, or nothing."""
         known = self._troubles.get(step)
-        reason = reason[:REASON_CHARS_MAX]
+        reason = reason.encode(errors="replace")[:REASON_BYTES_MAX].decode(errors="ignore")
         if not reason:
             if known is not None:
                 log.info("%s: succeeds again", step)
@@ -72,10 +72,12 @@ class Steps:
         """Write how the clerk is."""
         troubles = tuple(self._troubles[step] for step in sorted(self._troubles))
         health = ClerkHealth(self._now(), os.getpid(), troubles)
+        data = msgspec.json.encode(health).ljust(FILE_BYTES)
         try:
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
-                os.pwrite(file, msgspec.json.encode(health).ljust(FILE_BYTES), 0)
+                # What needs more than the block, for all its quotes, leaves nothing behind it.
+                os.ftruncate(file, os.pwrite(file, data, 0))
             finally:
                 os.close(file)
         except OSError as error:

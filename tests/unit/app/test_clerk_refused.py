@@ -152,6 +152,20 @@ def test_a_full_disk_has_room_for_what_the_clerk_says(rooms: Rooms) -> None:
     assert asked(rooms)[1]["status"] == "waits"
 
 
+@pytest.mark.parametrize("letter", ["ß", '"', "\udcff"])
+def test_what_is_longer_than_its_block_is_not_left_behind(rooms: Rooms, letter: str) -> None:
+    """Behind a shorter word it made the file unreadable, and a clerk that works silent."""
+    steps = Steps(rooms.var, rooms.now)
+    for step in "abcdefghij":
+        steps.state(step, letter * 5_000)
+    steps.tell()
+    assert asked(rooms)[1]["waits"] == list("abcdefghij")
+    for step in "abcdefghij":
+        steps.state(step, "")
+    steps.tell()
+    assert asked(rooms) == (200, {"status": "ready", "waits": []})
+
+
 def test_a_clerk_that_says_nothing_is_not_ready(rooms: Rooms) -> None:
     steps = Steps(rooms.var, rooms.now)
     steps.tell()
