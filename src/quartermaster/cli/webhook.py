@@ -78,7 +78,7 @@ def list_(options: Options, as_json: bool) -> None:
         click.echo(
             f"{added.webhook} {added.url} {added.group or 'all groups'}: {paused}"
             f"{how.delivered} delivered, {len(record.waiting)} waiting, {how.given_up} given up, "
-            f"last: {how.error or 'fine'}"
+            f"last: {how.error or ('fine' if how.delivered else 'none yet')}"
         )
 
 

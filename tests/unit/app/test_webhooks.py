@@ -340,6 +340,8 @@ def test_webhooks_are_added_listed_and_removed(
         assert run(["--var", var, "webhook", "list", "--json"]) == 0
         (listed,) = json.loads(capsys.readouterr().out)
         assert (listed["webhook"], listed["url"]) == (hook, receiver.url)
+        assert run(["--var", var, "webhook", "list"]) == 0
+        assert "0 delivered, 0 waiting, 0 given up, last: none yet" in capsys.readouterr().out
         with pytest.raises(ConflictError):
             added(rooms, receiver.url)
         assert run(["--var", var, "webhook", "remove", hook]) == 0
