@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from tests.contract.gateway_process import free_port
 
 DEADLINE_S = 20.0
@@ -45,7 +47,7 @@ class RedisServer:
 
     def client(self) -> "redis.Redis":
         """A client of its own."""
-        return redis.Redis(port=self.port, decode_responses=True)
+        return redis.Redis(port=self.port, decode_responses=True, retry=Retry(NoBackoff(), 0))
 
     def start(self, *options: str) -> None:
         """Start it, also again; it answers afterwards."""
