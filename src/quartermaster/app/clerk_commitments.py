@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from quartermaster.app import live
 from quartermaster.billing.commitment import Shortfall, spent
 from quartermaster.book.views import View
+from quartermaster.exposure.months import month_number
 from quartermaster.kernel.clock import Instant, month_of
 from quartermaster.kernel.commitment import Part, parts
 from quartermaster.kernel.contract import Commitment, Contract
@@ -68,22 +69,25 @@ def owed(
         ]
         found += [
             live.Owed(contract, who.id, who.group, versions[0].currency, *span)
-            for span in _joined(spans)
+            for span in sorted(_joined(spans))
         ]
     return tuple(found)
 
 
 def _joined(spans: Sequence[tuple[Commitment, str, str, int]]) -> Iterator[tuple[str, str, int]]:
-    """Whole months of one floor as one span: who forecasts in one of them knows the next ones."""
+    """Months of one floor as one span, if without a gap: who forecasts in one knows the next."""
     joined: dict[tuple[Commitment, int], tuple[str, str, int]] = {}
     for one, first, last, minor in spans:
-        before = joined.get((one, minor)) if one.per == "month" else None
-        if before is not None:
-            joined[one, minor] = (before[0], last, before[2] + minor)
-        elif one.per == "month":
-            joined[one, minor] = (first, last, minor)
-        else:
+        if one.per != "month":
             yield first, last, minor
+            continue
+        before = joined.get((one, minor))
+        if before is not None and month_number(before[1]) + 1 == month_number(first):
+            joined[one, minor] = (before[0], last, before[2] + minor)
+            continue
+        if before is not None:
+            yield before
+        joined[one, minor] = (first, last, minor)
     yield from joined.values()
 
 

@@ -257,6 +257,17 @@ def test_months_are_charged_for_what_usage_lacks_of_a_floor(september: Rooms) ->
     assert _owed(book) == [("2026-08", "2026-10", 150_000)]
 
 
+def test_only_months_that_follow_each_other_are_owed_as_one(september: Rooms) -> None:
+    """Two halves of a month were spread over the whole months between them."""
+    _bound(september, Commitment(50_000, _berlin(6, 16), _berlin(11, 16)))
+    book = _recompute(september)
+    assert _owed(book) == [
+        ("2026-06", "2026-06", 25_000),
+        ("2026-07", "2026-10", 200_000),
+        ("2026-11", "2026-11", 25_000),
+    ]
+
+
 def test_of_a_year_that_runs_only_what_is_left_is_owed(september: Rooms) -> None:
     ends = as_instant(datetime(2028, 8, 1, tzinfo=BERLIN))
     _bound(september, Commitment(120_000, _berlin(8), ends, "year"))
