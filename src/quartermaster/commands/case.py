@@ -316,7 +316,9 @@ def _open_alarmed(book: Book, now: Instant, stake: StakeOf) -> list[Case]:
     for group, running, alarms in waiting:
         evidence = reduce(together, (alarm.evidence for alarm in alarms))
         reason = our_reason("reached", day=alarms[-1].on)
-        held = stake(group, evidence)
+        # Of a case that runs, everything it stands on is weighed, not the last alarm alone.
+        weighed = evidence if running is None else together(running.evidence, evidence)
+        held = stake(group, weighed)
         if running is not None:
             _add(book, CLERK, running.id, evidence, held, reason, now)
             continue

@@ -293,6 +293,20 @@ def test_a_case_that_runs_takes_an_alarm_in_and_is_not_opened_again(book: Book) 
     assert len(tended(book, 7)) == 1
 
 
+def test_the_stake_of_a_case_is_of_all_its_evidence_and_not_of_the_last_alarm(book: Book) -> None:
+    said = CaseFinding("reported", 1.0, 1.0, source="a letter")
+    opened(book, said)
+    alarm(book, 1)
+    weighed = []
+
+    def stake(_: str, evidence: CaseEvidence) -> CaseStake:
+        weighed.append(evidence.findings)
+        return SMALL
+
+    assert cases.tend(book, at(2), lambda group: RULES, stake) == []
+    assert weighed == [(said, HARVEST)]
+
+
 def test_two_reports_at_once_are_both_kept(book: Book) -> None:
     case = opened(book)
 
