@@ -72,7 +72,9 @@ async def upload(asking: Asking, request: Request) -> Response:
     writer = await run_in_threadpool(vault.writer, file_id)
     try:
         async with asyncio.timeout(seconds):
-            file = await _taken(asking, request, space, writer)
+            form = await _arrived(asking, request, space, writer)
+        # Not within the time: what is given up must not be recorded by a thread that goes on.
+        file = await _kept(asking, space, writer, form)
     except BaseException as error:
         await run_in_threadpool(_undone, space, writer, vault)
         if isinstance(error, TimeoutError):
@@ -139,9 +141,9 @@ async def delete(asking: Asking, request: Request) -> Response:
     return answered(FileDeleted(id=file_id))
 
 
-async def _taken(
+async def _arrived(
     asking: Asking, request: Request, space: files.Space, writer: SealedWriter
-) -> StoredFile:
+) -> Upload:
     ports, settings = asking.ports, asking.ports.settings
     form = Upload(
         writer, settings.file_bytes_max, lambda size: space.cover(size, Instant(ports.clock()))
@@ -157,7 +159,14 @@ async def _taken(
     except ClientDisconnect as error:
         raise DataError("The request ended before its body did.") from error
     form.finish()
-    purpose, lifetime = _fields(form.fields, settings.file_days)
+    return form
+
+
+async def _kept(
+    asking: Asking, space: files.Space, writer: SealedWriter, form: Upload
+) -> StoredFile:
+    ports = asking.ports
+    purpose, lifetime = _fields(form.fields, ports.settings.file_days)
 
     def kept() -> StoredFile:
         return files.add(

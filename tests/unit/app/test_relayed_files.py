@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.unit.app.batch_world import PEPPER, World, jsonl, request
 
-from quartermaster.book.sealed_files import CHUNK_BYTES, Vault
+from quartermaster.book.sealed_files import CHUNK_BYTES, Sealed, SealedWriter, Vault
 from quartermaster.commands import file as files
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.key import issue, revoke
@@ -332,6 +333,28 @@ def test_an_upload_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     assert asyncio.run(upload_slowly(world, 5, pause)) == 408
     assert space_of(world) == 0
     assert list((tmp_path / "files").iterdir()) == []
+
+
+def test_a_file_that_is_here_is_kept_however_long_the_disk_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given up while it was being recorded, it stayed in the book without its content."""
+    world, finish = World(tmp_path, upload_seconds_max=1), SealedWriter.finish
+
+    def slowly(writer: SealedWriter) -> Sealed:
+        sealed = finish(writer)
+        time.sleep(1.2)
+        return sealed
+
+    monkeypatch.setattr(SealedWriter, "finish", slowly)
+
+    async def pause() -> None:
+        await asyncio.sleep(0)
+
+    assert asyncio.run(upload_slowly(world, 1, pause)) == 200
+    (kept,) = world.client().get("/v1/files").json()["data"]
+    content = world.client().get(f"/v1/files/{kept['id']}/content")
+    assert (content.status_code, len(content.content)) == (200, kept["bytes"])
 
 
 def test_what_does_not_fit_on_the_disk_leaves_nothing(
