@@ -54,7 +54,7 @@ def account_barred(standing: str) -> RefusedError:
     if standing == OUT_OF_CONTACT:
         return refused(
             "out_of_contact",
-            "This worker cannot read what was published of late.",
+            "This worker is out of contact with what says who may spend how much.",
             hint="Please try again.",
         )
     return refused(
