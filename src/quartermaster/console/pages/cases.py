@@ -12,6 +12,7 @@ from quartermaster.conduct.case_file import CaseFile, encoded
 from quartermaster.console import board_page, case_refusals, case_view
 from quartermaster.console.case_report import view_of
 from quartermaster.console.gate import SEE_OTHER
+from quartermaster.console.number_field import whole_of
 from quartermaster.console.ports_cases import CaseBook
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.visit import Visit
@@ -215,10 +216,11 @@ def _asked(visit: Visit) -> MoveAsked:
         raise UsageError("no such move", field="move")
     throttle = None
     if name == "throttle":
-        rate = form.get("requests_per_minute", "").strip()
-        if rate and not (rate.isdecimal() and rate.isascii()):
-            raise _asked_for(visit, "whole")
-        limits = Limits(requests_per_minute=int(rate) if rate else None)
+        try:
+            rate = whole_of(form.get("requests_per_minute", ""), "requests_per_minute")
+        except UsageError as error:
+            raise _asked_for(visit, "whole") from error
+        limits = Limits(requests_per_minute=rate)
         throttle = Throttle(
             limits=limits, keys=_names(form.get("keys", "")), models=_names(form.get("models", ""))
         )
