@@ -55,7 +55,7 @@ class ClientPort(Protocol):
 
     @property
     def agent(self) -> bytes:
-        """The header `User-Agent` of its last head that had one."""
+        """The header `User-Agent` of its last head that was parsed."""
 
     @property
     def lost(self) -> bool:

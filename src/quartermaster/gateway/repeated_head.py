@@ -31,7 +31,8 @@ class RepeatedHead:
     """
 
     __slots__ = (
-        "_after", "_around", "_before", "_width", "authorization", "entry", "forwarded", "target",
+        "_after", "_around", "_before", "_width", "agent", "authorization", "entry", "forwarded",
+        "target",
     )  # fmt: skip
 
     def __init__(self, before: bytes, after: bytes, target: bytes, authorization: bytes) -> None:
@@ -45,6 +46,8 @@ class RepeatedHead:
         The index itself is not held: idle connections would keep every snapshot of a minute."""
         self.forwarded = b""
         """The header `X-Forwarded-For`; the same bytes say the same."""
+        self.agent = b""
+        """The header `User-Agent`."""
         self.target = target
         self.authorization = authorization
 

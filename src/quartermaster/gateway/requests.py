@@ -256,6 +256,7 @@ class RequestParser:
             self._repeated = RepeatedHead.learn(data, request.target, request.authorization)
             if self._repeated is not None:
                 self._repeated.forwarded = request.forwarded
+                self._repeated.agent = self.agent
 
     def _parse(self, data: bytes) -> list[Request]:
         self._ordinary = False
@@ -329,6 +330,7 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._begun = True
+        self.agent = b""
         if self._ready:
             # Behind another one in the same read, whose size says nothing about this head.
             self._rare = self._counting = True
@@ -379,7 +381,7 @@ class RequestParser:
             self._tracestate = b"%b,%b" % (self._tracestate, value) if self._tracestate else value
             self._rare = True
         elif code == _AGENT:
-            # Of a connection, not of a request: a head that is recognised has the same.
+            # Of the last head that was parsed; a head that is recognised knows its own.
             self.agent = value[:AGENT_BYTES_MAX]
         else:
             self._upgrade = self._rare = True

@@ -243,7 +243,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def agent(self) -> bytes:
-        """The header `User-Agent` of the connection's last head that had one."""
+        """The header `User-Agent` of the connection's last head that was parsed."""
         return self._parser.agent
 
     def write(self, data: bytes) -> None:

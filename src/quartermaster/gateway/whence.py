@@ -35,7 +35,7 @@ class Asking(Protocol):
 
     @property
     def agent(self) -> bytes:
-        """The header `User-Agent` of its last head that had one."""
+        """The header `User-Agent` of its last head that was parsed."""
 
 
 class Whence:
@@ -53,12 +53,14 @@ class Whence:
     def of(self, client: Asking, request: Request) -> tuple[str, str]:
         """Network and program as keyed hashes; each empty where it is not known."""
         head = request.head
-        forwarded = request.forwarded if head is None else head.forwarded
+        forwarded, agent = request.forwarded, client.agent
+        if head is not None:
+            forwarded, agent = head.forwarded, head.agent
         if not self._trusted:
             forwarded = b""
         # A list that is too long to be read is not kept either: then the network is not known.
         peer = client.peer if len(forwarded) <= FORWARDED_BYTES_MAX else ""
-        return self._known(peer, forwarded if peer else b"", client.agent)
+        return self._known(peer, forwarded if peer else b"", agent)
 
     def _hashes(self, peer: str, forwarded: bytes, agent: bytes) -> tuple[str, str]:
         address = client_address(peer, forwarded, self._trusted)

@@ -11,7 +11,12 @@ from tests.unit.gateway.test_gateway_held import MESSAGES, bench_of
 from tests.unit.gateway.test_gateway_tap import GRANT, NOON, Ended
 
 from quartermaster.gateway.repeated_head import RepeatedHead
-from quartermaster.gateway.requests import AGENT_BYTES_MAX, Request, RequestParser
+from quartermaster.gateway.requests import (
+    AGENT_BYTES_MAX,
+    HEADS_LEARNED_MAX,
+    Request,
+    RequestParser,
+)
 from quartermaster.gateway.tap import Tap, open_tap
 from quartermaster.gateway.whence import NOWHERE, Asking, Whence, network_of
 from quartermaster.kernel import ring
@@ -78,6 +83,26 @@ def test_the_parser_knows_the_program_of_its_connection() -> None:
     assert parser.agent == b"curl/8"
     parser.feed(head % (b"user-agent: " + b"x" * 5_000 + b"\r\n"))
     assert parser.agent == b"x" * AGENT_BYTES_MAX
+
+
+def test_customers_behind_one_proxy_connection_do_not_share_a_program() -> None:
+    parser = RequestParser(head_bytes_max=65_536, body_bytes_max=1_000)
+    whence = Whence(PEPPER, ())
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\n%bContent-Length: 2\r\n\r\n{}"
+    named, nameless = head % b"User-Agent: curl/8\r\n", head % b""
+
+    def program(data: bytes) -> str:
+        (request,) = parser.feed(data)
+        return whence.of(Client("", parser.agent), request)[1]
+
+    curl = program(named)
+    assert curl
+    assert [program(data) for data in (nameless, named, nameless, nameless)] == ["", curl, "", ""]
+    # Of so many heads one stays known, whatever is parsed between.
+    heads = [head % b"User-Agent: a/%d\r\n" % number for number in range(HEADS_LEARNED_MAX)]
+    first = [program(data) for data in heads]
+    program(head % b"User-Agent: other\r\n")
+    assert [program(data) for data in heads] == first
 
 
 class Counting(Whence):
