@@ -182,22 +182,25 @@ class UpstreamPool:
         task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, exchange: Exchange) -> None:
-        origin = exchange.target.origin
-        idle = self._idle.setdefault(exchange.target.pool, [])
+        target = exchange.target
+        origin = target.origin
+        idle = self._idle.setdefault(target.pool, [])
 
         def factory() -> UpstreamConnection:
             return UpstreamConnection(self, idle)
 
         try:
-            async with asyncio.timeout(exchange.target.connect_s):
+            async with asyncio.timeout(target.connect_s):
                 _, connection = await self._loop.create_connection(
                     factory, origin.host, origin.port, ssl=self._context(origin)
                 )
         except (OSError, TimeoutError, ValueError):
             # ValueError: a name or an address that the resolver does not take.
-            exchange.fail("upstream_unreachable", "The model server cannot be reached.")
+            if exchange.target is target:
+                exchange.fail("upstream_unreachable", "The model server cannot be reached.")
             return
-        if not exchange.awaits_upstream:
+        if exchange.target is not target or not exchange.awaits_upstream:
+            # Its request, with another server's key, has gone elsewhere meanwhile, or is over.
             self.put_back(connection)
         elif connection.transport.is_closing():
             exchange.fail("upstream_unreachable", "The model server closed the connection at once.")

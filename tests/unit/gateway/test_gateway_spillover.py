@@ -1,6 +1,8 @@
 """Requests that leave their deployment: failed units, and deployments drained meanwhile."""
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -24,6 +26,8 @@ from quartermaster.gateway.budget import Purses
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import build
 from quartermaster.gateway.responses import ResponseParser
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.gateway.upstream import UpstreamConnection, UpstreamPool
 from quartermaster.kernel.budget import BudgetGrant, Epoch, RateCard, Rates
 from quartermaster.kernel.lease import GrantedLease
 from quartermaster.kernel.lease import Life as LeaseLife
@@ -276,3 +280,67 @@ def test_a_lost_connection_is_not_made_again_to_a_drained_deployment() -> None:
     assert pool.bench.dialled[-1][0].target.deployment.name == "second"
     # Being drained says nothing about its health.
     assert pool.bench.dispatcher.router.circuits() == {}
+
+
+class Written(asyncio.Transport):
+    """What was written to a server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data = b""
+
+    def is_closing(self) -> bool:
+        """It stays."""
+        return False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Sent."""
+        self.data += data
+
+
+class SlowLoop:
+    """A loop whose connections are made, or fail, when the test says so."""
+
+    def __init__(self) -> None:
+        self.create_task = asyncio.get_running_loop().create_task
+        self.made: dict[str, asyncio.Future[None]] = {}
+        self.servers: dict[str, Written] = {}
+
+    async def create_connection(
+        self, factory: Callable[[], UpstreamConnection], host: str, *_: object, **__: object
+    ) -> tuple[asyncio.Transport, UpstreamConnection]:
+        """Waits for the test."""
+        self.made[host] = asyncio.get_running_loop().create_future()
+        await self.made[host]
+        connection = factory()
+        self.servers[host] = Written()
+        connection.connection_made(self.servers[host])
+        return self.servers[host], connection
+
+
+@pytest.mark.parametrize("error", [None, OSError()])
+def test_a_connection_that_is_made_too_late_gets_nothing_that_goes_elsewhere(
+    error: OSError | None,
+) -> None:
+    async def play() -> None:
+        scene, loop = Scene(), SlowLoop()
+        pool = UpstreamPool(cast(asyncio.AbstractEventLoop, loop), GatewaySettings())
+        scene.bench.dial = pool.send
+        exchange = scene.bench.request(chat_request(HELLO), scene.bench.client())
+        assert exchange is not None
+        scene.bench.turn()
+        await asyncio.sleep(0)
+        scene.bench.relay.tick(exchange.deadline_s + 1)
+        scene.bench.turn()
+        await asyncio.sleep(0)
+        late = loop.made["units.example"]
+        late.set_result(None) if error is None else late.set_exception(error)
+        await asyncio.sleep(0.001)
+        loop.made["first.example"].set_result(None)
+        await asyncio.sleep(0.001)
+        assert loop.servers["first.example"].data.count(b"POST ") == 1
+        if error is None:
+            assert loop.servers["units.example"].data == b""
+        assert list(scene.bench.wal.closes) == [1]  # of the units, and of nobody else
+
+    asyncio.run(play())
