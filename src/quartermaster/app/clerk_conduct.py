@@ -256,8 +256,8 @@ def _kept(found: Facts, meter: DayMeter) -> KeptDay:
         metered=meter.requests,
     )
     traces = Traces(
-        set(), set(meter.keys), set(found.networks), set(found.clients), set(found.end_users), set(),
-        dict(meter.models), np.array(meter.half_hours, dtype=np.uint32),
+        set(), set(meter.keys), set(found.networks), set(found.clients), set(found.end_users),
+        set(found.settings), dict(meter.models), np.array(meter.half_hours, dtype=np.uint32),
     )  # fmt: skip
     return KeptDay(found.account, found.day, facts.read_counts(found, totals), traces, found.sample)
 

@@ -21,7 +21,15 @@ import numpy.typing as npt
 
 from quartermaster.conduct.observe import FIELDS, MARKS, VECTOR_SIZE, Observer
 from quartermaster.conduct.records import Request
-from quartermaster.conduct.sketch import SAMPLE, TRACES, MeterTotals, Sample, empty, hashed_name
+from quartermaster.conduct.sketch import (
+    SAMPLE,
+    TRACES,
+    MeterTotals,
+    Sample,
+    empty,
+    hashed_name,
+    settings_of,
+)
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.tapped import Tally
 
@@ -82,6 +90,8 @@ class DayFile(msgspec.Struct, kw_only=True):
     """Keyed hashes of the networks that requests which were read came from."""
     clients: tuple[int, ...] = ()
     """The same of the programs that sent them."""
+    settings: tuple[int, ...] = ()
+    """The same of their temperature, token limit and number of answers together."""
     tallies: dict[str, Tallied] = {}
     """By life of a gateway worker; of each the last one counts."""
 
@@ -105,6 +115,7 @@ class Facts(NamedTuple):
     end_users: frozenset[int]
     networks: frozenset[int]
     clients: frozenset[int]
+    settings: frozenset[int]
     many_answers: int
     logprobs: int
     with_end_user: int
@@ -133,6 +144,7 @@ class WatchedDay:
         self._end_users: set[int] = set()
         self._networks: set[int] = set()
         self._clients: set[int] = set()
+        self._settings: set[int] = set()
         self._counts = [0, 0, 0, 0]
         self._tallies: dict[str, Tallied] = {}
 
@@ -189,6 +201,7 @@ class WatchedDay:
             end_users=tuple(sorted(self._end_users)),
             networks=tuple(sorted(self._networks)),
             clients=tuple(sorted(self._clients)),
+            settings=tuple(sorted(self._settings)),
             many_answers=many,
             logprobs=logprobs,
             with_end_user=with_end_user,
@@ -210,6 +223,7 @@ class WatchedDay:
         heapq.heapify(self._heap)
         self._end_users = set(stored.end_users)
         self._networks, self._clients = set(stored.networks), set(stored.clients)
+        self._settings = set(stored.settings)
         self._counts = [
             stored.many_answers,
             stored.logprobs,
@@ -229,6 +243,7 @@ class WatchedDay:
             (self._end_users, meter.end_user),
             (self._networks, meter.network),
             (self._clients, meter.client),
+            (self._settings, settings_of(meter)),
         ):
             if name is not None and len(seen) < TRACES:
                 seen.add(hashed_name(name, self._key))
@@ -335,6 +350,7 @@ def together(stored: Iterable[DayFile]) -> Facts | None:
         frozenset().union(*(one.end_users for one in parts)),
         frozenset().union(*(one.networks for one in parts)),
         frozenset().union(*(one.clients for one in parts)),
+        frozenset().union(*(one.settings for one in parts)),
         sum(one.many_answers for one in parts),
         sum(one.logprobs for one in parts),
         sum(one.with_end_user for one in parts),

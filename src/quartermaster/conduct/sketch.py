@@ -242,7 +242,8 @@ class DaySketch:
     def _trace(self, meter: Meter) -> None:
         held = self.traces
         named = (
-            meter.payment, meter.key, meter.network, meter.client, meter.end_user, _settings(meter)
+            meter.payment, meter.key, meter.network, meter.client, meter.end_user,
+            settings_of(meter),
         )  # fmt: skip
         for seen, name in zip(held[:6], named, strict=True):
             if name is not None and len(seen) < TRACES:
@@ -268,7 +269,8 @@ class DaySketch:
         self._cells[int((print_.vector[:DIRECTIONS] > 0) @ (1 << np.arange(DIRECTIONS)))] += 1
 
 
-def _settings(meter: Meter) -> str | None:
+def settings_of(meter: Meter) -> str | None:
+    """Temperature, token limit and number of answers as one value; None where none is given."""
     given = meter.temperature, meter.max_tokens, meter.n
     return None if given == (None, None, None) else f"{given}"
 

@@ -11,7 +11,10 @@ from tests.unit.app.conduct_world import CANARY, Ended, body, support
 from quartermaster.app import clerk_conduct
 from quartermaster.app.watch import Watcher, conduct_key, days_folder, statuses, watcher
 from quartermaster.conduct import facts
+from quartermaster.conduct.coincidence import Coincidence
 from quartermaster.conduct.observe import Observer
+from quartermaster.conduct.records import Meter
+from quartermaster.conduct.sketch import hashed_name, settings_of
 from quartermaster.gateway.requests import Request
 from quartermaster.gateway.tap import Tap, open_tap
 from quartermaster.gateway.whence import Whence
@@ -95,6 +98,29 @@ def test_networks_and_programs_are_kept_as_hashes_and_link_accounts(var: Path) -
     tap.close()
 
 
+def test_request_settings_are_kept_as_one_hash_and_add_to_links(var: Path) -> None:
+    tap = tapped(var, "gateway-0")
+    watching = watcher(var, "gateway")
+    (plain,) = support(1, 1, 1)
+    given = [plain.replace(b"{", b'{"temperature": %b, "max_tokens": 900, "n": 1, ' % heat, 1)
+             for heat in (b"0.7", b"0.70", b"1")]  # fmt: skip
+    ask(tap, [plain, *given])
+    watching.look()
+    watching.save(NOON)
+    watcher(var, "gateway").save(NOON)
+    traces = clerk_conduct._kept(kept(var), clerk_conduct.DayMeter(requests=4)).traces
+    named = Meter(temperature=0.7, max_tokens=900, n=1)
+    same = settings_of(named)
+    assert same is not None
+    assert hashed_name(same, conduct_key(var)) in traces.settings
+    assert len(traces.settings) == 2
+    alone = [traces._replace(settings={at}) for at in range(8)]
+    coincidence = Coincidence([traces, traces, *alone])
+    assert coincidence.weight(traces, traces) > coincidence.weight(traces, alone[0])
+    watching.close()
+    tap.close()
+
+
 def test_a_file_of_an_earlier_version_has_no_networks(var: Path) -> None:
     tap = tapped(var, "gateway-0")
     watching = watcher(var, "gateway")
@@ -103,9 +129,9 @@ def test_a_file_of_an_earlier_version_has_no_networks(var: Path) -> None:
     watching.save(NOON)
     (path,) = days_folder(var).rglob("*.msgpack")
     stored = msgspec.msgpack.decode(path.read_bytes())
-    del stored["networks"], stored["clients"]
+    del stored["networks"], stored["clients"], stored["settings"]
     path.write_bytes(msgspec.msgpack.encode(stored))
-    assert kept(var).networks == frozenset()
+    assert kept(var).networks == kept(var).settings == frozenset()
     watching.close()
     tap.close()
 
