@@ -88,6 +88,8 @@ class BudgetOffice:
         self._renew_at: Instant = Instant(0)
         self._asks: dict[str, tuple[int, int]] = {}
         self._shown: tuple[BudgetState, ...] | None = None
+        self._agreed = False
+        """Whether the ledger knows every budget of the view, and what is spent of it."""
         self._news = threading.Event()
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
@@ -162,10 +164,17 @@ class BudgetOffice:
         view = self._book.view()
         if view.seq != self._view.seq or self._now() >= self._renew_at:
             self._follow_view(view)
+            self._agreed = False
+        # Where the table cannot be read, both are still to be done at the next look.
+        if not self._agreed:
             self._agree()
         if self._news.is_set():
             self._news.clear()
-            self.settle()
+            try:
+                self.settle()
+            except BaseException:
+                self._news.set()
+                raise
 
     def _follow_view(self, view: View) -> None:
         now = self._now()
@@ -198,6 +207,7 @@ class BudgetOffice:
             for one in waiting:
                 if (one.epoch.start, one.epoch.end) == (start, end):
                     self._ledger.settle(one.key, self._spender.total(one, rows))
+        self._agreed = True
 
     def settle(self) -> None:
         """Take what was shipped off the leases."""

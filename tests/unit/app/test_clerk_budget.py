@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.unit.usage import sealed_logs
 
-from quartermaster.app import clerk
+from quartermaster.app import clerk, clerk_budget
 from quartermaster.app.clerk_budget import BudgetOffice, leases_folder
 from quartermaster.app.first_start import FIRST_CONTRACT, FIRST_CUSTOMER, prepare
 from quartermaster.app.rooms import Rooms, open_usage
@@ -18,8 +18,8 @@ from quartermaster.commands.budget import Terms, set_budget, top_up
 from quartermaster.commands.budget_shown import read_states
 from quartermaster.config import Settings
 from quartermaster.kernel.budget import epochs, nanos_of, rates_of
-from quartermaster.kernel.errors import IntegrityError
-from quartermaster.kernel.events import BudgetCrossed, KeyIssued, KeyRotated
+from quartermaster.kernel.errors import IntegrityError, UnavailableError
+from quartermaster.kernel.events import BudgetCrossed, HourlyUsage, KeyIssued, KeyRotated
 from quartermaster.kernel.lease import Ask, AskedLease, Grant, read_grant, write_ask
 
 LOG = "gateway-0"
@@ -107,6 +107,32 @@ def test_what_was_used_in_the_month_counts_and_is_shown(rooms: Rooms) -> None:
     (state, *_) = [one for one in read_states(rooms.var).states if one.epoch == epoch]
     assert spent > 0
     assert (state.settled, state.leased) == (spent, 0)
+
+
+@pytest.mark.parametrize("reading", ["hourly", "hourly_of_segments"])
+def test_what_could_not_be_read_counts_when_it_can_be(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch, reading: str
+) -> None:
+    """A budget that was new, or usage that was, waited for the next fact or the next segment."""
+    spent = use(rooms, 1, 2)
+    office = Office(rooms)
+    if reading == "hourly_of_segments":
+        budget(rooms, 10_000)
+        office.follow_book()
+        spent += use(rooms, 3)
+        office.shipped()
+    epoch = budget(rooms, 20_000)
+
+    def refuse(*_: object, **__: object) -> list[HourlyUsage]:
+        raise UnavailableError("the table cannot be read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(clerk_budget, reading, refuse)
+        with pytest.raises(UnavailableError):
+            office.follow_book()
+    office.follow_book()
+    office.look_around()
+    assert [one.settled for one in read_states(rooms.var).states if one.epoch == epoch] == [spent]
 
 
 def test_what_a_rotated_key_s_successor_used_counts(rooms: Rooms) -> None:
