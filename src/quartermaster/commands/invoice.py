@@ -60,14 +60,14 @@ def usage_span(view: View, contract: Contract, period: Period) -> Period:
         contract: any version of it.
         period: the service period.
     """
-    versions = view.contracts[contract.id]
-    labels = _following(view, contract.id, period)
-    months = [*_months_before(view, contract.id, period), period]
-    months += [month_named(label, period.zone) for label in labels]
-    starts = [part.start for month in months for part in due_in(versions, month)]
-    return msgspec.structs.replace(
-        period, start=min([months[0].start, *starts]), end=months[-1].end
+    labels = [period.label, *_following(view, contract.id, period)]
+    first = [*_months_before(view, contract.id, period), period][0].start
+    # Months between recorded drafts redeem credits too, so their floors count as well.
+    whole = msgspec.structs.replace(
+        period, start=first, end=month_named(labels[-1], period.zone).end
     )
+    starts = [part.start for part in due_in(view.contracts[contract.id], whole)]
+    return msgspec.structs.replace(whole, start=min([first, *starts]))
 
 
 def require_shipped(view: View, cut: Cut) -> None:

@@ -173,12 +173,12 @@ def bound(book: Book, *floors: Commitment) -> None:
     contracts.sign(book, OPERATOR, msgspec.structs.replace(CONTRACT, **terms), NOW)
 
 
-def granted(book: Book, minor: int) -> None:
+def granted(book: Book, minor: int, *, contract: str = "acme-1", period: str = "2026-11") -> None:
     """A case reinstates, and posts what it credits."""
     credit = Credit(
         customer="acme",
-        contract="acme-1",
-        period="2026-11",
+        contract=contract,
+        period=period,
         minor=minor,
         currency="USD",
         held_back_us=1,
@@ -190,7 +190,7 @@ def granted(book: Book, minor: int) -> None:
     with book.writing() as unit:
         seq = unit.journal.append(fact, actor=OPERATOR, now=NOW).seq
         posts = transfer("service_credit:acme", "credit_balance:acme", minor, "USD")
-        unit.ledger.post(PostingSet("credit:1", "acme-1", "2026-11", posts), seq=seq, now=NOW)
+        unit.ledger.post(PostingSet("credit:1", contract, period, posts), seq=seq, now=NOW)
 
 
 def test_a_floor_is_accrued_and_a_draft_of_it_shrinks_as_usage_comes(book: Book) -> None:
@@ -251,3 +251,27 @@ def test_a_credit_is_redeemed_and_what_is_left_of_it_goes_to_the_next_invoice(bo
     assert (balances(book)[left], balances(book)[RECEIVABLE]) == (0, 400)
     with book.reading() as unit:
         assert unit.ledger.verify() == 5
+
+
+def test_a_month_without_a_draft_between_two_trues_up_the_whole_of_its_year(book: Book) -> None:
+    """What December redeems hangs on November's year, which began before the first credit."""
+    start = month(2025, 12, "Europe/Berlin").start
+    year = Commitment(1_000, start, NOVEMBER.end, "year")
+    signed = {"id": "acme-2", "valid_from": start, "commitments": (year,)}
+    contracts.sign(book, OPERATOR, msgspec.structs.replace(CONTRACT, **signed), NOW)
+    granted(book, 500, contract="acme-2", period="2026-10")
+    hours = (start, NOVEMBER.end)
+    rows = [
+        msgspec.structs.replace(usage(60_000_000), contract="acme-2", hour=hour) for hour in hours
+    ]
+
+    def drafted(period: str) -> Invoice:
+        agreed, of_month = invoices.contract_of(book.view(), "acme-2", period)
+        span = invoices.usage_span(book.view(), agreed, of_month)
+        read = [row for row in rows if row.hour in span]
+        return draft(book, {"gw-0": 1}, *read, contract="acme-2", period=period)
+
+    first = drafted("2026-12")
+    assert [line.minor for line in first.credits] == [-400]
+    drafted("2026-10")
+    assert book.view().drafts["acme-2", "2026-12"].total_minor == first.total_minor == 500
