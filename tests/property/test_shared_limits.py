@@ -12,7 +12,12 @@ from tests.redis_server import RedisServer, running_redis
 
 from quartermaster.gateway import limits_leased
 from quartermaster.gateway.limits import Permit, Scoped
-from quartermaster.gateway.limits_leased import FIRST_PART, LeasedLimiter
+from quartermaster.gateway.limits_leased import (
+    FIRST_PART,
+    IDLE_ROUNDS,
+    REJOIN_ROUNDS,
+    LeasedLimiter,
+)
 from quartermaster.gateway.limits_link import answer_of, line_of
 from quartermaster.gateway.rate_headers import RateLimitedError
 from quartermaster.kernel.clock import US_PER_S
@@ -230,6 +235,39 @@ def test_what_was_let_pass_alone_is_told_to_the_store_that_is_back(
                 store.flushall()
             world.now += 50_000
         assert len(world.requests) <= world.most(limit, 1) + 2
+
+
+def test_whoever_was_idle_when_the_store_went_shares_again_when_it_is_back(
+    server: RedisServer,
+) -> None:
+    limit = 600
+    with server.client() as store:
+        world = SharedWorld(4, Limits(requests_per_minute=limit), store)
+        world.workers, world.count = [SharedWorker(f"w{n}", 2) for n in range(2)], 2
+        one, other = world.workers
+        world.ask(one, 1)
+        world.end(one, 1)
+        one.exchange(store, world.now)
+        # After a minute it is about to give everything back, and nobody hears it.
+        for turn in range(IDLE_ROUNDS):
+            one.exchange(store, world.now, lost="question" if turn > IDLE_ROUNDS - 3 else "")
+            world.now += 50_000
+        one.limiter.stand_alone()
+        for _ in range(2 * REJOIN_ROUNDS):
+            one.exchange(store, world.now)
+            world.now += 50_000
+        assert not one.limiter.alone
+        world.requests.clear()
+        world.began = world.now
+        # All go to the other worker, and then to this one: nothing is left of the limit.
+        for worker in (other, one):
+            for _ in range(40):
+                for _ in range(40):
+                    world.ask(worker, 1)
+                for each in world.workers:
+                    each.exchange(store, world.now)
+                world.now += 50_000
+        assert len(world.requests) <= world.most(limit, 1)
 
 
 def test_a_planted_bug_is_seen(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -328,7 +328,8 @@ class LeasedLimiter(Limiter):
             if answering is None or answering.pending is None:
                 continue
             answering.answered(answer, now, self.peers)
-            if answering.is_idle and not answering.touched:
+            # Until all share again it stays: it has an even part, and must be told to join.
+            if answering.is_idle and not (answering.touched or self.alone):
                 answering.forget()
                 del self._active[name]
 
