@@ -47,6 +47,7 @@ OPERATIONS = (
         roles=STAFF,
         handler=show,
         answer=ahead.ScoreDocument,
+        lacks=True,
     ),
     Operation(
         method="POST",

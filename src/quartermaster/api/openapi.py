@@ -102,7 +102,7 @@ def _operation(row: Operation, by_kind: dict[int, Json], queries: dict[int, Json
 
 def _refusals(row: Operation) -> list[int]:
     found = {400, 401, 403, 413, 421, 500, 503}
-    if "{" in row.path or row.body is not None or row.query is not None:
+    if "{" in row.path or row.body is not None or row.query is not None or row.lacks:
         found.add(404)
     if row.writes or row.conflicts or row.method == "PUT":
         found.add(409)

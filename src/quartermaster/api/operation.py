@@ -100,5 +100,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Then a POST honours `Idempotency-Key`."""
     conflicts: bool = False
     """Whether a request that writes nothing may contradict what is written."""
+    lacks: bool = False
+    """Whether what it shows may not be there yet, without anything named in its path."""
     heavy: bool = False
     """Takes seconds of a processor: one at a time, the others wait in a short line."""
