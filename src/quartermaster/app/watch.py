@@ -187,10 +187,12 @@ class Watcher:
     def _day(self, account: str, day: str) -> WatchedDay:
         held = self._held.get((account, day))
         if held is None:
-            held = self._held[account, day] = WatchedDay(account, day, self._observer, self._key)
+            held = WatchedDay(account, day, self._observer, self._key)
             stored = load(path_of(self._days, day, self._name, account))
             if stored is not None:
                 held.resume(stored)
+            # Not before: what could not be read must not be written over.
+            self._held[account, day] = held
         return held
 
 
