@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from quartermaster.app import live
-from quartermaster.commands.standing import RevenueShare
+from quartermaster.commands.standing import NO_REVENUE, RevenueShare
 from quartermaster.kernel.errors import IntegrityError
 
 MONTHS_MAX = 12
@@ -39,6 +39,6 @@ def revenue_share(var: Path, group: str) -> RevenueShare:
         if minor > 0
     ]
     if not shares:
-        return RevenueShare(Decimal(0), "no revenue yet")
+        return RevenueShare(Decimal(0), NO_REVENUE)
     share, currency = max(shares)
     return RevenueShare(share.quantize(_PLACES), f"{currency}, {months[0]} to {months[-1]}")

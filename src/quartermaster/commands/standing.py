@@ -79,6 +79,10 @@ MOVES: Final[tuple[Move, ...]] = (
 _BY_ENDS: Final = {(move.before, move.after): move for move in MOVES}
 
 
+NO_REVENUE: Final = "no revenue yet"
+"""What a share is of before anything was billed."""
+
+
 class RevenueShare(msgspec.Struct, frozen=True):
     """How much of revenue a group is, as far as anybody knows."""
 

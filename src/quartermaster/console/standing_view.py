@@ -1,14 +1,21 @@
 """The pages of standing in words and rows: who is served, since when, why, and what may follow."""
 
+import re
 from decimal import Decimal
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
 from quartermaster.book.views import StandingEvent, StandingWaiting, View
-from quartermaster.commands.standing import MOVES, PROPOSAL_DAYS_MAX, RevenueShare
+from quartermaster.commands.standing import (
+    MOVES,
+    NO_REVENUE,
+    PROPOSAL_DAYS_MAX,
+    RevenueShare,
+)
 from quartermaster.console.control_view import ROWS_MAX, person_name
-from quartermaster.console.format import EM_DASH, moment, number, percent
+from quartermaster.console.format import EM_DASH, moment, month_long, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.standing_facts import Stand, StandingFacts, is_plain, kind_of
 from quartermaster.kernel.clock import Instant
@@ -17,6 +24,10 @@ from quartermaster.kernel.limit import Throttle
 from quartermaster.kernel.standing_facts import StandingChanged
 
 HERE = "/standing"
+_MONTHS: Final = re.compile(
+    r"(?P<currency>[A-Z]{3}), (?P<first>\d{4}-\d\d) to (?P<last>\d{4}-\d\d)"
+)
+"""What a share of revenue says it is of."""
 
 
 class StandRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +197,17 @@ def _weight(weight: RevenueShare, sign_off_share: Decimal, words: Words) -> str:
     if weight.share is None:
         return words("stand.weight_unknown", limit=limit)
     share = percent(weight.share, words.lang)
-    return words("stand.weight", share=share, of=weight.of, limit=limit)
+    return words("stand.weight", share=share, of=_of(weight, words), limit=limit)
+
+
+def _of(weight: RevenueShare, words: Words) -> str:
+    """What it is a share of: a currency, and the months that count."""
+    found = _MONTHS.fullmatch(weight.of)
+    if found is None:
+        return words("stand.no_revenue") if weight.of == NO_REVENUE else weight.of
+    first, last = (month_long(found[name], words.lang) for name in ("first", "last"))
+    key = "stand.of_month" if first == last else "stand.of_months"
+    return words(key, currency=found["currency"], first=first, last=last)
 
 
 def _waits(view: View, waiting: StandingWaiting, words: Words) -> str:

@@ -18,10 +18,14 @@ from tests.unit.console.console_fakes import (
 from tests.unit.console.control_world import control_world
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
 
+from quartermaster.commands.standing import RevenueShare
 from quartermaster.console.number_field import amount_of
 from quartermaster.console.ports_control import Control
+from quartermaster.console.report_words import catalogue
 from quartermaster.console.server import build
 from quartermaster.console.settings import ConsoleSettings
+from quartermaster.console.standing_facts import stand_of
+from quartermaster.console.standing_view import group_view
 
 SESSION = "quartermaster_session"
 ACME, SEARCH = "/budgets/group/acme", "/budgets/project/acme/search"
@@ -283,3 +287,21 @@ def test_a_proposal_is_declined_and_an_investigation_opened_and_ended(
     for words in ("Vorschlag abgelehnt", "Untersuchung begonnen", "Untersuchung beendet"):
         assert words in page
     assert trust.get("/standing/nobody").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        ("no revenue yet", "0,0 % des Umsatzes (noch ist nichts abgerechnet)."),
+        ("USD, 2024-03 to 2024-03", "0,0 % des Umsatzes (USD, März 2024)."),
+        ("USD, 2024-01 to 2024-03", "0,0 % des Umsatzes (USD, Januar 2024 bis März 2024)."),
+    ],
+)
+def test_what_a_group_weighs_is_said_in_the_readers_words(
+    control: Control, of: str, said: str
+) -> None:
+    view = control.book.view()
+    weight, stand = RevenueShare(Decimal(0), of), stand_of(view, "acme")
+    words = catalogue("control", "de")
+    shown = group_view(view, stand, weight, Decimal("0.1"), "", words).weight
+    assert shown.replace("\N{NO-BREAK SPACE}", " ").startswith(said)
