@@ -1,12 +1,13 @@
 """Contracts: each change is a new version, and what usage was rated under stays as it was."""
 
+from datetime import UTC, datetime
 from itertools import combinations
 
 from quartermaster.book.views import View
 from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.names import require_id
 from quartermaster.commands.ports import Book
-from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_of
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_instant, month_of
 from quartermaster.kernel.contract import Commitment, Contract, PtuLine
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
 from quartermaster.kernel.events import ContractSigned
@@ -22,6 +23,8 @@ FLOOR_MINOR_MAX = 10**15
 """A thousand times the largest cloud commitment that was published; above it is a typing error."""
 TERM_HOURS_MAX = 10 * 366 * 24
 """Ten years: cloud commitments that were published last for up to seven."""
+LAST_END = as_instant(datetime(3000, 1, 1, tzinfo=UTC))
+"""Nobody agrees on a floor for then; calendars, and with them every draft, stop at 9999."""
 WEIGHT_MAX = 100
 """Output costs up to eight times as much as input; above it is a typing error."""
 
@@ -120,6 +123,8 @@ def _unchargeable(one: Commitment, contract: Contract, *, new: bool) -> tuple[st
         return "start", "it begins and ends on full UTC hours, and lasts for at least one"
     if one.end - one.start > TERM_HOURS_MAX * US_PER_HOUR:
         return "end", "it lasts for more than ten years"
+    if one.end > LAST_END:
+        return "end", "it ends after the year 2999"
     if new and one.start < contract.valid_from:
         return "start", "a new one does not begin before the version that agrees on it"
     if contract.end is not None and one.end > contract.end:
