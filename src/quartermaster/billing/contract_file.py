@@ -1,5 +1,7 @@
 """Terms of a contract from TOML: `[[provisioned]]` tables of units, `[[commitment]]` of floors."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -7,7 +9,7 @@ import msgspec
 
 from quartermaster.kernel.clock import as_instant, zone
 from quartermaster.kernel.contract import Commitment, PtuLine
-from quartermaster.kernel.errors import DataError
+from quartermaster.kernel.errors import DataError, UsageError
 from quartermaster.kernel.money import EXACT, exact_decimal, exponent
 from quartermaster.kernel.toml import parse_toml
 
@@ -28,10 +30,11 @@ def provisioned(data: bytes, name: str) -> tuple[PtuLine, ...]:
     Raises:
         DataError: names the line that cannot be read.
     """
-    return tuple(
-        _line(table, where, PtuLine, "see docs/howto/provisioned.md")
-        for where, table in _tables(data, name, "provisioned")
-    )
+    found = []
+    for where, table in _tables(data, name, "provisioned"):
+        with _named(where, "see docs/howto/provisioned.md"):
+            found.append(_line(table, PtuLine))
+    return tuple(found)
 
 
 def commitments(data: bytes, name: str, *, currency: str, time_zone: str) -> tuple[Commitment, ...]:
@@ -48,16 +51,32 @@ def commitments(data: bytes, name: str, *, currency: str, time_zone: str) -> tup
     """
     found = []
     for where, table in _tables(data, name, "commitment"):
-        values: dict[str, Any] = {
-            field: _midnight(value, time_zone) if type(value) is date else value
-            for field, value in table.items()
-        }
-        minor = EXACT.scaleb(exact_decimal(values.pop("floor", "")), exponent(currency))
-        if minor != minor.to_integral_value():
-            raise DataError(f"{where}: the floor has more decimals than {currency}")
-        values["floor_minor"] = int(minor)
-        found.append(_line(values, where, Commitment, "see docs/howto/commitments.md"))
+        with _named(where, "see docs/howto/commitments.md"):
+            values: dict[str, Any] = {
+                field: _midnight(value, time_zone) if type(value) is date else value
+                for field, value in table.items()
+            }
+            values["floor_minor"] = _minor(values.pop("floor", None), currency)
+            found.append(_line(values, Commitment))
     return tuple(found)
+
+
+def _minor(floor: object, currency: str) -> int:
+    if not isinstance(floor, str):
+        raise UsageError('a floor is an amount in quotes, such as floor = "10000.00"')
+    minor = EXACT.scaleb(exact_decimal(floor), exponent(currency))
+    if minor != minor.to_integral_value():
+        raise UsageError(f"the floor has more decimals than {currency}")
+    return int(minor)
+
+
+@contextmanager
+def _named(where: str, hint: str) -> Iterator[None]:
+    """What cannot be read is refused by its line; dates before year 1 in UTC overflow."""
+    try:
+        yield
+    except (UsageError, OverflowError, msgspec.ValidationError) as error:
+        raise DataError(f"{where}: {error}", hint=hint) from error
 
 
 def _tables(data: bytes, name: str, key: str) -> list[tuple[str, dict[str, Any]]]:
@@ -75,15 +94,12 @@ def _is_tables(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
-def _line(table: dict[str, Any], where: str, kind: type[Line], hint: str) -> Line:
+def _line(table: dict[str, Any], kind: type[Line]) -> Line:
     values = {
         field: as_instant(value) if isinstance(value, datetime) else value
         for field, value in table.items()
     }
-    try:
-        return msgspec.convert(values, kind)
-    except msgspec.ValidationError as error:
-        raise DataError(f"{where}: {error}", hint=hint) from error
+    return msgspec.convert(values, kind)
 
 
 def _midnight(day: date, time_zone: str) -> datetime:

@@ -186,7 +186,10 @@ def test_floors_are_read_in_major_units_and_local_days() -> None:
         (FLOORS + b"\n[x]\n", "and nothing else"),
         (FLOORS.replace(b'"year"', b'"week"'), "line 1"),
         (FLOORS.replace(b"10000.50", b"1.005"), "more decimals"),
-        (FLOORS.replace(b'"1"', b'"ten"'), "not a decimal number"),
+        (FLOORS.replace(b'"1"', b'"ten"'), "line 2: 'ten' is not a decimal number"),
+        (FLOORS.replace(b'"1"', b"1.5"), "line 2: a floor is an amount in quotes"),
+        (FLOORS.replace(b"27-01-01T00:00:00Z", b"27-01-01T00:00:00"), "line 2: .* time zone"),
+        (FLOORS.replace(b"2026-12-01", b"0001-01-01"), "line 1: date value out of range"),
         (FLOORS.replace(b"end = 2027-12-01\n", b""), "missing required field `end`"),
     ],
 )
