@@ -165,7 +165,7 @@ def sign(
     contracts.sign(rooms.book, rooms.actor, contract, now)
     click.echo(f"{contract.id} version {contract.version}")
     for one in signed[-1].commitments if signed else ():
-        if one not in contract.commitments:
+        if one not in contract.commitments and one.end > contract.valid_from:
             floor = Money(one.floor_minor, currency)
             click.echo(f"ends with this version: at least {floor} a {one.per}", err=True)
     hand_over(rooms)

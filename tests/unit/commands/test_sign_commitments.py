@@ -54,8 +54,12 @@ def test_a_version_without_them_says_what_it_ends(
 ) -> None:
     rooms = Rooms(Settings(var=str(var)))
     begins = as_instant(datetime(2024, 2, 1, tzinfo=BERLIN))
-    floor = Commitment(700, begins, begins + 24 * US_PER_HOUR, "term")
-    first = Contract("c", 1, "acme", "list", "USD", "Europe/Berlin", begins, commitments=(floor,))
+    over = Commitment(300, begins, begins + 24 * US_PER_HOUR, "term")
+    ends = rooms.now() // US_PER_HOUR * US_PER_HOUR + 24 * US_PER_HOUR
+    runs = Commitment(700, over.end, ends, "term")
+    floors = over, runs
+    first = Contract("c", 1, "acme", "list", "USD", "Europe/Berlin", begins, commitments=floors)
     contracts.sign(rooms.book, rooms.actor, first, rooms.now())
     assert sign(var) == 0
-    assert "ends with this version: at least 7.00 USD a term" in capsys.readouterr().err
+    said = [line for line in capsys.readouterr().err.splitlines() if "ends with" in line]
+    assert said == ["ends with this version: at least 7.00 USD a term"]
