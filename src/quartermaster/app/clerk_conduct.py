@@ -7,11 +7,11 @@ repeated: facts have a key a day, and a clerk that was away catches up day by da
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import msgspec
 import numpy as np
@@ -90,6 +90,52 @@ class Day(NamedTuple):
     unread: dict[str, Facts]
     """Accounts of which gateways drew requests, and not one could be read."""
     cut: Cut
+
+
+class PastDay(NamedTuple):
+    """A day of an account's past, as it is stored."""
+
+    files: Sequence[Path]
+    meter: DayMeter
+    whole: bool
+    """Whether a person said that all of it is usual."""
+
+    def read(self) -> KeptDay | None:
+        """What is usual of it; None where nothing can be read any more."""
+        found = facts.read_files(self.files)
+        if found is None:
+            return None
+        day = _kept(found, self.meter)
+        if self.whole or self.meter.usual is None:
+            return day
+        rows = np.array([row for row in self.meter.usual if row < len(day.sample)], dtype=np.intp)
+        return day.usual(rows)
+
+
+class StoredPast(Sequence[KeptDay]):
+    """An account's past, read anew for each look: that of 3,000 accounts at once has 4 GB.
+
+    Args:
+        days: oldest first; those that cannot be read are left out.
+    """
+
+    def __init__(self, days: Sequence[PastDay]) -> None:
+        self._days = days
+
+    def __iter__(self) -> Iterator[KeptDay]:
+        return (day for one in self._days if (day := one.read()) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @overload
+    def __getitem__(self, at: int) -> KeptDay: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[KeptDay]: ...
+
+    def __getitem__(self, at: int | slice) -> KeptDay | Sequence[KeptDay]:
+        return list(self)[at]
 
 
 def catch_up(rooms: Rooms) -> list[ConductObserved]:
@@ -171,8 +217,9 @@ def _day(rooms: Rooms, view: View, on: date, key: bytes) -> Day:
             meters[row.customer].take(row, key)
     read: dict[str, Facts] = {}
     unread: dict[str, Facts] = {}
+    files = facts.files_of(days_folder(rooms.var), on.isoformat())
     for account in meters:
-        found = facts.read_day(days_folder(rooms.var), on.isoformat(), account)
+        found = facts.read_files(files.get(account, ()))
         if found is not None:
             (read if len(found.sample) else unread)[account] = found
     return Day(on, dict(meters), read, unread, cut)
@@ -213,17 +260,18 @@ def _accounts(
     dismissed = _ends(cleared(rooms, {"dismissed"}))
     days = [(day.on - timedelta(days=back)).isoformat() for back in range(PAST_DAYS, 0, -1)]
     meters = {one: _meters(folder, one) for one in days}
+    files = {one: facts.files_of(folder, one) for one in days}
     out = {}
     for name, found in day.read.items():
-        past, all_usual = [], dismissed.get(view.customers[name].group, "")
-        for one in days:
-            meter = meters[one].get(name)
-            earlier = None if meter is None else facts.read_day(folder, one, name)
-            if meter is not None and earlier is not None:
-                past.append(_past(earlier, meter, whole=one <= all_usual))
+        all_usual = dismissed.get(view.customers[name].group, "")
+        past = [
+            PastDay(files[one][name], meters[one][name], whole=one <= all_usual)
+            for one in days
+            if name in meters[one] and name in files[one]
+        ]
         out[name] = Account(
             today=_kept(found, day.meters[name]),
-            past=past,
+            past=StoredPast(past),
             before=before.get(name, ()),
             terms=_terms(view, name, day.on),
             ordinary=name in ordinary,
@@ -260,14 +308,6 @@ def _kept(found: Facts, meter: DayMeter) -> KeptDay:
         set(found.settings), dict(meter.models), np.array(meter.half_hours, dtype=np.uint32),
     )  # fmt: skip
     return KeptDay(found.account, found.day, facts.read_counts(found, totals), traces, found.sample)
-
-
-def _past(found: Facts, meter: DayMeter, *, whole: bool) -> KeptDay:
-    day = _kept(found, meter)
-    if whole or meter.usual is None:
-        return day
-    rows = np.array([row for row in meter.usual if row < len(day.sample)], dtype=np.intp)
-    return day.usual(rows)
 
 
 def _terms(view: View, account: str, on: date) -> Terms | None:
@@ -337,15 +377,10 @@ def _blind(
 def _add_damaged(folder: Path, day: Day, unseen: dict[str, tuple[str, ...]]) -> None:
     """Say what was lost of the day and of the past with files that are damaged."""
     before = [(day.on - timedelta(days=back)).isoformat() for back in range(1, PAST_DAYS + 1)]
-    meters = sum(facts.laid_aside(folder, one, METER_FILE) for one in before)
+    now = facts.laid_aside(folder, day.on.isoformat())
+    past = sum((facts.laid_aside(folder, one) for one in before), Counter[str]())
     for name in sorted(day.meters):
-        counts = (
-            (blind.DAMAGED, facts.laid_aside(folder, day.on.isoformat(), f"{name}@")),
-            (
-                blind.PAST_DAMAGED,
-                meters + sum(facts.laid_aside(folder, one, f"{name}@") for one in before),
-            ),
-        )
+        counts = (blind.DAMAGED, now[name]), (blind.PAST_DAMAGED, past[METER_FILE] + past[name])
         codes = tuple(f"{code}:{count}" for code, count in counts if count)
         if codes:
             unseen[name] = (*unseen.get(name, ()), *codes)

@@ -10,6 +10,7 @@ import heapq
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
@@ -287,9 +288,10 @@ def lay_aside(path: Path) -> None:
     path.replace(path.with_name(f"{path.name}{DAMAGED}"))
 
 
-def laid_aside(folder: Path, day: str, name: str) -> int:
-    """How many files of a day were damaged, by the beginning of their names."""
-    return len(list((folder / day).glob(f"{name}*{DAMAGED}")))
+def laid_aside(folder: Path, day: str) -> Counter[str]:
+    """How many files of a day were damaged, by account; a file of no account by its own name."""
+    found = (path.name.removesuffix(DAMAGED) for path in (folder / day).glob(f"*{DAMAGED}"))
+    return Counter(name.partition("@")[0] for name in found)
 
 
 def _load(path: Path) -> DayFile | None:
@@ -315,16 +317,22 @@ def _load(path: Path) -> DayFile | None:
     return stored
 
 
-def read_day(folder: Path, day: str, account: str) -> Facts | None:
+def files_of(folder: Path, day: str) -> dict[str, list[Path]]:
+    """The files that watchers kept of a day, by account: one look at the folder for all of them."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((folder / day).glob(f"*@*{SUFFIX}")):
+        found.setdefault(path.name.partition("@")[0], []).append(path)
+    return found
+
+
+def read_files(paths: Iterable[Path]) -> Facts | None:
     """What all watchers kept of an account-day, or None where it is nothing that can be read."""
-    paths = sorted((folder / day).glob(f"{account}@*{SUFFIX}"))
     return together([one for one in map(load, paths) if one is not None])
 
 
-def accounts_of(folder: Path, day: str) -> list[str]:
-    """Accounts of which something was kept on a day."""
-    found = (folder / day).glob(f"*@*{SUFFIX}")
-    return sorted({path.name.partition("@")[0] for path in found})
+def read_day(folder: Path, day: str, account: str) -> Facts | None:
+    """As `read_files`, of one account; whoever reads many looks at the folder once."""
+    return read_files(files_of(folder, day).get(account, ()))
 
 
 def together(stored: Iterable[DayFile]) -> Facts | None:

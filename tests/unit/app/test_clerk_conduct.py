@@ -1,11 +1,13 @@
 """The daily analysis: a campaign is found and recorded, others are not, and no text is kept."""
 
 import random
+import tracemalloc
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from tests.unit.app.conduct_world import ALPHA, CANARY, World, harvest, support
@@ -14,10 +16,11 @@ from quartermaster.app import clerk_conduct, clerk_warning
 from quartermaster.app.watch import days_folder
 from quartermaster.cli.main import cli
 from quartermaster.commands import case as cases
-from quartermaster.conduct import blind
+from quartermaster.conduct import blind, facts
 from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.extent import extent
 from quartermaster.conduct.facts import KEEP_DAYS, forget_before
+from quartermaster.conduct.sketch import SAMPLE
 from quartermaster.kernel import ring
 from quartermaster.kernel.case import MoveAsked
 from quartermaster.kernel.errors import UnavailableError
@@ -157,6 +160,45 @@ def test_damaged_files_stop_neither_judging_nor_forgetting(tmp_path: Path) -> No
     assert clerk_conduct.catch_up(world.rooms) == []
     said = blind.said("damaged:1")
     assert said.startswith("1 files of this day were damaged")
+
+
+def test_the_past_of_all_accounts_is_never_held_at_once(tmp_path: Path) -> None:
+    """Three thousand accounts over four weeks are 4 GB."""
+    names, days = [f"shop-{number}" for number in range(6)], 12
+    world = World(tmp_path / "var", names)
+    folder = days_folder(world.rooms.var)
+    try:
+        world.metered(days, {name: support(1, 1, 3) for name in names})
+        (recent,) = (one for one in folder.iterdir())
+        stored = facts.load(recent / "shop-0@gateway.msgpack")
+        assert stored is not None
+        for name in ("priorities", "facts", "vectors", "marks", "edges"):
+            setattr(stored, name, getattr(stored, name)[: len(getattr(stored, name)) // 3] * SAMPLE)
+        stored.answer_words, stored.answer_marks = bytes(2 * SAMPLE), bytes(64 * SAMPLE)
+        stored.requests = ("",) * SAMPLE
+        for day in range(days):
+            on = folder / world.day_of(day)
+            on.mkdir()
+            meters = {name: clerk_conduct.DayMeter(requests=SAMPLE) for name in names}
+            (on / clerk_conduct.METER_FILE).write_bytes(msgspec.msgpack.encode(meters))
+            for name in names:
+                path = on / f"{name}@gateway.msgpack"
+                path.write_bytes(msgspec.msgpack.encode(stored))
+        size = path.stat().st_size
+        view = world.rooms.book.view()
+        today = clerk_conduct._day(world.rooms, view, date.fromisoformat(recent.name), bytes(32))
+        tracemalloc.start()
+        found = clerk_conduct._accounts(world.rooms, view, today, {}, set())
+        most = 0
+        for account in found.values():
+            assert [len(one.sample) for one in account.past] == [SAMPLE] * days
+            assert len(account.past[-2:]) == 2
+            most = max(most, tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    finally:
+        world.close()
+    assert len(found) == len(names)
+    assert most < days * size, "more than one account's past"
 
 
 def test_what_cannot_be_judged_is_forgotten_all_the_same(

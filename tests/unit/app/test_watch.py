@@ -1,5 +1,6 @@
 """The watcher: it goes on where another ended, follows workers that come and go, keeps no text."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 from tests.unit.app.conduct_world import CANARY, Ended, body, support
 
-from quartermaster.app import clerk_conduct
+from quartermaster.app import clerk_conduct, watch
 from quartermaster.app.watch import Watcher, conduct_key, days_folder, statuses, watcher
 from quartermaster.conduct import facts
 from quartermaster.conduct.coincidence import Coincidence
@@ -171,7 +172,7 @@ def test_samples_of_two_workers_and_two_machines_are_put_together(var: Path) -> 
     other.look()
     other.save(NOON)
     assert len(list((days_folder(var) / DAY).glob("acme@*"))) == 2
-    assert facts.accounts_of(days_folder(var), DAY) == ["acme"]
+    assert list(facts.files_of(days_folder(var), DAY)) == ["acme"]
     assert len(kept(var).sample) == SAMPLE
     for watching in (one, other):
         watching.close()
@@ -232,7 +233,7 @@ def test_a_damaged_file_of_a_day_is_laid_aside(var: Path) -> None:
     watching.look()
     watching.save(NOON)
     assert len(kept(var).sample) == 1
-    assert facts.laid_aside(days_folder(var), DAY, "acme@") == 1
+    assert facts.laid_aside(days_folder(var), DAY)["acme"] == 1
     stored = msgspec.msgpack.decode(path.read_bytes(), type=facts.DayFile)
     for field in ("facts", "marks", "edges", "answer_words", "answer_marks", "priorities"):
         broken = msgspec.structs.replace(stored, **{field: getattr(stored, field)[:-1]})
@@ -240,8 +241,32 @@ def test_a_damaged_file_of_a_day_is_laid_aside(var: Path) -> None:
         other.write_bytes(msgspec.msgpack.encode(broken))
         assert len(kept(var).sample) == 1
         assert not other.exists(), field
-    assert facts.laid_aside(days_folder(var), DAY, "acme@") == 7
+    assert facts.laid_aside(days_folder(var), DAY)["acme"] == 7
     watching.close()
+    tap.close()
+
+
+def test_a_day_that_could_not_be_read_is_not_written_over(
+    var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watcher that ends stores what it holds, and held a day that began anew."""
+    tap = tapped(var, "gateway-0")
+    for refused in (False, True):
+        watching = watcher(var, "gateway")
+        ask(tap, support(1, int(refused), 10))
+        if refused:
+
+            def busy(_: Path) -> None:
+                raise OSError(errno.EMFILE, "Too many open files")
+
+            with monkeypatch.context() as patched:
+                patched.setattr(watch, "load", busy)
+                with pytest.raises(OSError, match="Too many"):
+                    watching.look()
+        watching.look()
+        watching.save(NOON)
+        watching.close()
+    assert len(kept(var).sample) > 10
     tap.close()
 
 
