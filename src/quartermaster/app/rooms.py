@@ -54,9 +54,9 @@ class Rooms:
     @cached_property
     def actor(self) -> "Actor":
         """Whoever runs this process: file access to the data folder is the operator's right."""
-        from quartermaster.commands.actor import Actor
+        from quartermaster.commands.actor import AT_THE_MACHINE, Actor
 
-        return Actor(id=f"os:{_account()}", roles=("admin",))
+        return Actor(id=f"{AT_THE_MACHINE}{_account()}", roles=("admin",))
 
 
 def _account() -> str:

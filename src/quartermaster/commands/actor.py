@@ -29,6 +29,9 @@ class Actor(msgspec.Struct, frozen=True):
         return self.lent_by or self.id
 
 
+AT_THE_MACHINE = "os:"
+"""Before the account of whoever used the command line, in the id of an actor."""
+
 OPERATOR = Actor("operator", ("admin",))
 """Whoever starts the program: access to its data folder is the right to administer it."""
 

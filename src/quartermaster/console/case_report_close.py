@@ -85,7 +85,7 @@ def _against(on: CaseDesk) -> Section:
     return Section(
         id="against",
         title=words("against.title"),
-        lead=(words("against.lead"),),
+        lead=(words("against.lead" if items or blind else "against.nothing"),),
         items=(*items, *blind),
     )
 

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
+from quartermaster.commands.actor import AT_THE_MACHINE
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.extent import Measure, Range
 from quartermaster.conduct.notice import in_language, kind_words
@@ -92,6 +93,8 @@ class CaseDesk:
             return known
         if actor == "clerk":
             return self.words("actor.clerk")
+        if actor.startswith(AT_THE_MACHINE):
+            return self.words("actor.os", name=actor.removeprefix(AT_THE_MACHINE))
         return self.words("actor.customer") if actor.startswith("customer:") else actor
 
     def figures(self, value: float) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from quartermaster.book.views import View
+from quartermaster.commands.actor import AT_THE_MACHINE
 from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.scope import customer_of
 from quartermaster.console.format import number
@@ -60,6 +61,8 @@ def person_name(view: View, actor: str, words: Words) -> str:
     if words.has(f"person.{actor}"):
         return words(f"person.{actor}")
     user = view.users.get(actor)
+    if user is None and actor.startswith(AT_THE_MACHINE):
+        return words("person.os", name=actor.removeprefix(AT_THE_MACHINE))
     return actor if user is None else user.name
 
 

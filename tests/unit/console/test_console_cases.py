@@ -313,3 +313,12 @@ def test_a_console_of_a_real_book_has_neither_sample_nor_tour(tmp_path: Path) ->
     assert "/cases/sample" not in tour.text
     assert "your own book" in tour.text
     world.rooms.book.close()
+
+
+def test_a_case_on_nothing_says_so_and_who_opened_it(world: World) -> None:
+    opening = CaseOpened(group="acme", reason="a hint", evidence=CaseEvidence(), stake=SMALL)
+    case = cases.open_case(world.rooms.book, Actor("os:ann", ("admin",)), opening, NOW).id
+    page = world.who("ada").get(f"/cases/{case}").text
+    assert "ann at the command line: Opened the case: a hint" in page
+    assert "os:ann" not in page
+    assert "Nothing is known of that yet" in page

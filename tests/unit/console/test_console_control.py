@@ -19,6 +19,7 @@ from tests.unit.console.control_world import control_world
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
 
 from quartermaster.commands.standing import RevenueShare
+from quartermaster.console.control_view import person_name
 from quartermaster.console.number_field import amount_of
 from quartermaster.console.ports_control import Control
 from quartermaster.console.report_words import catalogue
@@ -305,3 +306,8 @@ def test_what_a_group_weighs_is_said_in_the_readers_words(
     words = catalogue("control", "de")
     shown = group_view(view, stand, weight, Decimal("0.1"), "", words).weight
     assert shown.replace("\N{NO-BREAK SPACE}", " ").startswith(said)
+
+
+def test_whoever_used_the_command_line_is_named_in_words(control: Control) -> None:
+    words = catalogue("control", "de")
+    assert person_name(control.book.view(), "os:ann", words) == "ann an der Kommandozeile"
