@@ -8,7 +8,9 @@ from quartermaster.api.operation import STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.book.views import Webhook
 from quartermaster.commands import webhook as webhooks
+from quartermaster.commands.webhook import without_query
 from quartermaster.kernel.clock import Instant, as_datetime
+from quartermaster.kernel.webhook_facts import WebhookAdded
 
 TAG = "webhooks"
 _MAY_SET = frozenset({"admin"})
@@ -19,6 +21,7 @@ class WebhookShown(msgspec.Struct, frozen=True, kw_only=True):
 
     webhook: str
     url: str
+    """Without its query, which may be a password, unless an admin asks."""
     group: str
     """Only alerts of this customer group, its projects and keys; empty is all."""
     allow_private: bool
@@ -189,7 +192,7 @@ def _shown(call: Call, one: Webhook) -> WebhookShown:
     how = record.delivered
     return WebhookShown(
         webhook=added.webhook,
-        url=added.url,
+        url=_url(call, added),
         group=added.group,
         allow_private=added.allow_private,
         paused=one.paused,
@@ -201,6 +204,10 @@ def _shown(call: Call, one: Webhook) -> WebhookShown:
         last_at=_at(how.last_at) if how.last_at else None,
         last_error=how.error,
     )
+
+
+def _url(call: Call, added: WebhookAdded) -> str:
+    return added.url if _MAY_SET & set(call.actor.roles) else without_query(added.url)
 
 
 def _at(instant: int) -> datetime:

@@ -26,7 +26,7 @@ import msgspec
 
 from quartermaster.commands.ports import Book
 from quartermaster.commands.scope import group_of
-from quartermaster.commands.webhook import SECRET_PREFIX, in_force, require_url
+from quartermaster.commands.webhook import SECRET_PREFIX, in_force, require_url, without_query
 from quartermaster.commands.webhook_record import (
     Delivered,
     Delivery,
@@ -149,7 +149,8 @@ class Webhooks:
                     self._try(path, one, webhook.added)
                 except QuartermasterError as error:
                     # What is wrong with one address must not silence the others.
-                    log.warning("%s: %s (%s)", webhook.added.url, error.message, error.hint)
+                    url = without_query(webhook.added.url)
+                    log.warning("%s: %s (%s)", url, error.message, error.hint)
 
     def _try(self, path: Path, one: Waiting, webhook: WebhookAdded) -> None:
         before = read_delivered(self._var, one.webhook)
@@ -159,7 +160,8 @@ class Webhooks:
             deliver(webhook, secrets, one.message, one.body, now)
         except NotTakenError as error:
             last = error.final or one.attempts >= len(PAUSES_S)
-            log.warning("%s: %s%s", webhook.url, error.message, "; given up" if last else "")
+            url, ending = without_query(webhook.url), "; given up" if last else ""
+            log.warning("%s: %s%s", url, error.message, ending)
             failed = Delivery(one.message, one.kind, now, attempt, error.message)
             _write_delivered(self._var, one.webhook, before.after(failed, given_up=last))
             if last:

@@ -197,6 +197,12 @@ def require_url(url: str, *, allow_private: bool) -> None:
         )
 
 
+def without_query(url: str) -> str:
+    """An address as everybody may read it: what follows the question mark may be a password."""
+    address, mark, _ = url.partition("?")
+    return f"{address}{mark}…" if mark else address
+
+
 def _new_secret() -> str:
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 

@@ -10,6 +10,7 @@ from quartermaster.commands import limit as limits
 from quartermaster.commands.budget import Budgeting
 from quartermaster.commands.budget_shown import BudgetStates, ShownBudget, shown
 from quartermaster.commands.limit import Limited
+from quartermaster.commands.webhook import without_query
 from quartermaster.commands.webhook_record import Record
 from quartermaster.console.ports_control import Control
 from quartermaster.console.tables import Cell, Rows, iso
@@ -149,7 +150,7 @@ def _alert_row(one: Alerts) -> dict[str, Cell]:
     added, done = one.webhook.added, one.record.delivered
     return {
         "webhook": added.webhook,
-        "url": added.url,
+        "url": without_query(added.url),
         "group": added.group,
         "paused": one.webhook.paused,
         "delivered": done.delivered,

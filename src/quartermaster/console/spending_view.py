@@ -9,6 +9,7 @@ import msgspec
 from quartermaster.book.views import View
 from quartermaster.commands.budget_shown import ShownBudget
 from quartermaster.commands.limit import Limited
+from quartermaster.commands.webhook import without_query
 from quartermaster.console.control_view import ROWS_MAX, owner_name
 from quartermaster.console.exposure_view import picture
 from quartermaster.console.figures_spending import BARS_MAX, SpentBar, spent_bars
@@ -254,7 +255,7 @@ def _alert_row(view: View, one: Alerts, words: Words) -> AlertRow:
     elif not done.last_at:
         state = words("webhook.never")
     return AlertRow(
-        url=added.url,
+        url=without_query(added.url),
         group=owner_name(view, "group", added.group, words)
         if added.group
         else words("webhook.all"),

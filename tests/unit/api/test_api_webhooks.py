@@ -25,6 +25,15 @@ def test_a_secret_is_shown_once_and_turned_with_an_overlap(world: World) -> None
     assert [one["url"] for one in viewer.get(HOOKS).json()["items"]] == [HOOK, NEW["url"]]
 
 
+def test_only_admins_read_the_query_of_an_address(world: World) -> None:
+    admin, viewer = world.client("admin"), world.client("viewer")
+    url = f"{NEW['url']}?token=hunter2"
+    own = f"{HOOKS}/{admin.post(HOOKS, json={'url': url}).json()['webhook']}"
+    assert admin.get(own).json()["url"] == url
+    assert viewer.get(own).json()["url"] == f"{NEW['url']}?…"
+    assert "hunter2" not in viewer.get(HOOKS).text
+
+
 def test_a_webhook_is_paused_tested_and_removed(world: World) -> None:
     admin, own = world.client("admin"), f"{HOOKS}/{world.webhook}"
     for paused in (True, True, False):

@@ -96,7 +96,7 @@ def control_world(folder: Path) -> Iterator[Control]:
         slow = Limits(requests_per_minute=600, tokens_per_minute=1_000_000)
         limits.set_limits(book, OPERATOR, Limited("key", key, slow), NOW)
         limits.set_limits(book, OPERATOR, Limited("group", "globex", Limits(concurrent=40)), NOW)
-        hook = "https://ops.example.com/hook"
+        hook = "https://ops.example.com/hook?token=hunter2"
         webhooks.add(book, OPERATOR, hook, folder / "secrets", NOW, group="acme")
         weights = FakeWeights()
         for group, wanted in (("globex", "warned"), ("acme", "suspended")):

@@ -83,6 +83,8 @@ def test_the_list_says_who_has_how_much_and_what_is_gone(client: Client) -> None
     )
     assert "was not taken: answered with status 500" in page
     assert document["alerts"][0]["waiting"] == 1
+    assert document["alerts"][0]["url"] == "https://ops.example.com/hook?…"
+    assert "https://ops.example.com/hook?…" in page
     for table in ("budgets", "limits", "alerts"):
         text = client("viewer").get(f"/budgets?format=csv&table={table}").text
         rows = list(csv.DictReader(text.splitlines()))
