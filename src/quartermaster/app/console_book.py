@@ -87,7 +87,7 @@ def live_shown(var: Path) -> ShownBook | None:
     zones = ", ".join(sorted({row.time_zone for row in earned}))
     cut = ", ".join(f"{app_id}:{segment}" for app_id, segment in sorted(book.cut.items()))
     return ShownBook(
-        rows=tuple(_rows(earned, book.owed)),
+        rows=tuple(_rows(earned, book.owed, computed_at)),
         names={row.group: row.group_name for row in earned}
         | {_member(row): row.customer_name for row in earned},
         sample=False,
@@ -136,11 +136,14 @@ def _left_out(book: views.LiveBook, shown: str, lang: Lang) -> str:
     return f"; not in it, because in another currency (number of customers): {amounts}"
 
 
-def _rows(earned: Iterable[views.MonthRevenue], owed: Iterable[views.Owed]) -> Iterator[RevenueRow]:
+def _rows(
+    earned: Iterable[views.MonthRevenue], owed: Iterable[views.Owed], now: Instant
+) -> Iterator[RevenueRow]:
     """By ids, because two customers may have one name; a row that comes to nothing is none.
 
     What a year or a term lacked was charged with its last month, and is spread evenly over its
-    months here: times twelve it would be no run-rate, and in one month no share.
+    months here: times twelve it would be no run-rate, and in one month no share. Until that month
+    is over it is still owed ahead, and in no month here.
     """
     spread: Counter[tuple[str, str]] = Counter()
     rows, ends = list(earned), dict[str, str]()
@@ -149,6 +152,8 @@ def _rows(earned: Iterable[views.MonthRevenue], owed: Iterable[views.Owed]) -> I
     for row in rows:
         for charged in row.charged:
             first, last = month_number(charged.first), month_number(charged.last)
+            if first < last and row.month >= month_of(now, row.time_zone).label:
+                continue
             parts = split(charged.minor, [1] * (last - first + 1))
             for at, minor in enumerate(parts, start=first):
                 spread[row.contract, month_text(at)] += minor

@@ -93,6 +93,18 @@ def test_floors_are_even_over_their_months_and_never_more_than_is_owed() -> None
     }
 
 
+def test_what_a_year_lacks_so_far_is_in_no_month_before_its_last_is_over(tmp_path: Path) -> None:
+    """It is owed ahead: use of the running month may still make up for it."""
+    so_far = live.Charged("2026-01", "2026-09", 90_000)
+    rows = [row("big", at, 60_000) for at in range(12, 20)]
+    rows.append(row("big", 20, 10_000 + so_far.minor, so_far))
+    ahead_of = (owed("big", "2026-09", "2026-09", 100_000),)
+    live.write(tmp_path, live.LiveBook({"g": 1}, NOW, tuple(rows), owed=ahead_of))
+    found = live_shown(tmp_path)
+    assert found is not None
+    assert [one.minor for one in found.rows] == [60_000] * 8 + [10_000]
+
+
 def test_what_is_owed_ahead_is_the_rest_of_every_term() -> None:
     assert ahead(OWED, "big", "2026-09") == (2_200_000, 16)
     assert ahead(OWED, "big", "2026-11") == (500_000 + 1_200_000, 14)
