@@ -105,7 +105,9 @@ def _commitment(
     if not start <= today <= last or floor <= 0 or not every_line:
         return  # of a bill of which only some lines count, the sum says nothing
     if one.per == "month":
-        used = [months[month] for month in sorted(months)[-UNDER_MONTHS:]]
+        begins = f"{_day(one.start, newest.time_zone):%Y-%m-%d}"
+        whole = [month for month in sorted(months) if f"{month}-01" >= begins]
+        used = [months[month] for month in whole[-UNDER_MONTHS:]]
         shares = [minor / one.floor_minor for minor in used]
         if len(used) == UNDER_MONTHS and all(UNDER_MIN <= share <= 1 for share in shares):
             yield Signal(

@@ -200,6 +200,9 @@ def test_commitments() -> None:
     drawn = {f"2023-{month:02d}": 96 for month in range(7, 13)}
     assert kinds([monthly], drawn) == {"just_under_commitment"}
     assert kinds([monthly], {**drawn, "2024-01": 130}) == set()
+    # Nobody managed use to a floor before there was one.
+    fresh = contract(end=end, commitments=(Commitment(100, instant(date(2023, 11, 2)), end),))
+    assert kinds([fresh], drawn) == set()
     whole = contract(end=end, commitments=(Commitment(1_000, start, end, "term"),))
     assert kinds([whole], drawn) == set()
     assert kinds([whole], {**drawn, "2024-01": 400}) == {"commitment_nearly_drawn"}
