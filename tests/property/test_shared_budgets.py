@@ -15,6 +15,7 @@ from quartermaster.app.part_store import RedisParts
 from quartermaster.billing.leases import LeaseLedger, Name
 from quartermaster.billing.parts import Part
 from quartermaster.kernel.errors import UnavailableError
+from quartermaster.kernel.lease import Ask, AskedLease
 
 STEPS = 900
 MACHINES = ("one", "two", "three")
@@ -74,9 +75,12 @@ class FakeParts:
 class Unreliable:
     """A store whose questions and answers are lost now and then."""
 
-    def __init__(self, store: PartStore, choose: random.Random) -> None:
+    def __init__(
+        self, store: PartStore, choose: random.Random, *, loses_answers: bool = False
+    ) -> None:
         self._store = store
         self._random = choose
+        self._loses_answers = loses_answers
         self.loses = 0.1
 
     def join(self, machine: str, known: Iterable[str]) -> tuple[str, frozenset[str]]:
@@ -88,7 +92,8 @@ class Unreliable:
 
     def hold(self, machine: str, generation: str, said: Sequence[Holding]) -> list[Told] | None:
         """Perhaps."""
-        self._lose()
+        if not self._loses_answers:
+            self._lose()
         answer = self._store.hold(machine, generation, said)
         self._lose()
         return answer
@@ -236,6 +241,38 @@ def test_machines_can_spend_a_budget_to_its_end(tmp_path: Path) -> None:
     charged = [machine.charged(EPOCHS[0].id) for machine in world.all]
     assert 0.9 * world.amount < sum(charged) <= world.amount
     assert min(charged) > 0
+
+
+def test_what_was_given_back_is_not_granted_where_the_answer_was_lost(tmp_path: Path) -> None:
+    name = GRANT.id, EPOCHS[0].id
+    store = FakeParts()
+    way = Unreliable(store, random.Random(0), loses_answers=True)
+    way.loses = 0
+    ledger = LeaseLedger(shared=True)
+    ledger.agree({name: 1_000})
+    ledger.settle(name, 0)
+    shares = BudgetShares("one", way, tmp_path / "one.json")
+    shares.meet()
+    store.silent.clear()
+
+    def ask(number: int, held: int, want: int) -> None:
+        asked = AskedLease(*name, 1, held, spent=0, reserved=0, want=want, need=0)
+        ledger.ask("gateway-0", Ask("a", 1, number, (asked,)))
+
+    for number in range(1, 9):
+        ask(number, ledger.wish(name).liable, 900)
+        shares.look(ledger, {name: 1_000}, {name: 0}, tell=False)
+        ledger.grants()
+    assert ledger.wish(name).liable > 800
+    ask(9, 100, 100)
+    way.loses = 1
+    with pytest.raises(UnavailableError):
+        shares.look(ledger, {name: 1_000}, {name: 0}, tell=False)
+    # The store is not asked for a while, and what was given back may be another machine's by now.
+    ask(10, 100, 900)
+    ledger.grants()
+    _, part = store.budgets[name][1]["one"]
+    assert ledger.wish(name).liable <= part.held < 300
 
 
 class WritesOnOldViews(FakeParts):

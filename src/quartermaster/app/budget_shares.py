@@ -206,8 +206,9 @@ class BudgetShares:
             self._unmet.discard(name)
         grows = part > max(held, wish.liable)
         if not grows:
-            # From now on, whether or not the answer is heard.
+            # From now on, whether or not the answer is heard: what is given back is leased no more.
             self._held[name] = part
+            ledger.share(name, part, others)
         saying = Part(part, wish.settled, wish.used)
         said = view.said
         if known and said is not None and said.held == part and (not tell or said == saying):
