@@ -19,7 +19,7 @@ from quartermaster.app import live
 from quartermaster.app.case_desk import tend as tend_cases
 from quartermaster.app.clerk_budget import BudgetOffice
 from quartermaster.app.clerk_commitments import bound_rows, charged, committed_months, owed
-from quartermaster.app.clerk_steps import RETRY_S, Steps, Timed
+from quartermaster.app.clerk_steps import REFUSALS, RETRY_S, Steps, Timed
 from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
 from quartermaster.app.part_store import open_shares
@@ -135,8 +135,8 @@ class Looks:
 
     def __init__(self, rooms: Rooms) -> None:
         self._again_s = rooms.settings.clerk.ship_seconds
-        self._daily = DailyLook(rooms)
-        self._conduct = DailyLook(rooms, _judge_conduct, "analysis of conduct")
+        self._daily = DailyLook(rooms, refusals=REFUSALS)
+        self._conduct = DailyLook(rooms, _judge_conduct, "analysis of conduct", REFUSALS)
         self._due = 0.0
 
     def poll(self, steps: Steps) -> None:

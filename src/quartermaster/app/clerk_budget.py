@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from deltalake.exceptions import DeltaError
+
 from quartermaster.app.budget_shares import BudgetShares
 from quartermaster.billing.leases import BudgetState, LeaseLedger, Name
 from quartermaster.billing.spend import Spender, Watched
@@ -131,8 +133,9 @@ class BudgetOffice:
                     if now_s >= rest_at:
                         self.look_around()
                         rest_at = now_s + REST_EVERY_S
-                except (OSError, UnavailableError) as error:
-                    # A busy book or a full disk: leases run out, and nothing is overrun.
+                except (OSError, UnavailableError, DeltaError) as error:
+                    # A busy book, a full disk, a table that cannot be read: leases run out, and
+                    # nothing is overrun.
                     self.trouble = str(error)
                     self._stopping.wait(REST_EVERY_S)
                 else:

@@ -154,6 +154,7 @@ class DailyLook:
         rooms: settings and stores.
         do: the look; it looks at every day that is due and was not looked at.
         what: what there is none of where it cannot be done.
+        refusals: what another try may mend.
     """
 
     def __init__(
@@ -161,9 +162,10 @@ class DailyLook:
         rooms: Rooms,
         do: Callable[[Rooms], object] = look,
         what: str = "early warning",
+        refusals: tuple[type[Exception], ...] = (OSError,),
     ) -> None:
         self._rooms = rooms
-        self._do = do
+        self._do, self._refusals = do, refusals
         self.what = what
         self.trouble = ""
         """Why the day that is due could not be looked at; empty where it could."""
@@ -198,8 +200,9 @@ class DailyLook:
         except QuartermasterError as error:
             self._say(day, f"{error.message} ({error.hint})")
             self.trouble = error.message if error.fault is Fault.US else ""
-        except OSError as error:
-            # A full disk: nothing was recorded, and the next look begins again.
+        except self._refusals as error:
+            # A full disk, or a table that cannot be read: nothing was recorded, and the next look
+            # begins again.
             self._say(day, str(error))
             self.trouble = str(error)
         except BaseException as error:  # noqa: BLE001 - raised again in the clerk's own thread

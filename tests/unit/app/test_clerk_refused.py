@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from deltalake.exceptions import DeltaError
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tests.unit.app.test_clerk_budget import budget, seal
@@ -26,7 +27,9 @@ from quartermaster.config import ClerkSettings, Settings
 from quartermaster.kernel import snapshot
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import DataError, UnavailableError
-from quartermaster.kernel.events import JournalFact
+from quartermaster.kernel.events import Cut, JournalFact
+from quartermaster.usage.cut import current_cut
+from quartermaster.usage.table import UsageTable
 
 DEADLINE_S = 20.0
 
@@ -109,6 +112,25 @@ def test_what_cannot_be_written_is_said_and_written_later(rooms: Rooms) -> None:
     assert snapshot.decode(snapshot_path(rooms.var).read_bytes()).keys
 
 
+def test_a_table_that_cannot_be_read_ends_no_leases(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shipping waited for it, and the budget office ended the clerk."""
+    torn = [DeltaError("the log of the table is torn")] * 3
+
+    def cut(table: UsageTable) -> Cut:
+        if torn and threading.current_thread().name == "budget-office":
+            raise torn.pop()
+        return current_cut(table)
+
+    monkeypatch.setattr(clerk_budget, "current_cut", cut)
+    budget(rooms, 1_000)
+    with working(rooms) as ended:
+        seal(rooms, 1, 2)
+        until(lambda: ended != [] or any(one.settled > 0 for one in read_states(rooms.var).states))
+        assert (ended, torn) == ([], [])
+
+
 def test_segments_are_recorded_in_their_order_after_a_refusal(
     rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +200,7 @@ def test_a_clerk_that_says_nothing_is_not_ready(rooms: Rooms) -> None:
 def test_the_daily_looks_are_tried_again_on_a_full_disk(rooms: Rooms) -> None:
     errors: list[Exception] = [
         OSError(errno.ENOSPC, "No space left on device"),
+        DeltaError("the log of the table is torn"),
         DataError("more customers than can be looked at"),
     ]
     looked = []
@@ -187,7 +210,7 @@ def test_the_daily_looks_are_tried_again_on_a_full_disk(rooms: Rooms) -> None:
             raise errors.pop(0)
         looked.append(1)
 
-    daily = DailyLook(rooms, look)
+    daily = DailyLook(rooms, look, refusals=clerk_steps.REFUSALS)
 
     def polled() -> str:
         daily.poll()
@@ -195,6 +218,7 @@ def test_the_daily_looks_are_tried_again_on_a_full_disk(rooms: Rooms) -> None:
         return daily.trouble
 
     assert "No space left" in polled()
+    assert "torn" in polled()
     # What no other try mends is in the log; it makes nobody wait.
     assert polled() == ""
     assert polled() == ""
