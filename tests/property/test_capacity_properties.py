@@ -1,6 +1,6 @@
 """Capacity is conserved: whatever the fleet and the demand, no cent and no GPU-second is lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from hypothesis import given
@@ -10,10 +10,12 @@ from quartermaster.capacity.cost import GPU_US_PER_GPU_HOUR
 from quartermaster.capacity.demand import HourTokens, read_demand, without
 from quartermaster.capacity.fleet import Fleet, Point, Pool, Reservation, parse_fleet
 from quartermaster.capacity.monotone import fit
+from quartermaster.capacity.placement import Rated, placed, rated_pools
 from quartermaster.capacity.statement import state, window, without_reservations
 from quartermaster.capacity.throughput import Key, tables
 from quartermaster.kernel.clock import US_PER_HOUR
 from quartermaster.kernel.errors import DataError
+from quartermaster.sim.capacity import sample_capacity
 
 CUSTOMERS = ("a", "b", "c")
 MODELS = ("m", "n")
@@ -217,3 +219,51 @@ def test_any_csv_is_demand_or_refused_in_words(rows: list[list[str]], noise: byt
     for data in (text.encode("utf-8", "replace"), text.encode("utf-8", "replace") + noise, noise):
         said = refusal(partial(read_demand, data, "d.csv", model="m"))
         assert said.startswith(("d.csv", "read"))
+
+
+few = st.integers(0, 2)
+"""So that rows are often alike, or alike but for one count."""
+like_demands = st.lists(
+    st.builds(
+        HourTokens,
+        hour=few.map(lambda hour: hour * US_PER_HOUR),
+        customer=st.sampled_from(CUSTOMERS),
+        model=st.sampled_from(MODELS),
+        prefill_tokens=few.map(lambda count: count * 10**9),
+        decode_tokens=few.map(lambda count: count * 10**8),
+        requests=few.map(lambda count: count * 10**5),
+        cached_tokens=few.map(lambda count: count * 10**8),
+    ),
+    max_size=30,
+)
+
+Busy = dict[str, dict[int, dict[str, int]]]
+
+
+def placed_one_by_one(
+    rows: Iterable[HourTokens], pools: tuple[Rated, ...], elsewhere: tuple[str, ...]
+) -> Busy:
+    sums: Busy = {rated.pool.id: {} for rated in pools}
+    for row in rows:
+        for pool, hours in placed([row], pools, elsewhere).items():
+            for hour, customers in hours.items():
+                into = sums[pool].setdefault(hour, {})
+                for customer, busy_us in customers.items():
+                    into[customer] = into.get(customer, 0) + busy_us
+    return sums
+
+
+@given(fleets(), like_demands)
+def test_a_row_takes_the_same_time_whatever_is_placed_with_it(
+    fleet: Fleet, demand: list[HourTokens]
+) -> None:
+    pools = rated_pools(fleet)
+    found = placed(demand, pools, fleet.elsewhere)
+    assert found == placed_one_by_one(demand, pools, fleet.elsewhere)
+
+
+def test_rows_of_the_sample_take_the_same_time_whatever_is_placed_with_them() -> None:
+    sample = sample_capacity()
+    pools, rows = rated_pools(sample.fleet), sample.rows[:4_000]
+    assert len({(row.prefill_tokens, row.decode_tokens) for row in rows}) < len(rows)
+    assert placed(rows, pools, ()) == placed_one_by_one(rows, pools, ())

@@ -1,7 +1,7 @@
 """From tokens to GPU time: which pool serves what, and how long it is busy with it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -108,17 +108,19 @@ def placed(
     left_out = set(elsewhere)
     busy: dict[str, dict[int, dict[str, int]]] = {rated.pool.id: {} for rated in pools}
     unknown: set[str] = set()
+    # Hours and customers are often alike, and the times of a row are most of the work.
+    known: dict[tuple[str, int, int, int, int], list[tuple[str, int]]] = {}
     for row in rows:
-        candidates = by_model.get(row.model, [])
-        if not candidates and row.model not in left_out:
-            unknown.add(row.model)
-        alone = [rated.busy_us(row) for rated in candidates]
-        rates = [r.pool.gpus / us if us else 0.0 for r, us in zip(candidates, alone, strict=True)]
-        for rated, us, rate in zip(candidates, alone, rates, strict=True):
-            if us:
-                customers = busy[rated.pool.id].setdefault(row.hour, {})
-                share = round(us * rate / sum(rates))
-                customers[row.customer] = customers.get(row.customer, 0) + share
+        model, prefill, decode = row.model, row.prefill_tokens, row.decode_tokens
+        alike = (model, prefill, decode, row.requests, row.cached_tokens)
+        shares = known.get(alike)
+        if shares is None:
+            if model not in by_model and model not in left_out:
+                unknown.add(model)
+            shares = known[alike] = _shares(row, by_model.get(model, ()))
+        for pool, share in shares:
+            customers = busy[pool].setdefault(row.hour, {})
+            customers[row.customer] = customers.get(row.customer, 0) + share
     if unknown:
         names = ", ".join(repr(name) for name in sorted(unknown))
         served = ", ".join(pool_models(rated.pool for rated in pools))
@@ -127,3 +129,15 @@ def placed(
             hint=f"pools serve {served}; name models of other people's capacity in `elsewhere`",
         )
     return busy
+
+
+def _shares(row: HourTokens, candidates: Sequence[Rated]) -> list[tuple[str, int]]:
+    """GPU-microseconds of the row by pool id, without pools that take no time for it."""
+    alone = [rated.busy_us(row) for rated in candidates]
+    rates = [r.pool.gpus / us if us else 0.0 for r, us in zip(candidates, alone, strict=True)]
+    whole = sum(rates)
+    return [
+        (rated.pool.id, round(us * rate / whole))
+        for rated, us, rate in zip(candidates, alone, rates, strict=True)
+        if us
+    ]
