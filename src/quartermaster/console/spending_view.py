@@ -1,7 +1,9 @@
 """The pages of budgets and limits in words, rows and one picture."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
@@ -22,6 +24,15 @@ from quartermaster.kernel.limit import Limits, LimitScope
 HERE = "/budgets"
 NEAR_SHARE = Decimal("0.8")
 """The middle of the alerts that are sent by default: from here on somebody should look."""
+
+_REFUSALS: Final = (
+    ("status", re.compile(r"answered with status (?P<status>\d+)")),
+    ("silent", re.compile(r"no answer: .*", re.DOTALL)),
+    ("unknown", re.compile(r"(?P<host>\S+) is not known: .*", re.DOTALL)),
+    ("private", re.compile(r"(?P<host>\S+) leads into a network that is not public")),
+    ("secret", re.compile(r"the secret of \S+ .*", re.DOTALL)),
+)
+"""What the sender says of an attempt, with the places of our words."""
 
 
 class SpendingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,7 +262,7 @@ def _alert_row(view: View, one: Alerts, words: Words) -> AlertRow:
     if one.webhook.paused:
         state, kind = words("webhook.paused"), "near"
     elif done.error:
-        state, kind = words("webhook.failed", error=done.error), "risk"
+        state, kind = words("webhook.failed", error=_refusal(done.error, words)), "risk"
     elif not done.last_at:
         state = words("webhook.never")
     return AlertRow(
@@ -265,6 +276,15 @@ def _alert_row(view: View, one: Alerts, words: Words) -> AlertRow:
         state=state,
         kind=kind,
     )
+
+
+def _refusal(error: str, words: Words) -> str:
+    """Why an alert was not taken; what nobody has words for is quoted as it was said."""
+    for name, pattern in _REFUSALS:
+        found = pattern.fullmatch(error)
+        if found is not None:
+            return words(f"webhook_refusal.{name}", **found.groupdict())
+    return error
 
 
 def _state(one: Spending) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 from tests.unit.console.console_fakes import (
@@ -19,12 +20,15 @@ from tests.unit.console.control_world import control_world
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
 
 from quartermaster.commands.standing import RevenueShare
+from quartermaster.commands.webhook_record import Delivered, Record
 from quartermaster.console.control_view import person_name
 from quartermaster.console.number_field import amount_of
 from quartermaster.console.ports_control import Control
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.server import build
 from quartermaster.console.settings import ConsoleSettings
+from quartermaster.console.spending_facts import Alerts, all_spending
+from quartermaster.console.spending_view import view_of
 from quartermaster.console.standing_facts import stand_of
 from quartermaster.console.standing_view import group_view
 
@@ -82,6 +86,8 @@ def test_the_list_says_who_has_how_much_and_what_is_gone(client: Client) -> None
         "450.00",
     )
     assert "was not taken: answered with status 500" in page
+    german = client("viewer", "de").get("/budgets").text
+    assert "wurde nicht angenommen: Antwort mit Status 500" in german
     assert document["alerts"][0]["waiting"] == 1
     assert document["alerts"][0]["url"] == "https://ops.example.com/hook?…"
     assert "https://ops.example.com/hook?…" in page
@@ -313,3 +319,24 @@ def test_what_a_group_weighs_is_said_in_the_readers_words(
 def test_whoever_used_the_command_line_is_named_in_words(control: Control) -> None:
     words = catalogue("control", "de")
     assert person_name(control.book.view(), "os:ann", words) == "ann an der Kommandozeile"
+
+
+def test_every_reason_of_the_sender_has_german_words(control: Control) -> None:
+    words, said = catalogue("control", "de"), []
+    webhook = next(iter(control.book.view().webhooks.values()))
+    facts = all_spending(control, NOW)
+    for error in (
+        "no answer: [Errno 111] Connection refused",
+        "hook.example.com is not known: [Errno -2] Name or service not known",
+        "hook.example.com leads into a network that is not public",
+        "the secret of whk_1 cannot be read: No such file or directory",
+    ):
+        told = Alerts(webhook, Record(Delivered(given_up=1, last_at=int(NOW), error=error), ()))
+        (row,) = view_of(msgspec.structs.replace(facts, alerts=(told,)), words).alerts
+        said.append(row.state.removeprefix("wurde nicht angenommen: "))
+    assert said == [
+        "keine Antwort",
+        "der Name hook.example.com ist unbekannt",
+        "hook.example.com führt in ein Netz, das nicht öffentlich ist",
+        "das Geheimnis, mit dem gezeichnet wird, lässt sich nicht lesen",
+    ]
