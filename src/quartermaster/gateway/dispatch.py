@@ -185,7 +185,7 @@ class Dispatcher:
             targets, permit = self._held(request, client, entry, call, targets, "chat.completions")
             now = now if permit is None else permit.dated(now)
         target, many = targets[0], len(targets) > 1
-        if not target.head or (many and not all(one.head for one in targets)):
+        if not target.head or ((many or permit) and not _take_chats(targets, permit)):
             return self._plan(request, client, entry, call, targets, *_AS_CHAT, permit)
         if many:
             route = self._route(targets, entry, call)
@@ -470,6 +470,12 @@ def _not_ready() -> RefusedError:
 
 def _meter_unavailable() -> RefusedError:
     return refused("meter_unavailable", "The meter cannot write its log, so nothing is served.")
+
+
+def _take_chats(targets: tuple[Target, ...], permit: Permit | None) -> bool:
+    """Whether whoever may come to serve a chat takes it as it is, without another dialect."""
+    spare = None if permit is None else permit.spare
+    return all(one.head for one in targets) and (spare is None or spare.takes_chats)
 
 
 def _path(target: bytes) -> bytes:

@@ -454,9 +454,10 @@ class Exchange:
 
     def goes_to(self, target: Target) -> bool:
         """Address the request to another deployment; whether it can be said there."""
-        self.target = target
-        self.upstream_bytes = self.upstream_request()
-        return True
+        if target.head:
+            self.target = target
+            self.upstream_bytes = self.upstream_request()
+        return bool(target.head)
 
     def dial_again(self) -> None:
         """Send the request, after its open frame has been written."""

@@ -159,7 +159,9 @@ class PlannedExchange(StreamExchange):
         except RefusedError:
             return False
         self._translate()
-        return super().goes_to(target)
+        self.target = target
+        self.upstream_bytes = self.upstream_request()
+        return True
 
     def upstream_request(self) -> bytes:
         """The whole request for the model server."""

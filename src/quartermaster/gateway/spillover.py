@@ -65,6 +65,11 @@ class Spare:
         self._set_aside = set_aside
         self._route = route
 
+    @property
+    def takes_chats(self) -> bool:
+        """Whether each deployment takes a chat as it is, and none needs another dialect."""
+        return all(one.head for one in self._targets)
+
     def take(
         self, exchange: Spilling, serving: tuple[Target, ...] | None, now: int
     ) -> tuple[Target, Hold | None] | None:

@@ -59,11 +59,17 @@ class Scene:
     """A key with units of its own, and standard deployments beside them."""
 
     def __init__(
-        self, *, spillover: bool = True, deployment: str = "units", carried: int = 100, **more: Any
+        self,
+        *,
+        spillover: bool = True,
+        deployment: str = "units",
+        carried: int = 100,
+        standard: tuple[Deployment, ...] = (FIRST, SECOND),
+        **more: Any,
     ) -> None:
         terms = Provisioned("toy", carried, 4, spillover, deployment)
         grant = a_grant(provisioned=(terms,), **more.pop("grant", {}))
-        snapshot = Snapshot(7, 0, (grant,), {}, (UNITS, FIRST, SECOND), **more)
+        snapshot = Snapshot(7, 0, (grant,), {}, (UNITS, *standard), **more)
         self.bench = Bench(build(snapshot, {}))
         self.upstream = FakeUpstream()
 
@@ -217,6 +223,27 @@ def test_spilling_over_is_held_to_the_budget(
     scene.bench.wal.sync()
     assert client.status == (200 if leased else 502)
     assert (purse.reserved, purse.spent) == (0, 14 * 1_000 if leased else 0)
+
+
+CLAUDE = a_deployment("claude", api="anthropic")
+
+
+@pytest.mark.parametrize("body", [HELLO, HELLO_STREAM])
+def test_what_spills_over_is_said_in_the_language_of_whoever_serves_it(
+    body: dict[str, Any],
+) -> None:
+    scene = Scene(standard=(CLAUDE,))
+    exchange, _client = scene.ask(body)
+    scene.answer(exchange, BUSY)
+    assert exchange.target.deployment.name == "claude"
+    assert exchange.upstream_bytes.startswith(b"POST /v1/messages HTTP/1.1\r\n")
+
+
+def test_a_deployment_that_speaks_another_language_by_now_is_not_asked_in_the_old_one() -> None:
+    pool = Pool(FIRST, SECOND, BESIDES)
+    pool.publish(FIRST, msgspec.structs.replace(SECOND, api="anthropic"), BESIDES)
+    pool.bench.answer(pool.exchange, BUSY)
+    assert pool.exchange.target.deployment.name == "third"
 
 
 class Pool:
