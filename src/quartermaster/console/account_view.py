@@ -1,6 +1,7 @@
 """A customer's account page in words and rows: standing, keys, limits, usage and drafts."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import msgspec
 
@@ -112,7 +113,7 @@ def view_of(facts: AccountFacts, words: Words) -> AccountView:
         budgets=rows,
         spent=spent_picture(named[:BARS_MAX], words("budget.title"), control),
         contracts=facts.contracts,
-        usage=tuple(_usage(row, lang) for row in facts.usage),
+        usage=tuple(_usage(row, words) for row in facts.usage),
         usage_missing=facts.usage_missing,
         drafts=tuple(_draft(one, words) for one in facts.drafts),
     )
@@ -171,12 +172,18 @@ def _key(key: AccountKey, words: Words) -> KeyRow:
     )
 
 
-def _usage(row: UsageRow, lang: Lang) -> UsageLine:
+def _price(written: str, currency: str, lang: Lang) -> str:
+    """A price with every digit that the contract gives it."""
+    return f"{number(Decimal(written), lang)}\N{NO-BREAK SPACE}{currency}"
+
+
+def _usage(row: UsageRow, words: Words) -> UsageLine:
+    lang = words.lang
     return UsageLine(
         project=row.project,
         key_id=row.key_id,
         model=row.model,
-        service_class=row.service_class,
+        service_class=words(f"class.{row.service_class}"),
         requests=number(row.requests, lang),
         input_tokens=number(row.input_tokens, lang),
         cached_tokens=number(row.cached_tokens, lang),
@@ -196,10 +203,10 @@ def _draft(draft: AccountDraft, words: Words) -> DraftView:
         lines=tuple(
             (
                 line.model,
-                line.service_class,
-                line.meter,
+                words(f"class.{line.service_class}"),
+                words(f"meter.{line.meter}"),
                 number(line.quantity, lang),
-                words(f"unit.{line.unit}", price=f"{line.price} {draft.currency}"),
+                words(f"unit.{line.unit}", price=_price(line.price, draft.currency, lang)),
                 money(Money(line.minor, draft.currency), lang),
             )
             for line in draft.lines

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from tests.unit.console.console_fakes import FakeAccounts
 
+from quartermaster.billing.rate import METERS
 from quartermaster.console.account_tables import rows_of
 from quartermaster.console.account_view import view_of
 from quartermaster.console.format import Lang
@@ -14,10 +15,12 @@ from quartermaster.console.ports_account import (
     AccountDraft,
     AccountFacts,
     DraftCredit,
+    DraftLine,
     DraftShortfall,
 )
 from quartermaster.console.report_words import catalogue
 from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.units import SERVICE_CLASSES
 
 
 @pytest.fixture
@@ -86,3 +89,23 @@ def test_they_are_rows_that_add_up(facts: AccountFacts) -> None:
         ("credit", Decimal("-10.00"), Decimal("-10.00")),
     ]
     assert sum(Decimal(str(row["rounded"])) for row in rows) == Decimal("30.00")
+
+
+def test_every_line_of_an_invoice_has_words_and_a_price_as_its_reader_writes_it(
+    facts: AccountFacts,
+) -> None:
+    lines = [
+        DraftLine(
+            model="m", service_class=service_class, meter=meter, quantity=1_000, price="0.15",
+            unit="1M_tokens", amount=Decimal("0.00015"), minor=0,
+        )
+        for service_class in SERVICE_CLASSES
+        for meter in METERS
+    ]  # fmt: skip
+    drafts = (msgspec.structs.replace(facts.drafts[0], lines=tuple(lines)),)
+    facts = msgspec.structs.replace(facts, drafts=drafts)
+    german = view_of(facts, catalogue("account", "de")).drafts[0].lines
+    assert german[0][1:5] == ("Standard", "Eingabe-Token", "1.000", "0,15\xa0EUR je Million")
+    english = view_of(facts, catalogue("account", "en")).drafts[0].lines
+    assert english[0][1:5] == ("standard", "Input tokens", "1,000", "0.15\xa0EUR a million")
+    assert not any("." in word for line in (*german, *english) for word in line[1:3])
