@@ -12,6 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+import msgspec
+
 from quartermaster.app import live
 from quartermaster.app.clerk_warning import RESOLVED, STATED
 from quartermaster.app.revenue_share import revenue_share
@@ -58,7 +60,7 @@ def stake(rooms: Rooms, group: str, evidence: CaseEvidence) -> CaseStake | None:
     # The currency of most requests stands first; amounts of several cannot be compared.
     currency = min(a_year, key=lambda one: (-used[one], one))
     rated = sorted({row.month for row in rows})
-    return staked(
+    known = staked(
         evidence,
         rooms.settings.cases,
         currency=currency,
@@ -68,6 +70,7 @@ def stake(rooms: Rooms, group: str, evidence: CaseEvidence) -> CaseStake | None:
         others=a_year,
         churn=churn(rooms, group),
     )
+    return msgspec.structs.replace(known, unpriced=sum(row.unpriced for row in rows))
 
 
 def staked(

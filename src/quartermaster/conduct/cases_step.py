@@ -293,7 +293,8 @@ def signers(case: Case, asked: MoveAsked, sign_off_share: float) -> int:
     row = table.row_of(case.state, asked.move)
     if row is None or row.standing in (None, "active"):
         return 1
-    share = None if case.stake is None else case.stake.share
+    stake = case.stake
+    share = None if stake is None or stake.unpriced else stake.share
     large = share is None or share > sign_off_share
     costly = asked.move in table.HOLDING_BACK and not _pays(case, asked)
     return max(row.signers, 2 if large or asked.urgent or costly else 1)
@@ -378,7 +379,8 @@ def _automatic(case: Case, asked: MoveAsked, settings: CaseSettings) -> None:
     if asked.move not in _AUTOMATIC:
         raise NotAllowedError(f"{asked.move} is never automatic")
     known = stake is not None and stake.currency == settings.automatic_suspend_currency
-    if stake is None or not known or stake.others or stake.revenue_a_year_minor > limit:
+    unknown = stake is None or not known or stake.others or stake.unpriced
+    if stake is None or unknown or stake.revenue_a_year_minor > limit:
         raise NotAllowedError(
             "no suspension is automatic above the operator's limit",
             hint="cases.automatic_suspend_minor_max",

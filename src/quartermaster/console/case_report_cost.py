@@ -6,7 +6,7 @@ from datetime import date
 from quartermaster.conduct.expected_cost import CurrencyCost, ExpectedCost, MoveCost
 from quartermaster.console.board_parts import Line, Section, Table
 from quartermaster.console.case_words import CaseDesk
-from quartermaster.console.format import money_short, month
+from quartermaster.console.format import money_short, month, number
 from quartermaster.kernel.case import CaseStake
 from quartermaster.kernel.money import Money
 
@@ -102,6 +102,8 @@ def _sources(stake: CaseStake, on: CaseDesk) -> Iterator[str]:
     harvested = words.join([_money(minor, currency, on) for currency, _, minor in amounts])
     key = "cost.of_revenue" if stake.months else "cost.of_revenue_stated"
     yield words(key, revenue=revenue, share=_share(stake, on), months=_months(stake, on))
+    if stake.unpriced:
+        yield words("cost.of_unpriced", count=number(stake.unpriced, on.lang))
     if stake.leaves_stated_on:
         said = on.day(date.fromisoformat(stake.leaves_stated_on))
         yield words("cost.of_leaving", chance=on.percent(stake.leaves_anyway), day=said)

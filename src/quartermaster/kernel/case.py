@@ -225,6 +225,8 @@ class CaseStake(msgspec.Struct, frozen=True, kw_only=True):
     """How many of them were followed for that quarter; 0 leaves the setting alone."""
     harvest_measured: bool = False
     """Whether `harvested_minor` is money of the extent, not requests times revenue."""
+    unpriced: int = 0
+    """Tokens and images of those months that wait for a price: revenue is more than it says."""
 
 
 class CaseOpened(msgspec.Struct, frozen=True, tag_field="event", tag="opened", kw_only=True):

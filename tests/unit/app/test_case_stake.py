@@ -98,6 +98,38 @@ def test_who_pays_in_another_currency_is_never_suspended_by_itself(
         cases.move(rooms.book, ADA, case.id, done, rooms.now(), rules)
 
 
+def test_usage_without_a_price_makes_nobody_small(rooms: At, tmp_path: Path) -> None:
+    rows = (rated("c", "USD", 10, 1), rated("d", "USD", 0, 1))
+    settings = CaseSettings(automatic_suspend_minor_max=10**9)
+    rules = cases.Rules(settings=settings, sign_off_share=Decimal("0.1"))
+    clerk = Actor(CLERK.id, ("trust",))
+    for unpriced, waits in ((0, False), (5_000, True)):
+        known = (rows[0], msgspec.structs.replace(rows[1], unpriced=unpriced))
+        live.write(tmp_path, live.LiveBook({}, rooms.now(), known))
+        held = stake(rooms, "acme", FOUND)
+        assert held is not None
+        assert held.unpriced == unpriced
+        # One person is enough for a small customer, where the costs speak for it.
+        held = msgspec.structs.replace(held, share=0.001, harvested_minor=10**9)
+        opening = CaseOpened(group="acme", reason="an alarm", evidence=FOUND, stake=held)
+        case = cases.open_case(rooms.book, ADA, opening, rooms.now())
+        warn = MoveAsked(move="warn", reason="evidence")
+        for move in (MoveAsked(move="inform", reason="please tell us"), warn):
+            rooms.at = Instant(rooms.at + 15 * DAY)
+            case = cases.move(rooms.book, ADA, case.id, move, rooms.now(), rules)
+        assert (case.pending is not None) == waits
+        asked = MoveAsked(move="suspend", reason="cost", urgent=True)
+        if waits:
+            with pytest.raises(NotAllowedError, match="operator's limit"):
+                cases.move(rooms.book, clerk, case.id, asked, rooms.now(), rules)
+        else:
+            case = cases.move(rooms.book, clerk, case.id, asked, rooms.now(), rules)
+            assert case.state == "suspended"
+        close = "dismiss" if waits else "reinstate"
+        done = MoveAsked(move=close, reason="a test")
+        cases.move(rooms.book, ADA, case.id, done, rooms.now(), rules)
+
+
 def test_leaving_is_what_exposure_stated_last(rooms: At, tmp_path: Path) -> None:
     live.write(tmp_path, live.LiveBook({}, rooms.now(), (rated("c", "USD", 1_000, 50),)))
     held = stake(rooms, "acme", FOUND)
