@@ -6,7 +6,7 @@ them, and it alone sees them, answers and appeals.
 
 from quartermaster.book.views import View
 from quartermaster.conduct.cases import Case
-from quartermaster.kernel.case import CaseOpened
+from quartermaster.kernel.case import CaseEvidence, CaseOpened, EvidenceAdded, Moved
 from quartermaster.kernel.errors import NotFoundError, UsageError
 
 SHOWN_MAX = 20
@@ -16,13 +16,13 @@ SHOWN_MAX = 20
 def addressee(view: View, case: Case) -> str:
     """The customer that a case is addressed to; empty where nobody can be named.
 
-    Cases of earlier versions do not say it: then it is whom the evidence is of, else who is alone
-    in the group, else who has the group's own id.
+    Cases of earlier versions do not say it: then it is whom the evidence is of when it is told,
+    else who is alone in the group, else who has the group's own id.
     """
     if case.addressee:
         return case.addressee
     members = members_of(view, case.group)
-    for day in case.evidence.days:
+    for day in _evidence_when_told(case).days:
         if day.account in members:
             return day.account
     if len(members) == 1:
@@ -51,6 +51,17 @@ def addressed(view: View, opening: CaseOpened) -> str:
             hint=f"one of {', '.join(members[:SHOWN_MAX])}; notices go to it, and it answers",
         )
     return members[0] if members else ""
+
+
+def _evidence_when_told(case: Case) -> CaseEvidence:
+    """As it stood at the first notice: what comes later makes the case nobody else's."""
+    evidence = case.evidence
+    for step in case.history:
+        if isinstance(step.event, CaseOpened | EvidenceAdded):
+            evidence = step.event.evidence
+        elif isinstance(step.event, Moved) and step.event.notice is not None:
+            break
+    return evidence
 
 
 def members_of(view: View, group: str) -> tuple[str, ...]:

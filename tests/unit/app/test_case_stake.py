@@ -125,8 +125,7 @@ def test_usage_without_a_price_makes_nobody_small(rooms: At, tmp_path: Path) -> 
         else:
             case = cases.move(rooms.book, clerk, case.id, asked, rooms.now(), rules)
             assert case.state == "suspended"
-        close = "dismiss" if waits else "reinstate"
-        done = MoveAsked(move=close, reason="a test")
+        done = MoveAsked(move="dismiss" if waits else "reinstate", reason="a test")
         cases.move(rooms.book, ADA, case.id, done, rooms.now(), rules)
 
 

@@ -17,7 +17,13 @@ from quartermaster.commands.customer import add_customer, add_group
 from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_shown import own
 from quartermaster.conduct.cases_step import Due
-from quartermaster.kernel.case import Answered, CaseDay, CaseEvidence, CaseOpened
+from quartermaster.kernel.case import (
+    Answered,
+    CaseDay,
+    CaseEvidence,
+    CaseOpened,
+    EvidenceAdded,
+)
 from quartermaster.kernel.contract import Customer, Group
 from quartermaster.kernel.errors import NotFoundError, UsageError
 from quartermaster.kernel.events import ConductAlarmed, UserAdded
@@ -102,11 +108,23 @@ def test_an_alarm_addresses_whom_it_is_of(book: Book) -> None:
 
 
 def test_a_case_of_an_earlier_version_is_of_whom_its_evidence_is(book: Book) -> None:
-    old = msgspec.structs.replace(opened(book), addressee="")
+    case_id = opened(book).id
     view = book.view()
-    assert addressee(view, old) == ""
-    days = (CaseDay(account="sister", day="2024-10-01", requests=1),)
-    read = msgspec.structs.replace(old, evidence=CaseEvidence(days=days))
-    assert addressee(view, read) == "sister"
+
+    def seen(account: str, day: int) -> str:
+        days = (CaseDay(account=account, day="2024-10-01", requests=1),)
+        evidence = CaseEvidence(findings=(HARVEST,), days=days)
+        return to(cases.tell(book, ADA, case_id, EvidenceAdded(evidence=evidence), at(day)))
+
+    def to(case: Case) -> str:
+        return addressee(view, msgspec.structs.replace(case, addressee=""))
+
+    old = msgspec.structs.replace(reading.read(book, case_id), addressee="")
+    assert to(old) == ""
+    assert seen("sister", 1) == "sister"
+    assert seen("daughter", 2) == "daughter"
+    cases.move(book, ADA, case_id, asked("inform"), at(3), RULES)
+    # Once it was told, and may have answered, no evidence makes it anybody else's.
+    assert seen("sister", 4) == "daughter"
     add_customer(book, OPERATOR, Customer("alone", "Alone", "alone"), NOW)
     assert addressee(book.view(), msgspec.structs.replace(old, group="alone")) == "alone"
