@@ -29,7 +29,12 @@ from quartermaster.console.ports_warning import WarningBook
 from quartermaster.console.ports_what_if import WhatIfBook
 from quartermaster.console.settings import ConsoleSettings
 from quartermaster.kernel.clock import Clock
-from quartermaster.kernel.errors import NotAllowedError, UnavailableError, UsageError
+from quartermaster.kernel.errors import (
+    NotAllowedError,
+    NotFoundError,
+    UnavailableError,
+    UsageError,
+)
 
 _Found = TypeVar("_Found")
 
@@ -196,6 +201,21 @@ class Visit:
         """What may take seconds, on a thread, when one is free for it."""
         async with self.desk.computing:
             return await run_in_threadpool(call)
+
+    async def found(self, call: Callable[[], _Found]) -> _Found:
+        """What is `computed`, where there is such a thing.
+
+        Raises:
+            NotFoundError: there is none; in the reader's words.
+        """
+        try:
+            return await self.computed(call)
+        except NotFoundError as error:
+            raise self.nowhere() from error
+
+    def nowhere(self) -> NotFoundError:
+        """There is no page of what the address names."""
+        return NotFoundError(self.words("error.not_found"), hint=self.words("error.not_found_hint"))
 
     def unknown(self, field: Literal["format", "table"], value: str, *known: str) -> UsageError:
         """What an address asks for and a page does not have, in the reader's words."""

@@ -340,3 +340,20 @@ def test_every_reason_of_the_sender_has_german_words(control: Control) -> None:
         "hook.example.com führt in ein Netz, das nicht öffentlich ist",
         "das Geheimnis, mit dem gezeichnet wird, lässt sich nicht lesen",
     ]
+
+
+@pytest.mark.parametrize("path", ["/budgets/key/nobody", "/budgets/city/acme", "/standing/nobody"])
+def test_what_is_not_there_is_said_in_the_readers_words(client: Client, path: str) -> None:
+    admin = client("admin", "de")
+    for answer in (admin.get(path), admin.post(path, data={"csrf": "csrf"})):
+        assert answer.status_code == 404
+        assert "Diese Seite gibt es nicht." in answer.text
+        assert "quartermaster " not in answer.text
+
+
+def test_what_is_gone_meanwhile_is_said_in_the_readers_words(client: Client) -> None:
+    status, page = post(client("admin", "de"), "/budgets/group/initech", act="remove")
+    assert (status, "es gibt nicht mehr, was geändert werden soll" in page) == (404, True)
+    form = {"act": "sign", "proposal": "prop_1"}
+    status, page = post(client("admin", "de"), "/standing/acme", **form)
+    assert (status, "wartet nicht mehr auf eine zweite Person" in page) == (404, True)

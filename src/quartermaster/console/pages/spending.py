@@ -25,7 +25,7 @@ from quartermaster.console.spending_view import href
 from quartermaster.console.visit import Visit
 from quartermaster.kernel.budget import BudgetPeriod
 from quartermaster.kernel.clock import Instant
-from quartermaster.kernel.errors import CallerError, NotFoundError, UsageError
+from quartermaster.kernel.errors import CallerError, UsageError
 from quartermaster.kernel.limit import Limits, LimitScope
 
 SCOPES: Final[tuple[LimitScope, ...]] = get_args(LimitScope)
@@ -91,7 +91,7 @@ async def _page(visit: Visit, *, error: str = "", status: int = 200) -> Response
         found = spending_facts.spending_of(view, scope, name, control.budget_states(), now)
         return spending_view.owner_view(view, limited, found, words)
 
-    page = await visit.computed(read)
+    page = await visit.found(read)
     seen = await handed_over(visit, words)
     roles = visit.actor().roles
     return visit.render(
@@ -116,9 +116,7 @@ def _who(visit: Visit) -> tuple[LimitScope, str]:
     params = visit.request.path_params
     scope = next((one for one in SCOPES if one == params["scope"]), None)
     if scope is None:
-        raise NotFoundError(
-            visit.words("error.not_found"), hint=visit.words("error.not_found_hint")
-        )
+        raise visit.nowhere()
     return scope, str(params["name"])
 
 

@@ -127,7 +127,7 @@ async def _page(visit: Visit, *, error: str = "", status: int = 200) -> Response
         weight, share = control.weights.share(name), control.weights.sign_off_share
         return standing_view.group_view(view, stand, weight, share, actor.id, words)
 
-    page = await visit.computed(read)
+    page = await visit.found(read)
     seen = await handed_over(visit, words)
     return visit.render(
         "standing_group.html",
