@@ -107,6 +107,8 @@ def shown_capacity(
         payback=None if missing or earned is None else _of(earned.plan, earned.loss, fleet),
         missing=missing,
         names=found.names,
+        elsewhere=found.elsewhere,
+        owed=None if missing else found.owed,
     )
 
 

@@ -251,7 +251,7 @@ def answer(given: Given, question: ports.CapacityQuestion) -> ports.CapacityFact
         revenue={who: minor for who, minor in revenue.items() if who != customer},
         unknown=unknown - {customer},
     )
-    owed, owed_months = ahead(given.owed, customer, given.owed_from) if given.owed else (0, 0)
+    owed, months = ahead(given.owed, customer, given.owed_from) if given.owed else (0, 0)
     return ports.CapacityFacts(
         sample=given.sample,
         question=msgspec.structs.replace(question, month=given.month, customer=customer),
@@ -264,8 +264,7 @@ def answer(given: Given, question: ports.CapacityQuestion) -> ports.CapacityFact
         revenue_minor=sum(revenue.values()),
         unpriced=given.unpriced,
         elsewhere=elsewhere,
-        owed=Money(owed, fleet.currency) if owed else None,
-        owed_months=owed_months,
+        owed=ports.Owed(customer, Money(owed, fleet.currency), months) if owed else None,
         payback=payback_of(before, revenue, customer, question),
         fleet_sha256=given.fleet_sha256,
         origin=given.origin,

@@ -19,8 +19,10 @@ from quartermaster.console.board_parts import (
     Table,
     picture,
 )
+from quartermaster.console.capacity_words import beside_revenue
 from quartermaster.console.figures_capacity import CapacityWords, capacity_stack, from_series
 from quartermaster.console.format import money_short, number, percent
+from quartermaster.console.report_words import catalogue
 from quartermaster.kernel.money import Money
 
 PARTS = ("busy", "reserved_idle", "idle", "stranded")
@@ -39,6 +41,8 @@ def capacity_section(on: Desk, found: CapacityFacts) -> Section:
     if found.payback is not None:
         lead.append(_payback(found.payback, found.currency, on))
         notes.append(words("capacity.payback_note"))
+    on_page = catalogue("capacity", words.lang)
+    notes += beside_revenue(found.elsewhere, found.owed, found.names, on_page)
     notes += [words(f"capacity.missing_{why}", name=_name(on)) for why in found.missing]
     return Section(
         id="capacity",

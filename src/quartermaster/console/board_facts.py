@@ -12,12 +12,14 @@ import msgspec
 
 from quartermaster.capacity.statement import Statement
 from quartermaster.console.ports import Bilingual
+from quartermaster.console.ports_capacity import Owed
 from quartermaster.console.ports_exposure import Fan
 from quartermaster.console.ports_warning import WarningLook
 from quartermaster.exposure.departure_bridge import Bridge
 from quartermaster.exposure.report import InputFile, Report
 from quartermaster.exposure.scenario import Scenario
 from quartermaster.kernel.errors import UnavailableError
+from quartermaster.kernel.money import Money
 from quartermaster.revenue.scorecard import Scorecard
 
 if TYPE_CHECKING:
@@ -60,6 +62,10 @@ class CapacityFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no more of it."""
     names: dict[str, str] = {}
     """Of customers by id; an id that is missing is the name."""
+    elsewhere: tuple[tuple[str, Money], ...] = ()
+    """Group and what it pays in another currency than the fleet's; in no sum and no margin."""
+    owed: Owed | None = None
+    """Of the largest customer."""
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,8 +57,8 @@ def as_json(facts: CapacityFacts | None, tables: Mapping[Table, Rows], now: Inst
                 {"group": group, "revenue": str(amount.decimal), "currency": amount.currency}
                 for group, amount in facts.elsewhere
             ],
-            "still_owed": None if facts.owed is None else str(facts.owed.decimal),
-            "still_owed_months": facts.owed_months,
+            "still_owed": None if facts.owed is None else str(facts.owed.amount.decimal),
+            "still_owed_months": 0 if facts.owed is None else facts.owed.months,
             "with": as_tree(facts.before),
             "without": as_tree(facts.after),
         }

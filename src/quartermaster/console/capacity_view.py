@@ -22,6 +22,7 @@ from quartermaster.capacity.series import stack
 from quartermaster.capacity.statement import BatchCost, CustomerLine, PoolLine, Statement
 from quartermaster.console.capacity_state import query_of
 from quartermaster.console.capacity_words import (
+    beside_revenue,
     cold_start,
     figure_words,
     layered,
@@ -201,25 +202,7 @@ class _Layout:
         found = [] if facts.whole_month else [words("page.open")]
         if facts.unpriced:
             found.append(words("page.unpriced", count=number(facts.unpriced, self._lang)))
-        if facts.elsewhere:
-            amounts = ", ".join(
-                words(
-                    "page.elsewhere_one",
-                    amount=money(amount, self._lang),
-                    name=facts.names.get(group, group),
-                )
-                for group, amount in facts.elsewhere
-            )
-            found.append(words("page.elsewhere", amounts=amounts))
-        if facts.owed is not None:
-            found.append(
-                words(
-                    "page.owed",
-                    name=facts.customer_name,
-                    amount=money(facts.owed, self._lang),
-                    months=number(facts.owed_months, self._lang),
-                )
-            )
+        found += beside_revenue(facts.elsewhere, facts.owed, facts.names, words)
         return tuple(found)
 
     def _stranded(self, found: Statement) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Words that the capacity page and `quartermaster capacity` share: hours, parts, remarks, names."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -11,9 +12,11 @@ from quartermaster.capacity.roofline import COLD_START_ERROR
 from quartermaster.capacity.series import OTHERS, Stack
 from quartermaster.capacity.statement import Remark, Statement
 from quartermaster.console.figures_capacity import CapacityStack, CapacityWords, from_series
-from quartermaster.console.format import Lang, number, percent
+from quartermaster.console.format import Lang, money, number, percent
 from quartermaster.console.language import Words
+from quartermaster.console.ports_capacity import Owed
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime
+from quartermaster.kernel.money import Money
 
 
 def figure_words(words: Words) -> CapacityWords:
@@ -84,3 +87,37 @@ def span_places(statement: Statement, lang: Lang) -> dict[str, str]:
         "last": f"{end:%Y-%m-%d %H:%M}",
         "hours": number(statement.hours, lang),
     }
+
+
+def beside_revenue(
+    elsewhere: Sequence[tuple[str, Money]], owed: Owed | None, names: dict[str, str], words: Words
+) -> list[str]:
+    """What revenue, margins and payback leave out: other currencies, and what is still owed.
+
+    Args:
+        elsewhere: group and what it pays in another currency than the fleet's.
+        owed: what the group that may go still owes.
+        names: of groups by id.
+        words: of the capacity page.
+    """
+    found = []
+    if elsewhere:
+        amounts = ", ".join(
+            words(
+                "page.elsewhere_one",
+                amount=money(amount, words.lang),
+                name=names.get(group, group),
+            )
+            for group, amount in elsewhere
+        )
+        found.append(words("page.elsewhere", amounts=amounts))
+    if owed is not None:
+        found.append(
+            words(
+                "page.owed",
+                name=names.get(owed.group, owed.group),
+                amount=money(owed.amount, words.lang),
+                months=number(owed.months, words.lang),
+            )
+        )
+    return found

@@ -37,6 +37,14 @@ class PaybackFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the contribution is the window's own; otherwise the reader set it."""
 
 
+class Owed(msgspec.Struct, frozen=True):
+    """What a group still owes under its commitments if it uses nothing."""
+
+    group: str
+    amount: Money
+    months: int
+
+
 class CapacityFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One window of one fleet, with and without one customer: all sample or all real."""
 
@@ -60,9 +68,8 @@ class CapacityFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Quantities without a price: their revenue is missing."""
     elsewhere: tuple[tuple[str, Money], ...] = ()
     """Group and what it pays in another currency than the fleet's; in no sum and no margin."""
-    owed: Money | None = None
-    """What the asked group still owes under its commitments; None where it owes nothing."""
-    owed_months: int = 0
+    owed: Owed | None = None
+    """Of the asked group; None where it owes nothing."""
     payback: PaybackFacts | None
     """None where nothing was bought, or nothing is earned before its cost."""
     fleet_sha256: str

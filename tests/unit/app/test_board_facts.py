@@ -29,6 +29,7 @@ from quartermaster.capacity.demand import read_demand
 from quartermaster.capacity.fleet import parse_fleet
 from quartermaster.console.board_facts import CapacityFacts
 from quartermaster.console.board_view import view_of
+from quartermaster.console.ports_capacity import Owed
 from quartermaster.exposure.daily_statements import EVENTS, past_of
 from quartermaster.exposure.revenue_file import Reading, read_revenue
 from quartermaster.exposure.risk_assumptions import Assumptions, Hazards
@@ -37,6 +38,7 @@ from quartermaster.exposure.scenario import read_scenario
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import DataError
 from quartermaster.kernel.events import CustomerStated, ProbabilitiesStated, StatementsResolved
+from quartermaster.kernel.money import Money
 from quartermaster.revenue.guidance_rows import read_guidance
 from quartermaster.revenue.scorecard import scorecard
 
@@ -233,6 +235,12 @@ def test_the_console_shows_what_the_book_holds_besides_revenue() -> None:
     fleet_shown = next(section for section in view.sections if section.id == "capacity")
     assert fleet_shown.picture is not None
     assert fleet_shown.picture.caption.startswith("Beispieldaten")
+    owes = Owed("bytedance", Money(1_200_000, "USD"), 12)
+    found = replace(found, owed=owes, elsewhere=(("acme", Money(500, "EUR")),))
+    bound = view_of(replace(facts, given=replace(facts.given, capacity=found)), "de")
+    notes = next(section for section in bound.sections if section.id == "capacity").notes
+    assert any("in anderer Währung und ohne Kurs: 5,00\xa0€ von acme" in note for note in notes)
+    assert any("schuldet" in note and "12.000,00\xa0$" in note for note in notes)
 
     port = ShownBoard(sample_shown, beside=Beside(lambda _: None, broken), engine=lambda: None)
     without = port.board(MADE, wait=True)

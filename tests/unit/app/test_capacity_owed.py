@@ -5,10 +5,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.unit.usage import sealed_logs, usage_facts
 
 from quartermaster.app import clerk
+from quartermaster.app.board import shown_revenue
+from quartermaster.app.board_capacity import shown_capacity
 from quartermaster.app.capacity_metered import metered
+from quartermaster.app.console_book import live_shown
 from quartermaster.app.console_capacity import ShownCapacity, metered_window, read_fleet
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.pricebook import load
@@ -128,8 +132,25 @@ def test_the_page_says_what_who_leaves_still_owes(rooms: Rooms) -> None:
     # October of the monthly floor, and the ten of twelve months of the term that are left.
     found = facts(rooms)
     assert found.owed is not None
-    assert found.owed.minor == 100_000 + 36_500
+    assert found.owed.amount.minor == 100_000 + 36_500
     assert facts(rooms, "fabrikam").owed is None
+
+
+def test_the_board_report_says_what_its_revenue_and_payback_leave_out(rooms: Rooms) -> None:
+    """As the page does; what somebody else owes is no note on the largest customer."""
+    shown = live_shown(rooms.var)
+    assert shown is not None
+    # Both have one request: the book that is shown is the one in euros.
+    euros = shown_revenue(shown).report.exposure
+    revenue = replace(euros, denominator=replace(euros.denominator, currency="USD"))
+    page = ShownCapacity(metered_window(rooms, rooms.settings.capacity.file))
+    notes = {}
+    for who in ("acme", "nobody"):
+        found = shown_capacity(page, who, revenue, rooms.now())
+        assert found is not None
+        notes[who] = found.elsewhere, found.owed
+    elsewhere = (("fabrikam", Money(10_000, "EUR")),)
+    assert notes == {"acme": (elsewhere, facts(rooms).owed), "nobody": (elsewhere, None)}
 
 
 def test_the_command_and_the_api_name_the_other_currency(
