@@ -31,6 +31,7 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "/v1/embeddings": "embeddings",
     "/v1/responses": "responses",
     "/v1/moderations": "moderations",
+    "/v1/images/generations": "images.generations",
 }
 
 

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.unit.app.batch_world import NOW, World, request
 
 from quartermaster.app.batch_void import Voider
 from quartermaster.book.batches import Line
+from quartermaster.commands.batch import ENDPOINTS
 from quartermaster.kernel.batch_run import ATTEMPT_STEP, BatchRun, read, sign
 from quartermaster.kernel.errors import UnavailableError
 from quartermaster.usage.cut import certify, current_cut
@@ -38,6 +40,24 @@ def test_voiding_twice_is_voiding_once(tmp_path: Path) -> None:
     (event,) = usage_rows(table, request_id=lines[0].request_id)
     assert event.opened.attempt == 1 + 2 * ATTEMPT_STEP
     assert event.closed.failure == "batch_line_unanswered"
+
+
+def test_lines_of_every_address_can_be_voided(tmp_path: Path) -> None:
+    """Images could be asked for and not voided, and a batch of them never ended."""
+    world = World(tmp_path)
+    with world.book.reading() as unit:
+        batch = unit.batches.find(world.queue(request(0)))
+    assert batch is not None
+    voider = Voider(world.book, tmp_path, UsageSettings(drain_seconds=0.01))
+    for number, endpoint in enumerate(ENDPOINTS):
+        of = msgspec.structs.replace(batch, endpoint=endpoint)
+        voider.void(of, [Line(1, 0, 0, f"req_{number:026d}", attempt=1)])
+    table = UsageTable(tmp_path / "usage")
+    ship_sealed(tmp_path / "wal", table)
+    (events,) = zip(
+        *(usage_rows(table, request_id=f"req_{n:026d}") for n in range(len(ENDPOINTS))), strict=True
+    )
+    assert [f"/v1/{event.opened.endpoint.replace('.', '/')}" for event in events] == [*ENDPOINTS]
 
 
 def test_one_runner_at_a_time_voids(tmp_path: Path) -> None:
