@@ -15,10 +15,10 @@ from quartermaster.book.unit import Unit
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK, Actor, require
 from quartermaster.commands.case_alarms import news
-from quartermaster.commands.case_party import addressed, addressee
+from quartermaster.commands.case_party import addressed, addressee, members_of
 from quartermaster.commands.case_read import KEY, all_cases, folded, known, own
 from quartermaster.commands.ports import Book
-from quartermaster.commands.standing import STANDINGS, follow
+from quartermaster.commands.standing import STANDINGS, follow, require_limits
 from quartermaster.conduct import cases_step as steps
 from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_settings import CaseSettings
@@ -161,6 +161,8 @@ def move(
     """
     require(actor, "trust", "admin")
     asked = msgspec.structs.replace(asked, reason=said(asked.reason, "reason"))
+    if asked.throttle is not None:
+        require_limits(asked.throttle.limits)
     return _stepped(
         book,
         actor,
@@ -455,6 +457,7 @@ def _around(view: View, case: Case, rules: Rules) -> Around:
         sign_off_share=float(rules.sign_off_share),
         customer=case.group if named is None else named.name,
         addressee=to,
+        siblings=frozenset(members_of(view, case.group) if to else ()) - {to},
         dues=rules.dues,
     )
 

@@ -405,7 +405,7 @@ def _require_throttle(
             hint="give requests or tokens a minute or concurrent requests, or keys, models or "
             "endpoints; to stop everything, suspend",
         )
-    _require_limits(throttle.limits)
+    require_limits(throttle.limits)
     for name in ("keys", "models", "endpoints"):
         if len(getattr(throttle, name)) > SLICE_NAMES_MAX:
             raise UsageError(f"a slice names at most {SLICE_NAMES_MAX} {name}", field=name)
@@ -423,7 +423,12 @@ def _require_throttle(
             )
 
 
-def _require_limits(limits: Limits) -> None:
+def require_limits(limits: Limits) -> None:
+    """Refuse what is no limit before anybody signs it.
+
+    Raises:
+        UsageError: one of them; names the field.
+    """
     for name, value in limits.named():
         if not 1 <= value <= LIMIT_MAX:
             raise UsageError(

@@ -30,7 +30,8 @@ def why(error: CallerError, lang: Lang) -> str:
             places = found.groupdict()
             if "move" in places:
                 places["move"] = words(f"move.{places['move']}")
-            return sentence(words(f"refused.{code}", **{"chars": TEXT_CHARS_MAX, **places}))
+            limits = {"chars": TEXT_CHARS_MAX, "field": words("act.rpm")}
+            return sentence(words(f"refused.{code}", **{**limits, **places}))
     return f"{error.message}. {error.hint}".strip()
 
 

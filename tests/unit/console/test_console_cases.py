@@ -282,6 +282,28 @@ def test_a_throttle_says_what_is_missing(world: World) -> None:
     assert world.step("ada", case, "explode") == 400
 
 
+def test_a_wrong_rate_is_kept_and_the_field_named(world: World) -> None:
+    case, ada = world.opened(), world.who("ada")
+    world.step("ada", case, "inform")
+    typed = {"move": "throttle", "reason": "why <now>", "urgent": "1", "models": "m"}
+    says = {
+        "many": "Requests a minute that still pass: “many” is not a whole number; give one",
+        "1.5": "Requests a minute that still pass: “1.5” is not a whole number; give one",
+        "-1": "Requests a minute that still pass: “-1” is not a whole number; give one",
+    }
+    for rate, words in says.items():
+        wrong = ada.post(f"/cases/{case}/steps", data={**typed, "requests_per_minute": rate})
+        assert wrong.status_code == 400
+        assert words in wrong.text
+        assert f'value="{rate}" aria-invalid="true" aria-describedby="refusal"' in wrong.text
+        assert 'value="why &lt;now&gt;"' in wrong.text
+        assert 'name="models" maxlength="2000" value="m"' in wrong.text
+    none = ada.post(f"/cases/{case}/steps", data={**typed, "requests_per_minute": "0"})
+    assert none.status_code == 400
+    assert "Requests a minute that still pass: 0 is no limit; give" in none.text
+    assert 'value="0" aria-invalid="true"' in none.text
+
+
 def test_a_case_file_is_remembered_by_the_journal(world: World) -> None:
     case = world.suspended()
     made = world.who("ada").post(f"/cases/{case}/file", data={"format": "json"})

@@ -246,7 +246,7 @@ def test_what_is_refused_is_refused_in_german(world: German) -> None:
         ({"move": "terminate", "reason": WHY}, "Beenden folgt nicht auf diesen Stand"),
         ({"move": "throttle", "reason": WHY, "urgent": "1"}, "Nennen Sie den Teil"),
         ({"move": "throttle", "reason": WHY, "urgent": "1", "requests_per_minute": "viele"},
-         "Geben Sie eine ganze Zahl an"),
+         "Anfragen je Minute, die noch durchlaufen: „viele“ ist keine ganze Zahl; geben Sie"),
     ]  # fmt: skip
     for form, words in asked:
         refused = ada.post(steps, data=form)

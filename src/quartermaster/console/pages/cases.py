@@ -12,7 +12,7 @@ from quartermaster.conduct.case_file import CaseFile, encoded
 from quartermaster.console import board_page, case_refusals, case_view
 from quartermaster.console.case_report import view_of
 from quartermaster.console.gate import SEE_OTHER
-from quartermaster.console.number_field import whole_of
+from quartermaster.console.number_field import TEXT_CHARS_MAX, whole_of
 from quartermaster.console.ports_cases import CaseBook
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.visit import Visit
@@ -104,7 +104,7 @@ async def case_file(visit: Visit) -> Response:
         raise visit.unknown("format", wanted, *FORMATS)
     desk = visit.desk
     make = partial(_book(visit).made, visit.actor(), _case_id(visit), desk.clock(), lang)
-    file: CaseFile = await visit.computed(make)
+    file: CaseFile = await visit.found(make)
     name = f"case-{file.case.summary.id}-{lang}.{wanted}"
     saved = {"content-disposition": f'attachment; filename="{name}"'}
     if wanted == "json":
@@ -141,7 +141,7 @@ async def appeal(visit: Visit) -> Response:
 
 async def _page(visit: Visit, case_id: str, error: CallerError | None = None) -> Response:
     lang, now = visit.words.lang, visit.desk.clock()
-    file = await visit.computed(partial(_book(visit).file, case_id, now, lang))
+    file = await visit.found(partial(_book(visit).file, case_id, now, lang))
     signed_in = visit.signed_in
     steps = signed_in is not None and not MAY_STEP.isdisjoint(signed_in.roles)
     me = "" if signed_in is None else signed_in.user
@@ -154,6 +154,7 @@ async def _page(visit: Visit, case_id: str, error: CallerError | None = None) ->
         b=catalogue("board", lang),
         page=shown,
         message="" if error is None else case_refusals.why(error, lang),
+        field="" if error is None else error.field,
         # What was typed stays, so that nobody writes it twice.
         typed=visit.form if error is not None else {},
     )
@@ -165,7 +166,7 @@ async def _done(visit: Visit, do: Callable[..., None]) -> Response:
         await run_in_threadpool(do, now=visit.desk.clock())
     except CallerError as error:
         if _no_case(error):
-            raise
+            raise visit.nowhere() from error
         return await _page(visit, case_id, error)
     return RedirectResponse(f"{HERE}/{quote(case_id, safe='')}", SEE_OTHER)
 
@@ -193,7 +194,7 @@ async def _own_done(visit: Visit, do: Callable[..., None], form: str) -> Respons
         await run_in_threadpool(do, now=visit.desk.clock())
     except CallerError as error:
         if _no_case(error):
-            raise
+            raise visit.nowhere() from error
         return await _own_page(visit, error, form)
     return RedirectResponse(OWN, SEE_OTHER)
 
@@ -209,6 +210,13 @@ def _asked_for(visit: Visit, code: str) -> UsageError:
     return UsageError(case_refusals.sentence(words(f"refused.{code}"))[:-1], field=code)
 
 
+def _no_rate(visit: Visit, text: str) -> UsageError:
+    """What should be a rate is none; the field is named as the form names it."""
+    words = catalogue("case", visit.words.lang)
+    said = words("refused.whole", field=words("act.rpm"), value=text.strip()[:TEXT_CHARS_MAX])
+    return UsageError(case_refusals.sentence(said)[:-1], field="requests_per_minute")
+
+
 def _asked(visit: Visit) -> MoveAsked:
     form = visit.form
     name: Move | None = next((one for one in case_view.MOVES if one == form.get("move")), None)
@@ -216,10 +224,11 @@ def _asked(visit: Visit) -> MoveAsked:
         raise UsageError("no such move", field="move")
     throttle = None
     if name == "throttle":
+        text = form.get("requests_per_minute", "")
         try:
-            rate = whole_of(form.get("requests_per_minute", ""), "requests_per_minute")
+            rate = whole_of(text, "requests_per_minute")
         except UsageError as error:
-            raise _asked_for(visit, "whole") from error
+            raise _no_rate(visit, text) from error
         limits = Limits(requests_per_minute=rate)
         throttle = Throttle(
             limits=limits, keys=_names(form.get("keys", "")), models=_names(form.get("models", ""))
