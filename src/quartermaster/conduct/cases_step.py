@@ -14,6 +14,7 @@ import msgspec
 from quartermaster.conduct import cases_table as table
 from quartermaster.conduct.cases import SHUT, US_PER_DAY, Case, Step, evolve
 from quartermaster.conduct.cases_settings import CaseSettings
+from quartermaster.conduct.evidence import of_one
 from quartermaster.conduct.expected_cost import expected_cost
 from quartermaster.conduct.notice import Told, notice, our_reason
 from quartermaster.kernel import case as facts
@@ -114,6 +115,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     """The name that notices are addressed to."""
     addressee: str = ""
     """Whose it is; what others of its group get back is not told to it."""
+    siblings: frozenset[str] = frozenset()
+    """The other customers of its group; what was found on them is not told to it either."""
     dues: tuple[Due, ...] = ()
 
 
@@ -411,7 +414,7 @@ def _made(
         customer=around.customer or case.group,
         at=by.now,
         asked=asked,
-        findings=case.evidence.actionable,
+        findings=of_one(case.evidence, around.addressee, around.siblings),
         answer_until=answer_until,
         appeal_until=appeal_until,
         credits=tuple(

@@ -1,11 +1,11 @@
 """What a case knows, put together with what comes while it runs: an alarm, or a report."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import TypeVar
 
 import msgspec
 
-from quartermaster.kernel.case import CaseEvidence
+from quartermaster.kernel.case import CaseEvidence, CaseFinding
 
 _Item = TypeVar("_Item")
 
@@ -29,6 +29,29 @@ def together(known: CaseEvidence, alarm: CaseEvidence) -> CaseEvidence:
         statements=(*known.statements, *alarm.statements),
         even_chance=max((known.even_chance or 0.0, alarm.even_chance or 0.0)) or None,
         blind=_each((*known.blind, *alarm.blind), lambda one: one),
+    )
+
+
+def of_one(
+    evidence: CaseEvidence, customer: str, siblings: Collection[str]
+) -> tuple[CaseFinding, ...]:
+    """Findings that may lead beyond observation, as one customer of a group is told of them.
+
+    What stands in a workload of a sibling alone is the sibling's; of what both have, the customer
+    hears its own share. What stands in no workload is nobody's in particular, and told.
+
+    Args:
+        evidence: of the group.
+        customer: who is told.
+        siblings: the other customers of the group.
+    """
+    mine = {one.kind: one for part in evidence.clusters if part.account == customer
+            for one in part.findings}  # fmt: skip
+    theirs = {one.kind for part in evidence.clusters if part.account in siblings
+              for one in part.findings}  # fmt: skip
+    found = evidence.actionable
+    return tuple(
+        mine.get(one.kind, one) for one in found if one.kind in mine or one.kind not in theirs
     )
 
 

@@ -19,8 +19,10 @@ from quartermaster.conduct.cases_shown import own
 from quartermaster.conduct.cases_step import Due
 from quartermaster.kernel.case import (
     Answered,
+    CaseCluster,
     CaseDay,
     CaseEvidence,
+    CaseFinding,
     CaseOpened,
     EvidenceAdded,
 )
@@ -76,6 +78,34 @@ def test_only_the_addressed_customer_sees_answers_and_appeals(book: Book) -> Non
     cases.sign(book, BOB, case.id, 4, at(3), CREDITS)
     with pytest.raises(NotFoundError):
         cases.appeal(book, SISTER, "sister", case.id, "No.", at(4), CREDITS)
+
+
+def test_findings_on_others_of_the_group_are_not_told(book: Book) -> None:
+    case = opened(book)
+
+    def cluster(account: str, kind: str, share: float) -> CaseCluster:
+        found = (CaseFinding(kind, 0.9, share),)
+        return CaseCluster(
+            account=account, kind=kind, requests=9, share=share, score=1, findings=found
+        )
+
+    evidence = CaseEvidence(
+        # Of a kind that both have, what came last stands in the case: here the sister's share.
+        findings=(HARVEST, CaseFinding("public_corpus", 0.9, 0.31),
+                  CaseFinding("rubric_harvest", 0.9, 0.17),
+                  CaseFinding("reported", 1.0, 1.0, source="a letter")),
+        clusters=(cluster("daughter", "rubric_harvest", 0.12),
+                  cluster("sister", "rubric_harvest", 0.17),
+                  cluster("sister", "public_corpus", 0.31), cluster("a-name", "other", 1.0)),
+    )  # fmt: skip
+    cases.tell(book, ADA, case.id, EvidenceAdded(evidence=evidence), at(1))
+    informed = cases.move(book, ADA, case.id, asked("inform"), at(2), RULES)
+    (notice,) = [event.notice for _, event in informed.told()]
+    assert notice is not None
+    assert notice.en.count("% of the requests") == 2
+    assert [text in notice.en for text in ("80%", "12%", "a letter")] == [True] * 3
+    assert "31%" not in notice.en
+    assert "17%" not in notice.en
 
 
 def test_credits_of_others_of_the_group_are_not_told(book: Book) -> None:
