@@ -129,6 +129,36 @@ def test_a_request_that_has_begun_is_not_taken_for_a_boundary(pieces: list[bytes
         assert learned.broken == plain.broken
 
 
+# Around every change in the number of a length's digits, up to seven of them.
+SIZES = (0, 1, 9, 10, 11, 99, 100, 101, 999, 1_000, 9_999, 10_000, 99_999, 100_000, 1_000_000)
+
+
+@pytest.mark.parametrize("first", SIZES)
+def test_a_length_is_told_by_what_came_whatever_came_before(first: int) -> None:
+    learned = parser()
+    learned.feed(post(b"{}"))
+    known = learned.feed(post(b"{}"))[0].head
+    assert known is not None
+    for size in SIZES:
+        for body in (b"x" * first, b"y" * size):
+            # An empty one behind a length of two digits goes to the parser.
+            assert known.body_of(post(body), 1_000_000) == body or not body
+
+
+@pytest.mark.parametrize("first", SIZES[:-3])
+def test_no_other_length_than_the_bodys_is_recognised(first: int) -> None:
+    learned = parser()
+    learned.feed(post(b"{}"))
+    known = learned.feed(post(b"{}"))[0].head
+    assert known is not None
+    for size in SIZES[:-3]:
+        for said in (size - 10, size - 2, size - 1, size + 1, size + 2, size + 10, -size):
+            if said != size:
+                known.body_of(post(b"x" * first), 10**6)
+                data = post(b"y" * size, length=b"%d" % said)
+                assert known.body_of(data, 10**6) is None
+
+
 def test_a_head_that_changes_every_time_is_not_learned_for_ever() -> None:
     one = parser()
     for turn in range(HEADS_LEARNED_MAX + 3):
@@ -270,6 +300,18 @@ def test_answers_on_one_connection_read_the_same_whatever_came_before(
         if off or outcomes[0][0] != 200:
             return  # an unfinished or broken answer ends the connection
         learned.reset()
+
+
+@pytest.mark.parametrize("first", SIZES)
+def test_an_answers_length_is_told_by_what_came_whatever_came_before(first: int) -> None:
+    known = RepeatedAnswer.learn(answer(b"{}"), b"application/json")
+    assert known is not None
+    for size in SIZES:
+        for body in (b"x" * first, b"y" * size):
+            assert known.body_of(answer(body)) == body
+        for said in (size - 10, size - 1, size + 1, size + 10, -size):
+            if said != size:
+                assert known.body_of(answer(b"y" * size, Content_Length=str(said))) is None
 
 
 def test_bytes_behind_a_repeated_answer_are_still_an_error() -> None:
