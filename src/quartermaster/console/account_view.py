@@ -20,6 +20,7 @@ from quartermaster.console.ports_account import (
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.spending_facts import Spending
 from quartermaster.console.spending_view import SpendingRow, spending_row, spent_picture
+from quartermaster.kernel.errors import CallerError
 from quartermaster.kernel.limit import Limits
 from quartermaster.kernel.money import Money
 
@@ -128,6 +129,12 @@ def made_view(made: MadeKey, words: Words) -> MadeView:
     if not made.served:
         sentence = f"{sentence} {words('made.late')}".strip()
     return MadeView(id=made.id, secret=made.secret, sentence=sentence)
+
+
+def why(error: CallerError, words: Words) -> str:
+    """Why something was not done, without the seller's commands and the words of its terminal."""
+    key = f"refused.{error.field}"
+    return words(key if error.field and words.has(key) else "refused.other")
 
 
 def _whose(budget: ShownBudget, facts: AccountFacts, words: Words) -> str:

@@ -118,7 +118,9 @@ def _page(
         control=catalogue("control", visit.words.lang),
         page=account_view.view_of(facts, words),
         made=None if made is None else account_view.made_view(made, words),
-        message="" if error is None else f"{error.message}. {error.hint}".strip(),
+        message="" if error is None else account_view.why(error, words),
+        # What was typed stays, so that nobody writes it twice.
+        typed=visit.form if error is not None else {},
         overlaps=[(hours, words(f"overlap.{hours}")) for hours in OVERLAP_HOURS],
         usual=OVERLAP_USUAL_HOURS,
     )
