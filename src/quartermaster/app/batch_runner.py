@@ -153,9 +153,12 @@ class Runner:
                 continue
             try:
                 self._advance(batch)
-            except QuartermasterError as error:
+            except Exception as error:
                 # One batch that cannot go on must not hold up the others.
-                log.warning("%s waits: %s (%s)", batch.id, error.message, error.hint)
+                if isinstance(error, QuartermasterError):
+                    log.warning("%s waits: %s (%s)", batch.id, error.message, error.hint)
+                else:
+                    log.exception("%s waits for a defect of ours", batch.id)
                 self._resting[batch.id] = self._clock() + REST_S * US_PER_S
 
     def stop(self) -> None:

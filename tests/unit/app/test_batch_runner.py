@@ -11,8 +11,10 @@ import pytest
 from tests.unit.app.batch_world import World, jsonl, refused, request, said
 
 from quartermaster.app.api_relayed import key_of
+from quartermaster.app.batch_ending import Ending
 from quartermaster.app.batch_gateway import Answered, Outgoing
 from quartermaster.app.batch_runner import is_gone
+from quartermaster.book.batch_states import Batch
 from quartermaster.book.batches import Batches, Line
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.key import revoke
@@ -327,6 +329,24 @@ class _Silent:
 
     def submit(self, do: Any, line: Outgoing) -> None:
         self.taken.append((do, line))
+
+
+def test_a_defect_in_one_batch_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every round ended at the batch that met it, and those behind it were never looked at."""
+    broken, ending = world.queue(request(0)), Ending.end
+
+    def end(self: Ending, batch: Batch, *given: Any) -> None:
+        if batch.id == broken:
+            raise KeyError("/v1/nobody/thought/of")
+        ending(self, batch, *given)
+
+    monkeypatch.setattr(Ending, "end", end)
+    done = world.run(world.runner(), world.queue(request(1)))
+    assert done["status"] == "completed"
+    assert f"{broken} waits for a defect of ours" in caplog.text
+    assert "KeyError" in caplog.text
 
 
 def test_a_line_lost_and_then_cancelled_is_voided(world: World) -> None:
