@@ -1,7 +1,7 @@
 """The client connection's protocol, on a transport that only remembers."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.unit.gateway.gateway_fakes import (
@@ -17,6 +17,7 @@ from tests.unit.gateway.gateway_fakes import (
 )
 
 from quartermaster.gateway.dispatch import Dispatcher
+from quartermaster.gateway.relay_control import ControlExchange
 from quartermaster.gateway.server import (
     BODY_BYTES_PER_S_MIN,
     LINGER_BYTES_MAX,
@@ -214,6 +215,14 @@ def test_a_body_that_drips_in_is_told_that_time_is_up(path: str) -> None:
     assert site.transport.data.endswith(b'"type":"error"}') is (path == "/v1/messages")
     assert site.transport.calls == ["eof"]
     assert site.bench.tallies.refusals == {"request_timeout": 1}
+
+
+def test_a_file_that_the_api_takes_slowly_is_no_client_s_fault() -> None:
+    site = Site()
+    site.feed(raw_request("POST", "/v1/files", b" " * 1_000)[:-500])
+    site.connection.upload = cast(ControlExchange, object())  # watches its client itself
+    site.tick(2 * TIMEOUT_S)
+    assert (site.transport.data, site.transport.calls) == (b"", [])
 
 
 def test_the_second_body_of_a_connection_has_its_own_time() -> None:
