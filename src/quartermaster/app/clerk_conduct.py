@@ -22,6 +22,7 @@ from quartermaster.app.watch import conduct_key, days_folder
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
 from quartermaster.conduct import blind, facts
+from quartermaster.conduct.coincidence import HOURS_MIN
 from quartermaster.conduct.declared import Terms
 from quartermaster.conduct.facts import Facts
 from quartermaster.conduct.history import PAST_DAYS
@@ -303,9 +304,11 @@ def _kept(found: Facts, meter: DayMeter) -> KeptDay:
         output_tokens=meter.output_tokens,
         metered=meter.requests,
     )
+    # An hour counts in both of its halves, so what the halves add up to is no number of requests.
+    timed = meter.half_hours if meter.requests >= HOURS_MIN else [0] * HALF_HOURS
     traces = Traces(
         set(), set(meter.keys), set(found.networks), set(found.clients), set(found.end_users),
-        set(found.settings), dict(meter.models), np.array(meter.half_hours, dtype=np.uint32),
+        set(found.settings), dict(meter.models), np.array(timed, dtype=np.uint32),
     )  # fmt: skip
     return KeptDay(found.account, found.day, facts.read_counts(found, totals), traces, found.sample)
 

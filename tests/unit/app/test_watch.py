@@ -12,7 +12,7 @@ from tests.unit.app.conduct_world import CANARY, Ended, body, support
 from quartermaster.app import clerk_conduct, watch
 from quartermaster.app.watch import Watcher, conduct_key, days_folder, statuses, watcher
 from quartermaster.conduct import facts
-from quartermaster.conduct.coincidence import Coincidence
+from quartermaster.conduct.coincidence import HOURS_MIN, Coincidence, clock
 from quartermaster.conduct.observe import Observer
 from quartermaster.conduct.records import Meter
 from quartermaster.conduct.sketch import hashed_name, settings_of
@@ -23,8 +23,10 @@ from quartermaster.gateway.wire import read_call
 from quartermaster.kernel import ring
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
 from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.events import HourlyUsage
 from quartermaster.kernel.snapshot import KeyGrant
 from quartermaster.kernel.tapped import SAMPLE
+from quartermaster.kernel.units import Counts
 
 pytestmark = pytest.mark.skipif(not ring.SHARED_MEMORY.is_dir(), reason="no shared memory here")
 NOON = Instant(1_794_744_000_000_000)  # 2026-11-15, 12:00 UTC
@@ -118,6 +120,23 @@ def test_request_settings_are_kept_as_one_hash_and_add_to_links(var: Path) -> No
     alone = [traces._replace(settings={at}) for at in range(8)]
     coincidence = Coincidence([traces, traces, *alone])
     assert coincidence.weight(traces, traces) > coincidence.weight(traces, alone[0])
+    watching.close()
+    tap.close()
+
+
+def test_an_hour_of_the_meter_counts_its_requests_once(var: Path) -> None:
+    tap = tapped(var, "gateway-0")
+    watching = watcher(var, "gateway")
+    ask(tap, support(1, 1, 3))
+    watching.look()
+    watching.save(NOON)
+    for requests, known in ((HOURS_MIN - 1, False), (HOURS_MIN, True)):
+        meter = clerk_conduct.DayMeter()
+        row = HourlyUsage(
+            "acme", "c", 1, "b", "p", "key_1", "toy", "toy", "standard", NOON, requests, Counts(),
+        )  # fmt: skip
+        meter.take(row, bytes(32))
+        assert (clock(clerk_conduct._kept(kept(var), meter).traces) is not None) == known
     watching.close()
     tap.close()
 
