@@ -109,7 +109,11 @@ def lines(found: Sequence[Source]) -> None:
 
 
 def _kept(title: str, rate: float, found: Sequence[float]) -> None:
-    """How far false alarms are from what the line was drawn for, with a 90 % interval."""
+    """How far false alarms are from what the line was drawn for.
+
+    The 90 % interval resamples splits. They are of the same families and overlap, so it says how
+    sure the mean over splits is; over families that nobody has it would be wider.
+    """
     rates = np.array(found)
     draw = np.random.default_rng(cold.SEED)
     # A split gives two halves, which belong together.
