@@ -259,6 +259,8 @@ class LeasedLimiter(Limiter):
         self.met: Callable[[], None] = _nobody_is_told
         """Called when a customer came whom the store should hear of at once."""
         self._active: dict[tuple[str, str], LeasedAccount] = {}
+        self._new: list[tuple[str, str]] = []
+        """Of these, those of whom the store has not heard."""
         self._rounds_back = 0
 
     def _account(self, of: Scoped, now: int) -> Account:
@@ -281,10 +283,12 @@ class LeasedLimiter(Limiter):
         else:
             account = LeasedAccount(of, self.peers, now)
             self._accounts[name] = account
+        self._active[name] = account
         if self.alone:
             account.stand_alone(self.peers)
-        self._active[name] = account
-        self.met()
+        else:
+            self._new.append(name)
+            self.met()
         return account
 
     def keep(self, limited: Iterable[Scoped]) -> None:
@@ -294,11 +298,21 @@ class LeasedLimiter(Limiter):
             name: account for name, account in self._active.items() if name in self._accounts
         }
 
-    def reports(self, most: int) -> dict[tuple[str, str], tuple[int, ...]]:
-        """What the store should hear now, of at most so many accounts; others come next."""
+    def reports(
+        self, most: int, *, hurried: bool = False
+    ) -> dict[tuple[str, str], tuple[int, ...]]:
+        """What the store should hear now, of at most so many accounts; others come next.
+
+        Args:
+            most: accounts.
+            hurried: only of those whom it does not know; this is not a round, by which time is
+                counted, for anybody else.
+        """
         found: dict[tuple[str, str], tuple[int, ...]] = {}
-        for name, account in self._active.items():
-            report = account.report()
+        new, self._new = self._new, []
+        for name in new if hurried else self._active:
+            account = self._active.get(name)
+            report = None if account is None else account.report()
             if report is not None:
                 found[name] = report
                 if len(found) == most:

@@ -134,25 +134,32 @@ class LimitLink:
 
     async def run(self) -> None:
         """Exchange, round after round."""
+        clock = asyncio.get_running_loop().time
+        hurried, rests_until_s = False, 0.0
         try:
             while True:
                 try:
-                    await self._round()
+                    await self._round(hurried=hurried)
                 except UnavailableError as error:
                     self._failed(error.message)
                     await asyncio.sleep(RETRY_S)
+                    hurried = False
                     continue
+                if not hurried:
+                    rests_until_s = clock() + EXCHANGE_S
                 try:
-                    async with asyncio.timeout(EXCHANGE_S):
+                    async with asyncio.timeout_at(rests_until_s):
                         await self._news.wait()
                 except TimeoutError:
                     pass
+                # However many customers come, everybody else is asked twenty times a second.
+                hurried = clock() < rests_until_s and self._news.is_set()
         finally:
             await self._store.aclose()
 
-    async def _round(self) -> None:
+    async def _round(self, *, hurried: bool) -> None:
         self._news.clear()
-        reports = self.limiter.reports(ACCOUNTS_MAX)
+        reports = self.limiter.reports(ACCOUNTS_MAX, hurried=hurried)
         now_s = time.monotonic()
         silent = now_s - self._said_s < SIGN_OF_LIFE_S
         if not reports and silent and not self.limiter.alone and not self._error:
