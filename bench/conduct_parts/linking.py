@@ -65,6 +65,7 @@ class Pairs(NamedTuple):
         return self._taken(rows, scores)
 
     def _taken(self, rows: npt.NDArray[np.bool_], scores: FloatArray) -> Scored:
+        """Drawn again by the first account; what pairs share by the second one is left out."""
         return Scored(scores[rows], self.family[rows], self.source[rows])
 
 
