@@ -134,21 +134,20 @@ class Looks:
     """The looks at the last day, each in a thread of its own."""
 
     def __init__(self, rooms: Rooms) -> None:
-        self._again_s = rooms.settings.clerk.ship_seconds
         self._daily = DailyLook(rooms, refusals=REFUSALS)
         self._conduct = DailyLook(rooms, _judge_conduct, "analysis of conduct", REFUSALS)
         self._due = 0.0
+        self._daily_due = False
 
     def poll(self, steps: Steps) -> None:
         """Begin what is due, and say what could not be done."""
         if time.monotonic() >= self._due:
-            # In this order: a warning of leaving takes an alarm of the same day as evidence.
             self._conduct.poll()
-            if self._conduct.running:
-                self._due = time.monotonic() + self._again_s
-            else:
-                self._daily.poll()
-                self._due = time.monotonic() + LOOK_EVERY_S
+            self._due, self._daily_due = time.monotonic() + LOOK_EVERY_S, True
+        # In this order: a warning of leaving takes an alarm of the same day as evidence.
+        if self._daily_due and not self._conduct.running:
+            self._daily_due = False
+            self._daily.poll()
         for look in (self._conduct, self._daily):
             steps.state(look.what, look.trouble)
 

@@ -226,3 +226,29 @@ def test_the_daily_looks_are_tried_again_on_a_full_disk(rooms: Rooms) -> None:
     rooms.now = lambda: Instant(Rooms.now(rooms) + 86_400 * US_PER_S)  # type: ignore[method-assign]
     assert polled() == ""
     assert looked == [1, 1]
+
+
+def test_an_analysis_that_cannot_be_done_holds_no_warning_up(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began anew in every turn, and the look behind it waited for it for ever."""
+    began = {"analysis of conduct": 0, "early warning": 0}
+
+    def made(rooms: Rooms, do: object = None, what: str = "early warning", *_: object) -> DailyLook:
+        def look(_: Rooms) -> None:
+            began[what] += 1
+            if do is not None:
+                time.sleep(0.02)
+                raise DataError("a name of the registry is none")
+
+        return DailyLook(rooms, look, what)
+
+    monkeypatch.setattr(clerk, "DailyLook", lambda rooms, *given, **_: made(rooms, *given))
+    looks, steps = clerk.Looks(rooms), Steps(rooms.var, rooms.now)
+
+    def turn() -> bool:
+        looks.poll(steps)
+        return began["early warning"] > 0
+
+    until(turn)
+    assert began == {"analysis of conduct": 1, "early warning": 1}
