@@ -189,7 +189,7 @@ def test_months_under_a_floor_come_to_the_floor_or_to_usage_whichever_is_more(
 def test_parts_of_a_commitment_cover_its_time_once_and_are_whole_together(
     floor: int, first: int, hours: int, cuts: list[int]
 ) -> None:
-    """However versions cut a term, its prorated parts sum to no more than the floor."""
+    """However versions cut a term, its parts are the hours for which they name it, prorated."""
     start = NOVEMBER.start + first * US_PER_HOUR
     commitment = Commitment(floor, start, start + hours * US_PER_HOUR, "term")
     begins = sorted({start, *(start + cut * US_PER_HOUR for cut in cuts)})
@@ -201,7 +201,15 @@ def test_parts_of_a_commitment_cover_its_time_once_and_are_whole_together(
     ]
     found = parts(versions)
     assert all(one.end <= other.start for one, other in pairwise(found))
-    assert sum((one.floor("USD") for one in found), Decimal(0)) <= Decimal(floor) / 100
+    agreed = [
+        (max(at, commitment.start), min(until, commitment.end))
+        for number, (at, until) in enumerate(pairwise([*begins, commitment.end]), start=1)
+        if number % 2
+    ]
+    hours_agreed = sum(max(end - begin, 0) for begin, end in agreed) // US_PER_HOUR
+    assert sum(one.lasts_us for one in found) == hours_agreed * US_PER_HOUR
+    owed = sum((Fraction(one.floor("USD")) for one in found), Fraction(0))
+    assert abs(owed - Fraction(floor * hours_agreed, 100 * hours)) < Fraction(1, 10**20)
     if len(begins) == 1:
         assert [(one.start, one.end) for one in found] == [(commitment.start, commitment.end)]
         assert found[0].floor("USD") == Decimal(floor) / 100
