@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quartermaster.app import live as views
-from quartermaster.app.capacity_metered import metered
+from quartermaster.app.capacity_metered import Metered, metered
 from quartermaster.app.console_book import ShownBook
 from quartermaster.app.owed import ahead
 from quartermaster.capacity.answer import OtherCurrency
@@ -193,10 +193,15 @@ def metered_window(rooms: "Rooms", file: str) -> Source:
             owed=tuple(one for one in book.owed if one.currency == fleet.currency),
             owed_from=open_month,
             origin=Bilingual(de=f"Stand {cut}", en=f"cut {cut}"),
-            version=f"{sha256} {cut} {chosen} {whole} {open_month} {hash(book.owed)}",
+            version=f"{sha256} {cut} {chosen} {whole} {open_month} {_money_stamp(found, book.owed)}",
         )
 
     return source
+
+
+def _money_stamp(found: Metered, owed: tuple[views.Owed, ...]) -> int:
+    """Changes with what the same usage comes to: a price or a contract may be agreed on later."""
+    return hash((tuple(sorted(found.paid.items())), found.elsewhere, found.unpriced, owed))
 
 
 def read_fleet(file: str) -> tuple[Fleet, str]:

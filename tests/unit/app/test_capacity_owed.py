@@ -163,3 +163,18 @@ def test_the_command_and_the_api_name_the_other_currency(
     stated = [{"customer": "fabrikam", "revenue": "100.00", "currency": "EUR"}]
     assert json.loads(said.out)["other_currencies"] == stated
     assert "fabrikam" in said.err
+
+
+def test_units_that_are_agreed_on_later_are_on_the_page_at_once(rooms: Rooms) -> None:
+    """Nothing was metered in between: an answer that is kept hangs on more than the cut."""
+    shown = ShownCapacity(metered_window(rooms, rooms.settings.capacity.file))
+    before = shown.capacity(CapacityQuestion(), rooms.now())
+    line = PtuLine("toy", "", 1, SEPTEMBER.start, SEPTEMBER.end, "0.50", input_tokens_per_minute=1)
+    agreed = Contract(
+        "c-more", 1, "acme", "usd", "USD", "UTC", AUGUST.start, ptu_lines=(line,)
+    )  # fmt: skip
+    contracts.sign(rooms.book, rooms.actor, agreed, rooms.now())
+    after = shown.capacity(CapacityQuestion(), rooms.now())
+    assert isinstance(before, CapacityFacts)
+    assert isinstance(after, CapacityFacts)
+    assert after.revenue_minor - before.revenue_minor == 36_000
