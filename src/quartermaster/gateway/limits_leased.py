@@ -214,6 +214,12 @@ class LeasedAccount(Account):
         self.slots = answer.slots
         self._allow_slots()
 
+    def leave(self) -> None:
+        """No request comes any more: the next report gives everything back."""
+        self.forget()
+        self._peak_opened = 0
+        self.quiet, self.touched = IDLE_ROUNDS, False
+
     def forget(self) -> None:
         """Everything was given back."""
         self.slots = max(self._first(self.of.limits.concurrent or 0), 1)
@@ -346,6 +352,12 @@ class LeasedLimiter(Limiter):
             if answering.is_idle and not (answering.touched or self.alone):
                 answering.forget()
                 del self._active[name]
+
+    def leave(self) -> int:
+        """No request comes any more: the next reports give everything back, of so many accounts."""
+        for account in self._active.values():
+            account.leave()
+        return len(self._active)
 
     def stand_alone(self) -> None:
         """The store is gone: let pass an even part of every limit."""

@@ -37,6 +37,9 @@ RETRY_S: Final = 0.25
 SIGN_OF_LIFE_S: Final = 1.0
 """A worker without anything to say is counted among the others all the same."""
 
+LEAVE_S: Final = 1.0
+"""A worker that ends gives back what it holds, of some ten thousand accounts, within this time."""
+
 LIFE_BYTES: Final = 8
 """Names one life of a worker among all that ever were."""
 
@@ -155,7 +158,25 @@ class LimitLink:
                 # However many customers come, everybody else is asked twenty times a second.
                 hurried = clock() < rests_until_s and self._news.is_set()
         finally:
+            await self._leave()
             await self._store.aclose()
+
+    async def _leave(self) -> None:
+        """Give back what is held; where the store is gone it counts as used."""
+        if self._error or self.limiter.alone:
+            return
+        ends_s = time.monotonic() + LEAVE_S
+        try:
+            # What was not answered is said once more before.
+            await self._round(hurried=False)
+            for _ in range(0, self.limiter.leave(), ACCOUNTS_MAX):
+                if time.monotonic() > ends_s:
+                    raise UnavailableError("the store of shared limits answers too slowly")
+                await self._round(hurried=False)
+        except UnavailableError as error:
+            log.warning(
+                "%s: what it held of shared limits counts as used: %s", self._app_id, error.message
+            )
 
     async def _round(self, *, hurried: bool) -> None:
         self._news.clear()

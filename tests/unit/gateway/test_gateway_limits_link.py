@@ -2,15 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
+from tests.redis_server import RedisServer, running_redis
 
 from quartermaster.gateway import limits_leased
 from quartermaster.gateway.limits import Scoped
 from quartermaster.gateway.limits_leased import LeasedLimiter
-from quartermaster.gateway.limits_link import LimitLink
+from quartermaster.gateway.limits_link import LimitLink, RedisStore
 from quartermaster.gateway.rate_headers import RateLimitedError
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.limit import Limits
 
 PAUSE_S = 0.001
@@ -60,3 +64,55 @@ def test_new_customers_do_not_make_time_pass_for_others(monkeypatch: pytest.Monk
     assert sum("new-" in key for key in heard) >= 80
     # Each of the new ones was heard at once.
     assert len(store.heard) > 40
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+def open_link(server: RedisServer, name: str) -> LimitLink:
+    """A worker's link, one of two."""
+    store = RedisStore(GatewaySettings(shared_limits_url=server.url), Path())
+    return LimitLink(store, LeasedLimiter(2, 0), name, system_clock)
+
+
+async def granted(link: LimitLink, limited: tuple[Scoped, ...]) -> int:
+    """How many requests pass until nothing more is given for a while."""
+    passed = refused = 0
+    while refused < 10:
+        try:
+            link.limiter.admit(limited, 1, system_clock()).end()
+            passed, refused = passed + 1, 0
+        except RateLimitedError:
+            refused += 1
+            await asyncio.sleep(0.02)
+    return passed
+
+
+def test_a_worker_that_ends_gives_back_what_it_held(server: RedisServer) -> None:
+    of = limited("acme", 60), (Scoped("group", "acme", Limits(concurrent=4)),)
+
+    async def run() -> tuple[int, int]:
+        one, other = open_link(server, "one"), open_link(server, "other")
+        first = asyncio.create_task(one.run())
+        for each in of:
+            one.limiter.admit(each, 1, system_clock()).end()
+        await asyncio.sleep(0.2)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        with server.client() as client:
+            for key in client.scan_iter("{quartermaster}:limit:*"):
+                _, _, *held = str(client.hget(key, "w:one")).split(" ")
+                assert held == ["0", "0", "0"], key
+        second = asyncio.create_task(other.run())
+        passed = await granted(other, of[0])
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        return passed, other.limiter.peers
+
+    passed, peers = asyncio.run(run())
+    assert peers == 2
+    # Nothing is missing but the one request of the first.
+    assert 57 <= passed <= 61
