@@ -193,7 +193,7 @@ def metered_window(rooms: "Rooms", file: str) -> Source:
             owed=tuple(one for one in book.owed if one.currency == fleet.currency),
             owed_from=open_month,
             origin=Bilingual(de=f"Stand {cut}", en=f"cut {cut}"),
-            version=f"{sha256} {cut} {chosen} {whole} {open_month} {_money_stamp(found, book.owed)}",
+            version=f"{sha256} {cut} {chosen} {open_month} {_money_stamp(found, book.owed)}",
         )
 
     return source
