@@ -122,6 +122,15 @@ def test_a_stream_beyond_the_cap_ends_as_one_at_the_cap(
     assert client.data.endswith(b"0\r\n\r\n") is (api != "openai-responses")
 
 
+def test_a_crash_bills_no_more_than_the_cap() -> None:
+    bench = budgeted()
+    exchange, _client = asked(bench, "/v1/chat/completions", CHAT)
+    bench.answer(exchange, STREAM_HEAD + chunked(delta("a") * (CAP + 2)))
+    bench.relay.tick(1.0)
+    (told,) = bench.wal.progress
+    assert (told.counts.output, told.delivered_chunks) == (CAP, CAP + 2)
+
+
 def test_every_alternative_ends() -> None:
     bench = budgeted()
     exchange, client = asked(

@@ -22,7 +22,7 @@ from tests.unit.gateway.gateway_fakes import (
     plain_response,
 )
 
-from quartermaster.gateway.budget import Purses
+from quartermaster.gateway.budget import Purse, Purses
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import build
 from quartermaster.gateway.responses import ResponseParser
@@ -64,12 +64,13 @@ class Scene:
         spillover: bool = True,
         deployment: str = "units",
         carried: int = 100,
+        units: Deployment = UNITS,
         standard: tuple[Deployment, ...] = (FIRST, SECOND),
         **more: Any,
     ) -> None:
         terms = Provisioned("toy", carried, 4, spillover, deployment)
         grant = a_grant(provisioned=(terms,), **more.pop("grant", {}))
-        snapshot = Snapshot(7, 0, (grant,), {}, (UNITS, *standard), **more)
+        snapshot = Snapshot(7, 0, (grant,), {}, (units, *standard), **more)
         self.bench = Bench(build(snapshot, {}))
         self.upstream = FakeUpstream()
 
@@ -194,6 +195,17 @@ BUDGET = BudgetGrant("key", "key_1", "EUR", (Epoch("e", "", 0, 2 * NOW),))
 CARD = {"list": RateCard("EUR", {"toy": Rates(*(1_000_000,) * 8)})}
 
 
+def with_budget(leased: int, **more: Any) -> tuple[Scene, Purse]:
+    """A key that has a budget besides its units."""
+    scene = Scene(budgets={BUDGET.id: BUDGET}, rate_cards=CARD, **more)
+    purses = scene.bench.dispatcher.purses = Purses("life", 1)
+    purses.follow({BUDGET.id: BUDGET}, lambda: 1)
+    assert purses.ask() is not None
+    purses.granted(LeaseLife("life", 1, 1, (GrantedLease(BUDGET.id, "e", 1, leased, leased, 0),)))
+    (purse,) = purses.all()
+    return scene, purse
+
+
 @pytest.mark.parametrize(
     ("leased", "deployment", "service_class"),
     [(0, "units", "provisioned"), (10**12, "first", "standard")],
@@ -202,13 +214,8 @@ def test_spilling_over_is_held_to_the_budget(
     leased: int, deployment: str, service_class: str
 ) -> None:
     """Units take nothing of a budget; standard prices do, and only what is there."""
-    scene = Scene(budgets={BUDGET.id: BUDGET}, rate_cards=CARD)
-    purses = scene.bench.dispatcher.purses = Purses("life", 1)
-    purses.follow({BUDGET.id: BUDGET}, lambda: 1)
-    assert purses.ask() is not None
-    purses.granted(LeaseLife("life", 1, 1, (GrantedLease(BUDGET.id, "e", 1, leased, leased, 0),)))
+    scene, purse = with_budget(leased)
     exchange, client = scene.ask()
-    (purse,) = purses.all()
     assert purse.used == 0
     scene.answer(exchange, FAILED)
     assert (exchange.target.deployment.name, exchange.call.service_class) == (
@@ -237,6 +244,38 @@ def test_what_spills_over_is_said_in_the_language_of_whoever_serves_it(
     scene.answer(exchange, BUSY)
     assert exchange.target.deployment.name == "claude"
     assert exchange.upstream_bytes.startswith(b"POST /v1/messages HTTP/1.1\r\n")
+
+
+def test_what_nobody_else_can_say_stays_with_the_units_and_sets_nothing_aside() -> None:
+    scene, purse = with_budget(10**12, standard=(CLAUDE,))
+    exchange, client = scene.ask({**HELLO, "n": 2})
+    scene.answer(exchange, BUSY)
+    assert [row[:2] for row in scene.rows] == [("units", "provisioned")]
+    assert (client.status, purse.used) == (429, 0)
+
+
+def test_who_takes_over_has_its_own_patience_and_its_own_second_chance() -> None:
+    scene = Scene()
+    exchange, _client = scene.ask()
+    exchange.upstream_lost(ResponseParser(), reused=True)
+    assert scene.bench.dialled[-1] == (exchange, True)
+    late_s = exchange.deadline_s + 1
+    scene.bench.relay.tick(late_s)
+    scene.bench.turn()
+    exchange.sent(scene.upstream)
+    scene.bench.relay.tick(late_s + 1)
+    exchange.upstream_lost(ResponseParser(), reused=True)
+    assert scene.bench.dialled[-1] == (exchange, True)
+    assert exchange.target.deployment.name == "first"
+    assert list(scene.bench.wal.closes) == [1]
+
+
+def test_whoever_is_out_of_time_does_not_begin_again_elsewhere() -> None:
+    scene = Scene(units=msgspec.structs.replace(UNITS, routing=Routing(total_s=5)))
+    exchange, client = scene.ask()
+    scene.bench.relay.tick(exchange.last_s + 1)
+    assert [row[0] for row in scene.rows] == ["units"]
+    assert client.error["code"] == "upstream_timeout"
 
 
 def test_a_deployment_that_speaks_another_language_by_now_is_not_asked_in_the_old_one() -> None:
