@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.property.lease_world import EPOCHS, GRANT, World
 from tests.redis_server import RedisServer, running_redis
 
+from quartermaster.app import part_store
 from quartermaster.app.budget_shares import BudgetShares, Holding, PartStore, Told
 from quartermaster.app.part_store import RedisParts
 from quartermaster.billing.leases import LeaseLedger, Name
@@ -398,3 +400,11 @@ def test_a_store_that_may_forget_budgets_is_refused(server: RedisServer) -> None
         finally:
             client.config_set("maxmemory", "0")
             client.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_store_that_hides_its_restarts_is_refused(server: RedisServer) -> None:
+    told = "redis.call('INFO', 'server')"
+    script = Path(part_store.__file__).with_suffix(".lua").read_text("utf-8")
+    assert told in script
+    with server.client() as client, pytest.raises(redis.ResponseError, match="run_id"):
+        client.eval(script.replace(told, "'# Server'"), 1, part_store.MACHINES, "one", 0, "")

@@ -14,7 +14,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local function text(number) return string.format('%.0f', number) end
 
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or 'none'
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if not run then
+  return redis.error_reply('it does not tell its run_id, so a restart from older data is not seen')
+end
 local generation = redis.call('HGET', machines, 'generation')
 if not generation or string.sub(generation, 1, #run) ~= run then
   generation = run .. '.' .. text(now)
