@@ -1,9 +1,10 @@
 """One real request, from answer to risk, printed for a newcomer."""
 
 import http.client
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import reduce
+from functools import partial, reduce
 
 import msgspec
 
@@ -25,10 +26,20 @@ ANSWER_TOKENS_MAX = 48
 """Under a second of the embedded model on one core, and enough for a sentence."""
 ANSWER_TIMEOUT_S = 60.0
 """At one token a second, the slowest seen on a contended machine, the answer is still complete."""
+BUSY_TIMEOUT_S = 20.0
+"""After a start a budget is spent from leases, which the clerk gives out within seconds."""
 METERED_TIMEOUT_S = 20.0
 """Sealing takes 2 s and shipping 0.5 s; the rest is room for a busy machine."""
 # Amounts of one short request are far below a cent; shares do not change with the unit.
 _SHARE_SCALE = 12
+
+
+_Answer = tuple[bytes, str]
+"""Its body, and the id of the request."""
+
+
+class _BusyError(UpstreamError):
+    """Refused for now."""
 
 
 class _Message(msgspec.Struct):
@@ -69,7 +80,7 @@ def tell(
         UpstreamError: the gateway did not answer.
         UnavailableError: the usage did not arrive in the table.
     """
-    model, answer, request_id = _ask(rooms, secret)
+    model, answer, request_id = _ask(rooms, secret, supervisor)
     show(f"Answer       {model}: {' '.join(answer.split())}")
     supervisor.wait_until(
         lambda: _find(rooms, request_id) is not None, "the usage fact", METERED_TIMEOUT_S
@@ -110,7 +121,7 @@ def snippets(base_url: str, secret: str, model: str) -> Iterator[str]:
     yield "  print(reply.choices[0].message.content, reply.usage)"
 
 
-def _ask(rooms: Rooms, secret: str) -> tuple[str, str, str]:
+def _ask(rooms: Rooms, secret: str, supervisor: Supervisor) -> tuple[str, str, str]:
     served = msgspec.json.decode(_call(rooms, secret, "GET", "/v1/models")[0], type=_Models)
     names = [model.id for model in served.data]
     model = _embedded(rooms, names)
@@ -120,9 +131,32 @@ def _ask(rooms: Rooms, secret: str) -> tuple[str, str, str]:
         "max_tokens": ANSWER_TOKENS_MAX,
         "temperature": 0,
     }
-    data, request_id = _call(rooms, secret, "POST", "/v1/chat/completions", question)
+    ask = partial(_call, rooms, secret, "POST", "/v1/chat/completions", question)
+    data, request_id = _when_free(ask, supervisor)
     completion = msgspec.json.decode(data, type=_Completion)
     return completion.model, completion.choices[0].message.content, request_id
+
+
+def _when_free(ask: Callable[[], _Answer], supervisor: Supervisor) -> _Answer:
+    """The answer, once what it may spend is not held elsewhere.
+
+    Raises:
+        UpstreamError: it is refused, or stays held.
+    """
+    end = time.monotonic() + BUSY_TIMEOUT_S
+    found: list[_Answer] = []
+
+    def ready() -> bool:
+        try:
+            found.append(ask())
+        except _BusyError:
+            if time.monotonic() > end:
+                raise
+        return bool(found)
+
+    # The supervisor's own end comes after ours, which says why.
+    supervisor.wait_until(ready, "the first request", 2 * BUSY_TIMEOUT_S)
+    return found[-1]
 
 
 def _embedded(rooms: Rooms, names: list[str]) -> str:
@@ -154,7 +188,9 @@ def _call(
     finally:
         connection.close()
     if response.status != http.HTTPStatus.OK:
-        raise UpstreamError(
+        later = response.status == http.HTTPStatus.TOO_MANY_REQUESTS
+        error_type = _BusyError if later and "retry-after" in response.headers else UpstreamError
+        raise error_type(
             f"the gateway answered {path} with {response.status}: {answer.decode(errors='replace')}"
         )
     return answer, response.headers["x-request-id"]

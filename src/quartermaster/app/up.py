@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 from quartermaster.app import live, own_gateway, story
-from quartermaster.app.first_start import prepare
+from quartermaster.app.first_start import EMBEDDED_MODELS, prepare
 from quartermaster.app.roles import can_watch
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.supervisor import Supervisor
 from quartermaster.commands.identity import Identity
 from quartermaster.gateway.status import read_status
 from quartermaster.kernel import ring
-from quartermaster.kernel.errors import ConflictError
+from quartermaster.kernel.errors import ConflictError, UpstreamError
 
 Say = Callable[[str], None]
 
@@ -61,7 +61,8 @@ def up(
         try:
             _start(supervisor, rooms, sample, options)
             _wait(supervisor, rooms, say)
-            model = story.tell(rooms, secret, sample=sample, supervisor=supervisor, show=show)
+            tell = partial(story.tell, rooms, secret, sample=sample, supervisor=supervisor)
+            model = _told(tell, say, show, required=once)
             if not once:
                 _invite(rooms, secret, model, say, show)
                 supervisor.run(GatewayReload(supervisor, rooms, options, say))
@@ -69,6 +70,26 @@ def up(
             say("stopping")
             supervisor.stop()
     return 0
+
+
+def _told(tell: Callable[..., str], say: Say, show: Say, *, required: bool) -> str:
+    """Show one request; a server goes on serving where its own one is refused.
+
+    Its customer may be suspended by now, or its budget be spent.
+
+    Returns:
+        The model to name in examples.
+
+    Raises:
+        UpstreamError: it is required, and was refused.
+    """
+    try:
+        return tell(show=show)
+    except UpstreamError as error:
+        if required:
+            raise
+        say(f"the request that would show how it works was refused: {error.message}")
+        return EMBEDDED_MODELS[0]
 
 
 def _forget_the_last_run(var: Path) -> None:
