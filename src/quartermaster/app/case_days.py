@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,10 +54,16 @@ def evidence_of_file(
         key: the deployment's, or the public one.
 
     Raises:
-        DataError: the file cannot be read, or holds no day of the account with enough of a past.
+        DataError: the file cannot be read, holds what is no day, or no day of the account with
+            enough of a past.
     """
     days: defaultdict[str, list[AccountDay]] = defaultdict(list)
     for one in read_days(path):
+        if not _is_day(one.day):
+            raise DataError(
+                f"{path.name}: {one.day!r} of account {one.account} is no day",
+                hint="a case's days are dates, such as 2026-11-22",
+            )
         days[one.day].append(one)
     held_against = {account, *suspects}
     found = _walked(days, account, held_against, prices, key)
@@ -70,6 +77,13 @@ def evidence_of_file(
         found.evidence, source=source.name, source_sha256=source.sha256
     )
     return found._replace(evidence=evidence)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _walked(

@@ -74,6 +74,15 @@ def test_who_is_not_in_the_file_is_refused(days: Path) -> None:
         evidence_of_file(days, "nobody", key=bytes(32))
 
 
+@pytest.mark.parametrize("name", ["", "day 07", "2026-11-31", "20261130"])
+def test_what_is_no_day_is_refused_before_a_journal_keeps_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "days.jsonl"
+    made = msgspec.structs.replace(next(campaign_days(**SMALL)), day=name)
+    path.write_bytes(msgspec.json.encode(made) + b"\n")
+    with pytest.raises(DataError, match="is no day"):
+        evidence_of_file(path, CUSTOMER, key=bytes(32))
+
+
 def test_the_command_line_opens_a_case_from_a_file(days: Path, tmp_path: Path) -> None:
     def run(*arguments: str) -> str:
         done = CliRunner().invoke(cli, ["--var", str(tmp_path), *arguments])
