@@ -15,7 +15,7 @@ def write_file(path: Path, content: str | bytes) -> None:
         UsageError: it cannot be written, or the command line names it for something else too.
     """
     given = tuple(click.get_current_context().params.values())
-    same = sum(one.resolve() == path.resolve() for one in _paths(given))
+    same = sum(_same(one, path) for one in _paths(given))
     # A device takes everything; a file that was just read, or written, would be lost.
     if same > 1 and (path.is_file() or not path.exists()):
         raise UsageError(f"{path} is named twice", hint="write each output to a file of its own")
@@ -25,6 +25,16 @@ def write_file(path: Path, content: str | bytes) -> None:
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
     click.echo(f"wrote {path}", err=True)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are one file, by whatever name: a link is another name of it."""
+    if one.resolve() == other.resolve():
+        return True
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False  # one of them is not there, so writing cannot lose it
 
 
 def _paths(values: object) -> Iterator[Path]:

@@ -91,7 +91,10 @@ def read_bands(data: bytes, name: str) -> BandRules:
         file = msgspec.convert(parse_toml(data, name), _File)
         return _rules(file.bands)
     except msgspec.ValidationError as error:
-        raise DataError(f"{name}: {error}") from error
+        fields = ", ".join(_Bands.__struct_fields__)
+        raise DataError(
+            f"{name}: {error}", hint=f"it holds one table, [bands]: {fields}"
+        ) from error
     except UsageError as error:
         raise DataError(f"{name}: {error.message}", hint=error.hint) from error
 

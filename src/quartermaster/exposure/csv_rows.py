@@ -63,7 +63,10 @@ def read_bytes(path: Path, limit: int) -> bytes:
             data = file.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise DataError(f"{path.name} cannot be read: {reason}") from error
+        name = path.name or path
+        raise DataError(
+            f"{name} cannot be read: {reason}", hint="is it a file, and may you read it?"
+        ) from error
     if len(data) > limit:
         raise DataError(f"{path.name} is larger than {limit // 1024 // 1024} MiB")
     return data

@@ -14,18 +14,25 @@ YEAR_MIN, YEAR_MAX = 1970, 2199
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII)
 
 
-def month_number(text: str) -> int:
+def month_number(text: str, what: str = "") -> int:
     """Months since year 0, so that months subtract.
+
+    Args:
+        text: the month.
+        what: what messages call it.
 
     Raises:
         UsageError: not `YYYY-MM`, or a year out of range.
     """
     match = _MONTH.fullmatch(text)
+    said = f"{what} {text!r}".strip()
     if match is None:
-        raise UsageError(f"{text!r} is not a month", hint="write it as 2024-03")
+        raise UsageError(f"{said} is not a month", hint="write it as 2024-03")
     year = int(match[1])
     if not YEAR_MIN <= year <= YEAR_MAX:
-        raise UsageError(f"{text!r} is outside {YEAR_MIN} to {YEAR_MAX}")
+        raise UsageError(
+            f"{said} is outside {YEAR_MIN} to {YEAR_MAX}", hint="look for a mistyped year"
+        )
     return year * MONTHS_A_YEAR + int(match[2]) - 1
 
 

@@ -11,8 +11,15 @@ from quartermaster.exposure.report import InputFile
 from quartermaster.exposure.risk_assumptions import Assumptions, CustomerTerms, Hazards
 from quartermaster.exposure.rollup import Exposure
 from quartermaster.kernel.errors import UnavailableError, UsageError
+from quartermaster.kernel.money import exact_decimal
 
 ENGINE_PACKAGES = ("numpy", "scipy", "numba")
+NAMES_SAID_MAX = 5
+"""The largest customers come first; a sentence of more is not read."""
+TEXT_SAID_MAX = 200
+"""Of what was typed, in a refusal: as long as a name may be."""
+MONTHS_DIGITS_MAX = 4
+"""More months than a horizon has are refused in words; a thousand digits are not even read."""
 
 
 class RiskAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +65,12 @@ def assumed(asked: RiskAsked, found: Assumptions, groups: Sequence[str]) -> Assu
         _commit(text, terms)
     for group in terms:
         if group not in groups:
-            raise UsageError(f"there is no customer {group!r} in this file")
+            named = ", ".join(groups[:NAMES_SAID_MAX])
+            raise UsageError(
+                f"there is no customer {group!r} in this file",
+                hint=f"its customers are {named}" + (" ..." if groups[NAMES_SAID_MAX:] else ""),
+                field="customer",
+            )
     return msgspec.structs.replace(found, **changes, customer=tuple(terms.values()))
 
 
@@ -73,7 +85,8 @@ def fraction(text: str, field: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UsageError(f"{field} {text!r} is not a number", hint="write 0.35 or 35%", field=field)
+        said = f"{field} {text[:TEXT_SAID_MAX]!r} is not a number"
+        raise UsageError(said, hint="write 0.35 or 35%", field=field)
     return value
 
 
@@ -107,7 +120,8 @@ def _hazards(texts: tuple[str, ...], found: Hazards, terms: dict[str, CustomerTe
     for text in texts:
         who, equals, rate = text.rpartition("=")
         if not equals:
-            raise UsageError(f"hazard {text!r} names nobody", hint="write top=35%", field="hazard")
+            said = f"hazard {text[:TEXT_SAID_MAX]!r} names nobody"
+            raise UsageError(said, hint="write top=35%", field="hazard")
         value = fraction(rate, "hazard")
         if who in ("top", "rest"):
             found = msgspec.structs.replace(found, **{who: value})
@@ -117,12 +131,21 @@ def _hazards(texts: tuple[str, ...], found: Hazards, terms: dict[str, CustomerTe
     return found
 
 
+def _is_amount(text: str) -> bool:
+    try:
+        exact_decimal(text)
+    except UsageError:
+        return False
+    return True
+
+
 def _commit(text: str, terms: dict[str, CustomerTerms]) -> None:
     who, _, rest = text.rpartition("=")
     amount, colon, months = rest.partition(":")
-    if not (who and colon and months.isascii() and months.isdigit()):
+    counted = months.isascii() and months.isdigit() and len(months) <= MONTHS_DIGITS_MAX
+    if not (who and colon and counted and _is_amount(amount)):
         raise UsageError(
-            f"commitment {text!r} cannot be read",
+            f"commitment {text[:TEXT_SAID_MAX]!r} cannot be read",
             hint="write 'Acme=10000000:24': an amount a month for 24 months",
             field="commitment",
         )

@@ -20,6 +20,9 @@ HORIZON_MONTHS_MAX = 120
 HAZARD_MAX = 20.0
 """A rate of 20 a year empties half the book in two weeks; more is a typing error: 35 for 35 %."""
 
+FRAILTY_VARIANCE_MIN = 1e-4
+"""A common factor that moves by one per cent; far smaller ones are beyond single precision."""
+
 ASSUMPTIONS_BYTES_MAX = 1_048_576
 """One mebibyte holds ten thousand customers' assumptions."""
 
@@ -183,7 +186,18 @@ def check(assumptions: Assumptions) -> None:
             value = getattr(value, part)
         _within(name, value, low, high)
     if not 0 < assumptions.quantile < 1:
-        raise UsageError(f"quantile {assumptions.quantile} is not between 0 and 1")
+        raise UsageError(
+            f"quantile {assumptions.quantile} is not between 0 and 1",
+            hint="write 0.95 or 95%: one scenario in twenty is worse",
+            field="quantile",
+        )
+    if 0 < assumptions.departure.frailty_variance < FRAILTY_VARIANCE_MIN:
+        raise UsageError(
+            f"departure.frailty_variance {assumptions.departure.frailty_variance:g} is too small to"
+            " tell from none",
+            hint=f"give 0, or at least {FRAILTY_VARIANCE_MIN:g}",
+            field="departure.frailty_variance",
+        )
     for currency, volatility in assumptions.fx.items():
         _within(f"fx.{currency}", volatility, 0.0, 2.0)
     names = [one.group for one in assumptions.customer]
@@ -198,7 +212,13 @@ def _check_terms(one: CustomerTerms, assumptions: Assumptions) -> None:
         value = getattr(one, field)
         if value is not None:
             _within(f"{field} of {one.group!r}", value, low, high)
-    if exact_decimal(one.commitment_per_month) < 0:
+    try:
+        least = exact_decimal(one.commitment_per_month)
+    except UsageError as error:
+        raise UsageError(
+            f"commitment_per_month of {one.group!r}: {error.message}", hint=error.hint
+        ) from error
+    if least < 0:
         raise UsageError(f"commitment_per_month of {one.group!r} is below zero")
     if one.currency and one.currency not in assumptions.fx:
         raise UsageError(
@@ -207,11 +227,15 @@ def _check_terms(one: CustomerTerms, assumptions: Assumptions) -> None:
         )
 
 
+_HINT_MONTHS = "count in months: two years are 24"
+_HINT_FRACTION = "rates and shares are fractions: 35 % a year is 0.35"
+
+
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not (math.isfinite(value) and low <= value <= high):
         raise UsageError(
             f"{name} {value:g} is not between {low:g} and {high:g}",
-            hint="rates and shares are fractions: 35 % a year is 0.35",
+            hint=_HINT_MONTHS if name.split(" ")[0].endswith("_months") else _HINT_FRACTION,
         )
 
 
@@ -224,12 +248,15 @@ def read_assumptions(path: Path) -> Assumptions:
     try:
         data = path.read_bytes()[: ASSUMPTIONS_BYTES_MAX + 1]
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}", hint="is it a file, and may you read it?"
+        ) from error
     if len(data) > ASSUMPTIONS_BYTES_MAX:
         raise DataError(f"{path.name} is larger than {ASSUMPTIONS_BYTES_MAX} bytes")
     try:
         return msgspec.convert(parse_toml(data, path.name), Assumptions)
     except msgspec.ValidationError as error:
-        raise DataError(f"{path.name}: {error}") from error
+        fields = ", ".join(Assumptions.__struct_fields__)
+        raise DataError(f"{path.name}: {error}", hint=f"assumptions hold {fields}") from error
     except UsageError as error:
         raise DataError(f"{path.name}: {error.message}", hint=error.hint) from error

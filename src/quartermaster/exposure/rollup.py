@@ -113,10 +113,13 @@ def window(rows: Sequence[RevenueRow], months: int, as_of: str | None) -> Span:
     Raises:
         DataError: no row at or before `as_of`.
     """
-    last = month_number(as_of) if as_of else None
+    last = month_number(as_of, "as-of") if as_of else None
     present = [n for n in (month_number(row.month) for row in rows) if last is None or n <= last]
     if not present:
-        raise DataError(f"there is no revenue up to {as_of or 'any month'}")
+        raise DataError(
+            f"there is no revenue up to {as_of or 'any month'}",
+            hint="give a later as-of" if as_of else "is it the right file?",
+        )
     end = max(present) if last is None else last
     return Span(max(min(present), end - months + 1), end)
 

@@ -167,7 +167,10 @@ def parse_scenario(data: bytes, name: str) -> Scenario:
     try:
         scenario = msgspec.convert(parse_toml(data, name), Scenario)
     except msgspec.ValidationError as error:
-        raise DataError(f"{name}: {error}") from error
+        raise DataError(
+            f"{name}: {error}",
+            hint='a scenario says schema = "quartermaster.scenario/1"; other files are not one',
+        ) from error
     problems = list(_problems(scenario))
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)

@@ -26,4 +26,7 @@ def parse_toml(data: bytes, name: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{name}: not TOML: {error}", hint="mend the line it names") from error
     except (RecursionError, ValueError) as error:
-        raise DataError(f"{name}: not readable as TOML ({type(error).__name__})") from error
+        raise DataError(
+            f"{name}: not readable as TOML: nested too deep, or a number of too many digits",
+            hint="is it the right file?",
+        ) from error

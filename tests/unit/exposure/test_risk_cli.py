@@ -145,7 +145,16 @@ def test_assumptions_come_from_a_file_and_flags_go_before_it(
         (["--quantile", "99.9%"], "beyond the quantile"),
         (["--horizon", "0"], "horizon_months 0"),
         (["--commitment", "Big=10"], "cannot be read"),
-        (["--commitment", "Big=ten:6"], "'ten' is not a decimal"),
+        (["--commitment", "Big=ten:6"], "commitment 'Big=ten:6' cannot be read"),
+        (["--commitment", "Big=1e400:6"], "commitment 'Big=1e400:6' cannot be read"),
+        (["--commitment", f"Big=10:{'9' * 5_000}"], "an amount a month for 24 months"),
+        (["--hazard", "Nobody=1%"], "its customers are Big, "),
+        (["--horizon", "0"], "count in months: two years are 24"),
+        (["--quantile", "1.5"], "write 0.95 or 95%"),
+        (["--frailty", "1e-300"], "departure.frailty_variance 1e-300 is too small"),
+        (["--frailty", "0.00009"], "give 0, or at least 0.0001"),
+        (["--as-of", "2024-13"], "as-of '2024-13' is not a month"),
+        (["--as-of", "0001-01"], "as-of '0001-01' is outside 1970 to 2199"),
         (["--ramp", "nan"], "departure.ramp_months"),
         (["--hazard", "top=0", "--hazard", "rest=0"], "nothing is lost"),
     ],
@@ -168,6 +177,13 @@ def test_what_cannot_be_meant_is_refused(
         ("= 3\n", "assumptions.toml"),
         ('[[customer]]\ngroup = "Big"\ncurrency = "USD"\n', "no volatility"),
         ('[[customer]]\ngroup = "Big"\n[[customer]]\ngroup = "Big"\n', "two entries"),
+        ('schema = "quartermaster.fleet/1"\n', "assumptions hold horizon_months, quantile, "),
+        (f"horizon_months = {'9' * 5_000}\n", "a number of too many digits"),
+        (f"a = {'[' * 5_000}\n", "nested too deep"),
+        (
+            '[[customer]]\ngroup = "Big"\ncommitment_per_month = "much"\n',
+            "commitment_per_month of 'Big': 'much' is not a decimal number",
+        ),
     ],
 )
 def test_a_bad_file_of_assumptions_is_named(
@@ -177,6 +193,53 @@ def test_a_bad_file_of_assumptions_is_named(
     file.write_text(text, "utf-8")
     assert run(["risk", str(revenue), *FEW, "--assumptions", str(file)]) == 1
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("folder", None, "folder cannot be read: Is a directory"),
+        ("folder.toml", None, "folder.toml cannot be read: Is a directory"),
+        ("empty.csv", b"", "empty.csv is empty"),
+        ("empty.toml", b"", "a scenario says schema"),
+        ("picture.csv", b"\x89PNG\r\n", "picture.csv, line 1: not UTF-8 text"),
+        ("picture.toml", b"\x89PNG\r\n", "picture.toml, line 1: not UTF-8 text"),
+        ("fleet.toml", b'schema = "quartermaster.fleet/1"', "a scenario says schema"),
+        ("deep.toml", b"a = " + b"[" * 5_000, "is it the right file?"),
+    ],
+)
+@pytest.mark.parametrize("noun", ["risk", "report"])
+def test_a_file_of_another_kind_is_refused_with_what_to_do(
+    noun: str,
+    name: str,
+    data: bytes | None,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / name
+    file.mkdir() if data is None else file.write_bytes(data)
+    assert run([noun, str(file)]) == 1
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert "\nhint: " in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("linked", ["symlink", "hard link"])
+def test_a_report_is_never_written_over_what_it_read(
+    linked: str, revenue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, other = revenue.read_bytes(), tmp_path / "other.html"
+    if linked == "symlink":
+        other.symlink_to(revenue)
+    else:
+        other.hardlink_to(revenue)
+    assert run(["report", str(revenue), "--html", str(other)]) == 2
+    captured = capsys.readouterr()
+    assert "other.html is named twice" in captured.err
+    assert captured.out == ""
+    assert revenue.read_bytes() == before
 
 
 def test_what_if_a_customer_leaves_or_is_suspended(
