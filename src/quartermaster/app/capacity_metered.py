@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quartermaster.capacity.answer import OtherCurrency
+from quartermaster.capacity.answer import OtherCurrency, span_of
 from quartermaster.capacity.demand import HourTokens, from_usage
 from quartermaster.capacity.fleet import Fleet
-from quartermaster.capacity.statement import window
 from quartermaster.kernel.clock import US_PER_HOUR, Period
 from quartermaster.kernel.events import Cut
 from quartermaster.kernel.money import round_line
@@ -36,8 +35,18 @@ class Metered(msgspec.Struct, frozen=True):
     cut: Cut
 
 
-def metered(rooms: "Rooms", fleet: Fleet, month: Period | None) -> Metered:
-    """Demand and revenue of the models that the fleet serves; a floor is of no model."""
+def metered(
+    rooms: "Rooms", fleet: Fleet, month: Period | None, *, whole_month: bool = True
+) -> Metered:
+    """Demand and revenue of the models that the fleet serves; a floor is of no model.
+
+    Args:
+        rooms: of the data folder.
+        fleet: what serves.
+        month: None is all there is.
+        whole_month: whether what is owed without a request counts in all of the month, or only
+            from the first to the last hour with demand.
+    """
     from quartermaster.billing.rate import rate
     from quartermaster.usage.cut import current_cut
     from quartermaster.usage.query import hourly
@@ -56,7 +65,7 @@ def metered(rooms: "Rooms", fleet: Fleet, month: Period | None) -> Metered:
     for line in rated.lines:
         paid[line.customer, line.currency] += round_line(line.amount, line.currency).minor
     if found:
-        first, hours = (month.start, month.hours) if month is not None else window(found)
+        first, hours = span_of(found, month if whole_month else None)
         within = Period(first, first + hours * US_PER_HOUR, "", "UTC")
         for customer, currency, minor in _owed(rooms, view, fleet, cut, within):
             paid[customer, currency] += minor

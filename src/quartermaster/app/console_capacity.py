@@ -19,12 +19,12 @@ from quartermaster.app import live as views
 from quartermaster.app.capacity_metered import Metered, metered
 from quartermaster.app.console_book import ShownBook
 from quartermaster.app.owed import ahead
-from quartermaster.capacity.answer import OtherCurrency
+from quartermaster.capacity.answer import OtherCurrency, span_of
 from quartermaster.capacity.cost import HOURS_PER_MONTH, capex
 from quartermaster.capacity.demand import HourTokens, without
 from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet, Reservation, parse_fleet
 from quartermaster.capacity.payback import MONTHS_A_YEAR, Loss, Plan
-from quartermaster.capacity.statement import Statement, state, window, without_reservations
+from quartermaster.capacity.statement import Statement, state, without_reservations
 from quartermaster.console import ports_capacity as ports
 from quartermaster.console.ports import Bilingual
 from quartermaster.console.ports_what_if import StrandedFacts
@@ -167,11 +167,10 @@ def metered_window(rooms: "Rooms", file: str) -> Source:
         months = tuple(sorted({row.month for row in book.revenue}, reverse=True))
         open_month = month_of(now, ZONE).label
         chosen = month or next((label for label in months if label < open_month), months[0])
-        found = metered(rooms, fleet, month_named(chosen, ZONE))
+        whole, period = chosen < open_month, month_named(chosen, ZONE)
+        found = metered(rooms, fleet, period, whole_month=whole)
         if not found.rows:
             return ports.CapacityMissing(reason="no_demand")
-        whole = chosen < open_month
-        period = month_named(chosen, ZONE)
         groups = {row.customer: row.group for row in book.revenue}
         groups |= {row.customer_name: row.group for row in book.revenue}
         groups |= {row.group_name: row.group for row in book.revenue}
@@ -186,7 +185,7 @@ def metered_window(rooms: "Rooms", file: str) -> Source:
             names={row.group: row.group_name for row in book.revenue},
             month=chosen,
             months=months[:MONTHS_SHOWN_MAX],
-            span=(period.start, period.hours) if whole else window(found.rows),
+            span=span_of(found.rows, period if whole else None),
             whole_month=whole,
             unpriced=found.unpriced,
             elsewhere=found.elsewhere,

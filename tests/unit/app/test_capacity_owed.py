@@ -116,6 +116,19 @@ def test_half_a_month_counts_half_of_what_it_lacked(rooms: Rooms) -> None:
     assert metered(rooms, fleet, half).paid == {"acme": 20_000 + 40_000 + 18_000}
 
 
+def test_a_running_month_counts_units_in_the_hours_of_its_window_alone(rooms: Rooms) -> None:
+    """A whole month of revenue beside the cost of some of its days would be no margin."""
+    shown = ShownCapacity(metered_window(rooms, rooms.settings.capacity.file))
+    running = Instant(SEPTEMBER.end - US_PER_HOUR)
+    found = shown.capacity(CapacityQuestion(customer="acme", month="2026-09"), running)
+    assert isinstance(found, CapacityFacts)
+    assert not found.whole_month
+    hours = found.before.hours
+    assert hours < SEPTEMBER.hours
+    lacked = 80_000 * hours // SEPTEMBER.hours
+    assert found.revenue_minor == 20_000 + 50 * hours + lacked
+
+
 def test_a_contract_in_another_currency_is_stated_beside_and_in_no_margin(rooms: Rooms) -> None:
     found = facts(rooms)
     assert found.elsewhere == (("fabrikam", Money(10_000, "EUR")),)
