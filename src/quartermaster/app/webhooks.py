@@ -40,7 +40,7 @@ from quartermaster.commands.webhook_record import (
 )
 from quartermaster.kernel.budget import budget_id
 from quartermaster.kernel.clock import US_PER_S, Clock, Instant, as_datetime
-from quartermaster.kernel.errors import QuartermasterError, UnavailableError
+from quartermaster.kernel.errors import IntegrityError, QuartermasterError, UnavailableError
 from quartermaster.kernel.events import BudgetCrossed
 from quartermaster.kernel.ids import new_id
 from quartermaster.kernel.money import Money
@@ -153,7 +153,7 @@ class Webhooks:
                     log.warning("%s: %s (%s)", url, error.message, error.hint)
 
     def _try(self, path: Path, one: Waiting, webhook: WebhookAdded) -> None:
-        before = read_delivered(self._var, one.webhook)
+        before = self._before(one.webhook)
         now, attempt = self._now(), one.attempts + 1
         try:
             secrets = read_secrets(self._var, one.webhook, now)
@@ -175,6 +175,16 @@ class Webhooks:
         taken = Delivery(one.message, one.kind, now, attempt)
         _write_delivered(self._var, one.webhook, before.after(taken))
         path.unlink(missing_ok=True)
+
+    def _before(self, webhook: str) -> Delivered:
+        """The record of an address; a damaged one is laid aside, as no alert needs it."""
+        try:
+            return read_delivered(self._var, webhook)
+        except IntegrityError as error:
+            log.warning("%s; it is laid aside, and counts begin anew", error.message)
+            path = delivered_path(self._var, webhook)
+            path.replace(path.with_suffix(DAMAGED))
+            return Delivered()
 
     def _put(self, one: Waiting) -> None:
         path = self._outbox / f"{one.message}.{one.webhook}.json"

@@ -195,6 +195,18 @@ def test_one_damaged_alert_or_secret_silences_nobody_else(rooms: Rooms) -> None:
         assert torn.with_suffix(".damaged").exists()
 
 
+def test_a_damaged_record_keeps_no_alert_back(rooms: Rooms) -> None:
+    with receiving() as receiver:
+        hook = added(rooms, receiver.url)
+        office = Webhooks(rooms.var, rooms.book, lambda: NOW)
+        office.announce(CROSSED)
+        record = rooms.var / "webhooks" / f"{hook.webhook}.json"
+        record.write_bytes(b"{")
+        office.send_due()
+        assert read_delivered(rooms.var, hook.webhook).delivered == len(receiver.got) == 1
+        assert record.with_suffix(".damaged").read_bytes() == b"{"
+
+
 def test_who_answers_by_the_byte_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("quartermaster.app.webhooks.TIMEOUT_S", 0.5)
     stopping = threading.Event()
