@@ -128,6 +128,7 @@ async def open_stream(port: int, key: str) -> tuple[str, asyncio.StreamWriter]:
     return head.split(b" ")[1].decode(), writer
 
 
+@pytest.mark.long
 def test_without_the_server_each_keeps_to_its_part_and_comes_back(
     machines: tuple[Gateway, Gateway], server: RedisServer
 ) -> None:
@@ -192,12 +193,12 @@ def test_a_server_that_hangs_is_one_that_is_gone(
     until(lambda: storm(machines, prepaid, rounds=1, pause_s=0.2)["200"] == 8)
 
 
-@pytest.mark.long
 def test_a_worker_starts_without_the_server(upstream: ModelServer, tmp_path: Path) -> None:
     with running_gateway(
         tmp_path, upstream, shared_limits_url="redis://127.0.0.1:1", workers=2
     ) as gateway:
         until(lambda: alone(gateway))
+        assert "does not answer" in readiness(gateway)["note"]
         secret = new_key_secret()
         gateway.publish(gateway.grant(secret, limits=Limits(requests_per_minute=20)))
         until(lambda: gateway.status.snapshot_version == gateway.version)

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from tests.redis_server import RedisServer, running_redis
 
-from quartermaster.gateway import limits_leased
+from quartermaster.gateway import limits_leased, limits_link
 from quartermaster.gateway.limits import Scoped
 from quartermaster.gateway.limits_leased import LeasedLimiter
 from quartermaster.gateway.limits_link import LimitLink, RedisStore
@@ -116,3 +116,68 @@ def test_a_worker_that_ends_gives_back_what_it_held(server: RedisServer) -> None
     assert peers == 2
     # Nothing is missing but the one request of the first.
     assert 57 <= passed <= 61
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a link."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+def ask(links: list[LimitLink], limited: tuple[Scoped, ...], times: int) -> int:
+    """Requests at every worker; how many pass."""
+    passed = 0
+    for link in links * times:
+        try:
+            link.limiter.admit(limited, 1, system_clock()).end()
+            passed += 1
+        except RateLimitedError:
+            pass
+    return passed
+
+
+def test_without_the_server_each_keeps_to_its_part_and_tells_it_afterwards(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits_link, "ALONE_AFTER_S", 0.05)
+    monkeypatch.setattr(limits_link, "RETRY_S", 0.02)
+    of = limited("outage", 600)
+
+    async def run() -> None:
+        began = time.monotonic()
+        links = [open_link(server, name) for name in ("one", "two")]
+        tasks = [asyncio.create_task(link.run()) for link in links]
+        passed = ask(links, of, 4)
+        assert passed == 8
+        await until(lambda: all(link.limiter.peers >= 2 for link in links))
+        server.kill()
+        try:
+            for link in links:
+                await until(lambda link=link: link.limiter.alone)  # type: ignore[misc]
+                assert "does not answer" in link.note
+                assert link.shown().failures > 0
+            # Half of the limit for each of two, without what the other one held a moment ago.
+            alone = ask(links, of, 400)
+            assert 280 <= alone <= 600
+        finally:
+            server.start()
+        for link in links:
+            await until(lambda link=link: not link.limiter.alone)  # type: ignore[misc]
+            assert not link.note
+        after = refused = 0
+        for _ in range(20):
+            some = ask(links, of, 20)
+            after, refused = after + some, refused + 40 - some
+            await asyncio.sleep(0.02)
+        # What they let pass alone is told to the new server: nothing is let pass twice.
+        first_meetings = 2 * (600 // 16 + 1)
+        assert passed + alone + after <= 600 + 10 * (time.monotonic() - began) + first_meetings
+        assert after > 0
+        assert refused > 0
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())
