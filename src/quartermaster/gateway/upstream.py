@@ -228,7 +228,8 @@ class UpstreamPool:
         return False
 
     def put_back(self, connection: UpstreamConnection) -> None:
-        """The connection is free again."""
+        """The connection is free: nobody waits for it any more."""
+        connection.uses += 1  # it may be closed while it is idle, as one that was used
         connection.deadline_s = self.now_s + self.idle_s
         connection.idle.append(connection)
 

@@ -139,6 +139,29 @@ def test_a_stale_connection_is_replaced_without_the_client_noticing() -> None:
     run(first_then_hang_up, play)
 
 
+def test_a_connection_that_nobody_waited_for_may_be_stale_too() -> None:
+    async def hang_up_then_answer(writer: asyncio.StreamWriter) -> None:
+        if scene_of[0].connections == 1:
+            writer.transport.abort()
+        else:
+            await plainly(writer)
+
+    async def play(scene: Scene) -> None:
+        scene_of.append(scene)
+        scene.exchange().client_gone()
+        async with asyncio.timeout(5):
+            while not scene.pool.connections:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        scene.exchange()
+        await scene.closes(2)
+        assert failures(scene) == ["client_gone", ""]
+        assert scene.connections == 2
+
+    scene_of: list[Scene] = []
+    run(hang_up_then_answer, play)
+
+
 class OddLoop:
     """A loop whose connections go wrong in ways that sockets show too rarely to test."""
 
