@@ -24,7 +24,7 @@ FLOOR_MINOR_MAX = 10**15
 TERM_HOURS_MAX = 10 * 366 * 24
 """Ten years: cloud commitments that were published last for up to seven."""
 LAST_END = as_instant(datetime(3000, 1, 1, tzinfo=UTC))
-"""Nobody agrees on a floor for then; calendars, and with them every draft, stop at 9999."""
+"""Nobody signs for later; calendars, and with them every draft, stop at 9999."""
 WEIGHT_MAX = 100
 """Output costs up to eight times as much as input; above it is a typing error."""
 
@@ -76,6 +76,13 @@ def _require_billable(contract: Contract) -> None:
 
 def _require_full_hours(contract: Contract) -> None:
     """Usage is rolled up by UTC hour, so nothing that a bill depends on may cut an hour."""
+    for field in ("valid_from", "end"):
+        if not 0 <= (getattr(contract, field) or 0) <= LAST_END:
+            raise UsageError(
+                f"contract {contract.id}: {field} is before the year 1970 or after 2999",
+                field=field,
+                hint="give microseconds since 1970, UTC",
+            )
     if contract.valid_from % US_PER_HOUR or (contract.end or 0) % US_PER_HOUR:
         raise UsageError(
             f"contract {contract.id} does not begin or end on a full hour", field="valid_from"

@@ -278,6 +278,19 @@ def test_a_floor_beyond_what_anybody_agrees_on_is_refused(
         contracts.sign(agreed, OPERATOR, bound, NOW)
 
 
+@pytest.mark.parametrize(
+    "terms", [{"end": 10**18}, {"valid_from": 10**18}, {"valid_from": -(10**18)}]
+)
+def test_a_contract_in_a_year_that_no_calendar_has_is_refused(
+    agreed: Book, terms: dict[str, int]
+) -> None:
+    """Whoever reads its days, such as the daily look at all customers, would stop at it."""
+    hours = {name: at // US_PER_HOUR * US_PER_HOUR for name, at in terms.items()}
+    with pytest.raises(UsageError, match="year") as caught:
+        contracts.sign(agreed, OPERATOR, changed(CONTRACT, id="acme-2", **hours), NOW)
+    assert caught.value.field in terms
+
+
 def test_the_next_version_may_go_on_with_a_floor_and_not_backdate_one(agreed: Book) -> None:
     beside = changed(FLOOR, models=("a",)), changed(FLOOR, models=("b",))
     first = changed(CONTRACT, id="acme-2", commitments=beside)
