@@ -168,7 +168,7 @@ def _revenue(
         found = read_revenue(source, reading)
         return file_revenue(found, rules=rules, rules_file=rules_file)
     if reading.stated:
-        raise UsageError("options marked CSV apply to a CSV only")
+        raise UsageError("options marked CSV apply to a CSV only", hint="leave them out")
     if source is not None:
         scenario, data = read_scenario(source)
         read = input_file(source.name, data)

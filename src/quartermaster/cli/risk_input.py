@@ -95,7 +95,7 @@ def read_input(file: Path, options: dict[str, Any]) -> Input:
     )
     if file.suffix.casefold() == SCENARIO_SUFFIX:
         if reading.stated:
-            raise UsageError("options marked CSV do not apply to a scenario")
+            raise UsageError("options marked CSV do not apply to a scenario", hint="leave them out")
         scenario, data = read_scenario(file)
         title, source = scenario.title, input_file(file.name, data)
         exposure = scenario_exposure(scenario)

@@ -23,7 +23,10 @@ def write_file(path: Path, content: str | bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="name a file in a folder that is there and that you may write in",
+        ) from error
     click.echo(f"wrote {path}", err=True)
 
 

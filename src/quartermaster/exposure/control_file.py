@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from quartermaster.exposure.control import MONTH_FIRST, MONTH_LAST, Control, Spell
 from quartermaster.exposure.csv_rows import (
+    NAME_CHARS_MAX,
     BadRow,
     bad_rows,
     cleaned,
@@ -62,7 +63,7 @@ def _csv(text: str, name: str) -> Iterator[tuple[int, str, Fields]]:
     names = [cleaned(field).casefold() for field in header]
     if sorted(names) != sorted(COLUMNS):
         raise DataError(
-            f"{name}, line {line}: the columns are {', '.join(names) or 'none'}",
+            f"{name}, line {line}: the columns are {', '.join(names)[:NAME_CHARS_MAX] or 'none'}",
             hint=f"they must be {', '.join(COLUMNS)}, in any order",
         )
     for line, record in reader:

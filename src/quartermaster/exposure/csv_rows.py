@@ -129,7 +129,9 @@ def read_csv(
     if bad:
         raise DataError(bad_rows(name, bad), hint="correct these lines; nothing was read")
     if not rows:
-        raise DataError(f"{name} has a header and no rows")
+        raise DataError(
+            f"{name} has a header and no rows", hint="give a row for each customer and month"
+        )
     return tuple(rows)
 
 
@@ -152,7 +154,10 @@ def records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise DataError(f"{name}, line {line}: not readable as CSV ({error})") from error
+            raise DataError(
+                f"{name}, line {line}: not readable as CSV ({error})",
+                hint="is a quotation mark left open, or is it another kind of file?",
+            ) from error
         if any(field.strip() for field in record):
             yield line, record
         line = reader.line_num + 1

@@ -116,7 +116,10 @@ def parse_statements(data: bytes, name: str) -> tuple[Statement, ...]:
     if bad:
         listed = "".join(f"\n  {one}" for one in bad)
         count = "1 line" if len(bad) == 1 else f"{len(bad)} lines"
-        raise DataError(f"{name}: {count} cannot be used{listed}")
+        raise DataError(
+            f"{name}: {count} cannot be used{listed}",
+            hint="each line is a JSON object, as `quartermaster departure --record` writes them",
+        )
     return tuple(found)
 
 

@@ -158,7 +158,10 @@ def measure(
     sums = _by_group(inside)
     ranked = _ranked(sums)
     if not ranked:
-        raise DataError(f"there is no positive revenue in {span.text}")
+        raise DataError(
+            f"there is no positive revenue in {span.text}",
+            hint="shares are of positive revenue: give months that have some",
+        )
     total = sum(minor for _, minor in ranked)
     groups = tuple(_shares(ranked, total, inside))
     seen = {row.month for row in inside}

@@ -201,6 +201,13 @@ def test_a_bad_file_of_assumptions_is_named(
         ("folder", None, "folder cannot be read: Is a directory"),
         ("folder.toml", None, "folder.toml cannot be read: Is a directory"),
         ("empty.csv", b"", "empty.csv is empty"),
+        ("open.csv", b'customer,month,revenue,currency\n"A,2024-01,1,EUR\n', "a quotation mark"),
+        ("header.csv", b"customer,month,revenue,currency\n", "a header and no rows"),
+        (
+            "none.csv",
+            b"customer,month,revenue,currency\nA,2024-01,0,EUR\n",
+            "months that have some",
+        ),
         ("empty.toml", b"", "a scenario says schema"),
         ("picture.csv", b"\x89PNG\r\n", "picture.csv, line 1: not UTF-8 text"),
         ("picture.toml", b"\x89PNG\r\n", "picture.toml, line 1: not UTF-8 text"),
@@ -223,6 +230,55 @@ def test_a_file_of_another_kind_is_refused_with_what_to_do(
     captured = capsys.readouterr()
     assert says in captured.err
     assert "\nhint: " in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "data", "says"),
+    [
+        ("--control", b"[" * 9_000, "the columns are " + "[" * 200 + "\nhint: they must be entity"),
+        ("--control", b"customer,month\n", "the columns are customer, month\nhint: "),
+        ("--statements", b"customer,month\n", "line 1: JSON is malformed"),
+        ("--bands", b'schema = "quartermaster.fleet/1"', "hint: it holds one table, [bands]: "),
+        ("--assumptions", b"\0\0", "not TOML"),
+        ("--guidance", b"", "no column 'metric'\nhint: "),
+        ("--usage", b"", "the column 'tenant' is missing\nhint: "),
+        ("--capacity", b'schema = "quartermaster.scenario/1"', "schema: invalid enum value"),
+    ],
+)
+def test_a_part_of_the_report_of_another_kind_is_refused_with_what_to_do(
+    option: str,
+    data: bytes,
+    says: str,
+    revenue: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "part"
+    file.write_bytes(data)
+    assert run(["report", str(revenue), option, str(file)]) == 1
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert "\nhint: " in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("noun", ["risk", "report"])
+def test_options_of_a_csv_are_refused_for_a_scenario(
+    noun: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([noun, REFERENCE, "--months", "3"]) == 2
+    assert "hint: leave them out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "no_folder/report.html"])
+def test_a_report_that_cannot_be_written_says_where_it_can(
+    name: str, revenue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["report", str(revenue), "--html", str(tmp_path / name)]) == 2
+    captured = capsys.readouterr()
+    assert f"{tmp_path / name} cannot be written: " in captured.err
+    assert "hint: name a file in a folder that is there" in captured.err
     assert captured.out == ""
 
 
