@@ -63,7 +63,8 @@ def metered(
     found = from_usage(usage)
     paid: dict[tuple[str, str], int] = defaultdict(int)
     for line in rated.lines:
-        paid[line.customer, line.currency] += round_line(line.amount, line.currency).minor
+        rounding = view.contracts[line.contract][-1].rounding
+        paid[line.customer, line.currency] += round_line(line.amount, line.currency, rounding).minor
     if found:
         first, hours = span_of(found, month if whole_month else None)
         within = Period(first, first + hours * US_PER_HOUR, "", "UTC")
@@ -99,7 +100,7 @@ def _owed(
         units = with_provisioned(Rated((), ()), versions, within).lines
         for line in units:
             if line.model not in fleet.elsewhere:
-                minor = round_line(line.amount, line.currency).minor
+                minor = round_line(line.amount, line.currency, newest.rounding).minor
                 yield newest.customer, line.currency, minor
         floors = [
             part for part in parts(versions) if part.start < within.end and part.end > within.start

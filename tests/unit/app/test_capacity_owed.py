@@ -182,12 +182,14 @@ def test_units_that_are_agreed_on_later_are_on_the_page_at_once(rooms: Rooms) ->
     """Nothing was metered in between: an answer that is kept hangs on more than the cut."""
     shown = ShownCapacity(metered_window(rooms, rooms.settings.capacity.file))
     before = shown.capacity(CapacityQuestion(), rooms.now())
-    line = PtuLine("toy", "", 1, SEPTEMBER.start, SEPTEMBER.end, "0.50", input_tokens_per_minute=1)
-    agreed = Contract(
-        "c-more", 1, "acme", "usd", "USD", "UTC", AUGUST.start, ptu_lines=(line,)
+    line = PtuLine(
+        "toy", "", 1, SEPTEMBER.start, SEPTEMBER.end, "0.5009", input_tokens_per_minute=1
+    )
+    agreed = Contract(  # 360.648, which this contract rounds down
+        "c-more", 1, "acme", "usd", "USD", "UTC", AUGUST.start, ptu_lines=(line,), rounding="down"
     )  # fmt: skip
     contracts.sign(rooms.book, rooms.actor, agreed, rooms.now())
     after = shown.capacity(CapacityQuestion(), rooms.now())
     assert isinstance(before, CapacityFacts)
     assert isinstance(after, CapacityFacts)
-    assert after.revenue_minor - before.revenue_minor == 36_000
+    assert after.revenue_minor - before.revenue_minor == 36_064
