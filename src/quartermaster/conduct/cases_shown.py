@@ -13,10 +13,11 @@ from quartermaster.kernel import case as facts
 from quartermaster.kernel.case import CaseEvidence, CaseStake, CaseState, Move
 from quartermaster.kernel.clock import Instant, as_datetime
 from quartermaster.kernel.contract import Standing
-from quartermaster.kernel.limit import Throttle
+from quartermaster.kernel.limit import Limits, Throttle
 
-ANY_SLICE = Throttle(keys=("any",))
-"""Stands for a slice that is still to be chosen, where it is asked whether a throttle may be."""
+ANY_SLICE = Throttle(limits=Limits(concurrent=1), keys=("any",))
+"""Stands for a slice that is still to be chosen, and limited, where it is asked whether a throttle
+may be; of one that is closed, a second person is asked in any case."""
 
 
 class DeadlineShown(msgspec.Struct, frozen=True):

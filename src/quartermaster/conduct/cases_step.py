@@ -290,8 +290,9 @@ def tend(case: Case, by: By, around: Around) -> Stepped:
 def signers(case: Case, asked: MoveAsked, sign_off_share: float) -> int:
     """How many persons the move needs.
 
-    Two where the table says so, for urgency, for a large or unmeasured customer, and where the
-    expected cost speaks against what would be held back.
+    Two where the table says so, for urgency, for a large or unmeasured customer, where the expected
+    cost speaks against what would be held back, and for a slice of which nothing passes any more:
+    it may be all that the customer sends.
     """
     row = table.row_of(case.state, asked.move)
     if row is None or row.standing in (None, "active"):
@@ -300,7 +301,8 @@ def signers(case: Case, asked: MoveAsked, sign_off_share: float) -> int:
     share = None if stake is None or stake.unpriced else stake.share
     large = share is None or share > sign_off_share
     costly = asked.move in table.HOLDING_BACK and not _pays(case, asked)
-    return max(row.signers, 2 if large or asked.urgent or costly else 1)
+    shuts = asked.throttle is not None and asked.throttle.closed
+    return max(row.signers, 2 if large or asked.urgent or costly or shuts else 1)
 
 
 def refusal(case: Case, asked: MoveAsked, now: Instant) -> str:

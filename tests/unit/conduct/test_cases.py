@@ -161,6 +161,15 @@ def test_size_and_expected_cost_decide_who_signs_a_throttle(
     assert signers(case, asked("throttle"), 0.1) == needed
 
 
+def test_nobody_closes_a_slice_alone_because_it_may_be_everything() -> None:
+    case = moved(moved(case_of(HARVEST, stake=SMALL), "inform", 1), "warn", 20)
+    closed = MoveAsked(move="throttle", reason="because", throttle=Throttle(keys=("key_1",)))
+    proposed, _ = move(case, closed, by("usr_ada", 40), AROUND)
+    assert (proposed.standing, proposed.pending is not None) == ("warned", True)
+    signed, _ = sign(proposed, len(proposed.history), by("usr_bob", 41), AROUND)
+    assert signed.standing == "throttled"
+
+
 def test_steps_are_left_out_only_when_it_is_urgent() -> None:
     case = case_of(HARVEST)
     with pytest.raises(ConflictError, match="leaves out steps"):
