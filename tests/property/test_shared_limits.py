@@ -14,6 +14,7 @@ from quartermaster.gateway import limits_leased
 from quartermaster.gateway.limits import Permit, Scoped
 from quartermaster.gateway.limits_leased import (
     FIRST_PART,
+    HEARTBEAT_ROUNDS,
     IDLE_ROUNDS,
     REJOIN_ROUNDS,
     LeasedLimiter,
@@ -47,12 +48,15 @@ class SharedWorker:
         self.name = name
         self.limiter = LeasedLimiter(workers, 0)
         self.open: list[Permit] = []
+        self.said_at = 0
+        """When the store heard last what it holds; 0 is never."""
 
     def exchange(self, store: "redis.Redis", now: int, *, lost: str = "") -> None:
         """One round; the question or the answer may be lost."""
         reports = self.limiter.reports(100)
         if lost == "question":
             return
+        self.said_at = now if reports else self.said_at
         arguments: list[str | int] = [self.name, EXPIRE_US, now]
         keys = ["workers"]
         for (scope, name), report in reports.items():
@@ -125,6 +129,11 @@ class SharedWorld:
         else:
             lost = self.random.choice(("", "", "", "", "question", "answer"))
             worker.exchange(self.store, self.now, lost=lost)
+        for one in self.workers:
+            # Who lives says every second what it holds; rounds are rarer here than that.
+            if one.said_at and self.now - one.said_at > EXPIRE_US - US_PER_S:
+                for _ in range(HEARTBEAT_ROUNDS):
+                    one.exchange(self.store, self.now)
 
     @property
     def meetings(self) -> int:
