@@ -14,6 +14,7 @@ from pathlib import Path
 from deltalake.exceptions import DeltaError
 
 from quartermaster.app.budget_shares import BudgetShares
+from quartermaster.app.clerk_steps import REFUSALS
 from quartermaster.billing.leases import BudgetState, LeaseLedger, Name
 from quartermaster.billing.spend import Spender, Watched
 from quartermaster.book.views import View
@@ -90,6 +91,8 @@ class BudgetOffice:
         self._renew_at: Instant = Instant(0)
         self._asks: dict[str, tuple[int, int]] = {}
         self._shown: tuple[BudgetState, ...] | None = None
+        self._restored = False
+        """Whether what was granted before is known."""
         self._agreed = False
         """Whether the ledger knows every budget of the view, and what is spent of it."""
         self._news = threading.Event()
@@ -102,8 +105,11 @@ class BudgetOffice:
     # -- what the clerk's loop calls ---------------------------------------------------------------
 
     def start(self) -> None:
-        """Know everything again, then grant until `stop`."""
-        self.restore()
+        """Know everything again, then grant until `stop`.
+
+        Where that cannot be read, nothing is granted until it can be.
+        """
+        self._try_to_restore()
         self._thread.start()
 
     def shipped(self) -> None:
@@ -124,6 +130,10 @@ class BudgetOffice:
         facts_at = rest_at = 0.0
         try:
             while not self._stopping.wait(LEASE_POLL_S):
+                if not self._restored:
+                    self._stopping.wait(REST_EVERY_S)
+                    self._try_to_restore()
+                    continue
                 now_s = time.monotonic()
                 try:
                     if now_s >= facts_at:
@@ -143,10 +153,17 @@ class BudgetOffice:
         except Exception as error:  # noqa: BLE001 - raised again by `check` in the clerk's loop
             self._failure = error
 
+    def _try_to_restore(self) -> None:
+        try:
+            self.restore()
+        except REFUSALS as error:
+            self.trouble = str(error)
+
     # -- one look of each kind ---------------------------------------------------------------------
 
     def restore(self) -> None:
         """Read the book, the table and what was granted before."""
+        self._ledger = LeaseLedger(shared=self._shares is not None)  # an earlier try left a part
         cut = current_cut(self._table)
         grants = {
             path.name.removesuffix(GRANT): read_grant(path)
@@ -161,6 +178,7 @@ class BudgetOffice:
             self._ledger.restore(app_id, grant, own, cut)
         self._ledger.cut = cut
         self._agree()
+        self._restored = True
 
     def follow_book(self) -> None:
         """New budgets, payments, prices and periods."""

@@ -185,6 +185,31 @@ def test_a_restarted_office_knows_what_it_granted(rooms: Rooms) -> None:
         Office(rooms)
 
 
+def test_an_office_that_cannot_know_what_it_granted_grants_nothing_until_it_can(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clerk_budget, "REST_EVERY_S", 0.01)
+    epoch = budget(rooms, 10_000)
+    ask(rooms, Office(rooms), epoch, 80_000_000_000)
+    path = leases_folder(rooms.var) / f"{LOG}.grant"
+    whole = path.read_bytes()
+    path.write_bytes(b"{")
+    office = BudgetOffice(rooms.var, rooms.book, open_usage(rooms.var), rooms.now, print)
+    office.start()
+    try:
+        assert "cannot be read" in office.trouble
+        time.sleep(0.05)
+        office.check()
+        assert path.read_bytes() == b"{", "nothing is granted"
+        path.write_bytes(whole)
+        until = time.monotonic() + 5
+        while office.trouble and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not office.trouble
+    finally:
+        office.stop()
+
+
 def test_an_ask_that_was_torn_by_a_power_loss_stops_nobody(rooms: Rooms) -> None:
     epoch = budget(rooms, 10_000)
     office = Office(rooms)
