@@ -107,6 +107,9 @@ def monthly_totals(rows: Iterable[RevenueRow]) -> dict[str, int]:
     return {month_text(n): totals.get(month_text(n), 0) for n in range(first, last + 1)}
 
 
+_POSITIVE = "shares are of positive revenue: give months that have some"
+
+
 def window(rows: Sequence[RevenueRow], months: int, as_of: str | None) -> Span:
     """The last `months` months up to `as_of`, as far back as there are rows.
 
@@ -158,10 +161,7 @@ def measure(
     sums = _by_group(inside)
     ranked = _ranked(sums)
     if not ranked:
-        raise DataError(
-            f"there is no positive revenue in {span.text}",
-            hint="shares are of positive revenue: give months that have some",
-        )
+        raise DataError(f"there is no positive revenue in {span.text}", hint=_POSITIVE)
     total = sum(minor for _, minor in ranked)
     groups = tuple(_shares(ranked, total, inside))
     seen = {row.month for row in inside}
