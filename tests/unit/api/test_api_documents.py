@@ -312,7 +312,7 @@ BAD = [
     ("/risk?book=sample&frailty=nan", 400, "frailty"),
     ("/risk?book=sample&ramp=inf", 400, "ramp"),
     ("/what-if/tornado?book=sample&horizon=120&scenarios=100000", 400, "scenarios"),
-    ("/risk?book=sample&hazard=nobody=10%25", 400, None),
+    ("/risk?book=sample&hazard=nobody=10%25", 400, "customer"),
     ("/what-if/cut?book=sample", 400, "by"),
     ("/what-if/cut?book=sample&share=50%25", 400, "share"),
     ("/what-if/leave?book=sample&group=nobody", 400, "group"),
