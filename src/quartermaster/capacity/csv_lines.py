@@ -36,7 +36,9 @@ def records(
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{name}, line {line}: not UTF-8 text") from error
+        raise DataError(
+            f"{name}, line {line}: not UTF-8 text", hint="export the file as UTF-8"
+        ) from error
     first = text.partition("\n")[0]
     delimiter = max(",;\t|", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

@@ -1,6 +1,5 @@
 """Read a fleet: pools of GPUs, what they cost, who reserved them, and what was measured on them."""
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -10,6 +9,7 @@ import msgspec
 
 from quartermaster.kernel.errors import DataError, UsageError
 from quartermaster.kernel.money import exact_decimal, exponent
+from quartermaster.kernel.toml import parse_toml
 
 FLEET_BYTES_MAX = 1024 * 1024
 """A thousand pools and points of a kilobyte; a person writes and reviews the file."""
@@ -164,12 +164,7 @@ def parse_fleet(data: bytes, name: str) -> Fleet:
     Raises:
         DataError: names the file, and for each problem the entry and the field.
     """
-    try:
-        tree = tomllib.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name} is not UTF-8 text", hint="save the file as UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise DataError(f"{name}: not TOML: {error}") from error
+    tree = parse_toml(data, name)
     bad: list[str] = []
     pools = _entries(tree.pop("pool", []), "pool", Pool, bad)
     points = _entries(tree.pop("point", []), "point", Point, bad)

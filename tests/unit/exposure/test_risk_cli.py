@@ -244,6 +244,8 @@ def test_a_file_of_another_kind_is_refused_with_what_to_do(
         ("--guidance", b"", "no column 'metric'\nhint: "),
         ("--usage", b"", "the column 'tenant' is missing\nhint: "),
         ("--capacity", b'schema = "quartermaster.scenario/1"', "schema: invalid enum value"),
+        ("--capacity", b"{}", "not TOML: "),
+        ("--capacity", b"\xff", "line 1: not UTF-8 text\nhint: save the file as UTF-8"),
     ],
 )
 def test_a_part_of_the_report_of_another_kind_is_refused_with_what_to_do(
