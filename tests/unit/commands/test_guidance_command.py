@@ -22,8 +22,7 @@ HEAD = (
     "definition,actual,actual_basis,actual_metric_version,actual_source\n"
 )
 MISSED = (
-    "revenue,USD,2025Q1,reported,v1,10.0,12,letter,2025-01-15,no,0.2,all,"
-    "9.50,reported,,report\n"
+    "revenue,USD,2025Q1,reported,v1,10.0,12,letter,2025-01-15,no,0.2,all,9.50,reported,,report\n"
 )
 PENDING = "revenue,USD,2025Q2,reported,v1,11,13,letter,2025-04-15,,,,,,,\n"
 
