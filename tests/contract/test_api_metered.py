@@ -20,7 +20,7 @@ from quartermaster.commands import api_token as tokens
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.contract import sign
 from quartermaster.config import Settings
-from quartermaster.kernel.clock import US_PER_HOUR, month_named, system_clock
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_named, system_clock
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.events import UserAdded
 from quartermaster.kernel.ids import key_hash
@@ -30,6 +30,13 @@ ROOT = Path(__file__).parents[2]
 FLEET = ROOT / "examples" / "fleet-sample.toml"
 PERIOD = "2026-09"
 PAGES = PlainTextResponse("a page")
+
+
+class RoomsThen(Rooms):
+    """The week after the use: a panel of daily use ends with the day that is over."""
+
+    def now(self) -> Instant:
+        return Instant(usage_facts.NOON + 7 * 24 * US_PER_HOUR)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rooms(folder: Path) -> Rooms:
-    rooms = Rooms(Settings(var=str(folder)))
+    rooms = RoomsThen(Settings(var=str(folder)))
     ada = UserAdded(user="usr_ada", name="Ada", roles=("viewer", "admin"))
     rooms.book.append(ada, actor=OPERATOR, now=rooms.now())
     return rooms
