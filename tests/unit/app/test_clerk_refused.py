@@ -38,7 +38,6 @@ DEADLINE_S = 20.0
 def rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
     for module in (clerk, clerk_steps):
         monkeypatch.setattr(module, "RETRY_S", 0.02)
-    monkeypatch.setattr(clerk, "LOOK_EVERY_S", 0.02)
     monkeypatch.setattr(clerk_budget, "REST_EVERY_S", 0.02)
     often = ClerkSettings(ship_seconds=0.02)
     found = Rooms(Settings(var=str(tmp_path), clerk=often))
@@ -87,8 +86,11 @@ def waiting(rooms: Rooms) -> set[str]:
     return set(answer["waits"])
 
 
-def test_what_cannot_be_written_is_said_and_written_later(rooms: Rooms) -> None:
+def test_what_cannot_be_written_is_said_and_written_later(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The states of budgets ended the clerk, and with it shipping, rating and leases."""
+    monkeypatch.setattr(clerk, "LOOK_EVERY_S", 0.1)
     assert asked(rooms) == (503, {"status": "silent", "waits": []})
     budget(rooms, 1_000)
     snapshot_path(rooms.var).unlink(missing_ok=True)
