@@ -25,11 +25,10 @@ def command() -> None:
 def draft(options: Options, contract: str, period: str | None, as_json: bool) -> None:
     """Rate everything metered so far and show the month's draft invoice."""
     from quartermaster.app import open_rooms
+    from quartermaster.app.usage_at_cut import reader
     from quartermaster.billing.document import as_json as document_json
     from quartermaster.billing.document import as_text
     from quartermaster.commands import invoice as invoices
-    from quartermaster.usage.cut import current_cut
-    from quartermaster.usage.query import hourly
 
     rooms = open_rooms(options)
     view = rooms.book.view()
@@ -39,27 +38,18 @@ def draft(options: Options, contract: str, period: str | None, as_json: bool) ->
             hint="quartermaster customer list, then quartermaster customer show ID",
         )
     label = period or month_of(rooms.now(), view.contracts[contract][0].time_zone).label
-    agreed, months = invoices.contract_of(view, contract, label)
-    cut = current_cut(rooms.usage)
-    invoices.require_shipped(view, cut)
     invoice = invoices.draft(
         rooms.book,
         rooms.actor,
         contract=contract,
         period=label,
-        cut=cut,
-        hourly=hourly(
-            rooms.usage,
-            cut,
-            customer=agreed.customer,
-            period=invoices.usage_span(view, agreed, months),
-        ),
+        read=reader(rooms),
         now=rooms.now(),
     )
     if as_json:
         click.echo(document_json(invoice))
         return
-    name = view.customers[invoice.customer].name
+    name = rooms.book.view().customers[invoice.customer].name
     click.echo(as_text(invoice, customer_name=name), nl=False)
 
 

@@ -1,6 +1,10 @@
-"""Draft invoices: rate a cut, record the draft, book the difference to what is booked already."""
+"""Draft invoices: rate a cut, record the draft, book the difference to what is booked already.
 
-from collections.abc import Sequence
+Usage is read outside of the book's transaction, because that holds the only write lock. What was
+read names its cut and its span, and is recorded only while both still do for what the book says.
+"""
+
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -26,6 +30,21 @@ from quartermaster.kernel.commitment import due_in, parts
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import ConflictError, IntegrityError, NotFoundError
 from quartermaster.kernel.events import Cut, HourlyUsage, InvoiceDrafted
+
+READS_MAX = 5
+"""Usage is read again when terms change while it is read; five changes in a row are a loop."""
+
+
+class UsageAtCut(msgspec.Struct, frozen=True):
+    """Usage as it was read: everything of a customer in a span, as far as a cut goes."""
+
+    cut: Cut
+    span: Period
+    hourly: Sequence[HourlyUsage]
+
+
+ReadUsage = Callable[[Contract, Period], UsageAtCut]
+"""Reads the current cut, and at it the hours of a contract's customer in a span."""
 
 
 def contract_of(view: View, contract_id: str, period_label: str) -> tuple[Contract, Period]:
@@ -148,8 +167,7 @@ def draft(
     *,
     contract: str,
     period: str,
-    cut: Cut,
-    hourly: Sequence[HourlyUsage],
+    read: ReadUsage,
     now: Instant,
 ) -> Invoice:
     """Rate, record and accrue; a draft that says nothing new is not recorded again.
@@ -163,24 +181,51 @@ def draft(
         actor: who asks for it.
         contract: id of the contract.
         period: a month such as `2026-11`.
-        cut: what `hourly` was read at.
-        hourly: at least this contract's usage in `usage_span` at that cut.
+        read: reads usage; asked again where terms or a newer draft came in between.
         now: microseconds UTC.
 
     Raises:
         NotAllowedError: the actor may not.
         NotFoundError: no such contract, or it begins later.
-        ConflictError: a draft of a newer cut is recorded, and this one differs from it.
+        ConflictError: what was read is older than a recorded draft or the terms, `READS_MAX` times.
+        IntegrityError: the usage table has lost segments that the journal saw shipped.
     """
     require(actor, "finance", "admin")
-    with book.writing() as unit:
-        view = unit.view()
-        agreed, service_period = contract_of(view, contract, period)
-        invoice = compute(view, agreed, service_period, cut, hourly)
-        _record(unit, invoice, actor, now)
-        for label in _following(view, contract, service_period):
-            later, month = contract_of(view, contract, label)
-            _record(unit, compute(view, later, month, cut, hourly), actor, now)
+    for _ in range(READS_MAX):
+        view = book.view()
+        agreed, months = contract_of(view, contract, period)
+        used = read(agreed, usage_span(view, agreed, months))
+        # The journal follows the table: what it knew before the cut was read is in the cut.
+        require_shipped(view, used.cut)
+        with book.writing() as unit:
+            if _suffices(unit.view(), used, contract, period):
+                return _write(unit, used, actor, contract, period, now)
+    raise ConflictError(
+        f"contract {contract} {period}: a draft of a newer cut is recorded, or terms changed "
+        "while its usage was read",
+        hint="draft at the current cut",
+    )
+
+
+def _suffices(view: View, used: UsageAtCut, contract: str, period: str) -> bool:
+    """Whether what was read is all that a draft of the book as it is now hangs on."""
+    agreed, months = contract_of(view, contract, period)
+    span = usage_span(view, agreed, months)
+    newest = view.drafts.get((contract, period))
+    behind = newest is not None and _is_behind(used.cut, newest.cut)
+    return used.span.start <= span.start and span.end <= used.span.end and not behind
+
+
+def _write(
+    unit: Unit, used: UsageAtCut, actor: Actor, contract: str, period: str, now: Instant
+) -> Invoice:
+    view = unit.view()
+    agreed, service_period = contract_of(view, contract, period)
+    invoice = compute(view, agreed, service_period, used.cut, used.hourly)
+    _record(unit, invoice, actor, now)
+    for label in _following(view, contract, service_period):
+        later, month = contract_of(view, contract, label)
+        _record(unit, compute(view, later, month, used.cut, used.hourly), actor, now)
     return invoice
 
 

@@ -36,11 +36,22 @@ class UsageTable:
         return self.rows.files()
 
     def last_segments(self) -> Cut:
-        """The highest segment of every gateway worker that has rows here or in quarantine."""
+        """The highest segment of every gateway worker that has rows here or in quarantine.
+
+        Quarantine is committed first, so a segment counts only once this table's transaction has
+        followed: before that, some of its rows are nowhere yet.
+        """
+        aside = _last_segments(self.quarantine)
         found: Cut = {}
-        for facts in (self.rows, self.quarantine):
-            for app_id, segment in _last_segments(facts):
-                found[app_id] = max(segment, found.get(app_id, 0))
+        for app_id, segment in _last_segments(self.rows):
+            found[app_id] = max(segment, found.get(app_id, 0))
+        ahead = [(app_id, segment) for app_id, segment in aside if segment > found.get(app_id, 0)]
+        if ahead:
+            snapshot = self.rows.open()
+            for app_id, segment in ahead:
+                shipped = min(segment, snapshot.transaction_version(app_id) or 0)
+                if shipped:
+                    found[app_id] = max(shipped, found.get(app_id, 0))
         return dict(sorted(found.items()))
 
     def segment_hashes(self, app_id: str, segment: int) -> list[str]:

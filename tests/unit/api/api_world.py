@@ -1,7 +1,8 @@
 """A small book with two customers, a token for each role, and fakes for what is outside of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -232,9 +233,13 @@ def _agreements(book: Book) -> Mapping[str, str]:
         key = keys.issue(book, OPERATOR, contract=contract.id, pepper=PEPPER, now=NOW)
         issued[who] = key.key_id
         rows = [_hour(who, NOVEMBER.start)]
-        invoices.draft(book, OPERATOR, contract=contract.id, period="2026-11", cut=CUT,
-                       hourly=rows, now=NOW)  # fmt: skip
+        read = partial(_read, rows)
+        invoices.draft(book, OPERATOR, contract=contract.id, period="2026-11", read=read, now=NOW)
     return issued
+
+
+def _read(rows: Sequence[HourlyUsage], _: Contract, span: Period) -> invoices.UsageAtCut:
+    return invoices.UsageAtCut(CUT, span, rows)
 
 
 def _hour(who: str, hour: int) -> HourlyUsage:

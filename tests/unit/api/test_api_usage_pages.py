@@ -78,5 +78,10 @@ def drafted(world: World, contract: str, cut: Cut) -> None:
         for number in range(cut["gateway-0"])
     ]
     invoices.draft(
-        world.book, OPERATOR, contract=contract, period="2026-11", cut=cut, hourly=rows, now=NOW
+        world.book,
+        OPERATOR,
+        contract=contract,
+        period="2026-11",
+        read=lambda _, span: invoices.UsageAtCut(cut, span, rows),
+        now=NOW,
     )

@@ -13,6 +13,7 @@ from quartermaster.app import clerk, live
 from quartermaster.app.console import LiveOverview
 from quartermaster.app.first_start import FIRST_CONTRACT, prepare
 from quartermaster.app.rooms import Rooms
+from quartermaster.app.usage_at_cut import reader
 from quartermaster.billing.pricebook import load, starter
 from quartermaster.commands import contract as contracts
 from quartermaster.commands import customer as customers
@@ -26,7 +27,6 @@ from quartermaster.kernel.errors import ConflictError, IntegrityError
 from quartermaster.kernel.events import Closed, Opened
 from quartermaster.kernel.units import Counts
 from quartermaster.usage.cut import current_cut
-from quartermaster.usage.query import hourly
 
 BEGIN = Instant(1_785_538_800_000_000)  # 2026-07-31 23:00 UTC: August in Berlin, July in UTC
 LATER = Instant(usage_facts.NOON)
@@ -108,15 +108,13 @@ def test_a_shown_month_is_the_draft_invoice_of_that_month_in_its_own_zone(rooms:
         ("utc", "2026-07"): (2, 1),
         ("utc", "2026-09"): (2, 1),
     }
-    cut = current_cut(rooms.usage)
     for contract, month in shown:
         drafted = invoices.draft(
             rooms.book,
             rooms.actor,
             contract=contract,
             period=month,
-            cut=cut,
-            hourly=hourly(rooms.usage, cut),
+            read=reader(rooms),
             now=rooms.now(),
         )
         assert drafted.total_minor == shown[contract, month][0]

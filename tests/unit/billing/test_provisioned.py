@@ -18,6 +18,7 @@ from quartermaster.commands import invoice as invoices
 from quartermaster.commands import price_book as price_books
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.customer import add_customer
+from quartermaster.commands.invoice import UsageAtCut
 from quartermaster.commands.publish import build_snapshot
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month
 from quartermaster.kernel.contract import Contract, Customer, PtuLine
@@ -99,12 +100,18 @@ def signed(tmp_path: Path, line: PtuLine, *more: PtuLine) -> Invoice:
         contract = msgspec.structs.replace(CONTRACT, ptu_lines=(line, *more))
         contracts.sign(book, OPERATOR, contract, now)
         hourly = [usage("provisioned"), usage("standard")]
-        drafted = invoices.draft(
-            book, OPERATOR, contract="c", period="2024-03", cut={"g": 1}, hourly=hourly, now=now
-        )
-        again = invoices.draft(
-            book, OPERATOR, contract="c", period="2024-03", cut={"g": 2}, hourly=hourly, now=now
-        )
+
+        def draft(segment: int) -> Invoice:
+            return invoices.draft(
+                book,
+                OPERATOR,
+                contract="c",
+                period="2024-03",
+                read=lambda _, span: UsageAtCut({"g": segment}, span, hourly),
+                now=now,
+            )
+
+        drafted, again = draft(1), draft(2)
         assert again.lines_sha256 == drafted.lines_sha256
         with book.reading() as unit:
             unit.verify()

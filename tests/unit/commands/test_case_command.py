@@ -152,7 +152,12 @@ def test_a_case_says_what_invoices_took_off_for_its_credit(tmp_path: Path) -> No
         assert (done.credits[0].minor, done.redeemed) == (250_000, ())
         for label in ("2024-10", "2024-11"):
             invoices.draft(
-                book, OPERATOR, contract="c", period=label, cut={}, hourly=(), now=at(80)
+                book,
+                OPERATOR,
+                contract="c",
+                period=label,
+                read=lambda _, span: invoices.UsageAtCut({}, span, ()),
+                now=at(80),
             )
         case = reading.read(book, case.id)
         assert [(one.period, one.minor) for one in case.redeemed] == [

@@ -1,6 +1,6 @@
 """Drafting through the real book: recorded once, accrued by the difference."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,15 @@ def usage(tokens: int, *, hour: int = 0, **counts: int) -> HourlyUsage:
     )
 
 
+def read_of(cut: Cut, hourly: Sequence[HourlyUsage]) -> invoices.ReadUsage:
+    return lambda _, span: invoices.UsageAtCut(cut, span, hourly)
+
+
 def draft(
     book: Book, cut: Cut, *hourly: HourlyUsage, actor: Actor = CLERK, **changes: Any
 ) -> Invoice:
     arguments: dict[str, Any] = {"contract": "acme-1", "period": "2026-11", **changes}
-    return invoices.draft(book, actor, cut=cut, hourly=hourly, now=NOW, **arguments)
+    return invoices.draft(book, actor, read=read_of(cut, hourly), now=NOW, **arguments)
 
 
 def balances(book: Book) -> dict[tuple[str, str], int]:
