@@ -8,10 +8,12 @@
 *first*  what the first byte of a stream comes later, one request at a time.
 *start*  from the start of the process until `/readyz` says yes, and its memory then and after load.
 *two*    CPU a request of two workers that share a port, beside one, each with 64 connections.
+*slices* requests/s of two workers that share a port, beside one.
 
 Load and model server run on CPU 0, workers on CPU 1. Of two cores none is left to load two workers
-with. So both run on CPU 1 in turn, which costs them more than a core each would, and what two cores
-would carry is told by CPU a request, not by requests a second.
+with. So `two` runs both on CPU 1 in turn, which costs them more than a core each would, and tells
+what two cores would carry by CPU a request. And `slices` gives each worker a core of its own, of
+which the kernel lets it have three tenths: what is left of both carries load and model server.
 """
 
 import argparse
@@ -22,11 +24,11 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.gateway_parts import command, load, processes
+from bench.gateway_parts import command, load, processes, quota
 from bench.gateway_parts.clients import Answered, log_lines, open_loop, quantile, request_bytes
 from bench.gateway_parts.command import spread
 
@@ -42,6 +44,8 @@ ADDED_GOAL = "p50 at most 0.5 ms, p99 at most 5 ms, besides the sync"
 FIRST_GOAL = "p50 at most 1 ms"
 START_GOAL = "at most 1.5 s, and 120 MB a worker"
 TWO_GOAL = "at least 1.7 times one"
+SLICE: Final = 0.3
+"""Of a core for each worker: two then leave twice as much for load and model server as they use."""
 
 
 def added(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -154,65 +158,106 @@ def _ready(port: int) -> bool:
 
 def two(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """CPU a request of one worker and of two that share the port, in turn."""
-    with ExitStack() as stack:
-        mock = stack.enter_context(processes.plain_mock(folder / "mock"))
-        url = f"http://127.0.0.1:{mock.port}/v1"
-        cpu: dict[int, list[float]] = {1: [], 2: []}
-        shares = []
-        for rep in range(options.reps):
-            for count in (1, 2):
-                var = folder / f"var-{rep}-{count}"
-                spent_us, share = _workers(var, url, count, folder, options)
-                cpu[count].append(spent_us)
-                if count == 2:
-                    shares.append(share)
-    ratios = [2 * one / both for one, both in zip(cpu[1], cpu[2], strict=True)]
+    found = _in_turn(folder, options, 1.0)
+    one, both = ([run.cpu_us for run in found[count]] for count in (1, 2))
+    ratios = [2 * alone / shared for alone, shared in zip(one, both, strict=True)]
     return {
-        "cpu_us_a_request": {str(count): statistics.median(v) for count, v in cpu.items()},
-        "smaller_worker_s_share": spread(shares),
+        "cpu_us_a_request": {"1": statistics.median(one), "2": statistics.median(both)},
+        "smaller_worker_s_share": spread([run.smaller_share for run in found[2]]),
         "times_one": spread(ratios),
         "goal": TWO_GOAL,
     }
 
 
-def _workers(
-    var: Path, url: str, count: int, folder: Path, options: argparse.Namespace
-) -> tuple[float, float]:
-    """CPU microseconds a request of so many workers, and the smaller one's share of the load."""
+def slices(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Requests/s of one worker and of two, each with a slice of a core of its own, in turn."""
+    if not quota.available():
+        return {"missing": "control groups cannot be written here: that takes root"}
+    found = _in_turn(folder, options, SLICE)
+    one, both = ([run.per_s for run in found[count]] for count in (1, 2))
+    ratios = [shared / alone for alone, shared in zip(one, both, strict=True)]
+    return {
+        "per_s": {"1": statistics.median(one), "2": statistics.median(both)},
+        "slice": SLICE,
+        "used": {str(n): statistics.median(run.cores for run in found[n]) for n in (1, 2)},
+        "smaller_worker_s_share": spread([run.smaller_share for run in found[2]]),
+        "times_one": spread(ratios),
+        "goal": TWO_GOAL,
+    }
+
+
+class Shared(NamedTuple):
+    """One run of workers that share a port."""
+
+    per_s: float
+    cpu_us: float
+    """A request."""
+    cores: float
+    """That all of them used."""
+    smaller_share: float
+    """Of the work, that the worker with less of it had."""
+
+
+def _in_turn(folder: Path, options: argparse.Namespace, share: float) -> dict[int, list[Shared]]:
+    """Runs of one worker and of two; with a share below one each has a CPU of its own."""
+    with ExitStack() as stack:
+        mock = stack.enter_context(processes.plain_mock(folder / "mock"))
+        url = f"http://127.0.0.1:{mock.port}/v1"
+        found: dict[int, list[Shared]] = {1: [], 2: []}
+        for rep in range(options.reps):
+            for count in found:
+                var = folder / f"var-{rep}-{count}"
+                found[count].append(_workers(var, url, count, share, options))
+    return found
+
+
+def _workers(var: Path, url: str, count: int, share: float, options: argparse.Namespace) -> Shared:
+    """Load so many workers for some seconds."""
     key = processes.lay_out(var, {processes.PLAIN_MODEL: url})
     port = processes.free_port()
+    cpus = (processes.PROXY_CPU, processes.PROXY_CPU if share == 1.0 else processes.LOAD_CPU)
     with ExitStack() as stack:
         running: list[subprocess.Popen[str]] = []
         for number in range(count):
             more = ("--workers", str(count), "--worker", str(number))
             worker = processes.worker_command(var, port, *more)
-            running.append(
-                stack.enter_context(processes.started(worker, port, processes.PROXY_CPU))
-            )
+            running.append(stack.enter_context(processes.started(worker, port, cpus[number])))
         while not all((var / "status" / f"gateway-{n}.json").exists() for n in range(count)):
             time.sleep(0.01)
+        if share < 1.0:
+            for process in running:
+                stack.enter_context(quota.sliced(process.pid, share, str(process.pid)))
         before = [processes.cpu_us(process.pid) for process in running]
         run = load.wrk(
             f"http://127.0.0.1:{port}{PATH}",
             key,
             load.chat_body(processes.PLAIN_MODEL, stream=False),
-            folder,
+            var,
             connections=CONNECTIONS * count,
             seconds=options.two_seconds,
         )
         if run.failures:
             raise RuntimeError(f"{run.failures} of {run.requests} requests failed")
-        spent = [
+        spent_us = [
             processes.cpu_us(process.pid) - was
             for process, was in zip(running, before, strict=True)
         ]
-    return sum(spent) / run.requests, min(spent) / sum(spent)
+    total_us = sum(spent_us)
+    return Shared(
+        run.requests_per_s,
+        total_us / run.requests,
+        total_us / run.seconds / 1e6,
+        min(spent_us) / total_us,
+    )
+
+
+PARTS: Final = ("added", "first", "start", "two", "slices")
 
 
 def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All parts, or those that were asked for."""
     report: dict[str, Any] = {}
-    for name in options.only or ("added", "first", "start", "two"):
+    for name in options.only or PARTS:
         part = folder / name
         part.mkdir()
         if name == "added":
@@ -221,8 +266,10 @@ def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             report[name] = first_byte(part)
         elif name == "start":
             report[name] = start(part)
-        else:
+        elif name == "two":
             report[name] = two(part, options)
+        else:
+            report[name] = slices(part, options)
     return report
 
 
@@ -250,6 +297,21 @@ def show(report: dict[str, Any]) -> None:
         print(f" = {row['min']:.2f} / {row['median']:.2f} / {row['max']:.2f} times one", end="")
         print(f"  (goal: {part['goal']})")
         print(f"  the smaller one had {part['smaller_worker_s_share']['median']:.0%} of the work")
+    if part := report.get("slices"):
+        show_slices(part)
+
+
+def show_slices(part: dict[str, Any]) -> None:
+    """Print the last part."""
+    if "missing" in part:
+        print(f"two workers, a slice of a core each: not measured: {part['missing']}")
+        return
+    per_s, used, row = part["per_s"], part["used"], part["times_one"]
+    print(f"two workers, {part['slice']:.0%} of a core each: ", end="")
+    print(f"{per_s['1']:,.0f} requests/s alone, {per_s['2']:,.0f} as two", end="")
+    print(f" = {row['min']:.2f} / {row['median']:.2f} / {row['max']:.2f} times one", end="")
+    print(f"  (goal: {part['goal']})")
+    print(f"  {used['1']:.2f} and {used['2']:.2f} cores used by them")
 
 
 def main() -> int:
@@ -257,7 +319,7 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--two-seconds", type=int, default=4)
-    parser.add_argument("--only", action="append", choices=("added", "first", "start", "two"))
+    parser.add_argument("--only", action="append", choices=PARTS)
     options = parser.parse_args()
     return command.run(options, bench, show)
 
