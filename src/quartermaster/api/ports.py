@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -14,14 +13,13 @@ from quartermaster.commands.case import Rules
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.standing import RevenueShare
-from quartermaster.commands.webhook_record import Record, Tested
+from quartermaster.commands.webhook_record import Webhooks
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.exposure.daily_statements import EventScores
 from quartermaster.gateway.status import WorkerStatus
 from quartermaster.kernel.case import CaseEvidence, CaseStake
 from quartermaster.kernel.clock import Clock, Instant, Period
 from quartermaster.kernel.events import Cut, HourlyUsage, UsageEvent
-from quartermaster.kernel.webhook_facts import WebhookAdded
 
 Json = Any
 """A document as plain values; its shape is the operation's `answer`."""
@@ -76,20 +74,6 @@ class Weights(Protocol):
 
     def share(self, group: str) -> RevenueShare:
         """Of revenue, as far as it is known."""
-
-
-class Webhooks(Protocol):
-    """Where alerts go: what their sender keeps, and one that is sent at once."""
-
-    @property
-    def secrets(self) -> Path:
-        """The folder of the secrets that sign alerts."""
-
-    def record(self, webhook: str) -> Record:
-        """What became of an address's alerts."""
-
-    def test(self, webhook: WebhookAdded, now: Instant) -> Tested:
-        """Send one alert that says nothing; takes as long as the address does, but not minutes."""
 
 
 class CaseDesk(Protocol):

@@ -8,7 +8,7 @@ from quartermaster.api.operation import STAFF, Body, Call, Operation
 from quartermaster.api.paging import Page, Paged, page
 from quartermaster.book.views import Webhook
 from quartermaster.commands import webhook as webhooks
-from quartermaster.commands.webhook import without_query
+from quartermaster.commands.webhook import shortened
 from quartermaster.kernel.clock import Instant, as_datetime
 from quartermaster.kernel.webhook_facts import WebhookAdded
 
@@ -21,7 +21,7 @@ class WebhookShown(msgspec.Struct, frozen=True, kw_only=True):
 
     webhook: str
     url: str
-    """Without its query, which may be a password, unless an admin asks."""
+    """Without most of what follows its host, which may be a password, unless an admin asks."""
     group: str
     """Only alerts of this customer group, its projects and keys; empty is all."""
     allow_private: bool
@@ -175,6 +175,13 @@ def list_deliveries(call: Call) -> Deliveries:
     )
 
 
+def post_redelivery(call: Call) -> AlertWaiting:
+    """Send one alert again."""
+    webhook, message = _asked(call).added.webhook, call.path["message"]
+    one = call.ports.webhooks.redeliver(webhook, message)
+    return AlertWaiting(one.message, one.kind, one.attempts, _at(call.now), one.error)
+
+
 def delete_webhook(call: Call) -> WebhookGone:
     """Send nothing there any more."""
     webhook = call.path["webhook"]
@@ -207,7 +214,7 @@ def _shown(call: Call, one: Webhook) -> WebhookShown:
 
 
 def _url(call: Call, added: WebhookAdded) -> str:
-    return added.url if _MAY_SET & set(call.actor.roles) else without_query(added.url)
+    return added.url if _MAY_SET & set(call.actor.roles) else shortened(added.url)
 
 
 def _at(instant: int) -> datetime:
@@ -293,6 +300,18 @@ OPERATIONS = (
         roles=_MAY_SET,
         handler=post_test,
         answer=WebhookTested,
+        status=201,
+        writes=True,
+    ),
+    Operation(
+        method="POST",
+        path=f"{_ONE}/deliveries/{{message}}/redelivery",
+        name="redeliverWebhookAlert",
+        summary="Send an alert again under the same id, or at once where it waits.",
+        tag=TAG,
+        roles=_MAY_SET,
+        handler=post_redelivery,
+        answer=AlertWaiting,
         status=201,
         writes=True,
     ),

@@ -24,11 +24,11 @@ from quartermaster.app.console_warning import RealWarning, SampleWarning
 from quartermaster.app.console_what_if import what_if_of
 from quartermaster.app.live_traffic import LiveTraffic
 from quartermaster.app.rooms import Rooms
+from quartermaster.app.webhooks import OwnWebhooks
 from quartermaster.commands.budget_shown import read_states
 from quartermaster.commands.guidance import recorded
 from quartermaster.commands.identity import Identity
 from quartermaster.commands.ports import Book
-from quartermaster.commands.webhook_record import read_record
 from quartermaster.console import ports
 from quartermaster.console.ports_control import Control
 from quartermaster.console.server import run as serve
@@ -74,10 +74,10 @@ def _control(rooms: Rooms) -> Control:
     """The book and the gateways, for pages that change what is agreed."""
     return Control(
         book=rooms.book,
-        gateways=OwnGateways(rooms.book, rooms.var),
+        gateways=OwnGateways(rooms),
         weights=RatedWeights(rooms),
         budget_states=partial(read_states, rooms.var),
-        alerts=partial(read_record, rooms.var),
+        webhooks=OwnWebhooks(rooms.var),
     )
 
 

@@ -26,13 +26,14 @@ import msgspec
 
 from quartermaster.commands.ports import Book
 from quartermaster.commands.scope import group_of
-from quartermaster.commands.webhook import SECRET_PREFIX, in_force, require_url, without_query
+from quartermaster.commands.webhook import SECRET_PREFIX, in_force, require_url, shortened
 from quartermaster.commands.webhook_record import (
     Delivered,
     Delivery,
     Record,
     Tested,
     Waiting,
+    again,
     delivered_path,
     outbox,
     read_delivered,
@@ -149,7 +150,7 @@ class Webhooks:
                     self._try(path, one, webhook.added)
                 except QuartermasterError as error:
                     # What is wrong with one address must not silence the others.
-                    url = without_query(webhook.added.url)
+                    url = shortened(webhook.added.url)
                     log.warning("%s: %s (%s)", url, error.message, error.hint)
 
     def _try(self, path: Path, one: Waiting, webhook: WebhookAdded) -> None:
@@ -160,9 +161,9 @@ class Webhooks:
             deliver(webhook, secrets, one.message, one.body, now)
         except NotTakenError as error:
             last = error.final or one.attempts >= len(PAUSES_S)
-            url, ending = without_query(webhook.url), "; given up" if last else ""
+            url, ending = shortened(webhook.url), "; given up" if last else ""
             log.warning("%s: %s%s", url, error.message, ending)
-            failed = Delivery(one.message, one.kind, now, attempt, error.message)
+            failed = Delivery(one.message, one.kind, now, attempt, error.message, one.body)
             _write_delivered(self._var, one.webhook, before.after(failed, given_up=last))
             if last:
                 path.unlink(missing_ok=True)
@@ -172,7 +173,7 @@ class Webhooks:
                     msgspec.structs.replace(one, attempts=attempt, due=due, error=error.message)
                 )
             return
-        taken = Delivery(one.message, one.kind, now, attempt)
+        taken = Delivery(one.message, one.kind, now, attempt, body=one.body)
         _write_delivered(self._var, one.webhook, before.after(taken))
         path.unlink(missing_ok=True)
 
@@ -187,8 +188,12 @@ class Webhooks:
             return Delivered()
 
     def _put(self, one: Waiting) -> None:
-        path = self._outbox / f"{one.message}.{one.webhook}.json"
-        _replace(path, msgspec.json.encode(one))
+        _put(self._outbox, one)
+
+
+def _put(folder: Path, one: Waiting) -> None:
+    """Lay an alert where it will be sent from; the same one takes its own place."""
+    _replace(folder / f"{one.message}.{one.webhook}.json", msgspec.json.encode(one))
 
 
 def secrets_folder(var: Path) -> Path:
@@ -260,6 +265,13 @@ class OwnWebhooks:
         except NotTakenError as error:
             return Tested(error.message, error.hint)
         return Tested()
+
+    def redeliver(self, webhook: str, message: str) -> Waiting:
+        """Have an alert sent again, or at once where it waits."""
+        found, folder = again(self.record(webhook), webhook, message), outbox(self._var)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _put(folder, found)
+        return found
 
 
 # -- what is sent ----------------------------------------------------------------------------------

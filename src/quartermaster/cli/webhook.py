@@ -104,6 +104,22 @@ def test(options: Options, webhook_id: str) -> None:
     click.echo(f"{found.url} took it")
 
 
+@command.command("redeliver")
+@_WEBHOOK
+@click.argument("message")
+@click.pass_obj
+def redeliver(options: Options, webhook_id: str, message: str) -> None:
+    """Send the alert MESSAGE (its `webhook-id`) again, or at once where it waits."""
+    from quartermaster.app import open_rooms
+    from quartermaster.app.webhooks import OwnWebhooks
+    from quartermaster.commands import webhook
+
+    rooms = open_rooms(options)
+    found = webhook.webhook_of(rooms.book.view(), webhook_id).added
+    again = OwnWebhooks(rooms.var).redeliver(found.webhook, message)
+    click.echo(f"{again.message} is sent again by the clerk")
+
+
 @command.command("rotate")
 @_WEBHOOK
 @_JSON

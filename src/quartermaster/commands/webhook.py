@@ -32,6 +32,9 @@ SECRET_MODE = 0o600
 WEBHOOKS_MAX = 100
 # What browsers and proxies take.
 URL_CHARS_MAX = 2_000
+# Of what follows the host: enough to tell two addresses apart, too little to post to one. Many
+# services keep the password of an address in its path.
+PATH_CHARS_SHOWN = 5
 # A receiver is given a day to learn the new secret, as keys and their successors overlap.
 SECRET_OVERLAP_US = 86_400 * US_PER_S
 
@@ -197,10 +200,12 @@ def require_url(url: str, *, allow_private: bool) -> None:
         )
 
 
-def without_query(url: str) -> str:
-    """An address as everybody may read it: what follows the question mark may be a password."""
-    address, mark, _ = url.partition("?")
-    return f"{address}{mark}…" if mark else address
+def shortened(url: str) -> str:
+    """An address as everybody may read it: what follows the host may be a password."""
+    parts = urlsplit(url)
+    after = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    rest = after if len(after) <= PATH_CHARS_SHOWN else f"{after[:PATH_CHARS_SHOWN]}…"
+    return f"{parts.scheme}://{parts.netloc}{rest}"
 
 
 def _new_secret() -> str:

@@ -1,10 +1,13 @@
 """How alerts fared at an address: what their sender keeps in the data folder, and faces show."""
 
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.errors import IntegrityError, NotFoundError
+from quartermaster.kernel.webhook_facts import WebhookAdded
 
 RECENT_MAX = 20
 """Of one address: what went wrong lately is in them, and a list of a year is the receiver's."""
@@ -42,6 +45,8 @@ class Delivery(msgspec.Struct, frozen=True):
     """From 1."""
     error: str = ""
     """Empty where it was taken."""
+    body: str = ""
+    """What was sent; empty where it was before bodies were kept."""
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -81,6 +86,27 @@ class Tested(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
+class Webhooks(Protocol):
+    """What faces ask of the sender, and may have done."""
+
+    @property
+    def secrets(self) -> Path:
+        """The folder of the secrets that sign alerts."""
+
+    def record(self, webhook: str) -> Record:
+        """What became of an address's alerts."""
+
+    def test(self, webhook: WebhookAdded, now: Instant) -> Tested:
+        """Send one alert that says nothing; takes as long as the address does, but not minutes."""
+
+    def redeliver(self, webhook: str, message: str) -> Waiting:
+        """Have an alert sent again, or at once where it waits.
+
+        Raises:
+            NotFoundError: no such alert is kept.
+        """
+
+
 def outbox(var: Path) -> Path:
     """Where alerts wait, one file an address and alert."""
     return var / "webhooks" / "outbox"
@@ -105,6 +131,27 @@ def read_delivered(var: Path, webhook: str) -> Delivered:
         return msgspec.json.decode(data, type=Delivered)
     except msgspec.DecodeError as error:
         raise IntegrityError(f"the record of webhook {webhook} cannot be read: {error}") from error
+
+
+def again(record: Record, webhook: str, message: str) -> Waiting:
+    """An alert of a record, due now: under the same id, so that its receiver knows it again.
+
+    One that waits keeps the count of its attempts; one that was taken or given up begins anew.
+
+    Raises:
+        NotFoundError: no such alert is kept.
+    """
+    for one in record.waiting:
+        if one.message == message:
+            return msgspec.structs.replace(one, due=0)
+    for sent in record.delivered.recent:
+        if sent.message == message and sent.body:
+            return Waiting(message, webhook, sent.body)
+    raise NotFoundError(
+        f"the alert {message!r} is not kept",
+        field="message",
+        hint=f"the newest {RECENT_MAX} attempts are",
+    )
 
 
 def read_record(var: Path, webhook: str) -> Record:

@@ -69,6 +69,8 @@ class AccountDraft(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple["DraftLine", ...]
     shortfalls: tuple["DraftShortfall", ...] = ()
     credits: tuple["DraftCredit", ...] = ()
+    ahead: tuple["DraftShortfall", ...] = ()
+    """What commitments lack so far whose time ends later in the month; in no total."""
 
 
 class DraftShortfall(msgspec.Struct, frozen=True, kw_only=True):

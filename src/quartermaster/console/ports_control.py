@@ -12,7 +12,7 @@ from quartermaster.commands.budget_shown import BudgetStates
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.standing import RevenueShare
-from quartermaster.commands.webhook_record import Record
+from quartermaster.commands.webhook_record import Webhooks
 from quartermaster.kernel.clock import Instant
 
 
@@ -57,5 +57,5 @@ class Control:
     weights: Weights
     budget_states: Callable[[], BudgetStates]
     """What the clerk last knew of budgets."""
-    alerts: Callable[[str], Record]
-    """What became of the alerts of a webhook."""
+    webhooks: Webhooks
+    """Where alerts go."""

@@ -28,6 +28,7 @@ Catalogue = Literal[
     "risk",
     "traffic",
     "warning",
+    "webhook",
     "what_if",
 ]
 

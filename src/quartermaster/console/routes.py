@@ -19,6 +19,7 @@ from quartermaster.console.pages import (
     tour,
     traffic,
     warning,
+    webhooks,
     what_if,
 )
 from quartermaster.console.ports import Role
@@ -55,6 +56,8 @@ STEPS: frozenset[Role] = frozenset({"trust", "admin"})
 """Who steps conduct cases; the commands check it again."""
 SETS: frozenset[Role] = frozenset({"finance", "trust", "admin"})
 """Who sets something of budgets, limits or standing; the commands say who sets which."""
+ADMIN: frozenset[Role] = frozenset({"admin"})
+"""Who says where alerts go."""
 
 PAGES: tuple[Page, ...] = (
     Page("/", home, SIGNED_IN),
@@ -77,6 +80,11 @@ PAGES: tuple[Page, ...] = (
     Page("/budgets", spending.spending, STAFF),
     Page("/budgets/{scope}/{name:path}", spending.owner, STAFF),
     Page("/budgets/{scope}/{name:path}", spending.change, SETS, ("POST",)),
+    Page("/webhooks", webhooks.hooks, STAFF),
+    Page("/webhooks", webhooks.add, ADMIN, ("POST",)),
+    Page("/webhooks/{webhook}", webhooks.hook, STAFF),
+    Page("/webhooks/{webhook}", webhooks.change, ADMIN, ("POST",)),
+    Page("/webhooks/{webhook}/deliveries/{message}", webhooks.redeliver, ADMIN, ("POST",)),
     Page("/standing", standing.standing, STAFF),
     Page("/standing/{group}", standing.group, STAFF),
     Page("/standing/{group}", standing.change, SETS, ("POST",)),

@@ -4,16 +4,15 @@ from decimal import Decimal
 
 import msgspec
 
-from quartermaster.book.views import View, Webhook
+from quartermaster.book.views import View
 from quartermaster.commands import budget as budgets
 from quartermaster.commands import limit as limits
 from quartermaster.commands.budget import Budgeting
 from quartermaster.commands.budget_shown import BudgetStates, ShownBudget, shown
 from quartermaster.commands.limit import Limited
-from quartermaster.commands.webhook import without_query
-from quartermaster.commands.webhook_record import Record
 from quartermaster.console.ports_control import Control
 from quartermaster.console.tables import Cell, Rows, iso
+from quartermaster.console.webhook_facts import HOOK_COLUMNS, Hook, all_hooks, hook_row
 from quartermaster.kernel.budget import epochs
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.limit import LimitScope
@@ -27,10 +26,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("spent_share", "prepaid", "paused", "alerts_at", "alerts_sent", "output_tokens"),
     ),
     "limits": ("scope", "name", "requests_per_minute", "tokens_per_minute", "concurrent"),
-    "alerts": (
-        *("webhook", "url", "group", "paused", "delivered", "waiting", "given_up"),
-        *("last_at", "last_error"),
-    ),
+    "alerts": HOOK_COLUMNS,
 }
 
 
@@ -59,19 +55,12 @@ class Spending(msgspec.Struct, frozen=True):
         return EXACT.divide(part, self.budget.amount)
 
 
-class Alerts(msgspec.Struct, frozen=True):
-    """Where alerts go, and what became of them."""
-
-    webhook: Webhook
-    record: Record
-
-
 class SpendingFacts(msgspec.Struct, frozen=True):
     """All budgets, the fullest first, all limits, and where alerts go."""
 
     budgets: tuple[Spending, ...]
     limits: tuple[Limited, ...]
-    alerts: tuple[Alerts, ...]
+    alerts: tuple[Hook, ...]
     view: View
     at: Instant
 
@@ -81,8 +70,8 @@ def all_spending(control: Control, now: Instant) -> SpendingFacts:
     view, states = control.book.view(), control.budget_states()
     found = [spending(view, one, states, now) for one in budgets.all_budgets(view)]
     found.sort(key=lambda one: (-(one.spent_share or Decimal(-1)), one.budget.name))
-    told = [Alerts(one, control.alerts(one.added.webhook)) for one in view.webhooks.values()]
-    return SpendingFacts(tuple(found), tuple(limits.all_limits(view)), tuple(told), view, now)
+    told = all_hooks(view, control.webhooks)
+    return SpendingFacts(tuple(found), tuple(limits.all_limits(view)), told, view, now)
 
 
 def spending(view: View, found: Budgeting, states: BudgetStates, now: Instant) -> Spending:
@@ -115,7 +104,7 @@ def rows_of(facts: SpendingFacts) -> dict[str, Rows]:
             }
             for one in facts.limits
         ],
-        "alerts": [_alert_row(one) for one in facts.alerts],
+        "alerts": [hook_row(one) for one in facts.alerts],
     }
 
 
@@ -143,21 +132,6 @@ def budget_row(one: Spending) -> dict[str, Cell]:
         "alerts_at": " ".join(map(str, budget.alerts_at)),
         "alerts_sent": " ".join(map(str, one.alerts_sent)),
         "output_tokens": budget.output_tokens,
-    }
-
-
-def _alert_row(one: Alerts) -> dict[str, Cell]:
-    added, done = one.webhook.added, one.record.delivered
-    return {
-        "webhook": added.webhook,
-        "url": without_query(added.url),
-        "group": added.group,
-        "paused": one.webhook.paused,
-        "delivered": done.delivered,
-        "waiting": len(one.record.waiting),
-        "given_up": done.given_up,
-        "last_at": iso(Instant(done.last_at)) if done.last_at else "",
-        "last_error": done.error,
     }
 
 

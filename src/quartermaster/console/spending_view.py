@@ -1,9 +1,7 @@
 """The pages of budgets and limits in words, rows and one picture."""
 
-import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
 from urllib.parse import quote
 
 import msgspec
@@ -11,28 +9,20 @@ import msgspec
 from quartermaster.book.views import View
 from quartermaster.commands.budget_shown import ShownBudget
 from quartermaster.commands.limit import Limited
-from quartermaster.commands.webhook import without_query
 from quartermaster.console.control_view import ROWS_MAX, owner_name
 from quartermaster.console.exposure_view import picture
 from quartermaster.console.figures_spending import BARS_MAX, SpentBar, spent_bars
 from quartermaster.console.format import EM_DASH, money_exact, month_long, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture
-from quartermaster.console.spending_facts import Alerts, Spending, SpendingFacts
+from quartermaster.console.report_words import catalogue
+from quartermaster.console.spending_facts import Spending, SpendingFacts
+from quartermaster.console.webhook_view import HookRow, hook_row
 from quartermaster.kernel.limit import Limits, LimitScope
 
 HERE = "/budgets"
 NEAR_SHARE = Decimal("0.8")
 """The middle of the alerts that are sent by default: from here on somebody should look."""
-
-_REFUSALS: Final = (
-    ("status", re.compile(r"answered with status (?P<status>\d+)")),
-    ("silent", re.compile(r"no answer: .*", re.DOTALL)),
-    ("unknown", re.compile(r"(?P<host>\S+) is not known: .*", re.DOTALL)),
-    ("private", re.compile(r"(?P<host>\S+) leads into a network that is not public")),
-    ("secret", re.compile(r"the secret of \S+ .*", re.DOTALL)),
-)
-"""What the sender says of an attempt, with the places of our words."""
 
 
 class SpendingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,18 +54,6 @@ class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
     concurrent: str
 
 
-class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Where alerts go, as a table shows it."""
-
-    url: str
-    group: str
-    delivered: str
-    waiting: str
-    given_up: str
-    state: str
-    kind: str
-
-
 class SpendingView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the list shows."""
 
@@ -84,7 +62,7 @@ class SpendingView(msgspec.Struct, frozen=True, kw_only=True):
     more_rows: str
     limits: tuple[LimitRow, ...]
     more_limits: str
-    alerts: tuple[AlertRow, ...]
+    alerts: tuple[HookRow, ...]
     picture: Picture | None
 
 
@@ -126,7 +104,9 @@ def view_of(facts: SpendingFacts, words: Words) -> SpendingView:
         more_rows=_more(len(facts.budgets), words),
         limits=tuple(_limit_row(facts.view, one, words) for one in facts.limits[:ROWS_MAX]),
         more_limits=_more(len(facts.limits), words),
-        alerts=tuple(_alert_row(facts.view, one, words) for one in facts.alerts),
+        alerts=tuple(
+            hook_row(facts.view, one, catalogue("webhook", words.lang)) for one in facts.alerts
+        ),
         picture=spent_picture(named[:BARS_MAX], finding, words),
     )
 
@@ -254,37 +234,6 @@ def _limit_row(view: View, one: Limited, words: Words) -> LimitRow:
         tokens=shown(one.limits.tokens_per_minute),
         concurrent=shown(one.limits.concurrent),
     )
-
-
-def _alert_row(view: View, one: Alerts, words: Words) -> AlertRow:
-    added, done = one.webhook.added, one.record.delivered
-    state, kind = words("webhook.fine"), "fine"
-    if one.webhook.paused:
-        state, kind = words("webhook.paused"), "near"
-    elif done.error:
-        state, kind = words("webhook.failed", error=_refusal(done.error, words)), "risk"
-    elif not done.last_at:
-        state = words("webhook.never")
-    return AlertRow(
-        url=without_query(added.url),
-        group=owner_name(view, "group", added.group, words)
-        if added.group
-        else words("webhook.all"),
-        delivered=number(done.delivered, words.lang),
-        waiting=number(len(one.record.waiting), words.lang),
-        given_up=number(done.given_up, words.lang),
-        state=state,
-        kind=kind,
-    )
-
-
-def _refusal(error: str, words: Words) -> str:
-    """Why an alert was not taken; what nobody has words for is quoted as it was said."""
-    for name, pattern in _REFUSALS:
-        found = pattern.fullmatch(error)
-        if found is not None:
-            return words(f"webhook_refusal.{name}", **found.groupdict())
-    return error
 
 
 def _state(one: Spending) -> tuple[str, str]:

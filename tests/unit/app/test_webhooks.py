@@ -364,3 +364,28 @@ def test_webhooks_are_added_listed_and_removed(
     for url in ("ftp://x.io/", "https://", "https://x.io/#a", "https://x.io:0/", "http://a b/"):
         with pytest.raises(UsageError):
             added(rooms, url)
+
+
+def test_an_alert_is_sent_again_under_its_id(rooms: Rooms) -> None:
+    with receiving() as receiver:
+        hook = added(rooms, receiver.url, "acme")
+        office, own = Webhooks(rooms.var, rooms.book, lambda: NOW), OwnWebhooks(rooms.var)
+        office.announce(CROSSED)
+        receiver.status = 500
+        for _ in range(2):
+            office.send_due()
+        assert len(receiver.got) == 1, "its next try is not due"
+        (waiting,) = own.record(hook.webhook).waiting
+        assert own.redeliver(hook.webhook, waiting.message).attempts == 1
+        receiver.status = 204
+        office.send_due()
+        assert own.record(hook.webhook).waiting == ()
+        words = ["webhook", "redeliver", hook.webhook, waiting.message]
+        assert run(["--var", str(rooms.var), *words]) == 0
+        office.send_due()
+        assert {headers["webhook-id"] for headers, _ in receiver.got} == {waiting.message}
+        assert len({body for _, body in receiver.got}) == 1
+        assert len(receiver.got) == 3
+    assert [one.attempt for one in own.record(hook.webhook).delivered.recent] == [1, 2, 1]
+    with pytest.raises(NotFoundError):
+        own.redeliver(hook.webhook, "msg_none")

@@ -22,13 +22,21 @@ from quartermaster.commands.budget import Terms
 from quartermaster.commands.budget_shown import BudgetStates
 from quartermaster.commands.limit import Limited
 from quartermaster.commands.publish import Acknowledgement
-from quartermaster.commands.webhook_record import Delivered, Record, Waiting
+from quartermaster.commands.webhook_record import (
+    Delivered,
+    Delivery,
+    Record,
+    Tested,
+    Waiting,
+    again,
+)
 from quartermaster.console.ports_control import Control
 from quartermaster.kernel.budget import budget_id, epochs, nanos
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.events import BudgetCrossed
 from quartermaster.kernel.limit import Limits, LimitScope
+from quartermaster.kernel.webhook_facts import WebhookAdded
 
 CUSTOMERS = {"acme": "acme-1", "globex": "globex-1", "initech": "initech-1"}
 TRUST = Actor("usr_trust", ("trust",))
@@ -36,11 +44,52 @@ SPENT_CENTS = {"acme": 430_000, "globex": 1_000_000, "acme/search": 12_345}
 """Of budgets of 5,000, 10,000 and 500."""
 
 
-RECORD = Record(
-    Delivered(4, 1, int(NOW), "answered with status 500"),
-    (Waiting("msg_1", "whk", '{"type":"budget.exhausted"}', 2, int(NOW), "no answer"),),
+SPENT = (
+    '{"type":"budget.threshold_reached","timestamp":"","data":'
+    '{"budget":"group:acme","period":"2024-03","percent":80}}'
 )
+RECORD = Record(
+    Delivered(
+        4,
+        1,
+        int(NOW),
+        "answered with status 500",
+        (
+            Delivery("msg_1", "budget.exhausted", int(NOW), 2, "answered with status 500"),
+            Delivery("msg_0", "budget.threshold_reached", int(NOW) - 1, 1, "", SPENT),
+        ),
+    ),
+    (
+        Waiting(
+            "msg_1", "whk", '{"type":"budget.exhausted"}', 2, int(NOW) + 1_800_000_000,
+            "answered with status 500",
+        ),
+    ),
+)  # fmt: skip
 """What became of the alerts of every webhook."""
+
+
+class FakeHooks:
+    """Every address has the same record; what it was asked for is kept."""
+
+    def __init__(self, secrets: Path) -> None:
+        self.secrets = secrets
+        self.tested: list[str] = []
+        self.again: list[tuple[str, str]] = []
+        self.refusal = ""
+        self.kept = RECORD
+
+    def record(self, webhook: str) -> Record:
+        return self.kept
+
+    def test(self, webhook: WebhookAdded, now: Instant) -> Tested:
+        self.tested.append(webhook.webhook)
+        return Tested(self.refusal)
+
+    def redeliver(self, webhook: str, message: str) -> Waiting:
+        found = again(self.kept, webhook, message)
+        self.again.append((webhook, message))
+        return found
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -66,14 +115,14 @@ class FakeGateways:
         return Acknowledgement(("gateway-0",), ("gateway-1",), ())
 
 
-def control_over(book: Book) -> Control:
+def control_over(book: Book, secrets: Path) -> Control:
     """Ports over a book, with spending that the clerk told of."""
     return Control(
         book=book,
         gateways=FakeGateways(),
         weights=FakeWeights(),
         budget_states=lambda: BudgetStates(int(NOW), _states(book)),
-        alerts=lambda webhook: RECORD,
+        webhooks=FakeHooks(secrets),
     )
 
 
@@ -105,7 +154,7 @@ def control_world(folder: Path) -> Iterator[Control]:
                 "harvests outputs", NOW, weight=weights.share(group),
                 sign_off_share=weights.sign_off_share,
             )  # fmt: skip
-        yield control_over(book)
+        yield control_over(book, folder / "secrets")
 
 
 def _states(book: Book) -> tuple[BudgetState, ...]:

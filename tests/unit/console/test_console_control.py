@@ -27,10 +27,11 @@ from quartermaster.console.ports_control import Control
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.server import build
 from quartermaster.console.settings import ConsoleSettings
-from quartermaster.console.spending_facts import Alerts, all_spending
+from quartermaster.console.spending_facts import all_spending
 from quartermaster.console.spending_view import view_of
 from quartermaster.console.standing_facts import stand_of
 from quartermaster.console.standing_view import group_view
+from quartermaster.console.webhook_facts import Hook
 
 SESSION = "quartermaster_session"
 ACME, SEARCH = "/budgets/group/acme", "/budgets/project/acme/search"
@@ -89,8 +90,8 @@ def test_the_list_says_who_has_how_much_and_what_is_gone(client: Client) -> None
     german = client("viewer", "de").get("/budgets").text
     assert "wurde nicht angenommen: Antwort mit Status 500" in german
     assert document["alerts"][0]["waiting"] == 1
-    assert document["alerts"][0]["url"] == "https://ops.example.com/hook?…"
-    assert "https://ops.example.com/hook?…" in page
+    assert document["alerts"][0]["url"] == "https://ops.example.com/hook…"
+    assert "https://ops.example.com/hook…" in page
     for table in ("budgets", "limits", "alerts"):
         text = client("viewer").get(f"/budgets?format=csv&table={table}").text
         rows = list(csv.DictReader(text.splitlines()))
@@ -331,7 +332,7 @@ def test_every_reason_of_the_sender_has_german_words(control: Control) -> None:
         "hook.example.com leads into a network that is not public",
         "the secret of whk_1 cannot be read: No such file or directory",
     ):
-        told = Alerts(webhook, Record(Delivered(given_up=1, last_at=int(NOW), error=error), ()))
+        told = Hook(webhook, Record(Delivered(given_up=1, last_at=int(NOW), error=error), ()))
         (row,) = view_of(msgspec.structs.replace(facts, alerts=(told,)), words).alerts
         said.append(row.state.removeprefix("wurde nicht angenommen: "))
     assert said == [

@@ -53,7 +53,8 @@ async def spending(visit: Visit) -> Response:
         return download(visit, wanted, document, spending_facts.COLUMNS, rows)
     words = catalogue("control", visit.words.lang)
     page = spending_view.view_of(facts, words)
-    return visit.render("budgets.html", e=words, page=page, scopes=SCOPES)
+    hooks = catalogue("webhook", visit.words.lang)
+    return visit.render("budgets.html", e=words, w=hooks, page=page, scopes=SCOPES)
 
 
 async def owner(visit: Visit) -> Response:
