@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -10,7 +12,13 @@ import msgspec
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
-from tests.contract.gateway_process import DEADLINE_S, Gateway, ModelServer, until
+from tests.contract.gateway_process import (
+    DEADLINE_S,
+    Gateway,
+    ModelServer,
+    running_gateway,
+    until,
+)
 
 from quartermaster.billing.leases import LeaseLedger
 from quartermaster.kernel.budget import FOREVER, BudgetGrant, Epoch, RateCard, Rates
@@ -22,6 +30,14 @@ MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say a
 CAP = 200
 RATE = 1_000
 """Picos a token: one nano."""
+
+
+@pytest.fixture(scope="module")
+def gateway(upstream: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A worker that lets nobody wait: the tests see at once what is refused."""
+    var = tmp_path_factory.mktemp("gateway") / "var"
+    with running_gateway(var, upstream, lease_wait_s=0) as running:
+        yield running
 
 
 class Account:
@@ -82,6 +98,25 @@ def test_without_a_lease_clients_are_told_to_come_back(gateway: Gateway) -> None
         sdk.chat.completions.create(model="talk", messages=MESSAGES)
     assert (caught.value.code, caught.value.type) == ("insufficient_quota", "insufficient_quota")
     assert 0 < int(caught.value.response.headers["retry-after-ms"]) <= 1_000
+
+
+def test_a_worker_that_has_just_begun_lets_requests_wait_for_its_first_lease(
+    upstream: ModelServer, tmp_path: Path
+) -> None:
+    with running_gateway(tmp_path / "var", upstream) as worker:
+        account = Account(worker, 10**9)
+        with account.sdk() as sdk, ThreadPoolExecutor(4) as pool:
+            told = [
+                pool.submit(sdk.chat.completions.create, model="talk", messages=MESSAGES)
+                for _ in range(4)
+            ]
+            time.sleep(0.3)
+            assert not any(one.done() for one in told)
+            while not all(one.done() for one in told):
+                account.grant()
+                time.sleep(0.05)
+            assert all(one.result().choices for one in told)
+        assert worker.status.refusals == {}
 
 
 def test_an_answer_without_a_cap_gets_one_from_the_model_server(

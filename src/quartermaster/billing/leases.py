@@ -17,7 +17,7 @@ import msgspec
 
 from quartermaster.kernel.budget import PICOS_PER_NANO, nanos_of
 from quartermaster.kernel.events import Cut
-from quartermaster.kernel.lease import Ask, AskedLease, Grant, GrantedLease, Life
+from quartermaster.kernel.lease import UNKNOWN, Ask, AskedLease, Grant, GrantedLease, Life
 
 Name = tuple[str, str]
 """A budget and a period: `budget_id`, `Epoch.id`."""
@@ -356,10 +356,11 @@ class LeaseLedger:
         part = min(self._parts.get(name, 0), whole) if self._shared else whole
         return part - nanos_of(self._settled[name]) - leased
 
+    def _knows(self, name: Name) -> bool:
+        return name in self._amounts and name in self._settled
+
     def _left(self, name: Name) -> int:
-        """What nobody has spent, as far as it is known."""
-        if name not in self._amounts or name not in self._settled:
-            return 0
+        """What nobody has spent of a known budget, as far as its workers say."""
         unshipped = sum(claim.unshipped for claim in self._claims(name))
         used = self._elsewhere.get(name, NOBODY_ELSE).used
         return max(self._amounts[name] - nanos_of(self._settled[name]) - unshipped - used, 0)
@@ -383,7 +384,7 @@ class LeaseLedger:
                         *name,
                         claim.first_segment,
                         claim.limit,
-                        self._left(name),
+                        self._left(name) if self._knows(name) else UNKNOWN,
                         self._standing.get(name, 0),
                         claim.shipped,
                     )

@@ -20,7 +20,7 @@ from quartermaster.kernel.budget import BudgetGrant, Epoch, RateCard, Rates, bud
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.contract import CancelledStream
 from quartermaster.kernel.events import Opened
-from quartermaster.kernel.lease import Ask, AskedLease, Life
+from quartermaster.kernel.lease import UNKNOWN, Ask, AskedLease, Life
 from quartermaster.kernel.limit import project_name
 from quartermaster.kernel.snapshot import KeyGrant, Snapshot
 from quartermaster.kernel.units import Counts, ServiceClass
@@ -58,6 +58,8 @@ class BudgetSpentError(RateLimitedError):
     def __init__(self, message: str, *, wait_us: int, hint: str) -> None:
         super().__init__(message, kind="insufficient_quota", wait_us=wait_us, hint=hint)
         self.code = "insufficient_quota"
+        self.waits = self.known = False
+        """Whether a lease is all that is missing, and whether its grantor knows the budget."""
 
     def in_shape(self, shape: Shape) -> None:
         """Take the status that the client's dialect has for it."""
@@ -288,7 +290,8 @@ class Purses:
         self._first_segment = first_segment
         self._purses: dict[tuple[str, str], Purse] = {}
         self._in_force: set[tuple[str, str]] = set()
-        self._answered = self._number = 0
+        self.answered = self.number = 0
+        """The last ask that was answered, and the last one that was made."""
 
     def hold(
         self,
@@ -402,18 +405,19 @@ class Purses:
 
     def granted(self, life: Life) -> None:
         """An answer has come; one to another life or to an older ask grants nothing."""
-        if life.life != self._life or life.answers != self._number:
+        if life.life != self._life or life.answers != self.number:
             return
-        self._answered = life.answers
+        self.answered = life.answers
         for lease in life.leases:
             purse = self._purses.get((lease.budget, lease.epoch))
             if purse is not None and purse.first_segment == lease.first_segment:
                 purse.limit = max(purse.limit, lease.limit)
-                purse.left, purse.standing = lease.left, lease.standing
+                purse.left = None if lease.left == UNKNOWN else lease.left
+                purse.standing = lease.standing
 
     def ask(self) -> Ask | None:
         """The next ask, where there is something new to say and the last one was answered."""
-        if not self._purses or self._answered != self._number:
+        if not self._purses or self.answered != self.number:
             return None
         purses = [
             purse
@@ -423,11 +427,11 @@ class Purses:
         news = [purse for purse in purses if self._has_news(purse)]
         if not news:
             return None
-        self._number += 1
+        self.number += 1
         asked = tuple(self._asked(purse) for purse in purses)
         for purse in news:
             purse.short = 0
-        return Ask(self._life, self._first_segment, self._number, asked)
+        return Ask(self._life, self._first_segment, self.number, asked)
 
     def _has_news(self, purse: Purse) -> bool:
         if not purse.asked or (not purse.short and purse.keeps() < purse.limit):
@@ -468,11 +472,13 @@ def _spent(purse: Purse, reserve: int) -> BudgetSpentError:
     grant = purse.grant
     period = f" for {purse.epoch.label}" if purse.epoch.label else ""
     if purse.left is None or reserve <= purse.left:
-        return BudgetSpentError(
+        refusal = BudgetSpentError(
             f"The budget of {whose(grant.scope)}{period} is in use by other requests.",
             wait_us=LEASE_WAIT_US,
             hint="Please try again.",
         )
+        refusal.waits, refusal.known = True, purse.left is not None
+        return refusal
     return BudgetSpentError(
         f"You exceeded your current quota: what is left of the budget of {whose(grant.scope)}"
         f"{period} is less than this request could cost.",

@@ -12,7 +12,7 @@ from quartermaster.gateway.batch_line import BATCH_LINES, BatchLine, is_batch_ru
 from quartermaster.gateway.budget import BudgetSpentError, Purses
 from quartermaster.gateway.dialects.errors import Shape, refusal_body
 from quartermaster.gateway.dialects.plan import Identity, Plan, asked_as, plan, read_call
-from quartermaster.gateway.dialects.routes import match, shape_of
+from quartermaster.gateway.dialects.routes import match, path_of, shape_of
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.held import allowed, check_place, set_aside
 from quartermaster.gateway.index import Entry, Index
@@ -40,6 +40,7 @@ from quartermaster.gateway.status import readiness
 from quartermaster.gateway.stream import StreamExchange
 from quartermaster.gateway.tap import Tap
 from quartermaster.gateway.token_estimate import estimate
+from quartermaster.gateway.waiting import Waiting, WaitingRoom
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import NotDurableError, RefusedError
@@ -94,6 +95,8 @@ class Dispatcher:
         self.when_refused: WhenRefused | None = None
         """Logs refusals, where there is a log."""
         self.lanes = Lanes(workers=1, number=0)
+        self.room: WaitingRoom | None = None
+        """Where requests wait for a lease, if they may."""
         self.trusted: Networks = ()
         """Proxies whose word counts on where a client is."""
         self.draining = False
@@ -103,10 +106,12 @@ class Dispatcher:
         self._pepper = pepper
         self._ids = RequestIds()
 
-    def handle(self, request: Request, client: ClientPort) -> bytes | Exchange | ControlExchange:
+    def handle(
+        self, request: Request, client: ClientPort
+    ) -> bytes | Exchange | ControlExchange | Waiting:
         """The whole reply, or the exchange that will write it to the client."""
         # Some SDKs add a query such as `?api-version=…`; for plain chat it means nothing.
-        path = _CHAT if request.target == _CHAT else _path(request.target)
+        path = _CHAT if request.target == _CHAT else path_of(request.target)
         shape: Shape = "openai"
         request_id = ""
         elsewhere = False
@@ -120,6 +125,9 @@ class Dispatcher:
                 return answer
             status, body, extra = 200, answer, b""
         except RefusedError as refusal:
+            waiting = None if self.room is None else self.room.take(refusal, request, client)
+            if waiting is not None:
+                return waiting
             self.relay.tallies.refused(refusal.code)
             refused_at = self.relay.clock()
             request_id = self._ids.new(refused_at)
@@ -231,7 +239,7 @@ class Dispatcher:
         now = self.relay.clock()
         entry = admit.authenticate(self._index(), request.authorization, self._pepper, now)
         self._check_place(request, client, entry)
-        request_id, path = self._ids.new(now), _path(request.target)
+        request_id, path = self._ids.new(now), path_of(request.target)
         return self.control.begin(
             client, request, path, entry.grant, request_id, self._pepper, whole=whole
         )
@@ -476,14 +484,6 @@ def _take_chats(targets: tuple[Target, ...], permit: Permit | None) -> bool:
     """Whether whoever may come to serve a chat takes it as it is, without another dialect."""
     spare = None if permit is None else permit.spare
     return all(one.head for one in targets) and (spare is None or spare.takes_chats)
-
-
-def _path(target: bytes) -> bytes:
-    """The path of a request target in origin form or absolute form (RFC 9112, 3.2)."""
-    if not target.startswith(b"/"):
-        _, separator, rest = target.partition(b"://")
-        target = rest[rest.find(b"/") :] if separator and b"/" in rest else target
-    return target.partition(b"?")[0]
 
 
 def _hold(exchange: Exchange, permit: Permit, shape: Shape, now: int) -> None:

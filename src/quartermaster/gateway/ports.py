@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import Tallies
@@ -69,6 +70,9 @@ class ClientPort(Protocol):
 
     def finish(self, data: bytes, *, keep_alive: bool) -> None:
         """Send an exchange's last bytes, if any; the connection may go on or close."""
+
+    def ask_again(self, request: Request) -> None:
+        """What its request waited for is here, or will not come."""
 
 
 class UpstreamPort(Protocol):

@@ -10,6 +10,7 @@ from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.relay_control import ControlExchange
 from quartermaster.gateway.requests import Request, RequestParser
+from quartermaster.gateway.waiting import Waiting
 from quartermaster.kernel.errors import RefusedError
 
 # After a refusal the client may still be sending; closing at once would reset the connection and
@@ -66,7 +67,7 @@ class ClientConnection(asyncio.Protocol):
             body_bytes_max=settings.body_bytes_max,
             upload_bytes_max=0 if site.dispatcher.control is None else settings.upload_bytes_max,
         )
-        self._exchange: Exchange | ControlExchange | None = None
+        self._exchange: Exchange | ControlExchange | Waiting | None = None
         self.upload: ControlExchange | None = None
         """Takes a file whose end has not arrived."""
         self._queue: deque[Request] = deque()
@@ -268,6 +269,13 @@ class ClientConnection(asyncio.Protocol):
         if not keep_alive or dispatcher.draining:
             self._close()
         elif self._queue or self._reading_paused:
+            self._go_on()
+
+    def ask_again(self, request: Request) -> None:
+        """What its request waited for is here, or will not come."""
+        self._exchange = None
+        self._answer(request)
+        if self._exchange is None and (self._queue or self._reading_paused):
             self._go_on()
 
     def _go_on(self) -> None:

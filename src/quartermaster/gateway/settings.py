@@ -45,6 +45,9 @@ FILES_RESERVED = 64
 HEAR_OUT_S = 2
 # Where the contract has the customer pay the whole answer: longer than most answers take.
 HEAR_OUT_FULL_S = 60
+# A clerk that starts with everything else grants its first lease after three seconds, on a busy
+# machine after ten; SDKs wait for minutes, and impatient clients for half a one.
+LEASE_WAIT_S = 15
 # After a reload the old worker takes no new requests; its streams may end in peace, but a day-long
 # one must not keep the old version, with its settings, for a day.
 RELOAD_DRAIN_S = 600
@@ -69,6 +72,7 @@ _RANGES: Final[dict[str, tuple[int, int | None]]] = {
     "workers": (1, WORKERS_MAX),
     "drain_timeout_s": (0, None),
     "reload_drain_s": (0, None),
+    "lease_wait_s": (0, None),
     "hear_out_s": (0, None),
     "hear_out_full_s": (0, None),
     "metrics_port": (0, 65_535),
@@ -114,6 +118,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Of one worker; who comes later is hung up on. Both limits shrink where the operating
     system's limit of open files (`ulimit -Hn`) leaves less room."""
     upstream_connections_max: int = UPSTREAM_CONNECTIONS_MAX
+    lease_wait_s: int = LEASE_WAIT_S
+    """How long a request of a budget waits for its worker's first lease, as after a restart; 0
+    refuses it at once."""
     drain_timeout_s: int = DRAIN_TIMEOUT_S
     reload_drain_s: int = RELOAD_DRAIN_S
     hear_out_s: int = HEAR_OUT_S

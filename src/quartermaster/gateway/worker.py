@@ -46,6 +46,7 @@ from quartermaster.gateway.status import (
 )
 from quartermaster.gateway.tap import forget_text, open_tap
 from quartermaster.gateway.upstream import UpstreamPool
+from quartermaster.gateway.waiting import WaitingRoom
 from quartermaster.gateway.whence import Whence
 from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.errors import ConfigError, NotDurableError, UnavailableError
@@ -104,7 +105,7 @@ class Worker:
         # Two logs take turns: the one before may still end what it had begun.
         turn = SECOND_LOG if successor % 2 else ""
         self.app_id = f"{settings.app_prefix}-{number}{turn}"
-        pepper = read_pepper(var / "secrets" / "key_pepper")
+        self._pepper = read_pepper(var / "secrets" / "key_pepper")
         self._tls = tls_of(settings)
         self._wal = self._open_log(usage, files)
         self._pool = UpstreamPool(loop, settings)
@@ -118,11 +119,12 @@ class Worker:
         self._purses = Purses(secrets.token_hex(LIFE_BYTES), self._wal.segment)
         self._leases: LeasePort = LeaseFiles(var / "leases", self.app_id)
         self._lease_error = ""
+        self._room = WaitingRoom(self._purses, settings.lease_wait_s, loop.time)
         self._limit_link: LimitLink | NoLink = NoLink()
-        self._pepper = pepper
-        self.dispatcher = self._dispatcher(pepper)
+        self.dispatcher = self._dispatcher()
         self.connections: set[ClientConnection] = set()
-        self._follower = SnapshotFollower(var / "snapshot.json", var, settings)
+        notices = self._limit_link.notices
+        self._follower = SnapshotFollower(var / "snapshot.json", var, settings, notices)
         self._status_path = var / "status" / f"{self.app_id}.json"
         self._status_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._handover = Handover(self._status_path, self.dispatcher)
@@ -164,12 +166,13 @@ class Worker:
             observe=self._observer.ended,
         )
 
-    def _dispatcher(self, pepper: bytes) -> Dispatcher:
+    def _dispatcher(self) -> Dispatcher:
         """What answers requests, with everything that decides on them."""
         settings, number = self._settings, self._number
         limiter = self._limiter(settings, number)
-        made = Dispatcher(self._relay, pepper, limiter, self._router, self._purses)
+        made = Dispatcher(self._relay, self._pepper, limiter, self._router, self._purses)
         made.lanes = Lanes(settings.workers, number)
+        made.room = self._room
         made.trusted = settings.trusted
         if settings.control_url:
             made.control = Control(self._loop, settings.control_url, self._relay)
@@ -181,8 +184,8 @@ class Worker:
         """What limits requests: this machine by itself, or together with others."""
         if not settings.shared_limits_url:
             return Limiter(settings.workers, number)
-        link = open_link(settings, self._var, number, self.app_id, system_clock)
-        self._limit_link = link
+        link = open_link(settings, self._var, number, self.app_id, system_clock, self._pepper)
+        self._limit_link, link.when_told = link, self._poll_snapshot
         return link.limiter
 
     async def serve(self) -> None:
@@ -196,6 +199,8 @@ class Worker:
         try:
             forget_text(self._var, self.app_id)
             self._poll_snapshot()
+            # Ask for leases before the first request comes that needs one.
+            self._poll_leases()
             # The coarse clock must run before the first connection asks it for a deadline.
             self._tick()
             metrics = await metrics_port.listen(
@@ -326,9 +331,11 @@ class Worker:
         if index is not None:
             self._follow_consent(index)
             self._relay.end_barred(index)
+            self._room.again()
             self._router.keep(index.every_deployment())
             self.dispatcher.lanes.keep(index.every_lane())
             self.dispatcher.limiter.keep(index.every_limit())
+            self._limit_link.obeys(index.version)
             self._write_status()
 
     def _follow_consent(self, index: Index) -> None:
@@ -364,6 +371,7 @@ class Worker:
         if error and error != self._lease_error:
             self._tallies.failed("leases_unavailable")
         self._lease_error = error
+        self._room.look()
 
     def _tick(self) -> None:
         now_s = self._loop.time()
@@ -394,6 +402,7 @@ class Worker:
         self._handover.close()
         if not await self._idle_in_time():
             self._relay.end_all()
+            self._room.close()
             self._end_by_s = self._loop.time() + LAST_WORDS_S
             await self._idle_in_time()
         for connection in list(self.connections):

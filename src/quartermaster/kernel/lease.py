@@ -23,6 +23,9 @@ nothing new costs a `stat`."""
 
 ASK, GRANT = ".ask", ".grant"
 
+UNKNOWN = -1
+"""Of a budget, where its grantor has not heard of it yet, or no more."""
+
 
 class AskedLease(msgspec.Struct, frozen=True, array_like=True):
     """What a worker says of one budget in one period."""
@@ -63,7 +66,8 @@ class GrantedLease(msgspec.Struct, frozen=True, array_like=True):
     first_segment: int
     limit: int
     left: int
-    """What nobody has spent yet, as far as it is known; says whether waiting can help."""
+    """What nobody has spent yet, as far as it is known, or `UNKNOWN`; says whether waiting can
+    help."""
     standing: int
     """What a worker may keep for requests that it does not expect; 0 where money is short."""
     shipped_picos: int = 0

@@ -9,7 +9,7 @@ from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import Index, build
 from quartermaster.gateway.ports import WhenDurable
 from quartermaster.gateway.relay import Relay
-from quartermaster.gateway.requests import RequestParser
+from quartermaster.gateway.requests import Request, RequestParser
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.gateway.settings import HEAR_OUT_S, GatewaySettings
 from quartermaster.gateway.status import Tallies
@@ -99,6 +99,7 @@ class FakeClient:
         self.aborted = False
         self.peer = "203.0.113.9"
         self.agent = b""
+        self.asked_again: list[Request] = []
 
     def write(self, data: bytes) -> None:
         """Bytes for the client."""
@@ -114,6 +115,10 @@ class FakeClient:
         """The last bytes; the exchange is over."""
         self.write(data)
         self.done = keep_alive
+
+    def ask_again(self, request: Request) -> None:
+        """What its request waited for is here, or will not come."""
+        self.asked_again.append(request)
 
     @property
     def body(self) -> bytes:

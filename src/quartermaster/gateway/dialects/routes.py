@@ -133,6 +133,14 @@ _MODEL: Final = {
 _STORED: Final = ("/v1/responses/", "/openai/v1/responses/", "/openai/responses/")
 
 
+def path_of(target: bytes) -> bytes:
+    """The path of a request target in origin form or absolute form (RFC 9112, 3.2)."""
+    if not target.startswith(b"/"):
+        _, separator, rest = target.partition(b"://")
+        target = rest[rest.find(b"/") :] if separator and b"/" in rest else target
+    return target.partition(b"?")[0]
+
+
 def shape_of(path: str) -> Shape:
     """In which shape errors about an address are told, also where it is no route."""
     if path.startswith(_AZURE_PREFIX):
