@@ -99,6 +99,19 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert [target for target in targets if not (path.parent / target).exists()] == []
 
 
+def test_every_page_can_be_found() -> None:
+    """From the index by one link; a decision from the list of decisions."""
+    for index in (ROOT / "docs" / "README.md", ROOT / "docs" / "decisions" / "README.md"):
+        found = {
+            (index.parent / target["target"]).resolve()
+            for target in LINK.finditer(index.read_text("utf-8"))
+        }
+        pages = {*index.parent.rglob("*.md"), index}
+        if index.parent.name == "docs":
+            pages -= {*(index.parent / "decisions").glob("*.md")}
+        assert sorted(pages - found - {index}) == []
+
+
 # --- the checker itself ---------------------------------------------------------------------
 
 
