@@ -1,6 +1,7 @@
 """`quartermaster what-if`: what a departure, a cut, a price or a commitment would change."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,9 +165,15 @@ def _cost(text: str, names: set[str]) -> tuple[str, float]:
         raise UsageError(
             f"--cost {text!r} names no lever", hint=f"levers: {', '.join(sorted(names))}"
         )
-    value = fraction(amount, "--cost")
-    if value <= 0:
-        raise UsageError(f"--cost {text!r} is not above zero")
+    try:
+        value = float(amount)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise UsageError(
+            f"--cost {text!r} is not an amount above zero",
+            hint=f"write {name}=100000, in the currency of the revenue",
+        )
     return name, value
 
 

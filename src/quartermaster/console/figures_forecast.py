@@ -18,6 +18,8 @@ from quartermaster.kernel.money import Money, exponent
 _MONTHS_IN_YEAR = 12
 _TOP = 40.0
 _LINE_PX = 2.5
+_KNOWN_MONTHS_MAX = 120
+"""Ten years, as the share over time: older months would press the fan into a corner."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ def fan_chart(
     """Months from zero: the past as a line, the future as a dashed line in its interval.
 
     Args:
-        known: months that were, in time order, at least one.
+        known: months that were, in time order, at least one; the newest ten years are drawn.
         ahead: the months right after them.
         without: the same months without one customer; empty draws one fan.
         title: what it shows, for assistive technology.
@@ -71,6 +73,7 @@ def fan_chart(
     Raises:
         UsageError: no months, too many, or months that do not follow each other.
     """
+    known = known[-_KNOWN_MONTHS_MAX:]
     _check(known, ahead, without)
     labels = [label, label_without] if without else [label]
     amounts = [_amount(row.minor, lang, currency) for row in (ahead[-1], *without[-1:])]
@@ -131,7 +134,8 @@ class _Frame(msgspec.Struct, frozen=True):
         width: int,
     ) -> "_Frame":
         """The frame that holds every line and interval, with room for the labels of the ends."""
-        highest = max(row.minor for row in known)
+        # Where credits outweigh revenue everything lies below zero, which is drawn at zero.
+        highest = max(0, *(row.minor for row in known))
         highest = max(highest, *(row.minor if row.high is None else row.high for row in ahead))
         step = tick_step(max(highest, 10 ** exponent(currency)))
         top = -(-highest // step) * step or step

@@ -1,4 +1,4 @@
-"""Read revenue by customer and month from a CSV: all of it, or a list of every bad row.
+"""Read revenue by customer and month from a CSV: all of it, or a list of the bad rows.
 
 Columns are described in docs/reference/exposure-input.md. Nothing is half-read: one bad row makes
 the whole file fail, because a share with a missing customer looks exactly like a right one.
@@ -24,6 +24,9 @@ CSV_ROWS_MAX = 1_000_000
 NAME_CHARS_MAX = 200
 """Longer than any registered company name; keeps tables and reports drawable."""
 
+BAD_ROWS_SHOWN_MAX = 100
+"""More lines of reasons are not read; the rest is counted."""
+
 REQUIRED = ("customer", "month", "revenue", "currency")
 OPTIONAL = ("group", "product", "region", "contract_end", "minimum_per_month")
 DELIMITERS = (",", ";", "\t", "|")
@@ -31,6 +34,7 @@ DELIMITERS = (",", ";", "\t", "|")
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2})-(?:0[1-9]|[12][0-9]|3[01])", re.ASCII)
 # 15 digits before the point are under 10**18 minor units in every currency.
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
+_TOO_LARGE = re.compile(r"[+-]?[0-9]{16,}([.,][0-9]{1,6})?", re.ASCII)
 _AMOUNT_COMMA = re.compile(r"[+-]?[0-9]{1,15}(,[0-9]{1,6})?", re.ASCII)
 
 
@@ -136,10 +140,11 @@ def read_csv(
 
 
 def bad_rows(name: str, bad: Sequence[BadRow]) -> str:
-    """Every bad row of a file with its line and reason."""
+    """The bad rows of a file, each with its line and reason, and how many are not listed."""
     count = "1 row" if len(bad) == 1 else f"{len(bad)} rows"
-    lines = "".join(f"\n  line {row.line}: {row.reason}" for row in bad)
-    return f"{name}: {count} cannot be used{lines}"
+    lines = "".join(f"\n  line {row.line}: {row.reason}" for row in bad[:BAD_ROWS_SHOWN_MAX])
+    more = len(bad) - BAD_ROWS_SHOWN_MAX
+    return f"{name}: {count} cannot be used{lines}" + (f"\n  and {more} more" if more > 0 else "")
 
 
 def records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -306,10 +311,26 @@ def minor_units(text: str, currency: str, *, decimal_comma: bool, what: str = "r
     places = exponent(currency)
     pattern = _AMOUNT_COMMA if decimal_comma else _AMOUNT
     if pattern.fullmatch(text) is None:
-        comma = "," in text and not decimal_comma
-        hint = "for 1234,56 pass --decimal-comma" if comma else ""
-        raise UsageError(f"{what} {text[:40]!r} is not a plain decimal such as 1234.56", hint=hint)
+        said = f"{what} {text[:40]!r}"
+        if _TOO_LARGE.fullmatch(text):
+            raise UsageError(
+                f"{said} is more than 15 digits before the point",
+                hint="give it in thousands or millions, and say so with --of",
+            )
+        raise UsageError(
+            f"{said} is not a plain decimal such as {'1234,56' if decimal_comma else '1234.56'}",
+            hint=_other_sign(text, decimal_comma=decimal_comma),
+        )
     minor = exact_decimal(text.replace(",", ".")).scaleb(places, context=EXACT)
     if minor != minor.to_integral_value():
         raise UsageError(f"{what} {text!r} has more decimals than {currency} ({places})")
     return int(minor)
+
+
+def _other_sign(text: str, *, decimal_comma: bool) -> str:
+    """What to do where the amount is a number, written in another country's way."""
+    if "," in text and "." in text:
+        return "leave thousands separators out"
+    if decimal_comma:
+        return "leave --decimal-comma out" if "." in text else ""
+    return "for 1234,56 pass --decimal-comma" if "," in text else ""

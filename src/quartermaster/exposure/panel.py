@@ -18,6 +18,8 @@ FloatArray = npt.NDArray[np.float64]
 DAYS_A_WEEK = 7
 PANEL_CELLS_MAX = 50_000_000
 """Tenants times days: 400 MB as numbers, or 25,000 tenants for five years."""
+PANEL_DAYS_MAX = 14_610
+"""Forty years, longer than any log of use; a mistyped year makes centuries of empty days."""
 
 
 class Use(NamedTuple):
@@ -56,17 +58,25 @@ def make_panel(uses: Iterable[Use], name: str) -> Panel:
     """A panel of single uses.
 
     Raises:
-        DataError: no use at all, or tenants times days above `PANEL_CELLS_MAX`.
+        DataError: no use at all, more days than `PANEL_DAYS_MAX`, or tenants times days above
+            `PANEL_CELLS_MAX`.
     """
     totals: dict[tuple[str, int], float] = {}
     for tenant, day, amount in uses:
         key = (tenant, day.toordinal())
         totals[key] = totals.get(key, 0.0) + amount
     if not totals:
-        raise DataError(f"{name} holds no usage")
+        raise DataError(f"{name} holds no usage", hint="give a row for each tenant and day of use")
     tenants = tuple(sorted({tenant for tenant, _ in totals}))
     first = min(day for _, day in totals)
-    days = max(day for _, day in totals) - first + 1
+    last = max(day for _, day in totals)
+    days = last - first + 1
+    if days > PANEL_DAYS_MAX:
+        raise DataError(
+            f"{name}: from {date.fromordinal(first)} to {date.fromordinal(last)} are more than"
+            f" {PANEL_DAYS_MAX} days",
+            hint="look for a mistyped year",
+        )
     if len(tenants) * days > PANEL_CELLS_MAX:
         raise DataError(
             f"{name}: {len(tenants)} tenants for {days} days are more than {PANEL_CELLS_MAX} cells",

@@ -17,6 +17,9 @@ from quartermaster.kernel.toml import parse_toml
 HORIZON_MONTHS_MAX = 120
 """Ten years: a longer guess about language models is no figure."""
 
+PERIOD_MONTHS_MAX = 120.0
+"""Of notice and ramp: as far as the longest horizon looks."""
+
 HAZARD_MAX = 20.0
 """A rate of 20 a year empties half the book in two weeks; more is a typing error: 35 for 35 %."""
 
@@ -144,8 +147,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "growth.own_volatility_per_year": (0.0, 2.0),
     "growth.market_volatility_per_year": (0.0, 2.0),
     "growth.sector_volatility_per_year": (0.0, 2.0),
-    "departure.notice_months": (0.0, 120.0),
-    "departure.ramp_months": (0.0, 120.0),
+    "departure.notice_months": (0.0, PERIOD_MONTHS_MAX),
+    "departure.ramp_months": (0.0, PERIOD_MONTHS_MAX),
     "departure.kept_share": (0.0, 1.0),
     "departure.frailty_variance": (0.0, 4.0),
     "price.change_per_year": (-0.99, 3.0),
@@ -157,8 +160,8 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _TERM_RANGES = {
     "hazard_per_year": (0.0, HAZARD_MAX),
-    "notice_months": (0.0, 120.0),
-    "ramp_months": (0.0, 120.0),
+    "notice_months": (0.0, PERIOD_MONTHS_MAX),
+    "ramp_months": (0.0, PERIOD_MONTHS_MAX),
     "kept_share": (0.0, 1.0),
     "commitment_months": (0.0, HORIZON_MONTHS_MAX),
     "own_volatility_per_year": (0.0, 2.0),
@@ -202,7 +205,11 @@ def check(assumptions: Assumptions) -> None:
         _within(f"fx.{currency}", volatility, 0.0, 2.0)
     names = [one.group for one in assumptions.customer]
     if len(set(names)) != len(names):
-        raise UsageError("a customer has two entries in the assumptions")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(
+            f"the customer {twice!r} has two entries in the assumptions",
+            hint="write all that is different for it into one [[customer]]",
+        )
     for one in assumptions.customer:
         _check_terms(one, assumptions)
 
@@ -219,7 +226,10 @@ def _check_terms(one: CustomerTerms, assumptions: Assumptions) -> None:
             f"commitment_per_month of {one.group!r}: {error.message}", hint=error.hint
         ) from error
     if least < 0:
-        raise UsageError(f"commitment_per_month of {one.group!r} is below zero")
+        raise UsageError(
+            f"commitment_per_month of {one.group!r} is below zero",
+            hint="it is the least that the customer owes for a month",
+        )
     if one.currency and one.currency not in assumptions.fx:
         raise UsageError(
             f"{one.group!r} pays in {one.currency}, which has no volatility",
@@ -229,14 +239,21 @@ def _check_terms(one: CustomerTerms, assumptions: Assumptions) -> None:
 
 _HINT_MONTHS = "count in months: two years are 24"
 _HINT_FRACTION = "rates and shares are fractions: 35 % a year is 0.35"
+_HINT_VARIANCE = "0 is none; at 0.25 departures of a bad year are about half as many again"
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not (math.isfinite(value) and low <= value <= high):
         raise UsageError(
             f"{name} {value:g} is not between {low:g} and {high:g}",
-            hint=_HINT_MONTHS if name.split(" ")[0].endswith("_months") else _HINT_FRACTION,
+            hint=_range_hint(name.split(" ")[0]),
         )
+
+
+def _range_hint(field: str) -> str:
+    if field.endswith("_months"):
+        return _HINT_MONTHS
+    return _HINT_VARIANCE if field.endswith("_variance") else _HINT_FRACTION
 
 
 def read_assumptions(path: Path) -> Assumptions:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from quartermaster.exposure.risk_assumptions import Assumptions
+from quartermaster.exposure.risk_assumptions import PERIOD_MONTHS_MAX, Assumptions
 from quartermaster.exposure.risk_book import Lever, Payer
 from quartermaster.exposure.risk_levers import Change
 from quartermaster.kernel.errors import UsageError
@@ -20,6 +20,8 @@ CHANGE_MAX = 100.0
 """A hundredfold rise: beyond it stands a slip, such as a price where a share was asked for."""
 LONGER_MONTHS = 6
 """Half a year more of notice, or of ramp: the usual ask of a negotiation."""
+OTHERS_SHARE_MIN = 1e-6
+"""Others that are less than a millionth of revenue cannot grow into the rest of it."""
 
 
 def leaving(who: str, month: float, *, suspended: bool = False) -> Change:
@@ -29,7 +31,11 @@ def leaving(who: str, month: float, *, suspended: bool = False) -> Change:
         UsageError: no number of months.
     """
     if not math.isfinite(month):
-        raise UsageError(f"month {month:g} is not a number of months", field="month")
+        raise UsageError(
+            f"month {month:g} is not a number of months",
+            hint="write 6 for half a year from now",
+            field="month",
+        )
     lever = Lever(
         group=who, leaves_in_month=month, voids_commitment=suspended, from_month=int(month)
     )
@@ -69,9 +75,17 @@ def priced(who: str, change: float, month: int, elasticity: float = 0.0) -> Chan
             number.
     """
     if not math.isfinite(elasticity):
-        raise UsageError(f"elasticity {elasticity:g} is not a number", field="elasticity")
+        raise UsageError(
+            f"elasticity {elasticity:g} is not a number",
+            hint="write -0.5: usage falls by half a per cent for each per cent of price",
+            field="elasticity",
+        )
     if change <= -1:
-        raise UsageError(f"a change of {change:+.0%} leaves no price", field="size")
+        raise UsageError(
+            f"a change of {change:+.0%} leaves no price",
+            hint="a cut by a tenth is -10%, or -0.1",
+            field="size",
+        )
     if not change <= CHANGE_MAX:
         raise UsageError(
             f"a change of {change:+.0%} is more than {CHANGE_MAX:+.0%}",
@@ -135,9 +149,13 @@ def diversified(payers: Sequence[Payer], who: str, share: float) -> Change:
     first = largest(payers)
     if who != first.name:
         raise UsageError("diversify is about the largest customer", hint="leave the others out")
-    if len(payers) == 1:
-        raise UsageError("there is nobody else whose revenue could grow", field="size")
-    today = float(first.per_month / sum(payer.per_month for payer in payers))
+    today = _share_of(first, payers)
+    if 1 - today < OTHERS_SHARE_MIN:
+        raise UsageError(
+            "there is nobody else whose revenue could grow",
+            hint="try another lever: leave, cut, price or commit",
+            field="size",
+        )
     if not 0 <= share < today:
         raise UsageError(
             f"share {share:g} is not below today's {today:.3g} of {who}",
@@ -164,7 +182,8 @@ def usual(payers: Sequence[Payer], assumptions: Assumptions, who: str) -> list[C
         hazard = rates.top if who == first.name else rates.rest
     ramp = departure.ramp_months if terms.ramp_months is None else terms.ramp_months
     notice = departure.notice_months if terms.notice_months is None else terms.notice_months
-    longer, later = ramp + LONGER_MONTHS, notice + LONGER_MONTHS
+    longer = min(ramp + LONGER_MONTHS, PERIOD_MONTHS_MAX)
+    later = min(notice + LONGER_MONTHS, PERIOD_MONTHS_MAX)
     found = [
         *(
             committing(payers, assumptions.horizon_months, who, share, months)
@@ -202,14 +221,14 @@ def usual(payers: Sequence[Payer], assumptions: Assumptions, who: str) -> list[C
             figures={"share": 0.5},
         ),
     ]
-    if who == first.name and len(payers) > 1:
-        found.append(_half(payers, first))
+    today = _share_of(first, payers)
+    if who == first.name and 1 - today >= OTHERS_SHARE_MIN:
+        found.append(_half(first, today / 2))
     return found
 
 
-def _half(payers: Sequence[Payer], first: Payer) -> Change:
+def _half(first: Payer, half: float) -> Change:
     """Half of today's share."""
-    half = float(first.per_month / sum(payer.per_month for payer in payers)) / 2
     return Change(
         name="diversify",
         words=f"{first.name} is {half:.1%} of the same revenue",
@@ -218,6 +237,10 @@ def _half(payers: Sequence[Payer], first: Payer) -> Change:
         who=first.name,
         figures={"share": half},
     )
+
+
+def _share_of(one: Payer, payers: Sequence[Payer]) -> float:
+    return float(one.per_month / sum(payer.per_month for payer in payers))
 
 
 def largest(payers: Sequence[Payer]) -> Payer:

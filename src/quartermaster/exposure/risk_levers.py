@@ -197,7 +197,8 @@ def changed_book(
 def _diversified(book: Book, share: float) -> Book:
     """The same total plan, of which the largest customer is that share."""
     usage = book.world.usage.copy()
-    today = float(usage[0].sum() / usage.sum())
+    # Single precision would lose what the others are beside a customer that is nearly everything.
+    today = float(usage[0].sum(dtype=np.float64) / usage.sum(dtype=np.float64))
     if not 0 <= share < today:
         raise UsageError(
             f"share {share:g} is not below today's {today:.3g} of {book.names[0]}",

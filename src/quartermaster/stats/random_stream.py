@@ -57,7 +57,11 @@ def key_of(seed: int) -> tuple[np.uint32, np.uint32]:
         UsageError: negative, or above `SEED_MAX`.
     """
     if not 0 <= seed <= SEED_MAX:
-        raise UsageError(f"seed {seed} is not between 0 and {SEED_MAX}")
+        raise UsageError(
+            f"seed {seed} is not between 0 and {SEED_MAX}",
+            hint="any smaller number does",
+            field="seed",
+        )
     return np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32)
 
 
