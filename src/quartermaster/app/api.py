@@ -90,6 +90,8 @@ class MeteredUsage:
         """The month's draft at the current cut."""
         view, cut = self._rooms.book.view(), self.cut()
         invoices.require_shipped(view, cut)
+        _, month = invoices.contract_of(view, contract, period)
+        invoices.require_begun(month, self._rooms.now())
         return self.draft(view, cut, contract, period)
 
     def draft(self, view: View, cut: Cut, contract: str, period: str) -> Invoice:
@@ -97,7 +99,7 @@ class MeteredUsage:
         agreed, months = invoices.contract_of(view, contract, period)
         span = invoices.usage_span(view, agreed, months)
         rows = self.hourly(cut, customer=agreed.customer, period=span)
-        return invoices.compute(view, agreed, months, cut, rows)
+        return invoices.compute(view, agreed, months, cut, rows, until=self._rooms.now())
 
 
 class OwnGateways:

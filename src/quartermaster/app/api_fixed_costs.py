@@ -2,12 +2,14 @@
 
 With them the days of a month add up to the total of its draft invoice. Units are told by the day.
 What usage lacks of a commitment, credits, and what rounding each line has added or taken off stand
-on the last day of their month, once a question reaches its end.
+on the last day of their month, once it is over. Nothing is told of what is yet to come.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
+
+import msgspec
 
 from quartermaster.billing.commitment import billing_version
 from quartermaster.billing.invoice import Invoice
@@ -39,7 +41,7 @@ class CostItem(NamedTuple):
 
 
 def fixed_costs(
-    view: View, customer: str, asked: BucketsAsked, invoice_of: InvoiceOf
+    view: View, customer: str, asked: BucketsAsked, invoice_of: InvoiceOf, now: Instant
 ) -> list[CostItem]:
     """Everything of a customer's contracts that its requests do not cost.
 
@@ -48,15 +50,17 @@ def fixed_costs(
         customer: whose.
         asked: which days; nothing of a contract is a project's or a key's.
         invoice_of: drafts at the cut at which the requests were read.
+        now: what has accrued until then is told, whatever was asked for.
     """
-    if asked.projects or asked.keys:
+    accrued = msgspec.structs.replace(asked, end_s=min(asked.end_s, now // US_PER_S))
+    if asked.projects or asked.keys or accrued.end_s <= asked.first_s:
         return []
     found = list[CostItem]()
     for name, versions in sorted(view.contracts.items()):
         if versions[-1].customer == customer:
-            found += _units(versions, asked)
-            for month in _months_ended(versions, asked):
-                found += _month_end(invoice_of(name, month.label), month, asked)
+            found += _units(versions, accrued)
+            for month in _months_ended(versions, accrued):
+                found += _month_end(invoice_of(name, month.label), month, accrued)
     return found
 
 

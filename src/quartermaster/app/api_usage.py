@@ -41,7 +41,8 @@ class OwnUsage:
         view, cut = self._rooms.book.view(), self._metered.cut()
         rows = self._metered.hourly(cut, customer=customer, period=span)
         draft = partial(self._metered.draft, view, cut)
-        return day_costs(rows, view, asked, fixed_costs(view, customer, asked, draft))
+        fixed = fixed_costs(view, customer, asked, draft, self._rooms.now())
+        return day_costs(rows, view, asked, fixed)
 
 
 def day_costs(

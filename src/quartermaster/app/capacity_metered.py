@@ -97,7 +97,7 @@ def _owed(
         newest = versions[-1]
         if newest.sample:
             continue
-        units = with_provisioned(Rated((), ()), versions, within).lines
+        units = with_provisioned(Rated((), ()), versions, within, until=rooms.now()).lines
         for line in units:
             if line.model not in fleet.elsewhere:
                 minor = round_line(line.amount, line.currency, newest.rounding).minor

@@ -32,7 +32,7 @@ from quartermaster.billing.rate import Rated, RatedLine, Unpriced, rate
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
 from quartermaster.commands.publish import refresh
-from quartermaster.kernel.clock import Instant, as_datetime, month_named, month_of
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime, month_named, month_of
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import IntegrityError, UnavailableError
 from quartermaster.kernel.events import Cut, HourlyUsage, SegmentShipped
@@ -323,6 +323,7 @@ def _revenue(
             bound.get(key[0], ()),
             requests=requests[key],
             tokens=tokens[key],
+            until=Instant(now - now % US_PER_HOUR),
         )
         for key in sorted(requests)
     )
@@ -351,21 +352,23 @@ def _month_revenue(
     *,
     requests: int,
     tokens: int,
+    until: Instant,
 ) -> live.MonthRevenue:
     contract, month = key
     versions = view.contracts[contract]
     period = month_named(month, versions[0].time_zone)
     # A gateway's clock may be behind the one that signed: usage before the start is still owed.
     agreed = billing_version(versions, period) or versions[0]
-    rated = with_provisioned(rated, versions, period)
-    short = shortfalls(versions, view.price_books_of(versions), own, period)
-    invoice = draft(agreed, period, rated, cut, short)
+    rated = with_provisioned(rated, versions, period, until=until)
+    found = shortfalls(versions, view.price_books_of(versions), own, period)
+    short = [one for one in found if one.part.end <= until]
+    invoice = draft(agreed, period, rated, cut, short, until=until)
     who = view.customers[agreed.customer]
     amount = Decimal(0)
     for line in rated.lines:
         amount = EXACT.add(amount, line.amount)
-    for found in short:
-        amount = EXACT.add(amount, found.amount)
+    for one in short:
+        amount = EXACT.add(amount, one.amount)
     return live.MonthRevenue(
         contract=agreed.id,
         customer=who.id,
@@ -381,7 +384,7 @@ def _month_revenue(
         tokens=tokens,
         unpriced=sum(entry.quantity for entry in rated.unpriced),
         charged=tuple(
-            charged(found, versions, line.minor)
-            for found, line in zip(short, invoice.shortfalls, strict=True)
+            charged(one, versions, line.minor)
+            for one, line in zip(short, invoice.shortfalls, strict=True)
         ),
     )

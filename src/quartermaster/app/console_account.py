@@ -69,7 +69,7 @@ class RealAccounts:
         month_named(label, "UTC")
         own = [key for key in view.keys.values() if key.issued.customer == customer]
         own.sort(key=lambda key: (not key.live(now), -key.issued_at, key.issued.key_id))
-        metered = self._metered(view, customer, label)
+        metered = self._metered(view, customer, label, now)
         return AccountFacts(
             customer=customer,
             name=who.name,
@@ -83,7 +83,7 @@ class RealAccounts:
             limits=view.limits.get(("group", who.group), Limits()),
             budgets=_budgets(view, customer, read_states(self._rooms.var), now),
             usage=() if metered is None else _usage(view, metered, label),
-            drafts=() if metered is None else _drafts(view, metered, tuple(signed), label),
+            drafts=() if metered is None else _drafts(view, metered, tuple(signed), label, now),
             usage_missing=metered is None,
         )
 
@@ -143,16 +143,17 @@ class RealAccounts:
     def _pepper(self) -> bytes:
         return load_pepper(self._rooms.var / "secrets" / "key_pepper")
 
-    def _metered(self, view: View, customer: str, label: str) -> "_Metered | None":
+    def _metered(self, view: View, customer: str, label: str, now: Instant) -> "_Metered | None":
         """The month's usage in every zone of a contract; None where nothing can read it."""
         try:
             cut = self._usage.cut()
             invoices.require_shipped(view, cut)
             months = [month_named(label, zone) for zone in {*_zones(view).values(), "UTC"}]
             months += [
-                invoices.usage_span(view, versions[-1], month_named(label, versions[-1].time_zone))
+                invoices.usage_span(view, versions[-1], month)
                 for versions in view.contracts.values()
                 if versions[-1].customer == customer
+                and (month := month_named(label, versions[-1].time_zone)).start <= now
             ]
             span = Period(
                 min(one.start for one in months), max(one.end for one in months), label, "UTC"
@@ -183,16 +184,16 @@ def _usage(view: View, metered: _Metered, label: str) -> tuple[UsageRow, ...]:
 
 
 def _drafts(
-    view: View, metered: _Metered, contracts: tuple[str, ...], label: str
+    view: View, metered: _Metered, contracts: tuple[str, ...], label: str, now: Instant
 ) -> tuple[AccountDraft, ...]:
     found = []
     for contract_id in sorted(contracts):
         versions = view.contracts[contract_id]
         period = month_named(label, versions[0].time_zone)
         agreed = billing_version(versions, period)
-        if agreed is None:
+        if agreed is None or now < period.start:
             continue
-        invoice = invoices.compute(view, agreed, period, metered.cut, metered.rows)
+        invoice = invoices.compute(view, agreed, period, metered.cut, metered.rows, until=now)
         lines = tuple(
             DraftLine(
                 model=line.model,
@@ -214,6 +215,7 @@ def _drafts(
                 unpriced=sum(entry.quantity for entry in invoice.unpriced),
                 lines=lines,
                 shortfalls=tuple(_shortfall(line, invoice) for line in invoice.shortfalls),
+                ahead=tuple(_shortfall(line, invoice) for line in invoice.ahead),
                 credits=tuple(
                     DraftCredit(case=line.case, minor=line.minor, left_minor=line.left_minor)
                     for line in invoice.credits

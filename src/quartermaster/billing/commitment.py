@@ -1,8 +1,8 @@
 """Commitments: what usage lacks of an agreed floor, charged with the month in which its part ends.
 
 What counts towards a floor are the rounded lines that invoices bill, so a customer that uses less
-pays the floor to the cent. What is owed follows from the contract, so a running month's draft holds
-the shortfall so far: it only shrinks as usage comes, and the total only grows.
+pays the floor to the cent. It is owed when the part is over: until then usage may still come, and
+what it lacks is told beside the invoice, where it only shrinks.
 """
 
 from collections.abc import Sequence

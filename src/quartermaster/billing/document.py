@@ -74,7 +74,11 @@ def _heading(invoice: Invoice, customer_name: str) -> list[str]:
         f"Contract  {invoice.contract} version {invoice.contract_version}",
         f"Period    {period.label}: {_span(period.start, period.end, period.zone)}",
         f"Cut       {cut or 'empty'}",
-    ]
+    ] + (
+        []
+        if invoice.accrued_until is None
+        else [f"Accrued   until {_at(invoice.accrued_until, period.zone)}; the month is not over"]
+    )
 
 
 def _cells(line: InvoiceLine, currency: str) -> tuple[str, ...]:
@@ -120,24 +124,33 @@ def _credit(line: CreditLine, currency: str) -> tuple[str, ...]:
 def _remarks(invoice: Invoice) -> list[str]:
     """What lines of commitments and credits are made of."""
     currency, zone_name = invoice.currency, invoice.period.zone
-    return [
-        f"Line {line.number}: at least {_short(line.floor)} {currency} from "
-        f"{_span(line.start, line.end, zone_name)}; "
-        f"{Money(line.counted_minor, currency)} of billed lines count towards it."
-        for line in invoice.shortfalls
-    ] + [
-        f"Line {line.number}: granted in {line.granted}; "
-        f"{Money(line.left_minor, currency)} of it are carried to the next invoice."
-        for line in invoice.credits
-    ]
+    return (
+        [
+            f"Line {line.number}: at least {_short(line.floor)} {currency} from "
+            f"{_span(line.start, line.end, zone_name)}; "
+            f"{Money(line.counted_minor, currency)} of billed lines count towards it."
+            for line in invoice.shortfalls
+        ]
+        + [
+            f"Line {line.number}: granted in {line.granted}; "
+            f"{Money(line.left_minor, currency)} of it are carried to the next invoice."
+            for line in invoice.credits
+        ]
+        + [
+            f"Not in the total: {Money(line.minor, currency)} are lacking so far of at least "
+            f"{_short(line.floor)} {currency} from {_span(line.start, line.end, zone_name)}; "
+            "owed when that is over."
+            for line in invoice.ahead
+        ]
+    )
 
 
 def _span(start: int, end: int, zone_name: str) -> str:
-    local = zone(zone_name)
-    begins, ends = (
-        as_datetime(Instant(at)).astimezone(local).strftime("%Y-%m-%d %H:%M") for at in (start, end)
-    )
-    return f"{begins} to before {ends} {zone_name}"
+    return f"{_at(start, zone_name)} to before {_at(end, zone_name)} {zone_name}"
+
+
+def _at(instant: int, zone_name: str) -> str:
+    return as_datetime(Instant(instant)).astimezone(zone(zone_name)).strftime("%Y-%m-%d %H:%M")
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:

@@ -2,8 +2,9 @@
 
 Lines of usage come first, then what it lacks of commitments, then service credits, which take off.
 
-A draft is recomputed from its inputs (cut, contract, price books) and holds no clock reading, so
-the same inputs give the same bytes. Late usage arrives with a later cut and makes another draft.
+A draft is recomputed from its inputs (cut, contract, price books and, while its month runs, until
+when it accrues), so the same inputs give the same bytes. Late usage arrives with a later cut and
+makes another draft.
 """
 
 import hashlib
@@ -49,6 +50,7 @@ class ShortfallLine(msgspec.Struct, frozen=True):
     """What usage lacks of a commitment: `floor` less what counted towards it."""
 
     number: int
+    """Zero where it is on no invoice yet."""
     per: CommitmentPer
     floor_minor: int
     """Of a whole month, year or term."""
@@ -86,6 +88,10 @@ class Invoice(msgspec.Struct, frozen=True):
     unpriced: tuple[Unpriced, ...]
     lines_sha256: str
     sample: bool
+    accrued_until: int | None = None
+    """While the month runs: what is owed without a request accrued until then; None: all of it."""
+    ahead: tuple[ShortfallLine, ...] = ()
+    """What commitments lack so far whose part ends later in the month; in no total."""
 
 
 def draft(
@@ -94,6 +100,8 @@ def draft(
     rated: Rated,
     cut: Cut,
     shortfalls: Sequence[Shortfall] = (),
+    *,
+    until: int | None = None,
 ) -> Invoice:
     """The draft invoice of one contract and service period.
 
@@ -103,6 +111,7 @@ def draft(
         rated: may hold other contracts and periods; they are left out.
         cut: what `rated` was computed from.
         shortfalls: of the contract's commitments in this period.
+        until: up to when `rated` and `shortfalls` accrue; None is the whole period.
 
     Raises:
         IntegrityError: a rated line of this contract is in another currency or time zone.
@@ -116,10 +125,12 @@ def draft(
         for entry in rated.unpriced
         if entry.contract == contract.id and entry.period == period.label
     )
+    running = until is not None and until < period.end
+    over = [one for one in shortfalls if until is None or one.part.end <= until]
     short = tuple(
-        _shortfall(number, one, contract)
-        for number, one in enumerate(shortfalls, start=len(lines) + 1)
+        _shortfall(number, one, contract) for number, one in enumerate(over, start=len(lines) + 1)
     )
+    ahead = tuple(_shortfall(0, one, contract) for one in shortfalls if one not in over)
     earned = sum(line.minor for line in lines) + sum(line.minor for line in short)
     return _sealed(
         Invoice(
@@ -140,6 +151,8 @@ def draft(
             unpriced=unpriced,
             lines_sha256="",
             sample=contract.sample or any(line.sample for line in rated_lines),
+            accrued_until=until if running else None,
+            ahead=ahead,
         )
     )
 

@@ -1,8 +1,7 @@
 """Provisioned units: units times the hours for which they stand ready, used or not.
 
 Hours are UTC durations: the month of a daylight-saving change has an hour more or less than its
-calendar says. What is owed follows from the contract alone, so a month's draft holds all of its
-hours from the first day on.
+calendar says. What is owed follows from the contract alone, and accrues as the hours pass.
 """
 
 from collections import defaultdict
@@ -14,19 +13,22 @@ from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.price import Price
 
 
-def with_provisioned(rated: Rated, versions: Sequence[Contract], period: Period) -> Rated:
+def with_provisioned(
+    rated: Rated, versions: Sequence[Contract], period: Period, *, until: int | None = None
+) -> Rated:
     """What was rated, and the provisioned hours of one contract in one period.
 
     Args:
         rated: usage of the period.
         versions: all versions of the contract, in ascending order; each holds until the next.
         period: a local month in the contract's time zone.
+        until: hours that end later are left out; None takes the whole period.
     """
     hours: dict[tuple[str, str], int] = defaultdict(int)
-    for version, until in zip(versions, [*versions[1:], None], strict=True):
-        ends = [period.end]
+    for version, following in zip(versions, [*versions[1:], None], strict=True):
+        ends = [period.end if until is None else min(period.end, until)]
         ends += [] if version.end is None else [version.end]
-        ends += [] if until is None else [until.valid_from]
+        ends += [] if following is None else [following.valid_from]
         for line in version.ptu_lines:
             begin = max(period.start, version.valid_from, line.start)
             lasting_us = min(*ends, line.end) - begin

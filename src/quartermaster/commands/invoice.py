@@ -25,10 +25,15 @@ from quartermaster.book.views import View
 from quartermaster.commands.actor import Actor, require
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.case import CreditUsed
-from quartermaster.kernel.clock import Instant, Period, month_named, month_of
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month_named, month_of
 from quartermaster.kernel.commitment import due_in, parts
 from quartermaster.kernel.contract import Contract
-from quartermaster.kernel.errors import ConflictError, IntegrityError, NotFoundError
+from quartermaster.kernel.errors import (
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    UsageError,
+)
 from quartermaster.kernel.events import Cut, HourlyUsage, InvoiceDrafted
 
 READS_MAX = 5
@@ -109,8 +114,28 @@ def require_shipped(view: View, cut: Cut) -> None:
             )
 
 
+def require_begun(period: Period, now: Instant) -> None:
+    """Check that something of a month can have accrued.
+
+    Raises:
+        UsageError: the month is yet to come.
+    """
+    if now < period.start:
+        raise UsageError(
+            f"{period.label} has not begun in {period.zone}",
+            hint="a draft holds what has accrued until now",
+            field="period",
+        )
+
+
 def compute(
-    view: View, contract: Contract, period: Period, cut: Cut, hourly: Sequence[HourlyUsage]
+    view: View,
+    contract: Contract,
+    period: Period,
+    cut: Cut,
+    hourly: Sequence[HourlyUsage],
+    *,
+    until: Instant,
 ) -> Invoice:
     """The draft that these facts make; writes nothing.
 
@@ -120,27 +145,35 @@ def compute(
         period: the service period.
         cut: what `hourly` was read at.
         hourly: at least this contract's usage in `usage_span`.
+        until: what is owed without a request accrues up to the last full hour before it.
     """
+    until = Instant(until - until % US_PER_HOUR)
     grants = view.credits.get(contract.id, ())
     earlier = [
-        (month.label, _earned(view, agreed, month, cut, hourly).earned_minor)
+        (month.label, _earned(view, agreed, month, cut, hourly, until).earned_minor)
         for month in _months_before(view, contract.id, period)
         if (agreed := billing_version(view.contracts[contract.id], month)) is not None
     ]
-    return billing.with_credits(_earned(view, contract, period, cut, hourly), grants, earlier)
+    earned = _earned(view, contract, period, cut, hourly, until)
+    return billing.with_credits(earned, grants, earlier)
 
 
 def _earned(
-    view: View, contract: Contract, period: Period, cut: Cut, hourly: Sequence[HourlyUsage]
+    view: View,
+    contract: Contract,
+    period: Period,
+    cut: Cut,
+    hourly: Sequence[HourlyUsage],
+    until: Instant,
 ) -> Invoice:
     """The draft before credits."""
     versions = view.contracts[contract.id]
     price_books = view.price_books_of(versions)
     mine = [row for row in hourly if row.contract == contract.id]
     used = [row for row in mine if row.hour in period]
-    rated = with_provisioned(rate(used, versions, price_books), versions, period)
+    rated = with_provisioned(rate(used, versions, price_books), versions, period, until=until)
     short = shortfalls(versions, price_books, mine, period)
-    return billing.draft(contract, period, rated, cut, short)
+    return billing.draft(contract, period, rated, cut, short, until=until)
 
 
 def _months_before(view: View, contract: str, period: Period) -> list[Period]:
@@ -187,6 +220,7 @@ def draft(
     Raises:
         NotAllowedError: the actor may not.
         NotFoundError: no such contract, or it begins later.
+        UsageError: not a month, or one that has not begun.
         ConflictError: what was read is older than a recorded draft or the terms, `READS_MAX` times.
         IntegrityError: the usage table has lost segments that the journal saw shipped.
     """
@@ -194,6 +228,7 @@ def draft(
     for _ in range(READS_MAX):
         view = book.view()
         agreed, months = contract_of(view, contract, period)
+        require_begun(months, now)
         used = read(agreed, usage_span(view, agreed, months))
         # The journal follows the table: what it knew before the cut was read is in the cut.
         require_shipped(view, used.cut)
@@ -221,11 +256,12 @@ def _write(
 ) -> Invoice:
     view = unit.view()
     agreed, service_period = contract_of(view, contract, period)
-    invoice = compute(view, agreed, service_period, used.cut, used.hourly)
+    invoice = compute(view, agreed, service_period, used.cut, used.hourly, until=now)
     _record(unit, invoice, actor, now)
     for label in _following(view, contract, service_period):
         later, month = contract_of(view, contract, label)
-        _record(unit, compute(view, later, month, used.cut, used.hourly), actor, now)
+        follows = compute(view, later, month, used.cut, used.hourly, until=now)
+        _record(unit, follows, actor, now)
     return invoice
 
 

@@ -14,6 +14,7 @@ from quartermaster.console.ports_account import (
     AccountDraft,
     AccountFacts,
     AccountKey,
+    DraftShortfall,
     MadeKey,
     UsageRow,
 )
@@ -63,6 +64,8 @@ class DraftView(msgspec.Struct, frozen=True, kw_only=True):
     """Model, class, meter, quantity, price, amount."""
     extras: tuple[tuple[str, str], ...] = ()
     """What it is for, and the amount: shortfalls of commitments, then credits."""
+    ahead: tuple[str, ...] = ()
+    """What commitments lack so far, in no total."""
 
 
 class MadeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,23 +222,30 @@ def _draft(draft: AccountDraft, words: Words) -> DraftView:
             for line in draft.lines
         ),
         extras=tuple(_extras(draft, words)),
+        ahead=tuple(
+            words("draft.ahead", lacks=_said(line.minor, draft, lang), **_floor(line, draft, lang))
+            for line in draft.ahead
+        ),
     )
 
 
 def _extras(draft: AccountDraft, words: Words) -> Iterator[tuple[str, str]]:
     lang = words.lang
-
-    def said(minor: int) -> str:
-        return money(Money(minor, draft.currency), lang)
-
     for line in draft.shortfalls:
-        text = words(
-            "draft.shortfall",
-            first=day(line.first, lang),
-            last=day(line.last, lang),
-            floor=said(line.floor_minor),
-            counted=said(line.counted_minor),
-        )
-        yield text, said(line.minor)
+        yield words("draft.shortfall", **_floor(line, draft, lang)), _said(line.minor, draft, lang)
     for one in draft.credits:
-        yield words("draft.credit", case=one.case, left=said(one.left_minor)), said(one.minor)
+        left = _said(one.left_minor, draft, lang)
+        yield words("draft.credit", case=one.case, left=left), _said(one.minor, draft, lang)
+
+
+def _floor(line: DraftShortfall, draft: AccountDraft, lang: Lang) -> dict[str, str]:
+    return {
+        "first": day(line.first, lang),
+        "last": day(line.last, lang),
+        "floor": _said(line.floor_minor, draft, lang),
+        "counted": _said(line.counted_minor, draft, lang),
+    }
+
+
+def _said(minor: int, draft: AccountDraft, lang: Lang) -> str:
+    return money(Money(minor, draft.currency), lang)

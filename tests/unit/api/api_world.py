@@ -85,7 +85,7 @@ class FakeUsage:
         view = self._book.view()
         agreed, months = invoices.contract_of(view, contract, period)
         rows = self.hourly(CUT, customer=agreed.customer, period=months)
-        return invoices.compute(view, agreed, months, CUT, rows)
+        return invoices.compute(view, agreed, months, CUT, rows, until=NOW)
 
 
 class FakeGateways:

@@ -250,8 +250,9 @@ def test_months_are_charged_for_what_usage_lacks_of_a_floor(september: Rooms) ->
     used = _used(1, "bound", "fabrikam", Counts(output=1_000), at=LATER)
     book = _recompute(september, used)
     shown = {row.month: (row.minor, row.used_minor, row.requests) for row in book.revenue}
-    assert shown == {"2026-08": (50_000, 0, 0), "2026-09": (50_000, 200, 1)}
-    assert [row.amount for row in book.revenue] == [500, 500]
+    # Of the month that runs nothing is lacking yet.
+    assert shown == {"2026-08": (50_000, 0, 0), "2026-09": (200, 200, 1)}
+    assert [row.amount for row in book.revenue] == [500, 2]
     assert _owed(book) == [("2026-08", "2026-10", 150_000)]
 
 

@@ -67,7 +67,8 @@ def at_cut(rooms: Rooms, cut: Cut) -> Invoice:
     """The draft of a cut, computed afresh from the table as it is now."""
     view = rooms.book.view()
     agreed, month = invoices.contract_of(view, FIRST_CONTRACT, period(rooms))
-    return invoices.compute(view, agreed, month, cut, hourly(rooms.usage, cut))
+    rows = hourly(rooms.usage, cut)
+    return invoices.compute(view, agreed, month, cut, rows, until=rooms.now())
 
 
 def booked(rooms: Rooms) -> int:

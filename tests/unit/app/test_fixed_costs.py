@@ -26,6 +26,8 @@ from quartermaster.kernel.units import Counts, ServiceClass
 from quartermaster.usage.bucket_rows import BucketsAsked, DayCost
 
 DAY_S = 86_400
+LATER = Instant(month(2027, 6, "UTC").start)
+"""Everything here is over by then."""
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata")
 PERS: tuple[CommitmentPer, ...] = ("month", "year", "term")
 CLASSES: tuple[ServiceClass, ...] = ("standard", "batch")
@@ -102,11 +104,11 @@ def told(view: View, rows: list[HourlyUsage], question: BucketsAsked) -> list[Da
 
     def draft(contract: str, label: str) -> Invoice:
         agreed, period = invoices.contract_of(view, contract, label)
-        return invoices.compute(view, agreed, period, {}, rows)
+        return invoices.compute(view, agreed, period, {}, rows, until=LATER)
 
     first, end = question.first_s * US_PER_S, question.end_s * US_PER_S
     within = [row for row in rows if first <= row.hour < end]
-    return day_costs(within, view, question, fixed_costs(view, "acme", question, draft))
+    return day_costs(within, view, question, fixed_costs(view, "acme", question, draft, LATER))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -120,7 +122,7 @@ def test_the_days_of_a_month_add_up_to_its_invoice(world: World, seed: int) -> N
     for number in (11, 12, 1, 2, 3):
         period = month(2026 if number > 3 else 2027, number, zone)
         agreed, _ = invoices.contract_of(view, name, period.label)
-        invoice = invoices.compute(view, agreed, period, {}, rows)
+        invoice = invoices.compute(view, agreed, period, {}, rows, until=LATER)
         # In pages that end anywhere, as a client asks for them.
         hours = period.hours
         cuts = sorted({0, hours, *(draw.randrange(hours) for _ in range(3))})
@@ -180,12 +182,13 @@ def test_a_month_that_runs_has_units_by_the_day_and_no_floor_yet(world: World) -
     for filtered in ({"projects": ("default",)}, {"keys": ("key_1",)}):
         assert told(view, [], asked(begins.start, end, **filtered)) == []
     span = asked(begins.start, end)
-    assert fixed_costs(view, "globex", span, partial(pytest.fail, "no draft is needed")) == []
+    unneeded = partial(pytest.fail, "no draft is needed")
+    assert fixed_costs(view, "globex", span, unneeded, LATER) == []
 
 
 def test_costs_ask_the_table_and_the_contracts(world: World) -> None:
     """The port itself: one cut, one view, and the customer's own contracts."""
-    begins = month(2026, 11, "UTC")
+    begins = month(2024, 11, "UTC")
     line = PtuLine("m", "eu", 1, begins.start, begins.end, "1.00", input_tokens_per_minute=1_000)
     contract = Contract(
         "acme-units", 1, "acme", "list", "USD", "UTC", begins.start, ptu_lines=(line,)
@@ -195,3 +198,41 @@ def test_costs_ask_the_table_and_the_contracts(world: World) -> None:
     (total,) = usage.costs("acme", asked(begins.end - 86_400 * US_PER_S, begins.end))
     assert total.amount == 24
     assert usage.costs("globex", asked(begins.start, begins.end)) == []
+
+
+@pytest.mark.parametrize("end", [month(2027, 1, "UTC").end, month(9998, 12, "UTC").end])
+def test_a_question_into_the_future_is_told_what_has_accrued(world: World, end: int) -> None:
+    """The whole floor of a month that has just begun, and units that are yet to stand ready."""
+    november = month(2026, 11, "UTC")
+    now = Instant(november.start + 36 * US_PER_HOUR)
+    floor = Commitment(100_000, november.start, month(2027, 11, "UTC").start, "month")
+    line = PtuLine("m", "eu", 2, november.start, november.end, "1.00")
+    contract = Contract(
+        "acme-now",
+        1,
+        "acme",
+        "list",
+        "USD",
+        "UTC",
+        november.start,
+        ptu_lines=(line,),
+        commitments=(floor,),
+    )
+    view = msgspec.structs.replace(world.book.view(), contracts={"acme-now": (contract,)})
+    drafted: list[str] = []
+
+    def draft(name: str, label: str) -> Invoice:
+        drafted.append(label)
+        agreed, period = invoices.contract_of(view, name, label)
+        return invoices.compute(view, agreed, period, {}, [], until=now)
+
+    span = asked(november.start, end, by_line=True)
+    told = day_costs([], view, span, fixed_costs(view, "acme", span, draft, now))
+    assert [(day.line, day.amount) for day in told] == [
+        ("m, provisioned units", Decimal(48)),
+        ("m, provisioned units", Decimal(24)),
+    ]
+    assert drafted == []
+    assert draft("acme-now", "2026-11").earned_minor == 72_00
+    after = asked(november.end, end, by_line=True)
+    assert fixed_costs(view, "acme", after, draft, now) == []

@@ -108,7 +108,7 @@ def signed(tmp_path: Path, line: PtuLine, *more: PtuLine) -> Invoice:
                 contract="c",
                 period="2024-03",
                 read=lambda _, span: UsageAtCut({"g": segment}, span, hourly),
-                now=now,
+                now=Instant(MARCH.end),
             )
 
         drafted, again = draft(1), draft(2)

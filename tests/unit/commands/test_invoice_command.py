@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from quartermaster.billing.document import as_json
+from quartermaster.billing.document import as_json, as_text
 from quartermaster.billing.invoice import Invoice
 from quartermaster.book.postings import PostingSet, transfer
 from quartermaster.book.store import Book, open_book
@@ -32,6 +32,8 @@ from quartermaster.kernel.units import Counts
 
 NOVEMBER = month(2026, 11, "Europe/Berlin")
 NOW = Instant(NOVEMBER.start + 500 * US_PER_HOUR)
+OVER = Instant(month(2027, 1, "Europe/Berlin").start)
+"""November and December are over by then."""
 CONTRACT = Contract("acme-1", 1, "acme", "list", "USD", "Europe/Berlin", NOVEMBER.start)
 LIST = PriceBook("list", 1, "USD", 0, (Price("m", "input", "0.15"),))
 RECEIVABLE = ("accrued_receivable:acme", "USD")
@@ -72,8 +74,13 @@ def read_of(cut: Cut, hourly: Sequence[HourlyUsage]) -> invoices.ReadUsage:
 def draft(
     book: Book, cut: Cut, *hourly: HourlyUsage, actor: Actor = CLERK, **changes: Any
 ) -> Invoice:
-    arguments: dict[str, Any] = {"contract": "acme-1", "period": "2026-11", **changes}
-    return invoices.draft(book, actor, read=read_of(cut, hourly), now=NOW, **arguments)
+    arguments: dict[str, Any] = {
+        "contract": "acme-1",
+        "period": "2026-11",
+        "now": OVER,
+        **changes,
+    }
+    return invoices.draft(book, actor, read=read_of(cut, hourly), **arguments)
 
 
 def balances(book: Book) -> dict[tuple[str, str], int]:
@@ -209,6 +216,26 @@ def test_a_floor_is_accrued_and_a_draft_of_it_shrinks_as_usage_comes(book: Book)
     over = draft(book, {"gw-0": 3}, enough, period="2026-12")
     assert (over.shortfalls, over.total_minor) == ((), 1_350)
     assert balances(book) == {RECEIVABLE: 1_350, REVENUE: -1_350}
+
+
+def test_a_running_month_holds_what_has_accrued_and_tells_what_is_still_to_come(
+    book: Book,
+) -> None:
+    bound(book, msgspec.structs.replace(FLOOR, start=NOVEMBER.start + US_PER_HOUR))
+    used = usage(20_000_000, hour=2)
+    with pytest.raises(UsageError, match="2026-12 has not begun in Europe/Berlin"):
+        draft(book, {"gw-0": 1}, used, period="2026-12", now=NOW)
+    running = draft(book, {"gw-0": 1}, used, now=Instant(NOW + 7))
+    assert (running.total_minor, running.shortfalls, running.accrued_until) == (300, (), NOW)
+    (lacks,) = running.ahead
+    assert (lacks.number, lacks.minor, lacks.end) == (0, 699, NOVEMBER.end)
+    text = as_text(running)
+    assert "Accrued   until 2026-11-21 20:00; the month is not over" in text
+    assert "Not in the total: 6.99 USD are lacking so far of at least" in text
+    assert balances(book) == {RECEIVABLE: 300, REVENUE: -300}
+    over = draft(book, {"gw-0": 1}, used)
+    assert (over.total_minor, over.ahead, over.accrued_until) == (999, (), None)
+    assert balances(book) == {RECEIVABLE: 999, REVENUE: -999}
 
 
 def test_late_usage_of_an_earlier_month_brings_the_true_up_of_its_term_up_to_date(
