@@ -39,6 +39,7 @@ from quartermaster.usage.query import hourly
 
 WORKERS = 4
 DEADLINE_S = 60.0
+TRY_AGAIN_S = 0.2
 CAP = 512
 PRICES = (Price("m", "input", "10.00"), Price("m", "output", "30.00"))
 
@@ -239,7 +240,7 @@ class Race:
         return ends
 
     async def _client(self, body: bytes) -> str:
-        """One client, as patient as an SDK; how it ended."""
+        """One client, as patient as an SDK, also where its worker dies; how it ended."""
         for _ in range(self.patience):
             end, wait_s = await self._attempt(body)
             if wait_s is None:
@@ -251,7 +252,7 @@ class Race:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:
-            return "refused connection", 0.2
+            return "refused connection", TRY_AGAIN_S
         try:
             writer.write(
                 b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
@@ -260,12 +261,12 @@ class Race:
             )
             answer = await reader.read()
         except ConnectionError:
-            return "killed", None
+            return "killed", TRY_AGAIN_S
         finally:
             writer.close()
         head = answer.partition(b"\r\n\r\n")[0].lower()
         if not head:
-            return "killed", None
+            return "killed", TRY_AGAIN_S
         wait = head.partition(b"retry-after-ms: ")[2].partition(b"\r\n")[0]
         return head.split(b" ")[1].decode(), int(wait) / 1_000 if wait else None
 

@@ -20,6 +20,9 @@ class NewLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent: int | None = None
+    output_tokens: int | None = None
+    body_bytes: int | None = None
+    stream_seconds: int | None = None
     reason: str = ""
     """Kept in the journal."""
 
@@ -49,6 +52,9 @@ def put_limits(call: Call, of: Scoped) -> LimitsPut:
         requests_per_minute=new.requests_per_minute,
         tokens_per_minute=new.tokens_per_minute,
         concurrent=new.concurrent,
+        output_tokens=new.output_tokens,
+        body_bytes=new.body_bytes,
+        stream_seconds=new.stream_seconds,
     )
     limited = Limited(of.scope, name, limits)
     if limits.named():

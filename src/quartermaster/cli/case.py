@@ -207,11 +207,11 @@ def step(
     from quartermaster.commands import case as cases
     from quartermaster.commands.case_read import read
     from quartermaster.kernel.case import MoveAsked
-    from quartermaster.kernel.limit import Limits, Throttle
+    from quartermaster.kernel.limit import AT_ONCE, Limits, Throttle
 
     rooms = open_rooms(options)
     group = read(rooms.book, case_id).group
-    limits = Limits(**{name: throttle.pop(name) for name in Limits.__struct_fields__})
+    limits = Limits(**{name: throttle.pop(name) for name in AT_ONCE})
     slice_ = Throttle(limits=limits, **throttle)
     asked = MoveAsked(
         move=name, reason=reason, throttle=slice_ if name == "throttle" else None, urgent=urgent

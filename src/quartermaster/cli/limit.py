@@ -19,7 +19,7 @@ _REASON = click.option("--reason", default="", help="Kept in the journal.")
 
 @click.group("limit")
 def command() -> None:
-    """Requests and tokens a minute, and requests at once."""
+    """Requests and tokens a minute, requests at once, and how large one may be."""
 
 
 @command.command("set")
@@ -27,6 +27,9 @@ def command() -> None:
 @click.option("--requests-per-minute", type=int, help="Requests that may arrive.")
 @click.option("--tokens-per-minute", type=int, help="Input and output, estimated at arrival.")
 @click.option("--concurrent", type=int, help="Requests that may be open, streams included.")
+@click.option("--output-tokens", type=int, help="The most that one answer may have.")
+@click.option("--body-bytes", type=int, help="The largest body of one request.")
+@click.option("--stream-seconds", type=int, help="How long one answer may take, streamed or not.")
 @_REASON
 @click.pass_obj
 def set_(
@@ -35,6 +38,9 @@ def set_(
     requests_per_minute: int | None,
     tokens_per_minute: int | None,
     concurrent: int | None,
+    output_tokens: int | None,
+    body_bytes: int | None,
+    stream_seconds: int | None,
     reason: str,
     **given: str | None,
 ) -> None:
@@ -46,6 +52,9 @@ def set_(
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
         concurrent=concurrent,
+        output_tokens=output_tokens,
+        body_bytes=body_bytes,
+        stream_seconds=stream_seconds,
     )
     limited = limit.Limited(*who(given, "limits"), limits)
     rooms = open_rooms(options)

@@ -10,11 +10,7 @@ from quartermaster.commands.scope import ended, require_known
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import ConflictError, NotFoundError, UsageError
 from quartermaster.kernel.events import LimitSet
-from quartermaster.kernel.limit import Limits, LimitScope
-
-LIMIT_MAX = 1_000_000_000_000
-"""A million million tokens a minute is more than all public models serve together; above it is a
-typing error."""
+from quartermaster.kernel.limit import AT_ONCE, LIMIT_MAX, Limits, LimitScope
 
 
 class Limited(msgspec.Struct, frozen=True):
@@ -57,7 +53,8 @@ def set_limits(
         raise UsageError(
             "no limit given",
             field="limits",
-            hint="give requests a minute, tokens a minute or concurrent requests; or remove them",
+            hint="give requests a minute, tokens a minute, concurrent requests, output tokens, body"
+            " bytes or stream seconds; or remove them",
         )
     for name, value in limited.limits.named():
         if not 1 <= value <= LIMIT_MAX:
@@ -66,7 +63,7 @@ def set_limits(
                 field=name,
                 hint=f"give a whole number from 1 to {LIMIT_MAX}; to stop somebody, revoke the key",
             )
-        if value < workers:
+        if name in AT_ONCE and value < workers:
             raise UsageError(
                 f"{name} = {value} cannot be shared by {workers} gateway workers",
                 field=name,

@@ -12,7 +12,6 @@ import msgspec
 from quartermaster.book.unit import Unit
 from quartermaster.book.views import StandingWaiting, View
 from quartermaster.commands.actor import Actor, require
-from quartermaster.commands.limit import LIMIT_MAX
 from quartermaster.commands.names import require_id, require_name
 from quartermaster.commands.ports import Book
 from quartermaster.kernel.clock import US_PER_S, Instant
@@ -27,7 +26,7 @@ from quartermaster.kernel.events import (
     Endpoint,
 )
 from quartermaster.kernel.ids import new_id
-from quartermaster.kernel.limit import Limits, Throttle
+from quartermaster.kernel.limit import AT_ONCE, LIMIT_MAX, Limits, Throttle
 from quartermaster.kernel.standing_facts import (
     InvestigationSet,
     StandingChanged,
@@ -430,6 +429,12 @@ def require_limits(limits: Limits) -> None:
         UsageError: one of them; names the field.
     """
     for name, value in limits.named():
+        if name not in AT_ONCE:
+            raise UsageError(
+                f"{name} is no limit of a throttle",
+                field=name,
+                hint="a throttle says how much at once; give the group a limit of its own",
+            )
         if not 1 <= value <= LIMIT_MAX:
             raise UsageError(
                 f"{name} = {value} is no limit",

@@ -25,7 +25,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("scope", "name", "period", "time_zone", "currency", "amount", "spent", "leased", "left"),
         *("spent_share", "prepaid", "paused", "alerts_at", "alerts_sent", "output_tokens"),
     ),
-    "limits": ("scope", "name", "requests_per_minute", "tokens_per_minute", "concurrent"),
+    "limits": (
+        *("scope", "name", "requests_per_minute", "tokens_per_minute", "concurrent"),
+        *("output_tokens", "body_bytes", "stream_seconds"),
+    ),
     "alerts": HOOK_COLUMNS,
 }
 
@@ -101,6 +104,9 @@ def rows_of(facts: SpendingFacts) -> dict[str, Rows]:
                 "requests_per_minute": _known(one.limits.requests_per_minute),
                 "tokens_per_minute": _known(one.limits.tokens_per_minute),
                 "concurrent": _known(one.limits.concurrent),
+                "output_tokens": _known(one.limits.output_tokens),
+                "body_bytes": _known(one.limits.body_bytes),
+                "stream_seconds": _known(one.limits.stream_seconds),
             }
             for one in facts.limits
         ],

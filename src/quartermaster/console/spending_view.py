@@ -18,7 +18,7 @@ from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.spending_facts import Spending, SpendingFacts
 from quartermaster.console.webhook_view import HookRow, hook_row
-from quartermaster.kernel.limit import Limits, LimitScope
+from quartermaster.kernel.limit import AT_ONCE, Limits, LimitScope
 
 HERE = "/budgets"
 NEAR_SHARE = Decimal("0.8")
@@ -52,6 +52,8 @@ class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
     requests: str
     tokens: str
     concurrent: str
+    each: str
+    """What limits every request by itself."""
 
 
 class SpendingView(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,11 +217,17 @@ def _owner(view: View, budget: ShownBudget, words: Words) -> str:
 
 
 def _limits_said(limits: Limits, words: Words) -> str:
-    named = [
+    named = [*_said(limits, words, each=False), *_said(limits, words, each=True)]
+    return ", ".join(named) or words("limit_said.none")
+
+
+def _said(limits: Limits, words: Words, *, each: bool) -> list[str]:
+    """What limits each request by itself, or what limits all of them together."""
+    return [
         words(f"limit_said.{field}", value=number(value, words.lang))
         for field, value in limits.named()
+        if (field not in AT_ONCE) == each
     ]
-    return ", ".join(named) or words("limit_said.none")
 
 
 def _limit_row(view: View, one: Limited, words: Words) -> LimitRow:
@@ -233,6 +241,7 @@ def _limit_row(view: View, one: Limited, words: Words) -> LimitRow:
         requests=shown(one.limits.requests_per_minute),
         tokens=shown(one.limits.tokens_per_minute),
         concurrent=shown(one.limits.concurrent),
+        each=", ".join(_said(one.limits, words, each=True)) or EM_DASH,
     )
 
 

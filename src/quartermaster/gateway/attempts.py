@@ -41,6 +41,7 @@ _SAYS_NOTHING: Final = frozenset(
         "meter_unavailable",
         "account_suspended",
         "invalid_api_key",
+        "time_limit_exceeded",
     )
 )
 

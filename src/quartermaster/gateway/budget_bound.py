@@ -96,8 +96,7 @@ def bound(
     if isinstance(call, FormCall):
         return _form(body, operation)
     if operation in _WRITING:
-        answers = _answers(call)
-        output = answers * _cap(call, operation, api, output_tokens)
+        output = answers_asked(call) * cap_stated(call, operation, api, output_tokens)[1]
         return Bound(_input(body, operation) + TEMPLATE_TOKENS, output)
     if operation == "images.generations":
         images = _number(call, "n") or 1
@@ -114,8 +113,20 @@ def _form(body: bytes, operation: Endpoint) -> Bound:
     return Bound(heard, FORM_OUTPUT_TOKENS_MAX)
 
 
-def _cap(call: ChatCall, operation: Endpoint, api: DeploymentApi, default: int) -> int:
-    """Output tokens of one answer, by whichever name the server may obey."""
+def cap_stated(
+    call: ChatCall, operation: Endpoint, api: DeploymentApi, default: int
+) -> tuple[str, int]:
+    """Output tokens of one answer, by whichever name the server may obey, and that name.
+
+    Args:
+        call: the request; a missing cap is put into it.
+        operation: what the client asks for.
+        api: what the model server speaks.
+        default: the cap of a request that states none.
+
+    Raises:
+        RefusedError: 400, a cap is no whole number of at least one.
+    """
     fields = call.fields
     stated: dict[str, int] = {}
     for known in _CAPS:
@@ -128,7 +139,11 @@ def _cap(call: ChatCall, operation: Endpoint, api: DeploymentApi, default: int) 
     if name not in stated and also not in stated:
         fields[name] = msgspec.Raw(b"%d" % default)
         stated[name] = default
-    return max(stated.values())
+    return max(stated.items(), key=_number_stated)
+
+
+def _number_stated(item: tuple[str, int]) -> int:
+    return item[1]
 
 
 def _cap_name(operation: Endpoint, api: DeploymentApi) -> str:
@@ -144,8 +159,12 @@ def _cap_name(operation: Endpoint, api: DeploymentApi) -> str:
     return "max_tokens"
 
 
-def _answers(call: ChatCall) -> int:
-    """How many answers are written, shown or not."""
+def answers_asked(call: ChatCall) -> int:
+    """How many answers are written, shown or not.
+
+    Raises:
+        RefusedError: 400, their number is none.
+    """
     most, fields = 1, call.fields
     for name in _ALTERNATIVES:
         if name in fields:
@@ -185,7 +204,8 @@ def _number(call: ChatCall, name: str) -> int | None:
 def _no_number(name: str) -> RefusedError:
     return refused(
         "unsupported_value",
-        f"'{name}' must be a whole number of at least 1: this API key has a budget.",
+        f"'{name}' must be a whole number of at least 1: this API key has a budget or an output"
+        " limit.",
         param=name,
     )
 

@@ -10,13 +10,14 @@ from quartermaster.gateway.affinity import affinity_of
 from quartermaster.gateway.attempts import Route
 from quartermaster.gateway.batch_line import BATCH_LINES, BatchLine, is_batch_run
 from quartermaster.gateway.budget import BudgetSpentError, Purses
+from quartermaster.gateway.caps import WRITING
 from quartermaster.gateway.dialects.errors import Shape, refusal_body
 from quartermaster.gateway.dialects.plan import Identity, Plan, asked_as, plan, read_call
 from quartermaster.gateway.dialects.routes import match, path_of, shape_of
 from quartermaster.gateway.exchange import Exchange
-from quartermaster.gateway.held import allowed, check_place, set_aside
+from quartermaster.gateway.held import allowed, capped, check_place, let_pass, set_aside
 from quartermaster.gateway.index import Entry, Index
-from quartermaster.gateway.limits import Limiter, Permit, Scoped
+from quartermaster.gateway.limits import Limiter, Permit
 from quartermaster.gateway.otlp_context import Tracer, follow
 from quartermaster.gateway.planned import PlannedExchange
 from quartermaster.gateway.ports import ClientPort
@@ -39,7 +40,6 @@ from quartermaster.gateway.spillover import Spare
 from quartermaster.gateway.status import readiness
 from quartermaster.gateway.stream import StreamExchange
 from quartermaster.gateway.tap import Tap
-from quartermaster.gateway.token_estimate import estimate
 from quartermaster.gateway.waiting import Waiting, WaitingRoom
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import US_PER_S
@@ -51,12 +51,6 @@ _AS_CHAT: Final[tuple[Endpoint, Shape]] = ("chat.completions", "openai")
 _HEALTH: Final = b"/healthz"
 _READY: Final = b"/readyz"
 _OWN: Final = frozenset((_HEALTH, _READY))
-
-# What answers in tokens; media come back as files, and an embedding as numbers.
-_WRITING: Final[frozenset[Endpoint]] = frozenset(
-    ("chat.completions", "completions", "responses", "messages")
-)
-
 
 WhenRefused = Callable[[str, int, str, int], None]
 """Request id, HTTP status, error code, microseconds UTC."""
@@ -354,7 +348,7 @@ class Dispatcher:
             _hold(exchange, permit, shape, now)
         if request.traceparent or self.tracer is not None:
             follow(exchange, request, self.tracer)
-        if self.tap is not None and entry.grant.watched and operation in _WRITING:
+        if self.tap is not None and entry.grant.watched and operation in WRITING:
             exchange.taken = self.tap.take(entry.grant, request.body, now, client, request)
         self.relay.begin(exchange)
         return exchange
@@ -381,7 +375,7 @@ class Dispatcher:
         batch = call.service_class == "batch"
         # A batch waits for what is left, and has a day: only budgets and throttles hold it.
         limited = () if batch else entry.limited
-        guard = entry.guard
+        guard, caps = entry.guard, entry.caps
         if guard is not None:
             if not batch:
                 # A batch was taken from where the key may be used; its runner is our own.
@@ -390,12 +384,20 @@ class Dispatcher:
             contract = entry.grant.contract
             may = allowed(guard, limited, call, targets, operation, self.lanes, contract, now)
             targets, limited = may.targets, may.limited
-        if not limited and entry.budgeted is None and (may is None or may.lane is None):
+        free = not limited and caps is None and entry.budgeted is None
+        if free and (may is None or may.lane is None):
             return targets, None
         body = request.body
-        permit = self._permit(limited, entry, call, body, now, operation, targets[0])
+        most = None if caps is None else capped(entry, call, body, operation, targets[0])
+        permit = let_pass(
+            self.purses, self.limiter, limited, entry, call, body, now, operation, targets[0]
+        )
+        if caps is not None:
+            permit.output_tokens = most
+            if caps.stream_seconds is not None and not batch:
+                permit.ends_s = self.relay.now_s + caps.stream_seconds
         if may is not None:
-            may.grant(permit, call, body, answers=operation in _WRITING)
+            may.grant(permit, call, body, answers=operation in WRITING)
             if may.spare and may.lane is not None:
                 aside = partial(set_aside, self.purses, entry, call, body, operation)
                 route = partial(self._route, entry=entry, call=call)
@@ -410,42 +412,6 @@ class Dispatcher:
         """
         if entry.guard is not None:
             check_place(entry.guard, request, client, self.trusted)
-
-    def _permit(
-        self,
-        limited: tuple[Scoped, ...],
-        entry: Entry,
-        call: ChatCall,
-        body: bytes,
-        now: int,
-        operation: Endpoint,
-        target: Target,
-    ) -> Permit:
-        """Let a request of a limited customer pass; a budget puts a missing output cap into it.
-
-        Args:
-            limited: what limits this request.
-            entry: whose budgets.
-            call: the request.
-            body: its bytes, as they came.
-            now: microseconds UTC.
-            operation: what is asked for.
-            target: where it is likely to go.
-
-        Raises:
-            RefusedError: 429, and what else a budget cannot take.
-        """
-        hold = set_aside(self.purses, entry, call, body, operation, now, target)
-        by_tokens = any(one.limits.tokens_per_minute is not None for one in limited)
-        tokens = estimate(call, body, answers=operation in _WRITING) if by_tokens else 0
-        try:
-            permit = self.limiter.admit(limited, tokens, now)
-        except RefusedError:
-            if hold is not None:
-                hold.release()
-            raise
-        permit.hold = hold
-        return permit
 
     def _readiness(self) -> bytes:
         index = self._index()

@@ -5,9 +5,10 @@ import msgspec
 from quartermaster.gateway.addresses import Networks, client_address
 from quartermaster.gateway.budget import Hold, Purses
 from quartermaster.gateway.budget_bound import bound
+from quartermaster.gateway.caps import WRITING, hold_to
 from quartermaster.gateway.guard import Guard
 from quartermaster.gateway.index import Entry
-from quartermaster.gateway.limits import Permit, Scoped
+from quartermaster.gateway.limits import Limiter, Permit, Scoped
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.ptu import Lane, Lanes, Ride, deployed, enter
 from quartermaster.gateway.refusals import refused
@@ -15,7 +16,9 @@ from quartermaster.gateway.requests import Request
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.token_estimate import estimate
 from quartermaster.gateway.wire import ChatCall
+from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.events import Endpoint
+from quartermaster.kernel.limit import LIMIT_MAX
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -136,6 +139,69 @@ def set_aside(
     most = bound(call, body, operation, target.deployment.api, entry.budgeted.output_tokens)
     policy = entry.grant.cancelled_stream
     return purses.hold(entry.budgeted, call.model, most, policy, now, call.service_class)
+
+
+def capped(
+    entry: Entry, call: ChatCall, body: bytes, operation: Endpoint, target: Target
+) -> int | None:
+    """Hold a request to the caps of its key; the most output tokens of all its answers, if any.
+
+    Args:
+        entry: whose caps, and perhaps whose budget, which knows a smaller output for who states
+            none.
+        call: the request; a missing output cap is put into it.
+        body: its bytes, as they came.
+        operation: what is asked for.
+        target: where it is likely to go.
+
+    Raises:
+        RefusedError: 413 or 400.
+    """
+    caps, spends = entry.caps, entry.budgeted
+    if caps is None:
+        return None
+    default = LIMIT_MAX if spends is None else spends.output_tokens
+    return hold_to(caps, call, body, operation, target.deployment.api, default)
+
+
+def let_pass(
+    purses: Purses,
+    limiter: Limiter,
+    limited: tuple[Scoped, ...],
+    entry: Entry,
+    call: ChatCall,
+    body: bytes,
+    now: int,
+    operation: Endpoint,
+    target: Target,
+) -> Permit:
+    """Let a request of a limited customer pass; a budget puts a missing output cap into it.
+
+    Args:
+        purses: of this worker.
+        limiter: of this worker.
+        limited: what limits this request.
+        entry: whose budgets.
+        call: the request.
+        body: its bytes, as they came.
+        now: microseconds UTC.
+        operation: what is asked for.
+        target: where it is likely to go.
+
+    Raises:
+        RefusedError: 429, and what else a budget cannot take.
+    """
+    hold = set_aside(purses, entry, call, body, operation, now, target)
+    by_tokens = any(one.limits.tokens_per_minute is not None for one in limited)
+    tokens = estimate(call, body, answers=operation in WRITING) if by_tokens else 0
+    try:
+        permit = limiter.admit(limited, tokens, now)
+    except RefusedError:
+        if hold is not None:
+            hold.release()
+        raise
+    permit.hold = hold
+    return permit
 
 
 def check_place(guard: Guard, request: Request, client: ClientPort, trusted: Networks) -> None:

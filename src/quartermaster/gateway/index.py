@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Set
 import msgspec
 
 from quartermaster.gateway.budget import Budgeted, budgeted
+from quartermaster.gateway.caps import Caps, caps_of
 from quartermaster.gateway.guard import Guard, guard
 from quartermaster.gateway.limits import Scoped, scoped
 from quartermaster.gateway.route import Target, target
@@ -40,6 +41,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """The budgets that it spends; most often none."""
     held: bool = False
     """Whether any of `limited`, `guard` and `budgeted` is there: one look instead of three."""
+    caps: Caps | None = None
+    """How large one request may be; most often as large as any."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -159,7 +162,15 @@ def _keys(snapshot: Snapshot, models: Targets, problems: list[str]) -> dict[byte
         )
         held = bool(limited) or guarded is not None or spends is not None
         keys[key_hash] = Entry(
-            grant, barred, shared[rights], limited, guarded, needs_contact, spends, held
+            grant,
+            barred,
+            shared[rights],
+            limited,
+            guarded,
+            needs_contact,
+            spends,
+            held,
+            caps_of(limited),
         )
     return keys
 

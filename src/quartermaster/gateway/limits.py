@@ -221,7 +221,9 @@ class Permit:
         "_accounts",
         "_taken",
         "_tokens",
+        "ends_s",
         "hold",
+        "output_tokens",
         "requests",
         "ride",
         "spare",
@@ -240,6 +242,10 @@ class Permit:
         """Where it goes on if its provisioned units fail; most often nowhere."""
         self.spilled_from = ""
         """The model whose provisioned units were fully used; most often none."""
+        self.output_tokens: int | None = None
+        """The most that its answers may have together; most often as many as they like."""
+        self.ends_s: int | None = None
+        """When its answer must have ended, by the relay's coarse clock; most often never."""
         self._accounts = accounts
         self._tokens = tokens
         self._taken: list[tuple[Bucket, int]] = []

@@ -3,7 +3,7 @@
 A budget sets aside what a request can cost at most, which is true only where the cap holds. Servers
 that do not know the name of a cap ignore it, and their tokens beyond it are the seller's cost: so a
 stream is ended as the server should have ended it, and a plain answer that grows far beyond the cap
-is given up. Requests without a budget are not looked at.
+is given up. Requests without a budget or an output limit are not looked at.
 """
 
 from typing import Final, Protocol
@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import msgspec
 
 from quartermaster.gateway import meter
+from quartermaster.gateway.caps import WRITING
 from quartermaster.gateway.dialects import usage
 from quartermaster.gateway.dialects.body import encode
 from quartermaster.gateway.dialects.frames import DONE, data
@@ -41,9 +42,6 @@ REPEATS_MAX: Final = 3
 # What is around one piece of a stream.
 AROUND_PIECE_BYTES: Final = 2 * 1024
 
-_WRITING: Final[frozenset[Endpoint]] = frozenset(
-    ("chat.completions", "completions", "responses", "messages")
-)
 # With these an answer holds more than its text: alternatives of every token, and recordings.
 _LONGER: Final = ("logprobs", "top_logprobs", "modalities", "audio", "include", "echo")
 
@@ -93,9 +91,9 @@ def cap_of(permit: Permit | None, endpoint: Endpoint) -> int | None:
         permit: of the request.
         endpoint: what is asked for.
     """
-    if permit is None or permit.hold is None or endpoint not in _WRITING:
+    if permit is None or endpoint not in WRITING:
         return None
-    return permit.hold.output_tokens
+    return permit.output_tokens if permit.hold is None else permit.hold.output_tokens
 
 
 def is_beyond(cap: int, call: ChatCall, pieces: int, body_bytes: int) -> bool:
@@ -137,7 +135,7 @@ def chat_end(call: ChatCall, upstream_id: str, created_s: int, counts: Counts) -
 
 
 def _answers(call: ChatCall) -> int:
-    """Answers that were asked for; a budget has let whole numbers pass only."""
+    """Answers that were asked for; a budget or a limit has let whole numbers pass only."""
     raw = call.fields.get("n")
     return 1 if raw is None else msgspec.json.decode(raw, type=int | None) or 1
 

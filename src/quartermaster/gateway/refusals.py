@@ -27,6 +27,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "model_not_allowed": (403, "permission_error"),
     "model_not_priced": (403, "permission_error"),
     "data_zone_not_served": (403, "permission_error"),
+    "time_limit_exceeded": (403, "permission_error"),
     "model_not_found": (404, INVALID),
     "unknown_url": (404, INVALID),
     "method_not_allowed": (405, INVALID),

@@ -6,6 +6,7 @@ from typing import Final
 from quartermaster.gateway import heads
 from quartermaster.gateway.attempts import DRAINED
 from quartermaster.gateway.budget import Purses
+from quartermaster.gateway.caps import TIME_OVER
 from quartermaster.gateway.exchange import Exchange
 from quartermaster.gateway.index import Index
 from quartermaster.gateway.limits import Permit
@@ -208,4 +209,7 @@ class Relay:
         self.date = heads.date_header(self.clock() // US_PER_S)
         for exchange in list(self.active):
             exchange.tick()
+            permit = exchange.permit
+            if permit is not None and permit.ends_s is not None and self.now_s > permit.ends_s:
+                exchange.fail(TIME_OVER, "The answer took longer than this API key allows.")
         self.wal.flush()

@@ -4,6 +4,10 @@ from typing import Literal
 
 import msgspec
 
+LIMIT_MAX = 1_000_000_000_000
+"""A million million tokens a minute is more than all public models serve together; above it is a
+typing error."""
+
 LimitScope = Literal["key", "project", "group"]
 """A limit is of one key, or of everything that a customer's project, or a customer group, sends
 together."""
@@ -14,6 +18,10 @@ def project_name(customer: str, project: str) -> str:
     return f"{customer}/{project}"
 
 
+AT_ONCE = ("requests_per_minute", "tokens_per_minute", "concurrent")
+"""Limits that all requests of somebody share; the others hold for each request by itself."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What is None is not limited."""
 
@@ -22,6 +30,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Estimated at arrival, corrected by what was metered."""
     concurrent: int | None = None
     """Requests from their arrival until their last byte is delivered or the client is gone."""
+    output_tokens: int | None = None
+    """The most that one answer may have; what states no limit is given this one."""
+    body_bytes: int | None = None
+    """Of one request."""
+    stream_seconds: int | None = None
+    """From a request's arrival until its answer ends, streamed or not."""
 
     def named(self) -> list[tuple[str, int]]:
         """The limits that there are, by field."""

@@ -13,7 +13,6 @@ from quartermaster.commands import key as keys
 from quartermaster.commands import project as projects
 from quartermaster.commands.actor import OPERATOR, Actor
 from quartermaster.commands.limit import (
-    LIMIT_MAX,
     Limited,
     all_limits,
     limits_of,
@@ -28,7 +27,7 @@ from quartermaster.kernel.errors import (
     NotFoundError,
     UsageError,
 )
-from quartermaster.kernel.limit import Limits, LimitScope
+from quartermaster.kernel.limit import LIMIT_MAX, Limits, LimitScope
 from quartermaster.kernel.snapshot import decode, encode
 
 NOW = Instant(1_000 * US_PER_HOUR)
@@ -81,6 +80,7 @@ def test_the_same_limits_again_write_nothing(book: Book) -> None:
         ({"requests_per_minute": 0}, 1, "requests_per_minute"),
         ({"concurrent": -3}, 1, "concurrent"),
         ({"tokens_per_minute": LIMIT_MAX + 1}, 1, "tokens_per_minute"),
+        ({"output_tokens": 0}, 1, "output_tokens"),
         ({"requests_per_minute": 60, "concurrent": 3}, 4, "concurrent"),
     ],
 )
@@ -128,6 +128,16 @@ def test_other_roles_may_not(book: Book, role: str) -> None:
 # -- on the command line -----------------------------------------------------------------------
 
 
+def test_how_large_one_request_may_be(quartermaster: Typed, tmp_path: Path) -> None:
+    code, out, err = quartermaster(
+        "limit set --group acme --output-tokens 1 --body-bytes 9 --stream-seconds 2"
+    )
+    words = "group acme: output tokens 1, body bytes 9, stream seconds 2\n"
+    assert (code, out) == (0, words), err
+    published = decode((tmp_path / "var/snapshot.json").read_bytes())
+    assert published.group_limits["acme"] == Limits(output_tokens=1, body_bytes=9, stream_seconds=2)
+
+
 def test_set_show_and_remove(quartermaster: Typed, tmp_path: Path) -> None:
     code, out, err = quartermaster(
         "limit set --group acme --requests-per-minute 60 --concurrent 4 --reason agreed"
@@ -140,7 +150,7 @@ def test_set_show_and_remove(quartermaster: Typed, tmp_path: Path) -> None:
         {
             "scope": "group",
             "name": "acme",
-            "limits": {"requests_per_minute": 60, "tokens_per_minute": None, "concurrent": 4},
+            "limits": msgspec.to_builtins(Limits(requests_per_minute=60, concurrent=4)),
         }
     ]
     assert quartermaster("limit remove --group acme")[0] == 0

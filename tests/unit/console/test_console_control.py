@@ -175,6 +175,9 @@ def test_limits_are_set_and_lifted(client: Client, control: Control) -> None:
     limits = control.book.view().limits["project", "acme/search"]
     assert limits.named() == [("requests_per_minute", 60)]
     assert "60 requests a minute" in trust.get(SEARCH).text
+    large = {"output_tokens": "500", "body_bytes": "90000", "stream_seconds": "30"}
+    assert post(trust, SEARCH, act="limits", **large)[0] == 303
+    assert "500 output tokens an answer" in trust.get("/budgets").text
     status, page = post(trust, SEARCH, act="limits", concurrent="1")
     assert (status, "one for every gateway worker" in page) == (400, True)
     assert post(trust, SEARCH, act="limits")[0] == 303
