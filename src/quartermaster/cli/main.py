@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "webhook": ("webhook", "Where alerts are sent, and signed."),
     "shared": ("shared", "Machines that share limits and budgets."),
     "deployment": ("deployment", "Where models are served."),
+    "upstream": ("upstream", "The model servers, and whether they answer and count."),
     "usage": ("usage", "Metered usage: facts, cuts and the hourly rollup."),
     "batch": ("batch", "How far customers' batches are."),
     "metrics": ("metrics", "Counters of the gateways, as Prometheus reads them."),
