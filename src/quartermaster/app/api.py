@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 
 from starlette.types import ASGIApp
 
@@ -12,6 +11,7 @@ from quartermaster.api.routes import OPERATIONS
 from quartermaster.api.server import beside, build
 from quartermaster.app.api_answers import RoomAnswers
 from quartermaster.app.case_desk import OwnCaseDesk
+from quartermaster.app.handing import Gateways
 from quartermaster.app.revenue_share import revenue_share
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.webhooks import OwnWebhooks
@@ -20,16 +20,12 @@ from quartermaster.book.pepper import load_pepper
 from quartermaster.book.views import View
 from quartermaster.commands import invoice as invoices
 from quartermaster.commands.budget_shown import read_states
-from quartermaster.commands.ports import Book
-from quartermaster.commands.publish import Acknowledgement, acknowledged, publish
+from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.standing import RevenueShare
 from quartermaster.gateway.status import WorkerStatus, read_status
 from quartermaster.kernel.clock import Instant, Period
 from quartermaster.kernel.errors import UnavailableError
 from quartermaster.kernel.events import Cut, HourlyUsage, UsageEvent
-
-ACKNOWLEDGE_TIMEOUT_S = 2.0
-"""Workers look five times a second; two seconds is ten looks."""
 
 
 def api_application(rooms: Rooms) -> ASGIApp:
@@ -39,7 +35,7 @@ def api_application(rooms: Rooms) -> ASGIApp:
             book=rooms.book,
             pepper=load_pepper(rooms.var / "secrets" / "key_pepper"),
             usage=MeteredUsage(rooms),
-            gateways=OwnGateways(rooms.book, rooms.var),
+            gateways=OwnGateways(rooms),
             answers=RoomAnswers(rooms),
             weights=RatedWeights(rooms),
             cases=OwnCaseDesk(rooms),
@@ -79,6 +75,10 @@ class MeteredUsage:
 
         return hourly(self._rooms.usage, cut, customer=customer, period=period)
 
+    def now(self, customer: str | None, period: Period) -> list[HourlyUsage]:
+        """The rollup at the present cut."""
+        return self.hourly(self.cut(), customer=customer, period=period)
+
     def request(self, request_id: str) -> list[UsageEvent]:
         """Every attempt of one request."""
         _need_engine()
@@ -103,13 +103,14 @@ class MeteredUsage:
 
 
 class OwnGateways:
-    """The gateway workers of this data folder."""
+    """The gateway workers of this data folder, and of machines that share a store with it."""
 
-    def __init__(self, book: Book, var: Path) -> None:
-        self._book, self._var = book, var
+    def __init__(self, rooms: Rooms) -> None:
+        self._var = rooms.var
+        self._gateways = Gateways(rooms)
 
     def statuses(self) -> Sequence[WorkerStatus]:
-        """What each last said of itself."""
+        """What each of this machine last said of itself."""
         return [read_status(path) for path in sorted((self._var / "status").glob("*.json"))]
 
     def workers(self) -> int:
@@ -118,13 +119,11 @@ class OwnGateways:
 
     def serving(self, version: int) -> Acknowledgement:
         """Which workers serve a snapshot, or a later one, at this moment."""
-        return acknowledged(self._var / "status", version, 0)
+        return self._gateways.serving(version)
 
     def publish(self, now: Instant) -> ports.Published:
         """Write a snapshot and wait shortly for the workers to serve it."""
-        snapshot = publish(self._book, self._var / "snapshot.json", now)
-        seen = acknowledged(self._var / "status", snapshot.version, ACKNOWLEDGE_TIMEOUT_S)
-        return ports.Published(snapshot.version, seen)
+        return ports.Published(*self._gateways.hand_over(now))
 
 
 class RatedWeights:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from quartermaster.app import live as views
-from quartermaster.app.api import OwnGateways, RatedWeights, with_api
+from quartermaster.app.api import MeteredUsage, OwnGateways, RatedWeights, with_api
 from quartermaster.app.api_relayed import with_relayed
 from quartermaster.app.board import Beside, board_of
 from quartermaster.app.board_capacity import shown_capacity
@@ -77,6 +77,7 @@ def _control(rooms: Rooms) -> Control:
         gateways=OwnGateways(rooms),
         weights=RatedWeights(rooms),
         budget_states=partial(read_states, rooms.var),
+        usage=MeteredUsage(rooms).now,
         webhooks=OwnWebhooks(rooms.var),
     )
 

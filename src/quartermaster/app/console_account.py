@@ -16,6 +16,7 @@ from quartermaster.commands import invoice as invoices
 from quartermaster.commands import key as keys
 from quartermaster.commands import project as projects
 from quartermaster.commands.actor import Actor
+from quartermaster.commands.budget_history import history
 from quartermaster.commands.budget_shown import BudgetStates, ShownBudget, read_states, shown
 from quartermaster.commands.scope import customer_of
 from quartermaster.console.ports_account import (
@@ -28,6 +29,7 @@ from quartermaster.console.ports_account import (
     DraftShortfall,
     MadeKey,
     NewKey,
+    OwnBudget,
     UsageRow,
 )
 from quartermaster.kernel.clock import (
@@ -41,7 +43,7 @@ from quartermaster.kernel.clock import (
 )
 from quartermaster.kernel.errors import NotFoundError, UnavailableError
 from quartermaster.kernel.events import Cut, HourlyUsage
-from quartermaster.kernel.limit import Limits, project_name
+from quartermaster.kernel.limit import Limits, LimitScope, project_name
 from quartermaster.kernel.money import round_line
 from quartermaster.kernel.units import Counts
 
@@ -52,7 +54,7 @@ class RealAccounts:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._usage = MeteredUsage(rooms)
-        self._gateways = OwnGateways(rooms.book, rooms.var)
+        self._gateways = OwnGateways(rooms)
 
     def facts(self, customer: str, month: str, now: Instant) -> AccountFacts:
         """The account in a month."""
@@ -86,6 +88,22 @@ class RealAccounts:
             drafts=() if metered is None else _drafts(view, metered, tuple(signed), label, now),
             usage_missing=metered is None,
         )
+
+    def budget(
+        self, customer: str, scope: LimitScope, name: str, month: str, now: Instant
+    ) -> OwnBudget:
+        """One of its budgets, and a month of it."""
+        view, states = self._rooms.book.view(), read_states(self._rooms.var)
+        own = _budgets(view, customer, states, now) if customer in view.customers else ()
+        known = next((one for one in own if (one.scope, one.name) == (scope, name)), None)
+        found = None
+        if known is not None:
+            found = history(view, scope, name, month, self._usage.now, states, now)
+        if known is None or found is None:
+            raise NotFoundError(f"there is no budget of {scope} {name!r}")
+        project = view.projects.get((customer, name.partition("/")[2]))
+        called = project.added.name if scope == "project" and project is not None else ""
+        return OwnBudget(known, called, found)
 
     def issue(self, customer: str, user: str, wanted: NewKey, now: Instant) -> MadeKey:
         """Make a key."""

@@ -10,6 +10,7 @@ from quartermaster.kernel import events
 from quartermaster.kernel.budget import Budget
 from quartermaster.kernel.case import CreditGrant, Moved
 from quartermaster.kernel.contract import Contract, Customer, Group, Standing
+from quartermaster.kernel.exchange import RateRecorded
 from quartermaster.kernel.guidance_facts import GuidanceRecorded
 from quartermaster.kernel.limit import Limits, LimitScope, Throttle
 from quartermaster.kernel.price import PriceBook
@@ -113,6 +114,14 @@ class StandingWaiting(msgspec.Struct, frozen=True):
     actor: str
 
 
+class BudgetEvent(msgspec.Struct, frozen=True):
+    """A budget was set, filled, paused or lifted, or a share of it was spent."""
+
+    fact: events.BudgetSet | events.BudgetToppedUp | events.BudgetCrossed
+    at: int
+    actor: str
+
+
 class Webhook(msgspec.Struct, frozen=True):
     """An address that alerts go to, and its life so far."""
 
@@ -152,6 +161,8 @@ class View(msgspec.Struct, frozen=True):
     """By scope and id of the key or group; a prepaid one holds what was paid so far."""
     crossed: dict[tuple[LimitScope, str], tuple[events.BudgetCrossed, ...]] = {}
     """By budget: which shares of it were announced, in its newest period."""
+    budget_events: dict[tuple[LimitScope, str], tuple[BudgetEvent, ...]] = {}
+    """By budget, everything that happened to it, oldest first; also to one that was lifted."""
     webhooks: dict[str, Webhook] = {}
     deployments: dict[str, Deployed] = {}
     shipped: events.Cut = {}
@@ -165,6 +176,8 @@ class View(msgspec.Struct, frozen=True):
     """By deployment and month, what was rated last."""
     guidance: dict[tuple[str, str, str, str, str], GuidanceRecorded] = {}
     """By metric, unit, period, basis and day of the promise, as last recorded."""
+    rates: dict[tuple[str, str, str], RateRecorded] = {}
+    """By base, quote and first day, as last recorded."""
     users: dict[str, User] = {}
     api_tokens: dict[str, ApiToken] = {}
 
@@ -261,6 +274,9 @@ def _apply(view: View, recorded: Recorded) -> None:
                 view.limits.pop((fact.scope, fact.name), None)
         case events.BudgetSet() | events.BudgetToppedUp() | events.BudgetCrossed():
             _apply_to_budget(view, fact)
+            who = fact.scope, fact.name
+            event = BudgetEvent(fact, recorded.at, recorded.actor)
+            view.budget_events[who] = (*view.budget_events.get(who, ()), event)
         case WebhookAdded() | WebhookPaused() | WebhookSecretTurned() | WebhookRemoved():
             _apply_to_webhook(view, fact, recorded.at)
         case events.DeploymentSet() | events.DeploymentDrained():
@@ -286,6 +302,8 @@ def _apply(view: View, recorded: Recorded) -> None:
         case GuidanceRecorded():
             about = fact.metric, fact.unit, fact.period, fact.basis, fact.issued_on
             view.guidance[about] = fact
+        case RateRecorded():
+            view.rates[fact.rate.base, fact.rate.quote, fact.rate.on] = fact
         case events.CaseStepped():
             _credit(view, fact)  # the rest is read by key
         case _:

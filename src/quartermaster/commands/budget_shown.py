@@ -63,7 +63,8 @@ def shown(found: Budgeting, states: BudgetStates, now: Instant) -> ShownBudget:
     if state is not None:
         rest = max(budget.amount - state.settled - state.leased, 0)
         spent, leased, left = (
-            _major(nanos, budget.currency) for nanos in (state.settled, state.leased, rest)
+            major(nanos, NANO_DIGITS, budget.currency)
+            for nanos in (state.settled, state.leased, rest)
         )
     return ShownBudget(
         scope=found.scope,
@@ -82,12 +83,11 @@ def shown(found: Budgeting, states: BudgetStates, now: Instant) -> ShownBudget:
     )
 
 
-def _major(nanos: int, currency: str) -> Decimal:
-    """Nanos in major units, with the digits that say something, and at least the coin's."""
-    digits = NANO_DIGITS
-    while digits > exponent(currency) and nanos % 10 == 0:
-        nanos, digits = nanos // 10, digits - 1
-    return Decimal(nanos).scaleb(-digits, context=EXACT)
+def major(amount: int, digits: int, currency: str) -> Decimal:
+    """Parts of 10^-digits in major units, with the digits that say something, and the coin's."""
+    while digits > exponent(currency) and amount % 10 == 0:
+        amount, digits = amount // 10, digits - 1
+    return Decimal(amount).scaleb(-digits, context=EXACT)
 
 
 def states_path(var: Path) -> Path:

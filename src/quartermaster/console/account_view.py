@@ -16,6 +16,7 @@ from quartermaster.console.ports_account import (
     AccountKey,
     DraftShortfall,
     MadeKey,
+    OwnBudget,
     UsageRow,
 )
 from quartermaster.console.report_words import catalogue
@@ -100,7 +101,11 @@ def view_of(facts: AccountFacts, words: Words) -> AccountView:
     """The page's strings."""
     lang = words.lang
     control = catalogue("control", lang)
-    named = tuple((_whose(one, facts, words), Spending(one, ())) for one in facts.budgets)
+    called = {one.id: one.name for one in facts.projects}
+    named = tuple(
+        (_whose(one, called.get(one.name.partition("/")[2], ""), words), Spending(one, ()))
+        for one in facts.budgets
+    )
     rows = tuple(spending_row(one, who, control) for who, one in named)
     return AccountView(
         name=facts.name,
@@ -123,6 +128,13 @@ def view_of(facts: AccountFacts, words: Words) -> AccountView:
     )
 
 
+def budget_view(own: OwnBudget, words: Words) -> tuple[SpendingRow, Picture | None]:
+    """One budget in words, and its picture."""
+    control, who = catalogue("control", words.lang), _whose(own.shown, own.project, words)
+    one = Spending(own.shown, ())
+    return spending_row(one, who, control), spent_picture([(who, one)], who, control)
+
+
 def made_view(made: MadeKey, words: Words) -> MadeView:
     """A new key, shown once."""
     sentence = ""
@@ -140,14 +152,13 @@ def why(error: CallerError, words: Words) -> str:
     return words(key if error.field and words.has(key) else "refused.other")
 
 
-def _whose(budget: ShownBudget, facts: AccountFacts, words: Words) -> str:
+def _whose(budget: ShownBudget, project: str, words: Words) -> str:
     """Whose budget it is, as the customer calls it."""
     if budget.scope == "key":
         return budget.name
     if budget.scope == "group":
         return words("budget.account")
-    project = budget.name.partition("/")[2]
-    return next((one.name for one in facts.projects if one.id == project), project)
+    return project or budget.name.partition("/")[2]
 
 
 def _own_limits(limits: Limits, words: Words) -> str:

@@ -10,10 +10,11 @@ from typing import Protocol
 
 import msgspec
 
+from quartermaster.commands.budget_history import BudgetHistory
 from quartermaster.commands.budget_shown import ShownBudget
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.contract import Standing
-from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.limit import Limits, LimitScope
 from quartermaster.kernel.units import ServiceClass
 
 
@@ -132,6 +133,15 @@ class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Whether usage cannot be read on this machine."""
 
 
+class OwnBudget(msgspec.Struct, frozen=True):
+    """One of a customer's budgets, and a month of it."""
+
+    shown: ShownBudget
+    project: str
+    """What its project is called; empty where it is not a project's."""
+    history: BudgetHistory
+
+
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     """What a key is wanted for."""
 
@@ -161,6 +171,17 @@ class AccountBook(Protocol):
 
         Raises:
             UsageError: the month is none.
+        """
+
+    def budget(
+        self, customer: str, scope: LimitScope, name: str, month: str, now: Instant
+    ) -> OwnBudget:
+        """One of `AccountFacts.budgets`, and a month of it; without a month, the current one.
+
+        Raises:
+            NotFoundError: it is not the customer's.
+            UsageError: the budget was not there in the month.
+            UnavailableError: usage cannot be read on this machine.
         """
 
     def issue(self, customer: str, user: str, wanted: NewKey, now: Instant) -> MadeKey:

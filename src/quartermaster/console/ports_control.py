@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from quartermaster.commands.budget_history import UsageOf
 from quartermaster.commands.budget_shown import BudgetStates
 from quartermaster.commands.ports import Book
 from quartermaster.commands.publish import Acknowledgement
@@ -57,5 +58,7 @@ class Control:
     weights: Weights
     budget_states: Callable[[], BudgetStates]
     """What the clerk last knew of budgets."""
+    usage: UsageOf
+    """The usage table; may not be readable on this machine."""
     webhooks: Webhooks
     """Where alerts go."""

@@ -66,6 +66,7 @@ PAGES: tuple[Page, ...] = (
     Page("/account/keys/{key}/rotation", account.rotate_key, CUSTOMER, ("POST",)),
     Page("/account/keys/{key}/revocation", account.revoke_key, CUSTOMER, ("POST",)),
     Page("/account/projects", account.add_project, CUSTOMER, ("POST",)),
+    Page("/account/budgets/{scope}/{name:path}", account.budget, CUSTOMER),
     Page("/account/cases", cases.own_cases, CUSTOMER),
     Page("/account/cases/{case}/answers", cases.answer, CUSTOMER, ("POST",)),
     Page("/account/cases/{case}/appeals", cases.appeal, CUSTOMER, ("POST",)),

@@ -29,6 +29,7 @@ FALLBACK_FILL = {
     "area": "#2c5583",
     "dot": "#2c5583",
     "band": "#d9e9f7",
+    "clear": "transparent",
     "s1": "#a9bdd3",
     "s2": "#b8c9dc",
     "s3": "#c8d5e4",
@@ -86,6 +87,16 @@ def px(value: float) -> str:
     """A coordinate with at most one decimal: stable bytes for goldens, no visible difference."""
     short = f"{value:.1f}".removesuffix(".0")
     return "0" if short == "-0" else short
+
+
+def nice_top(highest: float, least: float = 0.1) -> float:
+    """The smallest of 1, 2, 4, 5, 10, 20, … times `least` that holds the highest value."""
+    size = least
+    while True:
+        for step in (1, 2, 4, 5):
+            if highest <= size * step:
+                return size * step
+        size *= 10
 
 
 def rect(x: float, y: float, width: float, height: float, css: str, *, rx: float = 0) -> str:

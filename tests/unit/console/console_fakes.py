@@ -16,10 +16,10 @@ from quartermaster.console.ports import (
     RunRate,
     WorkerLive,
 )
-from quartermaster.console.ports_account import AccountFacts, MadeKey, NewKey
+from quartermaster.console.ports_account import AccountFacts, MadeKey, NewKey, OwnBudget
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import ConflictError, NotFoundError
-from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.limit import Limits, LimitScope
 
 NOW = Instant(1_711_893_909_000_000)  # 2024-03-31 14:05:09 UTC
 TOTAL_MINOR = 8_333_333_300
@@ -89,6 +89,11 @@ class FakeAccounts:
             contracts=("c",), projects=(), keys=(), limits=Limits(), usage=(), drafts=(),
             usage_missing=False,
         )  # fmt: skip
+
+    def budget(
+        self, customer: str, scope: LimitScope, name: str, month: str, now: Instant
+    ) -> OwnBudget:
+        raise NotFoundError(f"{customer} has no budget of {scope} {name} in {month}")
 
     def issue(self, customer: str, user: str, wanted: NewKey, now: Instant) -> MadeKey:
         return MadeKey(id="key_1", secret="qm-secret", served=True)

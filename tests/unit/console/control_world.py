@@ -19,6 +19,7 @@ from quartermaster.commands import standing as standings
 from quartermaster.commands import webhook as webhooks
 from quartermaster.commands.actor import OPERATOR, Actor
 from quartermaster.commands.budget import Terms
+from quartermaster.commands.budget_history import UsageOf
 from quartermaster.commands.budget_shown import BudgetStates
 from quartermaster.commands.limit import Limited
 from quartermaster.commands.publish import Acknowledgement
@@ -32,10 +33,11 @@ from quartermaster.commands.webhook_record import (
 )
 from quartermaster.console.ports_control import Control
 from quartermaster.kernel.budget import budget_id, epochs, nanos
-from quartermaster.kernel.clock import Instant
+from quartermaster.kernel.clock import Instant, Period
 from quartermaster.kernel.contract import Standing
-from quartermaster.kernel.events import BudgetCrossed
+from quartermaster.kernel.events import BudgetCrossed, HourlyUsage
 from quartermaster.kernel.limit import Limits, LimitScope
+from quartermaster.kernel.units import Counts
 from quartermaster.kernel.webhook_facts import WebhookAdded
 
 CUSTOMERS = {"acme": "acme-1", "globex": "globex-1", "initech": "initech-1"}
@@ -48,6 +50,8 @@ SPENT = (
     '{"type":"budget.threshold_reached","timestamp":"","data":'
     '{"budget":"group:acme","period":"2024-03","percent":80}}'
 )
+DAY_US = 86_400_000_000
+
 RECORD = Record(
     Delivered(
         4,
@@ -122,6 +126,7 @@ def control_over(book: Book, secrets: Path) -> Control:
         gateways=FakeGateways(),
         weights=FakeWeights(),
         budget_states=lambda: BudgetStates(int(NOW), _states(book)),
+        usage=usage_of(),
         webhooks=FakeHooks(secrets),
     )
 
@@ -155,6 +160,25 @@ def control_world(folder: Path) -> Iterator[Control]:
                 sign_off_share=weights.sign_off_share,
             )  # fmt: skip
         yield control_over(book, folder / "secrets")
+
+
+def usage_of() -> UsageOf:
+    """Of every customer what was spent of its group's budget: a tenth a day until now, at the
+    list's price of $0.15 a million tokens."""
+
+    def usage(customer: str | None, period: Period) -> list[HourlyUsage]:
+        first = NOW - NOW % DAY_US
+        days = [at for at in range(first - 9 * DAY_US, first + 1, DAY_US) if at in period]
+        cents = SPENT_CENTS.get(customer or "", 0)
+        return [
+            HourlyUsage(
+                customer or "", f"{customer}-1", 1, "list", "default", "key_1", "m", "d",
+                "standard", at, 3, Counts(input=cents * 20_000_000 // 3_000),
+            )
+            for at in days
+        ]  # fmt: skip
+
+    return usage
 
 
 def _states(book: Book) -> tuple[BudgetState, ...]:

@@ -72,7 +72,8 @@ class World:
     def _opened(self, number: int, who: str) -> Opened:
         opened = usage_facts.opened(number, at=NOW, customer=who, model="m")
         said = {name: getattr(opened, name) for name in Opened.__struct_fields__}
-        return Opened(**said | {"contract": f"{who}-1", "key_id": self.keys[who]})
+        own = {"contract": f"{who}-1", "key_id": self.keys[who], "price_book": "list"}
+        return Opened(**said | own)
 
     def browser(self, *roles: str, customer: str = "") -> TestClient:
         link = self.identity.issue_link(roles, NOW, customer=customer)
@@ -261,3 +262,32 @@ def test_who_is_suspended_is_led_to_what_it_can_do(world: World, acme: TestClien
     again = StandingChanged(group="acme", standing="active", reason="settled", case="case_1")
     world.rooms.book.append(again, actor=OPERATOR, now=NOW)
     acme.get("/account?lang=en")
+
+
+def test_a_customer_sees_the_history_of_its_own_budgets_only(
+    world: World, acme: TestClient
+) -> None:
+    for key in world.keys.values():
+        terms = Terms(amount_minor=4_300)
+        set_budget(world.rooms.book, OPERATOR, "key", key, terms, NOW, reason="as agreed")
+    here = f"/account/budgets/key/{world.keys['acme']}"
+    page = acme.get(here).text
+    assert "Acme Ltd" not in page
+    assert "spent by the end of each day" in page
+    assert f'href="{here}"' in acme.get("/account").text
+    document = acme.get(f"{here}?format=json").json()
+    month = document["month"]
+    assert document["days"][-1]["spent"] == document["days"][-1]["spent_so_far"] != "0.00"
+    assert [set(row) & {"by", "reason"} for row in document["events"]] == [set()]
+    text = acme.get(f"{here}?format=csv&table=days&month={month}").text
+    assert text.count(month) == len(document["days"])
+    for seen in (page, text, str(document)):
+        assert "operator" not in seen
+        assert "as agreed" not in seen
+    for path in (
+        here.replace(world.keys["acme"], world.keys["globex"]),
+        "/account/budgets/all/a",
+        f"{here}s",
+    ):
+        assert acme.get(path).status_code == 404
+        assert acme.get(f"{path}?format=csv").status_code == 404

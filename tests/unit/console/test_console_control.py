@@ -32,6 +32,9 @@ from quartermaster.console.spending_view import view_of
 from quartermaster.console.standing_facts import stand_of
 from quartermaster.console.standing_view import group_view
 from quartermaster.console.webhook_facts import Hook
+from quartermaster.kernel.clock import Period
+from quartermaster.kernel.errors import UnavailableError
+from quartermaster.kernel.events import HourlyUsage
 
 SESSION = "quartermaster_session"
 ACME, SEARCH = "/budgets/group/acme", "/budgets/project/acme/search"
@@ -156,9 +159,42 @@ def test_a_budget_is_paused_resumed_and_removed(client: Client, control: Control
     for act, paused in (("pause", True), ("resume", False)):
         assert post(finance, ACME, act=act, reason="a leaked key")[0] == 303
         assert control.book.view().budgets["group", "acme"].paused is paused
-        assert (">paused<" in finance.get(ACME).text) is paused
+        assert ('said risk">paused<' in finance.get(ACME).text) is paused
     assert post(finance, ACME, act="remove")[0] == 303
     assert "There is no budget" in finance.get(ACME).text
+
+
+def test_the_history_of_a_budget_is_a_figure_a_table_and_a_file(client: Client) -> None:
+    viewer = client("viewer")
+    page = viewer.get(ACME).text
+    for words in (
+        "In March 2024 $4,300.00 were spent",
+        "Budget of ACME: spent by the end of each day of March 2024",
+        "50% spent: told",
+        "somebody at the command line",
+    ):
+        assert words in page
+    german = client("viewer", "de").get(ACME).text
+    assert "Im März 2024 wurden 4.300,00\N{NO-BREAK SPACE}$ verbraucht" in german
+    document = viewer.get(f"{ACME}?format=json").json()
+    assert (document["month"], document["schema"]) == ("2024-03", "budget-history/1")
+    assert document["days"][-1]["amount"] == "5000.00"
+    assert Decimal(document["days"][-1]["spent_so_far"]).quantize(Decimal("0.1")) == 4300
+    text = viewer.get(f"{ACME}?format=csv&table=events").text
+    assert [row["event"] for row in csv.DictReader(text.splitlines())] == ["set", "alert"]
+    assert viewer.get(f"{ACME}?month=2024-02").status_code == 400
+    assert viewer.get("/budgets/project/initech/default?format=json").status_code == 404
+
+
+def test_without_usage_a_budget_is_still_shown(client: Client, control: Control) -> None:
+    def unreadable(customer: str | None, period: Period) -> list[HourlyUsage]:
+        raise UnavailableError("the usage engine is not installed")
+
+    object.__setattr__(control, "usage", unreadable)
+    page = client("viewer").get(ACME)
+    assert page.status_code == 200
+    assert "Usage cannot be read on this machine" in page.text
+    assert client("viewer").get(f"{ACME}?format=json").status_code == 503
 
 
 def test_a_payment_is_recorded_once(client: Client, control: Control) -> None:

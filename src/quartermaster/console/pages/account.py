@@ -5,11 +5,13 @@ Whose account it is follows from the session alone; nothing in an address or a f
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final, get_args
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from quartermaster.console import account_tables, account_view
+from quartermaster.console import budget_history_view as history_view
 from quartermaster.console.account_tables import COLUMNS
 from quartermaster.console.gate import SEE_OTHER
 from quartermaster.console.pages.downloads import download, form_asked
@@ -17,8 +19,10 @@ from quartermaster.console.ports_account import AccountBook, AccountFacts, MadeK
 from quartermaster.console.report_words import catalogue
 from quartermaster.console.visit import Visit
 from quartermaster.kernel.errors import CallerError, NotAllowedError, UnavailableError
+from quartermaster.kernel.limit import LimitScope
 
 HERE = "/account"
+SCOPES: Final[tuple[LimitScope, ...]] = get_args(LimitScope)
 OVERLAP_HOURS = (0, 1, 24, 168, 720)
 """At once, an hour, a day, a week, a month."""
 OVERLAP_USUAL_HOURS = 24
@@ -39,6 +43,39 @@ async def account(visit: Visit) -> Response:
         document = partial(account_tables.as_json, facts, now)
         return download(visit, wanted, document, COLUMNS, rows, name=f"{{table}}-{facts.month}")
     return _page(visit, facts)
+
+
+async def budget(visit: Visit) -> Response:
+    """One of the customer's budgets and a month of it, or its tables as JSON or CSV.
+
+    Raises:
+        UsageError: the format, the table or the month is wrong.
+        NotFoundError: the customer has no such budget.
+    """
+    wanted, params = form_asked(visit), visit.request.path_params
+    scope = next((one for one in SCOPES if one == params["scope"]), None)
+    if scope is None:
+        raise visit.nowhere()
+    accounts, customer, _ = _own(visit)
+    month, now = visit.request.query_params.get("month", ""), visit.desk.clock()
+    ask = partial(accounts.budget, customer, scope, str(params["name"]), month, now)
+    own = await visit.found(ask)
+    found = own.history
+    if wanted != "html":
+        rows = history_view.rows_of(found, own=True)
+        document = partial(history_view.as_json, found, now, own=True)
+        file, columns = f"{{table}}-{found.month}", history_view.OWN_COLUMNS
+        return download(visit, wanted, document, columns, rows, name=file)
+    words, control = catalogue("account", visit.words.lang), catalogue("control", visit.words.lang)
+    row, spent = account_view.budget_view(own, words)
+    return visit.render(
+        "account_budget.html",
+        a=words,
+        e=control,
+        row=row,
+        spent=spent,
+        history=history_view.view_of(found, row.who, str, control),
+    )
 
 
 async def make_key(visit: Visit) -> Response:

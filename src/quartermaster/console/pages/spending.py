@@ -8,13 +8,16 @@ from urllib.parse import urlencode
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from quartermaster.book.views import View
 from quartermaster.commands import budget as budgets
 from quartermaster.commands import limit as limits
 from quartermaster.commands.actor import Actor
 from quartermaster.commands.budget import Terms
+from quartermaster.commands.budget_history import BudgetHistory, history
 from quartermaster.commands.limit import Limited
+from quartermaster.console import budget_history_view as history_view
 from quartermaster.console import spending_facts, spending_view
-from quartermaster.console.control_view import why
+from quartermaster.console.control_view import person_name, why
 from quartermaster.console.gate import SEE_OTHER
 from quartermaster.console.number_field import amount_of, whole_of
 from quartermaster.console.pages.downloads import download, form_asked
@@ -25,7 +28,7 @@ from quartermaster.console.spending_view import href
 from quartermaster.console.visit import Visit
 from quartermaster.kernel.budget import BudgetPeriod
 from quartermaster.kernel.clock import Instant
-from quartermaster.kernel.errors import CallerError, UsageError
+from quartermaster.kernel.errors import CallerError, UnavailableError, UsageError
 from quartermaster.kernel.limit import Limits, LimitScope
 
 SCOPES: Final[tuple[LimitScope, ...]] = get_args(LimitScope)
@@ -58,8 +61,21 @@ async def spending(visit: Visit) -> Response:
 
 
 async def owner(visit: Visit) -> Response:
-    """One key, project or group."""
-    return await _page(visit)
+    """One key, project or group; the history of its budget also as JSON or CSV.
+
+    Raises:
+        UsageError: the format, the table or the month is wrong.
+    """
+    wanted = form_asked(visit)
+    if wanted == "html":
+        return await _page(visit)
+    control, now, (scope, name) = visit.control, visit.desk.clock(), _who(visit)
+    found = await visit.found(lambda: _history(visit, scope, name, control.book.view(), now))
+    if found is None:
+        raise visit.nowhere()
+    rows, document = history_view.rows_of(found), partial(history_view.as_json, found, now)
+    file = f"{{table}}-{found.month}"
+    return download(visit, wanted, document, history_view.COLUMNS, rows, name=file)
 
 
 async def change(visit: Visit) -> Response:
@@ -86,13 +102,20 @@ async def _page(visit: Visit, *, error: str = "", status: int = 200) -> Response
     words, control, now = catalogue("control", visit.words.lang), visit.control, visit.desk.clock()
     scope, name = _who(visit)
 
-    def read() -> spending_view.OwnerView:
+    def read() -> tuple[spending_view.OwnerView, history_view.HistoryView | None, str]:
         view = control.book.view()
         limited = limits.limits_of(view, scope, name)
         found = spending_facts.spending_of(view, scope, name, control.budget_states(), now)
-        return spending_view.owner_view(view, limited, found, words)
+        page = spending_view.owner_view(view, limited, found, words)
+        try:
+            past = _history(visit, scope, name, view, now)
+        except UnavailableError:
+            return page, None, words("spending.missing")
+        by = partial(person_name, view, words=words)
+        told = None if past is None else history_view.view_of(past, page.who, by, words)
+        return page, told, ""
 
-    page = await visit.found(read)
+    page, past, missing = await visit.found(read)
     seen = await handed_over(visit, words)
     roles = visit.actor().roles
     return visit.render(
@@ -100,12 +123,22 @@ async def _page(visit: Visit, *, error: str = "", status: int = 200) -> Response
         status=status,
         e=words,
         page=page,
+        history=past,
+        missing=missing,
         seen=seen,
         message=error,
         typed=visit.form if error else {},
         may_budget=not MAY_BUDGET.isdisjoint(roles),
         may_limit=not MAY_LIMIT.isdisjoint(roles),
     )
+
+
+def _history(
+    visit: Visit, scope: LimitScope, name: str, view: View, now: Instant
+) -> BudgetHistory | None:
+    month = visit.request.query_params.get("month", "")
+    control = visit.control
+    return history(view, scope, name, month, control.usage, control.budget_states(), now)
 
 
 def _who(visit: Visit) -> tuple[LimitScope, str]:
