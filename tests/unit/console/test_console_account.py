@@ -278,7 +278,8 @@ def test_a_customer_sees_the_history_of_its_own_budgets_only(
     document = acme.get(f"{here}?format=json").json()
     month = document["month"]
     assert document["days"][-1]["spent"] == document["days"][-1]["spent_so_far"] != "0.00"
-    assert [set(row) & {"by", "reason"} for row in document["events"]] == [set()]
+    assert document["events"]
+    assert not any(set(row) & {"by", "reason"} for row in document["events"])
     text = acme.get(f"{here}?format=csv&table=days&month={month}").text
     assert text.count(month) == len(document["days"])
     for seen in (page, text, str(document)):
