@@ -53,6 +53,8 @@ SPLITS = 20
 """Each gives two directions."""
 TENANTS = 1_272
 """Eight ordinary days each."""
+ALL_PAIRS = "both, hard pairs as frequent as made"
+WITH_ORDINARY = "those of them with an ordinary account"
 PARAMETERS = Path(__file__).resolve().parent.parent / "src/quartermaster/conduct/parameters.json"
 
 
@@ -195,44 +197,68 @@ def links(found: Sequence[Source]) -> None:
     seen, met = linking.pairs(made), linking.met(made)
     print(f"== linking, {linking.SIZE} requests an account: TPR at 1 in 1,000")
     print(f"of shard pairs {met[0]:.3f} meet in a bucket, of all pairs {met[1]:.3f}")
-    text, both = seen.evidence.total(0.0), seen.evidence.total()
-    _linked("text alone: likeness", seen, text)
-    _linked("text alone: likeness and harvest score", seen, both)
+    print("-- REAL PROMPTS, text alone; nothing is made up here")
+    text, total = seen.evidence.text, seen.totals
+    _linked("likeness", seen, text)
+    _linked("likeness and harvest score", seen, seen.evidence.alike())
+    real = _linked("the same, and beyond what ordinary tenants explain", seen, total)
     chosen = linking.chosen_elsewhere(seen, 0.001)
     print(f"all others, the weight of the harvest score chosen on other campaigns: {chosen:.3f}")
+    for each in linking.TRADE_SIZES:
+        few = linking.pairs(made, linking.names(made, each))
+        _linked(
+            f"where {each} tenants of each trade are known, hard pairs of them", few, few.totals
+        )
+    wrong = linking.mistaken(made, 0.001)
+    print(f"where a third of each campaign is held for ordinary tenants: {wrong:.3f}")
     middle = float(np.median(seen.side("shards", text).scores))
     twins = float((seen.side("same_trade", text).scores >= middle).mean())
     print(f"hard pairs that are more alike than half of the shards: {twins:.3f}")
-    line = line_at(seen.others(both).scores, 0.001)
-    _families("shards above the line", by_family(seen.side("shards", both), line))
-    print("-- the meter is synthetic from here on")
+    for title, others in (("others", seen.others), ("others with an ordinary", seen.with_ordinary)):
+        line = line_at(others(total).scores, 0.001)
+        shares = by_family(seen.side("shards", total), line)
+        _families(f"shards above the line of all {title}", shares)
+    print("-- SYNTHETIC METER from here on: payments, networks, settings and times are made up")
+    made_up = {}
     for habit in synthetic_meter.HABITS:
         metered = linking.pairs(linking.accounts(found, habit=habit))
-        scores = metered.evidence.total()
-        _linked(habit.name, metered, scores)
+        scores = metered.totals
+        made_up[habit.name] = _linked(f"synthetic: {habit.name}", metered, scores)
         line = line_at(metered.others(scores).scores, 0.001)
-        shares = []
+        shares_joined = []
         for kind in ("shards", "same_trade", "other_kinds"):
             rows = metered.kind == kind
-            shares.append(float((metered.confirmed & (scores > line))[rows].mean()))
-        print("   joined: {:.3f} of shards, {:.5f} of one trade, {:.5f} of others".format(*shares))
+            shares_joined.append(float((metered.confirmed & (scores > line))[rows].mean()))
+        print(
+            "   joined: {:.3f} of shards, {:.5f} of one trade, {:.5f} of others".format(
+                *shares_joined
+            )
+        )
+    print("-- side by side: hard pairs in, as frequent as made; the bar is 0.90")
+    print(f"   REAL: {'text alone':59} {real}")
+    for name, figure in made_up.items():
+        print(f"   SYNTHETIC: {name:54} {figure}")
     print(flush=True)
 
 
-def _linked(title: str, seen: linking.Pairs, scores: npt.NDArray[np.float64]) -> None:
+def _linked(title: str, seen: linking.Pairs, scores: npt.NDArray[np.float64]) -> str:
+    """Print a way to link against each kind of pair; returns what a summary says of it."""
     shards = seen.side("shards", scores)
     print(title)
     others = {
         "accounts of other kinds": seen.side("other_kinds", scores),
         "tenants of one trade (hard)": seen.side("same_trade", scores),
-        "both, hard pairs as frequent as made": seen.others(scores),
-        "those of them with an ordinary account": seen.with_ordinary(scores),
+        ALL_PAIRS: seen.others(scores),
+        WITH_ORDINARY: seen.with_ordinary(scores),
         "campaigns of one recipe": seen.side("same_recipe", scores),
     }
+    figures = {}
     for name, side in others.items():
-        found_at = estimate(shards, side, lambda s, o: tpr_at(s, o, 0.001))
+        figures[name] = estimate(shards, side, lambda s, o: tpr_at(s, o, 0.001))
         area = auroc_of(shards, side)
-        print(f"   {name:38}{len(side.scores):7} pairs  AUROC {area!s:24} TPR {found_at}")
+        print(f"   {name:38}{len(side.scores):7} pairs  AUROC {area!s:24} TPR {figures[name]}")
+    sys.stdout.flush()
+    return f"{figures[ALL_PAIRS]}; without pairs of two campaigns {figures[WITH_ORDINARY]}"
 
 
 def costs(found: Sequence[Source]) -> None:

@@ -173,7 +173,7 @@ def analyse(rooms: Rooms, on: date) -> ConductObserved:
     accounts = _accounts(rooms, view, day, before, ordinary_names)
     others = _resting(before, ordinary_names - set(accounts), on)
     reviewed, ordinary = review(accounts, key, model, others)
-    links = _links(accounts, key, settings.link_p)
+    links = _links(accounts, key, settings.link_p, _known(accounts, on))
     unseen = _blind(view, day, accounts, reviewed, ordinary)
     _add_damaged(days_folder(rooms.var), day, unseen)
     seen = ConductObserved(
@@ -335,7 +335,22 @@ def _contracts(view: View, account: str, on: date) -> Iterable[Contract]:
                 yield contract
 
 
-def _links(accounts: Mapping[str, Account], key: bytes, p_max: float) -> tuple[CaseLink, ...]:
+def _known(accounts: Mapping[str, Account], on: date) -> set[str]:
+    """Customers in good standing that were there four weeks ago: what is alike to them is usual.
+
+    Younger ones explain nothing, since shards of one campaign would explain each other.
+    """
+    since = (on - timedelta(days=PAST_DAYS)).isoformat()
+    return {
+        name
+        for name, account in accounts.items()
+        if account.ordinary and account.before and account.before[0].day.day <= since
+    }
+
+
+def _links(
+    accounts: Mapping[str, Account], key: bytes, p_max: float, known: Set[str]
+) -> tuple[CaseLink, ...]:
     held = {
         name: one.today
         for name, one in accounts.items()
@@ -344,7 +359,7 @@ def _links(accounts: Mapping[str, Account], key: bytes, p_max: float) -> tuple[C
     # A rank among fewer pairs is never as rare as is asked for.
     if len(held) < ACCOUNTS_MIN or len(held) * (len(held) - 1) / 2 < 1 / p_max:
         return ()
-    edges = link_days(held, key, p_max=p_max).links
+    edges = link_days(held, key, p_max=p_max, known=known).links
     return tuple(
         CaseLink(one.left, one.right, one.p, one.reasons) for one in edges if one.confirmed
     )

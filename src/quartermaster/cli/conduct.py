@@ -136,13 +136,21 @@ def days(
 @_file
 @_json
 @_key
+@click.option(
+    "--ordinary",
+    type=click.Path(path_type=Path),
+    help="Account-days of tenants that you hold for ordinary: likeness to them explains likeness.",
+)
 @click.option("--p", "p_max", type=click.FloatRange(0, 1, min_open=True), default=LINK_P)
-def link(file: Path, *, as_json: bool, key_file: Path | None, p_max: float) -> None:
+def link(
+    file: Path, *, as_json: bool, key_file: Path | None, ordinary: Path | None, p_max: float
+) -> None:
     """Which accounts in FILE are one campaign, and how they look together.
 
-    Accounts that are alike and both look like a harvest are candidates. They are joined only where
-    they share something besides text: a payment instrument, key, network, client, or their waking
-    hours, as the field "meter" of their requests says. Joined accounts are scored as one.
+    Accounts that are alike and both look like a harvest are candidates, and with --ordinary those
+    that have in common what no ordinary tenant has. They are joined only where they share something
+    besides text: a payment instrument, key, network, client, or their waking hours, as the field
+    "meter" of their requests says. Joined accounts are scored as one.
     """
     import msgspec
 
@@ -150,7 +158,8 @@ def link(file: Path, *, as_json: bool, key_file: Path | None, p_max: float) -> N
     from quartermaster.conduct.records import read_days
 
     key = read_key(key_file)
-    found = linked(read_days(file), observer(key, None), key, p_max=p_max)
+    known = read_days(ordinary) if ordinary else ()
+    found = linked(read_days(file), observer(key, None), key, p_max=p_max, ordinary=known)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return

@@ -1,10 +1,11 @@
 """Link the accounts of a file, and score those that are joined as one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import msgspec
 
-from quartermaster.conduct.links import Link, Population, groups, link, signature
+from quartermaster.conduct.likeness import signature
+from quartermaster.conduct.links import KNOWN_MIN, Link, Population, groups, link
 from quartermaster.conduct.model import Model, shipped
 from quartermaster.conduct.observe import Observer
 from quartermaster.conduct.records import AccountDay
@@ -40,6 +41,7 @@ def linked(
     *,
     p_max: float,
     model: Model | None = None,
+    ordinary: Iterable[AccountDay] = (),
 ) -> Linked:
     """Link accounts by all their days, and score joined ones together.
 
@@ -49,21 +51,36 @@ def linked(
         key: the deployment's key; also draws the pairs that likeness is ranked among.
         p_max: share of pairs for which as much speaks by chance.
         model: weights; those of the package by default.
+        ordinary: days of tenants that are held for ordinary; likeness to them explains likeness.
 
     Raises:
         DataError: too few accounts to say what is usual, or too many.
     """
     sketches: dict[str, DaySketch] = {}
-    for day in days:
-        sketch = sketches.setdefault(day.account, DaySketch(day.account, "", observer, key))
-        for request in day.requests:
-            sketch.add(request)
+    known: set[str] = set()
+    for part, is_known in ((days, False), (ordinary, True)):
+        for day in part:
+            sketch = sketches.setdefault(day.account, DaySketch(day.account, "", observer, key))
+            for request in day.requests:
+                sketch.add(request)
+            if is_known:
+                known.add(day.account)
+    if 0 < len(known) < KNOWN_MIN:
+        raise DataError(
+            f"{len(known)} ordinary tenants do not say what is usual; {KNOWN_MIN} do",
+            hint="give the days of more tenants that you hold for ordinary, or of none",
+        )
     held = {name: one.seal() for name, one in sketches.items() if one.totals.requests}
-    return link_days(held, key, p_max=p_max, model=model)
+    return link_days(held, key, p_max=p_max, model=model, known=known)
 
 
 def link_days(
-    held: Mapping[str, SketchedDay], key: bytes, *, p_max: float, model: Model | None = None
+    held: Mapping[str, SketchedDay],
+    key: bytes,
+    *,
+    p_max: float,
+    model: Model | None = None,
+    known: Set[str] = frozenset(),
 ) -> Linked:
     """As `linked`, of sketches: one an account.
 
@@ -72,6 +89,7 @@ def link_days(
         key: draws the pairs that likeness is ranked among.
         p_max: share of pairs for which as much speaks by chance.
         model: weights; those of the package by default.
+        known: accounts that are known as ordinary tenants.
 
     Raises:
         DataError: too few accounts to say what is usual, or too many.
@@ -86,7 +104,7 @@ def link_days(
         signature(name, one.sample, one.traces, best_score(one.sample, weights)[0])
         for name, one in held.items()
     ]
-    edges = link(Population(signatures, int.from_bytes(key[:4], "big")), p_max)
+    edges = link(Population(signatures, int.from_bytes(key[:4], "big"), known), p_max)
     return Linked(tuple(edges), tuple(_group(names, held, weights) for names in groups(edges)))
 
 

@@ -3,14 +3,18 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from tests.unit.conduct.conduct_made_up import KEY, THINGS, campaign
 
 from quartermaster.cli.main import cli, run
+from quartermaster.conduct.likeness import Beside, Likeness, Signature, signature
 from quartermaster.conduct.linked import Linked, linked
+from quartermaster.conduct.links import Population
 from quartermaster.conduct.observe import Observer
 from quartermaster.conduct.records import AccountDay, Meter, Request
+from quartermaster.conduct.sketch import stacked
 
 TRADES = [
     "Translate into French the sentence about {}",
@@ -71,6 +75,50 @@ def test_a_public_network_joins_nobody() -> None:
     assert linked(everybody, Observer(KEY), KEY, p_max=0.05).groups == ()
 
 
+def tenants(count: int) -> list[AccountDay]:
+    """So many ordinary tenants of each trade, whose requests are about different things."""
+    return [
+        AccountDay(f"tenant{at}/{one}", tuple(Request((trade.format(t),)) for t in THINGS[one::4]))
+        for at, trade in enumerate(TRADES)
+        for one in range(count)
+    ]
+
+
+def signed(days: list[AccountDay]) -> list[Signature]:
+    reader = Observer(KEY)
+    return [
+        signature(day.account, stacked(reader.observe(request) for request in day.requests))
+        for day in days
+    ]
+
+
+def test_what_ordinary_tenants_have_in_common_explains_likeness() -> None:
+    """Two shops of one trade are alike, and so they are to known tenants of it; shards are not."""
+    known = signed(tenants(3))
+    twins = signed(
+        [
+            AccountDay(f"twin{at}", tuple(Request((TRADES[0].format(t),)) for t in THINGS[at::2]))
+            for at in range(2)
+        ]
+    )
+    shards = signed([AccountDay(f"shard{at}", tuple(campaign()[at::2])) for at in range(2)])
+    population = Population([*known, *twins, *shards], 1, {one.account for one in known})
+    seen = population.evidence([(shards[0], shards[1]), (twins[0], twins[1])])
+    assert seen.text.min() > 3, "both pairs are among the most alike"
+    assert seen.beyond is not None
+    assert seen.beyond[0] > 3
+    assert seen.beyond[1] < 1
+
+
+def test_likeness_is_the_same_for_one_and_for_many() -> None:
+    held = signed(accounts())
+    likeness = Likeness(held[:10])
+    many = Beside(held, likeness)
+    for one in held[8:]:
+        expected = np.array([likeness.of(one, other) for other in held])
+        assert np.allclose(many.likenesses(one), expected)
+
+
 def test_equal_request_settings_prove_nothing() -> None:
     assert found(Meter(temperature=0.37, max_tokens=911)).groups == ()
 
@@ -118,6 +166,9 @@ def test_the_command_needs_enough_accounts_and_prints_groups(
     assert "payments in common" in shown
     result = CliRunner().invoke(cli, ["conduct", "link", str(file), "--p", "0.05", "--json"])
     assert json.loads(result.stdout)["groups"][0]["accounts"] == ["shard0", "shard1", "shard2"]
+    few = ["conduct", "link", str(file), "--ordinary", str(file), "--p", "0.05"]
+    assert run(few) == 1
+    assert "15 ordinary tenants do not say what is usual; 19 do" in capsys.readouterr().err
     file.write_text("\n".join(lines[:3]), "utf-8")
     assert run(["conduct", "link", str(file)]) == 1
     assert "linking needs 10" in capsys.readouterr().err
