@@ -57,12 +57,12 @@ class SharedWorker:
         if lost == "question":
             return
         self.said_at = now if reports else self.said_at
-        arguments: list[str | int] = [self.name, EXPIRE_US, now]
-        keys = ["workers"]
+        arguments: list[str | int] = [self.name, EXPIRE_US, now, "", ""]
+        keys = ["workers", "standing", "obeyed"]
         for (scope, name), report in reports.items():
             keys.append(f"{scope}:{name}")
             arguments.append(line_of(report))
-        peers, *answers = store.eval(self.script, len(keys), *keys, *arguments)
+        peers, _, *answers = store.eval(self.script, len(keys), *keys, *arguments)
         if not lost:
             given = {name: answer_of(words) for name, words in zip(reports, answers, strict=True)}
             self.limiter.answered(given, now, peers)

@@ -19,6 +19,7 @@ from quartermaster.app import live
 from quartermaster.app.case_desk import tend as tend_cases
 from quartermaster.app.clerk_budget import BudgetOffice
 from quartermaster.app.clerk_commitments import bound_rows, charged, committed_months, owed
+from quartermaster.app.clerk_standing import NoDesk, StandingDesk, open_desk
 from quartermaster.app.clerk_steps import REFUSALS, RETRY_S, Steps, Timed
 from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
 from quartermaster.app.first_start import snapshot_path
@@ -82,22 +83,28 @@ def work(rooms: Rooms, stopping: threading.Event) -> None:
         webhooks.announce,
         open_shares(rooms.settings.gateway, rooms.var),
     )
+    desk = open_desk(rooms.settings.gateway, rooms.var)
     webhooks.start()
     budgets.start()
+    desk.start()
     try:
-        _take_turns(rooms, stopping, budgets)
+        _take_turns(rooms, stopping, budgets, desk)
     finally:
+        desk.stop()
         budgets.stop()
         webhooks.stop()
 
 
-def _take_turns(rooms: Rooms, stopping: threading.Event, budgets: BudgetOffice) -> None:
+def _take_turns(
+    rooms: Rooms, stopping: threading.Event, budgets: BudgetOffice, desk: StandingDesk | NoDesk
+) -> None:
     """Take turns until asked to stop; what is refused is tried again in a later one."""
     settings, steps = rooms.settings.clerk, Steps(rooms.var, rooms.now)
     looks = Looks(rooms)
+    publishing = Timed(steps, "publishing", partial(_publish, rooms), settings.publish_seconds)
     timed = (
         Timed(steps, "cases", partial(tend_cases, rooms), settings.publish_seconds),
-        Timed(steps, "publishing", partial(_publish, rooms), settings.publish_seconds),
+        publishing,
         Timed(
             steps,
             "recovery of logs",
@@ -117,6 +124,9 @@ def _take_turns(rooms: Rooms, stopping: threading.Event, budgets: BudgetOffice) 
             budgets.shipped()
         budgets.check()
         steps.state("budgets", budgets.trouble)
+        steps.state("standings of other machines", desk.trouble)
+        if desk.news():
+            publishing.hurry()
         began = time.monotonic()
         if stale and began >= recompute_at:
             stale = not steps.attempt("rating", partial(recompute, rooms))

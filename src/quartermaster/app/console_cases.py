@@ -26,7 +26,7 @@ class RealCases:
 
     def __init__(self, rooms: Rooms, *, sample: bool) -> None:
         self._rooms, self._sample = rooms, sample
-        self._gateways = OwnGateways(rooms.book, rooms.var)
+        self._gateways = OwnGateways(rooms)
 
     def queue(self, now: Instant) -> Queue:
         """Every case in a line."""

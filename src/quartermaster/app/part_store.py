@@ -2,15 +2,17 @@
 
 import platform
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quartermaster.app.budget_shares import BudgetShares, Holding, Told
+from quartermaster.app.standing_store import open_client
+from quartermaster.app.store_thread import StoreThread
 from quartermaster.billing.parts import Part
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import UnavailableError
-from quartermaster.kernel.shared_store import NAME_PREFIX, store_address, store_secret
+from quartermaster.kernel.shared_store import NAME_PREFIX
 
 if TYPE_CHECKING:
     import redis
@@ -50,6 +52,7 @@ class RedisParts:
         self._client = client
         self._settle_us = settle_us
         self._failures = (RedisError, OSError)
+        self._thread = StoreThread()
 
     def join(self, machine: str, known: Iterable[str]) -> tuple[str, frozenset[str]]:
         """Be there, with all machines that are known; the data's generation, and all machines.
@@ -93,10 +96,7 @@ class RedisParts:
         Raises:
             UnavailableError: the server cannot be reached.
         """
-        try:
-            return bool(self._client.hdel(MACHINES, f"m:{machine}"))
-        except self._failures as error:
-            raise _gone(error) from error
+        return bool(self._call(lambda: self._client.hdel(MACHINES, f"m:{machine}")))
 
     def machines(self) -> list[str]:
         """All machines that share budgets.
@@ -104,15 +104,15 @@ class RedisParts:
         Raises:
             UnavailableError: the server cannot be reached.
         """
-        try:
-            fields = [str(field) for field in self._client.hkeys(MACHINES)]
-        except self._failures as error:
-            raise _gone(error) from error
+        fields = [str(field) for field in self._call(lambda: self._client.hkeys(MACHINES))]
         return sorted(field[2:] for field in fields if field.startswith("m:"))
 
     def _run(self, keys: list[str], arguments: list[str | int]) -> Any:  # noqa: ANN401 - Lua's
+        return self._call(lambda: self._script(keys=keys, args=arguments))
+
+    def _call(self, do: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the server answers
         try:
-            return self._script(keys=keys, args=arguments)
+            return self._thread.call(do)
         except self._failures as error:
             raise _gone(error) from error
 
@@ -127,20 +127,7 @@ def open_parts(settings: GatewaySettings, var: Path) -> RedisParts:
         UnavailableError: the client is not installed.
         ConfigError: the server's password cannot be read.
     """
-    try:
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-    except ImportError as error:
-        raise UnavailableError(
-            "shared budgets need the package redis, which is not installed",
-            hint="pip install 'quartermaster-ai[shared]'",
-        ) from error
-    named = settings.shared_limits_secret_file
-    user, password = store_secret(var / named) if named else ("", "")
-    address = store_address(settings.shared_limits_url, "gateway.shared_limits_url")
-    options: dict[str, Any] = address.options(user, password)
-    return RedisParts(redis.Redis(**options, retry=Retry(NoBackoff(), 0)))
+    return RedisParts(open_client(settings, var))
 
 
 def open_shares(settings: GatewaySettings, var: Path) -> BudgetShares | None:

@@ -58,9 +58,13 @@ class Unit:
                 )
         return head
 
-    def next_snapshot_version(self) -> int:
-        """A number that grows with every call, across processes."""
-        version = int(read_meta(self._connection, _SNAPSHOT_VERSION) or 0) + 1
+    def next_snapshot_version(self, above: int = 0) -> int:
+        """A number that grows with every call, across processes and machines.
+
+        Args:
+            above: a version that was published; a book restored from a backup has forgotten it.
+        """
+        version = max(int(read_meta(self._connection, _SNAPSHOT_VERSION) or 0), above) + 1
         write_meta(self._connection, _SNAPSHOT_VERSION, str(version))
         return version
 

@@ -25,6 +25,10 @@ from quartermaster.kernel.snapshot import (
 )
 from quartermaster.kernel.units import AXES, Axis, ServiceClass
 
+REVOKED_NAMED_MAX = 1_000
+"""Keys that machines with an older snapshot are told of at once; more are not revoked between two
+publications of their clerks, but by a program, which has to wait for these."""
+
 _AXES: dict[str, Axis] = {axis: axis for axis in AXES}
 
 
@@ -64,22 +68,39 @@ def build_snapshot(view: View, now: Instant, version: int) -> Snapshot:
         project_limits=_limits_of(view, "project"),
         budgets=budget_grants(view, now),
         rate_cards=rate_cards(view, now),
+        revoked=_lately_revoked(view),
     )
+
+
+def _lately_revoked(view: View) -> tuple[str, ...]:
+    """Keys that were taken back last: by themselves, or with their project."""
+    over: list[tuple[int, str]] = []
+    for key_id, key in view.keys.items():
+        project = view.projects.get((key.issued.customer, key.issued.project))
+        ends = (key.revoked_at, None if project is None else project.archived_at)
+        over += [(at, key_id) for at in ends if at is not None][:1]
+    return tuple(sorted(key_id for _, key_id in sorted(over)[-REVOKED_NAMED_MAX:]))
 
 
 def _limits_of(view: View, scope: LimitScope) -> dict[str, Limits]:
     return {name: limits for (of, name), limits in view.limits.items() if of == scope}
 
 
-def publish(book: Book, path: Path, now: Instant) -> Snapshot:
+def publish(book: Book, path: Path, now: Instant, above: int = 0) -> Snapshot:
     """Write a snapshot with a higher version than any before, and return it.
 
     The book's write lock is held until the file is in place: of two publishers the later one knows
     all that the earlier one knew.
+
+    Args:
+        book: what is agreed.
+        path: of the snapshot.
+        now: microseconds UTC.
+        above: the highest version that other machines are known to serve.
     """
     with book.writing() as unit:
         # A book restored from a backup counts lower than the file it once wrote.
-        version = max(unit.next_snapshot_version(), _published_version(path) + 1)
+        version = unit.next_snapshot_version(max(_published_version(path), above))
         snapshot = build_snapshot(unit.view(), now, version)
         write(path, snapshot)
     return snapshot
@@ -106,6 +127,17 @@ class Acknowledgement(msgspec.Struct, frozen=True):
     late: tuple[str, ...]
     silent: tuple[str, ...]
     """Without a sign of life for `OUT_OF_CONTACT_S`; nobody waits for them."""
+    unreached: str = ""
+    """Why other machines could not be told or asked; empty where they could, or there are none."""
+
+    def and_those(self, others: "Acknowledgement") -> "Acknowledgement":
+        """With the workers of other machines."""
+        return Acknowledgement(
+            (*self.acknowledged, *others.acknowledged),
+            (*self.late, *others.late),
+            (*self.silent, *others.silent),
+            self.unreached or others.unreached,
+        )
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -123,6 +155,7 @@ def acknowledged(
     *,
     clock: Callable[[], Instant] = system_clock,
     sleep: Callable[[float], None] = time.sleep,
+    elsewhere: Callable[[int], Acknowledgement] | None = None,
 ) -> Acknowledgement:
     """Wait until every live worker serves the version, or the time is over.
 
@@ -132,10 +165,13 @@ def acknowledged(
         timeout_s: how long to wait for the last worker, in seconds.
         clock: microseconds UTC, compared with the files' times.
         sleep: waits that many seconds.
+        elsewhere: who of other machines' workers serves a version; None where there are none.
     """
     until = clock() + int(timeout_s * US_PER_S)
     while True:
         seen = _look(status_dir, version, clock())
+        if elsewhere is not None:
+            seen = seen.and_those(elsewhere(version))
         if not seen.late or clock() >= until:
             return seen
         sleep(SNAPSHOT_POLL_S)

@@ -1,8 +1,9 @@
 -- Workers of all machines take from one set of buckets: each holds a part of them for a moment.
 --
--- KEYS: the workers, then one hash for each account. ARGV: who asks; how long a silent worker
--- keeps what it holds and is remembered, microseconds; the instant (0 is the server's clock); then
--- for each account one line of numbers: of the report; requests and tokens, each as limit (-1:
+-- KEYS: the workers; the newest notice of standings; what the workers obey; then one hash for each
+-- account. ARGV: who asks; how long a silent worker keeps what it holds and is remembered,
+-- microseconds; the instant (0 is the server's clock); what the asking worker knows of the notice,
+-- its first characters; what it obeys; then for each account one line of numbers: of the report; requests and tokens, each as limit (-1:
 -- none), spent, keep, want, need, seed; open requests as limit, keep, want, need.
 --
 -- Levels are millionths of a sixtieth of a unit, as in `gateway.limits`. A bucket holds its limit;
@@ -17,11 +18,24 @@ end
 local function text(number) return string.format('%.0f', number) end
 
 -- Signs of life of tomorrow were written before the server's clock went back.
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now - expire_us))
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. text(now), '+inf')
+for _, ends in ipairs({{'-inf', text(now - expire_us)}, {'(' .. text(now), '+inf'}}) do
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ends[1], ends[2])) do
+    redis.call('ZREM', KEYS[1], gone)
+    redis.call('HDEL', KEYS[3], gone)
+  end
+end
 redis.call('ZADD', KEYS[1], text(now), me)
 redis.call('EXPIRE', KEYS[1], 120)
-local answers = {redis.call('ZCARD', KEYS[1])}
+if ARGV[5] ~= '' then
+  redis.call('HSET', KEYS[3], me, ARGV[5])
+  redis.call('EXPIRE', KEYS[3], 120)
+end
+
+-- Whoever knows it already is not told again.
+local notice = ''
+local begins = redis.call('GETRANGE', KEYS[2], 0, 63)
+if begins ~= '' and begins ~= ARGV[4] then notice = redis.call('GET', KEYS[2]) end
+local answers = {redis.call('ZCARD', KEYS[1]), notice}
 
 -- What may be held: `keep` whatever happens, more only in whole units, half of what is free, or
 -- what a refused request needs; less than that helps nobody.
@@ -32,7 +46,7 @@ local function fit(free, keep, want, need, unit)
   return keep
 end
 
-for index = 2, #KEYS do
+for index = 4, #KEYS do
   local key, said, kept = KEYS[index], {}, {}
   for number in string.gmatch(ARGV[index + 2], '%S+') do said[#said + 1] = tonumber(number) end
   local all = redis.call('HGETALL', key)

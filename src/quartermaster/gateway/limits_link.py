@@ -1,8 +1,8 @@
 """The way from a worker to the store in which limits are shared; nothing else waits for it.
 
-Each round says to the store, in one script for all accounts, what was spent and what is wanted.
-Where it cannot be reached the worker goes on with its even part of every limit, and comes back by
-itself.
+Each round says to the store, in one script for all accounts, what was spent and what is wanted, and
+hears whether another machine has changed a standing. Where it cannot be reached the worker goes on
+with its even part of every limit, and comes back by itself.
 """
 
 import asyncio
@@ -15,12 +15,21 @@ from typing import Any, Final, Protocol
 
 from quartermaster.gateway.bucket_leased import EXCHANGE_S, Held
 from quartermaster.gateway.limits_leased import Answer, LeasedLimiter
+from quartermaster.gateway.notices import Notices
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import SharedShown
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import UnavailableError
-from quartermaster.kernel.shared_store import NAME_PREFIX, store_address, store_secret
-from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S
+from quartermaster.kernel.notice import GONE
+from quartermaster.kernel.shared_store import (
+    NAME_PREFIX,
+    NOTICE,
+    OBEYED,
+    WORKERS,
+    store_address,
+    store_secret,
+)
+from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, SNAPSHOT_POLL_S
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +43,9 @@ ACCOUNTS_MAX: Final = 128
 RETRY_S: Final = 0.25
 """Pause after a failure; a look that fails costs up to as long again."""
 
-SIGN_OF_LIFE_S: Final = 1.0
-"""A worker without anything to say is counted among the others all the same."""
+SIGN_OF_LIFE_S: Final = SNAPSHOT_POLL_S
+"""A worker without anything to say is counted among the others all the same, and hears as soon as
+by its own machine's snapshot that somebody is suspended."""
 
 LEAVE_S: Final = 1.0
 """A worker that ends gives back what it holds, of some ten thousand accounts, within this time."""
@@ -52,8 +62,8 @@ class Store(Protocol):
 
     async def run(
         self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, list[str]]:
-        """The script's answer: workers of all machines, and a line for each account.
+    ) -> tuple[int, str, list[str]]:
+        """The script's answer: workers of all machines, news, and a line for each account.
 
         Raises:
             UnavailableError: there is none.
@@ -98,13 +108,13 @@ class RedisStore:
 
     async def run(
         self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, list[str]]:
+    ) -> tuple[int, str, list[str]]:
         """The script's answer."""
         try:
-            peers, *answers = await self._script(keys=list(keys), args=list(arguments))
+            peers, notice, *answers = await self._script(keys=list(keys), args=list(arguments))
         except self._failures as error:
             raise UnavailableError(str(error) or type(error).__name__) from error
-        return peers, answers
+        return peers, notice, answers
 
     async def aclose(self) -> None:
         """Hang up."""
@@ -119,12 +129,26 @@ class LimitLink:
         limiter: whose accounts.
         app_id: names this worker among all machines' workers.
         now: microseconds, the clock of the accounts.
+        notices: what other machines changed of standings.
     """
 
     def __init__(
-        self, store: Store, limiter: LeasedLimiter, app_id: str, now: Callable[[], int]
+        self,
+        store: Store,
+        limiter: LeasedLimiter,
+        app_id: str,
+        now: Callable[[], int],
+        notices: Notices,
     ) -> None:
         self._store = store
+        self.notices = notices
+        """What other machines changed of standings."""
+        self.when_told: Callable[[], None] = _nobody_obeys
+        """Called when there is a new one."""
+        self._obeyed = ""
+        self._unsaid = False
+        """Whether somebody waits to hear what is obeyed."""
+        self._saving: asyncio.Future[None] | None = None
         self.limiter = limiter
         """Whose accounts these are."""
         self._app_id = app_id
@@ -174,6 +198,9 @@ class LimitLink:
                     log.warning("%s: the rest counts as used: the store is slow", self._app_id)
                     return
                 await self._round(hurried=False)
+            # Nobody waits any more for what it obeys.
+            self.obeys(GONE)
+            await self._round(hurried=True)
         except UnavailableError as error:
             log.warning(
                 "%s: what it held of shared limits counts as used: %s", self._app_id, error.message
@@ -184,21 +211,52 @@ class LimitLink:
         reports = self.limiter.reports(ACCOUNTS_MAX, hurried=hurried)
         now_s = time.monotonic()
         silent = now_s - self._said_s < SIGN_OF_LIFE_S
-        if not reports and silent and not self.limiter.alone and not self._error:
+        at_rest = not self.limiter.alone and not self._error and not self._unsaid
+        if not reports and silent and at_rest:
             return
-        keys = [f"{NAME_PREFIX}:workers"]
+        self._unsaid = False
+        keys = [WORKERS, NOTICE, OBEYED]
         arguments: list[str | int] = [self._app_id, OUT_OF_CONTACT_S * US_PER_S, 0]
+        arguments += [self.notices.known, self._obeyed]
         for (scope, name), report in reports.items():
             keys.append(f"{NAME_PREFIX}:limit:{scope}:{name}")
             arguments.append(line_of(report))
         self._exchanges += 1
-        peers, answers = await self._store.run(keys, arguments)
+        peers, notice, answers = await self._store.run(keys, arguments)
         self._said_s = now_s
         given = {name: answer_of(line) for name, line in zip(reports, answers, strict=True)}
         self.limiter.answered(given, self._now(), peers)
         if self._error:
             log.warning("%s: limits are shared again", self._app_id)
             self._error = ""
+        if notice:
+            self._told(notice)
+
+    def _told(self, text: str) -> None:
+        """The store has another notice of standings."""
+        refused = self.notices.refused
+        if self.notices.told(text):
+            self.when_told()
+            # A disk that hangs must not keep limits waiting.
+            self._saving = asyncio.ensure_future(self._save())
+        elif self.notices.refused > refused == 0:
+            log.warning(
+                "%s: the shared store has a notice of standings that this installation did not"
+                " sign; it is not obeyed (see docs/howto/shared-limits.md)",
+                self._app_id,
+            )
+
+    async def _save(self) -> None:
+        try:
+            await asyncio.to_thread(self.notices.save)
+        except UnavailableError as error:
+            log.warning("%s: %s (%s)", self._app_id, error.message, error.hint)
+
+    def obeys(self, version: int) -> None:
+        """The worker serves a version; whoever published it is told at once."""
+        self._obeyed = self.notices.obeyed(self._app_id, version)
+        self._unsaid = True
+        self._news.set()
 
     def _failed(self, reason: str) -> None:
         self._failures += 1
@@ -237,7 +295,13 @@ class LimitLink:
             exchanges=self._exchanges,
             failures=self._failures,
             error=self._error,
+            name=self._app_id,
+            notices_refused=self.notices.refused,
         )
+
+
+def _nobody_obeys() -> None:
+    """Until a worker does."""
 
 
 class NoLink:
@@ -245,6 +309,10 @@ class NoLink:
 
     out_of_contact = False
     note = ""
+    notices = None
+
+    def obeys(self, version: int) -> None:
+        """Nobody else has to know."""
 
     async def run(self) -> None:
         """Nothing, until it is cancelled."""
@@ -255,7 +323,12 @@ class NoLink:
 
 
 def open_link(
-    settings: GatewaySettings, var: Path, number: int, app_id: str, now: Callable[[], int]
+    settings: GatewaySettings,
+    var: Path,
+    number: int,
+    app_id: str,
+    now: Callable[[], int],
+    pepper: bytes,
 ) -> LimitLink:
     """The link of one worker, with its limiter.
 
@@ -266,6 +339,7 @@ def open_link(
         app_id: of the worker; other machines may have one of this name, and this one had lives
             before, so a random part is added.
         now: microseconds.
+        pepper: of the installation.
 
     Raises:
         UnavailableError: the client is not installed.
@@ -273,7 +347,8 @@ def open_link(
     """
     limiter = LeasedLimiter(settings.workers, number)
     name = f"{app_id}.{secrets.token_hex(LIFE_BYTES)}"
-    return LimitLink(RedisStore(settings, var), limiter, name, now)
+    notices = Notices(var, app_id, pepper)
+    return LimitLink(RedisStore(settings, var), limiter, name, now, notices)
 
 
 def line_of(report: Sequence[int]) -> str:

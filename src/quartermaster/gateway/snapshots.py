@@ -4,8 +4,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from quartermaster.gateway.index import Index, build
+from quartermaster.gateway.notices import Notices
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import IntegrityError
+from quartermaster.kernel.notice import Notice, held_to
 from quartermaster.kernel.snapshot import Snapshot, decode
 
 _SETTINGS = GatewaySettings()
@@ -15,18 +17,27 @@ class SnapshotFollower:
     """Looks at one file.
 
     A file that cannot be used leaves the last good snapshot in force, and `error` says why; a
-    lower version is refused, because a late writer must not lift a suspension.
+    lower version is refused, because a late writer must not lift a suspension. What another
+    machine has changed since holds until the file says it, too.
 
     Args:
         path: the snapshot file.
         secrets_root: folder that relative secret files are looked up in.
         settings: of the gateway.
+        notices: what other machines changed; None where there are none.
     """
 
     def __init__(
-        self, path: Path, secrets_root: Path, settings: GatewaySettings = _SETTINGS
+        self,
+        path: Path,
+        secrets_root: Path,
+        settings: GatewaySettings = _SETTINGS,
+        notices: Notices | None = None,
     ) -> None:
         self._settings = settings
+        self._notices = notices
+        self._snapshot: Snapshot | None = None
+        self._held_to: Notice | None = None
         self._path = path
         self._secrets_root = secrets_root
         self._seen: tuple[int, int, int] | None = None
@@ -36,7 +47,23 @@ class SnapshotFollower:
         """Whether the last look found the newest snapshot in force, or put it in force."""
 
     def poll(self) -> Index | None:
-        """The index of a newer snapshot, or None when there is none."""
+        """The index of a newer snapshot or notice, or None when there is none."""
+        found = self._read()
+        notice = None if self._notices is None else self._notices.newest
+        snapshot = found or self._snapshot
+        if snapshot is None or (found is None and notice is self._held_to):
+            return None
+        held = held_to(snapshot, notice)
+        index = build(held, self._secrets(held), self._settings)
+        self._held_to, self._snapshot = notice, snapshot
+        if found is not None:
+            self.in_contact = True
+            self._version = found.version
+            self.error = "; ".join(index.problems)
+        return index
+
+    def _read(self) -> Snapshot | None:
+        """A newer snapshot of this machine, or None when there is none."""
         try:
             stat = self._path.stat()
             seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
@@ -57,11 +84,7 @@ class SnapshotFollower:
         if snapshot.version < self._version:
             self.error = f"version {snapshot.version} is older than {self._version}"
             return None
-        self.in_contact = True
-        index = build(snapshot, self._secrets(snapshot), self._settings)
-        self._version = snapshot.version
-        self.error = "; ".join(index.problems)
-        return index
+        return snapshot
 
     def _secrets(self, snapshot: Snapshot) -> dict[str, str]:
         """Secrets by deployment; one that cannot be read is missing, and `build` says so."""

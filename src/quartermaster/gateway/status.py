@@ -96,6 +96,10 @@ class SharedShown(msgspec.Struct, frozen=True):
     """Exchanges that had no answer."""
     error: str
     """Empty, or why the store does not answer."""
+    name: str = ""
+    """Of this life of the worker, among all that ever shared."""
+    notices_refused: int = 0
+    """Notices of standings in the store that this installation did not sign."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

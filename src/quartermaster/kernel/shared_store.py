@@ -23,6 +23,15 @@ treated as gone, so that a look costs whoever makes it no more."""
 NAME_PREFIX: Final = "{quartermaster}"
 """Of every key. The braces keep all of them in one slot of a cluster, where scripts need them."""
 
+WORKERS: Final = f"{NAME_PREFIX}:workers"
+"""Gateway workers of all machines, by when they were last heard, in the server's microseconds."""
+
+NOTICE: Final = f"{NAME_PREFIX}:standing"
+"""The newest signed notice of standings."""
+
+OBEYED: Final = f"{NAME_PREFIX}:obeyed"
+"""By worker, the version of the snapshot that it obeys, signed."""
+
 _HINT: Final = "use redis://host:6379/0, or rediss:// for TLS; the password goes into a file"
 
 

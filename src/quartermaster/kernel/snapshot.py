@@ -109,6 +109,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """By price book, of those that keys with a budget are billed by."""
     project_limits: dict[str, Limits] = {}
     """By `project_name`, shared by all keys of the project; one that is not named has none."""
+    revoked: tuple[str, ...] = ()
+    """Keys that were lately revoked, for machines that have an older snapshot."""
 
 
 def encode(snapshot: Snapshot) -> bytes:

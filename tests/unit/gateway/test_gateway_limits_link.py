@@ -12,12 +12,15 @@ from quartermaster.gateway import limits_leased, limits_link
 from quartermaster.gateway.limits import Scoped
 from quartermaster.gateway.limits_leased import LeasedLimiter
 from quartermaster.gateway.limits_link import LimitLink, RedisStore
+from quartermaster.gateway.notices import Notices
 from quartermaster.gateway.rate_headers import RateLimitedError
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.clock import system_clock
+from quartermaster.kernel.ids import PEPPER_BYTES
 from quartermaster.kernel.limit import Limits
 
 PAUSE_S = 0.001
+PEPPER = b"p" * PEPPER_BYTES
 
 
 class Miserly:
@@ -28,11 +31,11 @@ class Miserly:
 
     async def run(
         self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, list[str]]:
+    ) -> tuple[int, str, list[str]]:
         """Of a report's numbers the fourth is what is held of requests."""
         self.heard.append(keys)
-        kept = [str(line).split()[3] for line in arguments[3:]]
-        return 1, [f"1 {keep} 0 0 0 0 0 0 0 0 0" for keep in kept]
+        kept = [str(line).split()[3] for line in arguments[5:]]
+        return 1, "", [f"1 {keep} 0 0 0 0 0 0 0 0 0" for keep in kept]
 
     async def aclose(self) -> None:
         """Nothing."""
@@ -43,13 +46,16 @@ def limited(name: str, per_minute: int) -> tuple[Scoped, ...]:
     return (Scoped("key", name, Limits(requests_per_minute=per_minute)),)
 
 
-def test_new_customers_do_not_make_time_pass_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_customers_do_not_make_time_pass_for_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(limits_leased, "IDLE_ROUNDS", 40)
     store = Miserly()
     limiter = LeasedLimiter(1, 0)
 
     async def run() -> None:
-        link = asyncio.create_task(LimitLink(store, limiter, "a", time.monotonic_ns).run())
+        notices = Notices(tmp_path, "a", PEPPER)
+        link = asyncio.create_task(LimitLink(store, limiter, "a", time.monotonic_ns, notices).run())
         limiter.admit(limited("slow", 1), 1, 0).end()
         for number in range(80):
             limiter.admit(limited(f"new-{number}", 10), 1, 0).end()
@@ -72,10 +78,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield running
 
 
-def open_link(server: RedisServer, name: str) -> LimitLink:
+def open_link(server: RedisServer, name: str, var: Path = Path("nowhere")) -> LimitLink:
     """A worker's link, one of two."""
     store = RedisStore(GatewaySettings(shared_limits_url=server.url), Path())
-    return LimitLink(store, LeasedLimiter(2, 0), name, system_clock)
+    notices = Notices(var, name, PEPPER)
+    return LimitLink(store, LeasedLimiter(2, 0), name, system_clock, notices)
 
 
 async def granted(link: LimitLink, limited: tuple[Scoped, ...]) -> int:

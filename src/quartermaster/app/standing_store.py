@@ -1,0 +1,182 @@
+"""Standings on their way to gateway workers of other machines, and what these say they obey."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from quartermaster.app.store_thread import StoreThread
+from quartermaster.commands.publish import Acknowledgement
+from quartermaster.gateway.settings import GatewaySettings
+from quartermaster.kernel.clock import US_PER_S
+from quartermaster.kernel.errors import UnavailableError
+from quartermaster.kernel.notice import (
+    GONE,
+    NOTICE_CHARS_MAX,
+    Notice,
+    notice_of,
+    read,
+    read_obeyed,
+    sign,
+)
+from quartermaster.kernel.shared_store import (
+    NOTICE,
+    OBEYED,
+    WORKERS,
+    store_address,
+    store_secret,
+)
+from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, Snapshot
+
+if TYPE_CHECKING:
+    import redis
+
+TRIES: Final = 4
+"""A notice beside which another one was written is looked at again."""
+
+# Only what was seen is replaced: of two that write, the later one looks again.
+_REPLACE: Final = """
+local seen = redis.call('GET', KEYS[1]) or ''
+if seen ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+_LOOK: Final = """
+local time = redis.call('TIME')
+local since = string.format('%.0f', time[1] * 1000000 + time[2] - tonumber(ARGV[1]))
+return {redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. since, '+inf'), redis.call('HGETALL', KEYS[2])}
+"""
+
+_T = TypeVar("_T")
+
+
+class StandingStore:
+    """The notice in the shared store, and who obeys it.
+
+    Args:
+        client: of the server.
+        pepper: of the installation, under which everything is signed.
+    """
+
+    def __init__(self, client: "redis.Redis", pepper: bytes) -> None:
+        from redis.exceptions import RedisError
+
+        self._client = client
+        self._pepper = pepper
+        self._replace = client.register_script(_REPLACE)
+        self._look = client.register_script(_LOOK)
+        self._failures = (RedisError, OSError)
+        self._thread = StoreThread()
+
+    def notice(self) -> Notice | None:
+        """What is said there now; None where that is nothing of ours.
+
+        Raises:
+            UnavailableError: the server cannot be reached.
+        """
+        return read(self._call(self._text), self._pepper)
+
+    def tell(self, snapshot: Snapshot) -> None:
+        """Say what a snapshot says, unless something later is said there.
+
+        Raises:
+            UnavailableError: the server cannot be reached.
+        """
+        mine = notice_of(snapshot)
+        text = sign(mine, self._pepper)
+        if len(text) > NOTICE_CHARS_MAX:
+            raise UnavailableError(
+                "more groups have a standing than one notice in the shared store may name",
+                hint="other machines hear of it from their own clerks",
+            )
+        for _ in range(TRIES):
+            seen = self._call(self._text)
+            said = read(seen, self._pepper)
+            if said is not None and said.version >= mine.version:
+                return
+            given = [seen, text]
+            if self._call(lambda given=given: self._replace(keys=[NOTICE], args=given)):  # type: ignore[misc]
+                return
+        raise UnavailableError("the notice in the shared store changes all the time")
+
+    def obeyed(self) -> dict[str, int]:
+        """By worker of any machine that lives, the version that it obeys; -1 is not known.
+
+        Raises:
+            UnavailableError: the server cannot be reached.
+        """
+        keys, arguments = [WORKERS, OBEYED], [OUT_OF_CONTACT_S * US_PER_S]
+        living, said = self._call(lambda: self._look(keys=keys, args=arguments))
+        signed = dict(zip(said[::2], said[1::2], strict=True))
+        found = {name: read_obeyed(signed.get(name, ""), name, self._pepper) for name in living}
+        return {name: version for name, version in found.items() if version < GONE}
+
+    def serving(self, version: int, here: Collection[str]) -> Acknowledgement:
+        """Which workers of other machines obey a version.
+
+        Args:
+            version: that was published.
+            here: workers of this machine.
+
+        Raises:
+            UnavailableError: the server cannot be reached.
+        """
+        elsewhere = {name: has for name, has in self.obeyed().items() if name not in here}
+        return Acknowledgement(
+            tuple(sorted(name for name, has in elsewhere.items() if has >= version)),
+            tuple(sorted(name for name, has in elsewhere.items() if has < version)),
+            (),
+        )
+
+    def highest(self) -> int:
+        """The highest version that anybody obeys or was told of; 0 where there is none.
+
+        Raises:
+            UnavailableError: the server cannot be reached.
+        """
+        said = self.notice()
+        return max((0 if said is None else said.version, *self.obeyed().values()), default=0)
+
+    def _text(self) -> str:
+        return str(self._client.get(NOTICE) or "")
+
+    def _call(self, do: Callable[[], _T]) -> _T:
+        try:
+            return self._thread.call(do)
+        except self._failures as error:
+            raise UnavailableError(
+                f"the shared store does not answer: {error or type(error).__name__}",
+                hint="see docs/howto/shared-limits.md",
+            ) from error
+
+
+def open_standings(settings: GatewaySettings, var: Path, pepper: bytes) -> StandingStore | None:
+    """What other machines are told through; None where the settings name no store.
+
+    Raises:
+        UnavailableError: the client is not installed.
+        ConfigError: the server's password cannot be read.
+    """
+    return StandingStore(open_client(settings, var), pepper) if settings.shared_limits_url else None
+
+
+def open_client(settings: GatewaySettings, var: Path) -> "redis.Redis":
+    """A client of the server that the settings name; it connects when it is asked something.
+
+    Raises:
+        UnavailableError: the client is not installed.
+        ConfigError: the server's password cannot be read.
+    """
+    try:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError as error:
+        raise UnavailableError(
+            "what machines share needs the package redis, which is not installed",
+            hint="pip install 'quartermaster-ai[shared]'",
+        ) from error
+    named = settings.shared_limits_secret_file
+    user, password = store_secret(var / named) if named else ("", "")
+    address = store_address(settings.shared_limits_url, "gateway.shared_limits_url")
+    options: dict[str, Any] = address.options(user, password)
+    return redis.Redis(**options, retry=Retry(NoBackoff(), 0))
