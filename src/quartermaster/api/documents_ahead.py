@@ -4,7 +4,7 @@ See `documents`: a test converts a real document of each kind and refuses unknow
 """
 
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -198,7 +198,8 @@ class LevelChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The newest change of level."""
 
     week_from: date
-    ratio: float
+    ratio: float | None
+    """None: there was nothing before."""
 
 
 class ReasonShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -226,6 +227,7 @@ class TenantWarning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WarningsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who is leaving, by what usage says."""
 
+    schema: Literal["quartermaster.warnings/1"]
     as_of: date
     tenants: tuple[TenantWarning, ...]
     learnt_rows: int
@@ -250,6 +252,7 @@ class MethodScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BacktestDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a rolling-origin backtest measured."""
 
+    schema: Literal["quartermaster.backtest/1"]
     tenants: int
     weeks: int
     origins: int

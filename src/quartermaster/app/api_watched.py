@@ -26,19 +26,17 @@ Json = dict[str, Any]
 def warnings(source: Source, rooms: Rooms) -> Json:
     """Who is leaving, by what usage says."""
     panel = _panel(source, rooms)
-    from quartermaster.exposure.warning import warn
+    from quartermaster.exposure.warning import warn, warnings_json
 
-    found: Json = msgspec.to_builtins(warn(panel))
-    return found
+    return warnings_json(warn(panel))
 
 
 def backtest(source: Source, rooms: Rooms) -> Json:
     """How good those probabilities would have been."""
     panel = _panel(source, rooms)
-    from quartermaster.exposure.backtest import backtest as measured
+    from quartermaster.exposure import backtest as measured
 
-    found: Json = msgspec.to_builtins(measured(panel))
-    return found
+    return measured.backtest_json(measured.backtest(panel))
 
 
 def departure(source: Source, asked: questions.CaseAsked) -> Json:

@@ -1,5 +1,6 @@
 """`quartermaster backtest FILE`: how good the departure probabilities would have been."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,23 +15,22 @@ if TYPE_CHECKING:
 
 @click.command("backtest")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--decimal-comma", is_flag=True, help="CSV: amounts are written 1234,56.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--lang", type=click.Choice(LANGS), default="en", help="Language of the words.")
-def command(file: Path, *, as_json: bool, lang: Lang) -> None:
+def command(file: Path, *, decimal_comma: bool, as_json: bool, lang: Lang) -> None:
     """How good the probabilities of `warn` would have been on FILE, beside simple baselines.
 
     FILE is a usage panel as for `warn`. Every four weeks the model learns from what was over by
     then and states the probability that the next 13 weeks hold less than half of the last 13.
     """
-    panel = open_panel(file)
+    panel = open_panel(file, decimal_comma=decimal_comma)
 
-    import msgspec
-
-    from quartermaster.exposure.backtest import backtest
+    from quartermaster.exposure.backtest import backtest, backtest_json
 
     result = backtest(panel)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+        click.echo(json.dumps(backtest_json(result), indent=2, ensure_ascii=False))
         return
     for line in table(result, lang):
         click.echo(line)

@@ -242,7 +242,7 @@ def _given(
         from quartermaster.exposure.panel_file import PANEL_BYTES_MAX
         from quartermaster.exposure.warning import warn
 
-        warnings = warn(open_panel(given["usage"]))
+        warnings = warn(open_panel(given["usage"], decimal_comma=given["decimal_comma"]))
         read("warning", "usage", PANEL_BYTES_MAX)
     if given["statements"] is not None:
         from quartermaster.exposure.departure_statements import (

@@ -6,6 +6,7 @@ ridges and folds of `stats.hazard`. Nothing else is set by hand or by panel.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -40,6 +41,7 @@ LATER_ORIGINS_MIN = 8
 SEED = 20_240_731
 """Of the draws behind the calibration bar."""
 MODEL = "pooled hazard"
+SCHEMA = "quartermaster.backtest/1"
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -71,6 +73,11 @@ class Backtest(msgspec.Struct, frozen=True):
     """The model first, then the baselines."""
     reliability: tuple[tuple[float, float, int], ...]
     """Of the model: mean stated, share that came, statements."""
+
+
+def backtest_json(result: Backtest) -> dict[str, Any]:
+    """Plain values for programs."""
+    return {"schema": SCHEMA, **msgspec.to_builtins(result)}
 
 
 Predict = Callable[[Observations, Observations], FloatArray]

@@ -4,16 +4,14 @@ SWF (Parallel Workloads Archive) has 18 fields a job; the tenant is the user (fi
 run time times processors in hours, the day that of submission in UTC.
 """
 
-import csv
 import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from quartermaster.exposure.csv_rows import NAME_CHARS_MAX, decode_text, read_bytes
+from quartermaster.exposure.csv_rows import NAME_CHARS_MAX, decode_text, read_bytes, records
 from quartermaster.exposure.panel import Panel, Use, make_panel
 from quartermaster.kernel.errors import DataError
 
@@ -33,8 +31,12 @@ SWF_SUBMIT, SWF_RUN, SWF_PROCESSORS, SWF_ASKED, SWF_USER = 1, 3, 4, 7, 11
 _SWF_START = re.compile(r";\s*UnixStartTime:\s*(\d{1,11})")
 
 
-def read_panel(path: Path) -> Panel:
+def read_panel(path: Path, *, decimal_comma: bool = False) -> Panel:
     """The panel in a file; `.swf` and `.swf.gz` are workload logs, anything else is a CSV.
+
+    Args:
+        path: of the file.
+        decimal_comma: amounts of a CSV are written 1234,56.
 
     Raises:
         DataError: the file cannot be read as a whole; names each bad line.
@@ -44,36 +46,47 @@ def read_panel(path: Path) -> Panel:
     if name.casefold().endswith(".gz"):
         data = _unpacked(data, name)
     workload = name.casefold().removesuffix(".gz").endswith(".swf")
-    uses = swf_uses(data, name) if workload else csv_uses(data, name)
+    if workload:
+        return make_panel(swf_uses(data, name), name)
+    uses = csv_uses(data, name, decimal_comma=decimal_comma)
     return make_panel(uses, name)
 
 
-def csv_uses(data: bytes, name: str) -> list[Use]:
+def csv_uses(data: bytes, name: str, *, decimal_comma: bool = False) -> list[Use]:
     """Uses of a CSV with the columns tenant, date (YYYY-MM-DD) and amount.
+
+    Args:
+        data: the file as it is; columns are separated by `,` `;` tab or `|`.
+        name: for messages.
+        decimal_comma: amounts are written 1234,56.
 
     Raises:
         DataError: a column is missing, or rows cannot be read.
     """
-    reader = csv.reader(io.StringIO(decode_text(data, name), newline=""))
-    header = [field.strip().casefold() for field in next(reader, [])]
+    reader = records(decode_text(data, name), name)
+    line, fields = next(reader, (1, []))
+    header = [field.strip().casefold() for field in fields]
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise DataError(
-            f"{name}, line 1: the column {missing[0]!r} is missing",
+            f"{name}, line {line}: the column {missing[0]!r} is missing",
             hint=f"a usage panel has the columns {', '.join(COLUMNS)}",
         )
     at = [header.index(column) for column in COLUMNS]
     uses: list[Use] = []
     bad: list[str] = []
-    for line, record in _records(reader, name):
+    for line, record in reader:
         try:
-            uses.append(_use(record, at, len(header)))
+            uses.append(_use(record, at, len(header), decimal_comma=decimal_comma))
         except ValueError as error:
             bad.append(f"line {line}: {error}")
     if bad:
+        count = "1 row" if len(bad) == 1 else f"{len(bad)} rows"
         shown = "".join(f"\n  {reason}" for reason in bad[:BAD_ROWS_SHOWN_MAX])
+        more = len(bad) - BAD_ROWS_SHOWN_MAX
+        shown += f"\n  and {more} more" if more > 0 else ""
         raise DataError(
-            f"{name}: {len(bad)} rows cannot be used{shown}",
+            f"{name}: {count} cannot be used{shown}",
             hint="correct these lines; nothing was read",
         )
     return uses
@@ -98,48 +111,53 @@ def swf_uses(data: bytes, name: str) -> list[Use]:
     return uses
 
 
-def _records(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
-    line = 1
-    while True:
-        line += 1
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DataError(f"{name}, line {line}: not readable as CSV ({error})") from error
-        if any(field.strip() for field in record):
-            yield line, record
-
-
-def _use(record: list[str], at: list[int], width: int) -> Use:
+def _use(record: list[str], at: list[int], width: int, *, decimal_comma: bool) -> Use:
     if len(record) != width:
         raise ValueError(f"{len(record)} fields where the header has {width}")
     tenant, day, amount = (record[place].strip() for place in at)
     if not tenant or len(tenant) > NAME_CHARS_MAX or not tenant.isprintable():
         raise ValueError("tenant is empty, too long or not printable")
-    when = _DATE.fullmatch(day)
-    if when is None:
-        raise ValueError(f"date {day[:40]!r} is not YYYY-MM-DD")
+    return Use(tenant, _day(day), _amount(amount, decimal_comma=decimal_comma))
+
+
+def _day(text: str) -> date:
+    found = _DATE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"date {text[:40]!r} is not YYYY-MM-DD")
     try:
-        value = float(amount)
+        return date.fromisoformat(found[1])
     except ValueError as error:
-        raise ValueError(f"amount {amount[:40]!r} is not a number") from error
+        raise ValueError(f"date {text!r} is not in the calendar") from error
+
+
+def _amount(text: str, *, decimal_comma: bool) -> float:
+    said = f"amount {text[:40]!r}"
+    try:
+        # With a comma for the point, a point would be a thousands separator.
+        value = float(text.replace(".", "x").replace(",", ".") if decimal_comma else text)
+    except ValueError as error:
+        comma = "; for 1234,56 pass --decimal-comma" if "," in text and not decimal_comma else ""
+        raise ValueError(f"{said} is not a number{comma}") from error
     if not 0 <= value <= AMOUNT_MAX:
-        raise ValueError(f"amount {amount[:40]!r} is not a number from zero to {AMOUNT_MAX:.0e}")
-    return Use(tenant, date.fromisoformat(when[1]), value)
+        raise ValueError(f"{said} is not a number from zero to {AMOUNT_MAX:.0e}")
+    return value
 
 
 def _swf_use(line: str, start: int, where: str) -> Use | None:
     fields = line.split()
     if len(fields) != SWF_FIELDS:
-        raise DataError(f"{where}: {len(fields)} fields where a job has {SWF_FIELDS}")
+        raise DataError(
+            f"{where}: {len(fields)} fields where a job has {SWF_FIELDS}",
+            hint="a Standard Workload Format log has one job a line; comments begin with ;",
+        )
     try:
         submitted, run = float(fields[SWF_SUBMIT]), float(fields[SWF_RUN])
         used, asked = float(fields[SWF_PROCESSORS]), float(fields[SWF_ASKED])
         when = datetime.fromtimestamp(start + submitted, tz=UTC).date()
     except (ValueError, OverflowError, OSError) as error:
-        raise DataError(f"{where}: {error}") from error
+        raise DataError(
+            f"{where}: {error}", hint="fields 2, 4, 5, 8 and 12 of a job are numbers"
+        ) from error
     processors = used if used > 0 else asked
     if run <= 0 or processors <= 0:
         return None
@@ -151,7 +169,9 @@ def _unpacked(data: bytes, name: str) -> bytes:
         with gzip.open(io.BytesIO(data)) as file:
             unpacked = file.read(UNPACKED_BYTES_MAX + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name} cannot be unpacked: {error}") from error
+        raise DataError(
+            f"{name} cannot be unpacked: {error}", hint="is it whole, and made by gzip?"
+        ) from error
     if len(unpacked) > UNPACKED_BYTES_MAX:
         raise DataError(f"{name} unpacks to more than {UNPACKED_BYTES_MAX // 1024 // 1024} MiB")
     return unpacked

@@ -175,7 +175,10 @@ def parse_scenario(data: bytes, name: str) -> Scenario:
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)
         count = "1 entry" if len(problems) == 1 else f"{len(problems)} entries"
-        raise DataError(f"{name}: {count} cannot be used{listed}")
+        raise DataError(
+            f"{name}: {count} cannot be used{listed}",
+            hint="an entry is named by its id; mend these, nothing was read",
+        )
     return scenario
 
 

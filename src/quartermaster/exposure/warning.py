@@ -5,7 +5,9 @@ from all tenants of the same panel (see `backtest` for how good such statements 
 alarms come from a bank held to half a false alarm a series-year on the panel's own history.
 """
 
+import math
 from datetime import date, timedelta
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -33,6 +35,7 @@ TRAIN_ROWS_MIN = 100
 """Fewer past rows cannot carry twelve coefficients, however much they are shrunken."""
 DATED_WEEKS = 104
 """Changes are dated within two years; older ones explain nothing today."""
+SCHEMA = "quartermaster.warnings/1"
 
 
 class Alarm(msgspec.Struct, frozen=True):
@@ -79,6 +82,16 @@ class Warnings(msgspec.Struct, frozen=True):
     false_alarms_per_year: float | None
     """Of the bank, on the history that it was set on."""
     notes: tuple[str, ...]
+
+
+def warnings_json(found: Warnings) -> dict[str, Any]:
+    """Plain values for programs; a change from nothing has no ratio."""
+    document: dict[str, Any] = msgspec.to_builtins(found)
+    for tenant in document["tenants"]:
+        change = tenant["change"]
+        if change is not None and not math.isfinite(change["ratio"]):
+            change["ratio"] = None
+    return {"schema": SCHEMA, **document}
 
 
 def warn(panel: Panel, bank: detectors.Bank | None = None) -> Warnings:

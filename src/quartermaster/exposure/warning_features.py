@@ -104,7 +104,10 @@ def weeks_of(panel: Panel) -> Weeks:
         DataError: not one whole week.
     """
     if not panel.weeks:
-        raise DataError("the usage covers less than one whole week")
+        raise DataError(
+            "the usage covers less than one whole week",
+            hint="give half a year of it, or more",
+        )
     days = panel.by_week()
     totals = days.sum(axis=2)
     begun = np.where((totals > 0).any(axis=1), np.argmax(totals > 0, axis=1), totals.shape[1])

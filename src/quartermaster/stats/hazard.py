@@ -212,11 +212,15 @@ def _gram(columns: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def _platt(scores: FloatArray, events: FloatArray, weight: float) -> Line:
-    """Level and slope by a fit that stays near (0, 1) while there is little to learn from."""
+    """Level and slope by a fit that hardly shrinks them: a prior worth a few rows."""
     design = np.column_stack([np.ones(len(scores)), scores])
     level, slope = logistic(design, events, np.array([0.1, 0.1]), weight)
-    # A negative slope would turn the ranking round: then the features say nothing.
-    return Line(float(level), max(0.0, float(slope)))
+    if slope >= 0:
+        return Line(float(level), float(slope))
+    # A negative slope would turn the ranking round: then the features say nothing, and the level
+    # that went with that slope is not the share of events.
+    (level,) = logistic(design[:, :1], events, np.array([0.1]), weight)
+    return Line(float(level), 0.0)
 
 
 def _designed(features: FloatArray, paired: tuple[int, ...]) -> Design:

@@ -37,6 +37,9 @@ def test_amounts_of_a_day_add_up_and_gaps_are_zero() -> None:
         (b"tenant,date,amount\na,2024-01-01\n", "2 fields"),
         (b"tenant,date,amount\na,0001-01-01,1\nb,9999-01-01,1\n" + b"", "too"),
         (b"tenant,date,amount\n\xff,2024-01-01,1\n", "not UTF-8"),
+        (b"tenant,date,amount\na,2023-02-30,1\n", "'2023-02-30' is not in the calendar"),
+        (b"tenant,date,amount\na,2024-01-01,1\na,2204-01-01,1\n", "2204-01-01 are more than"),
+        (b'tenant,date,amount\na,2024-01-01,"1,5"\n', "1 row cannot .*\n.*--decimal-comma"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, data: bytes, says: str) -> None:
@@ -81,3 +84,17 @@ def test_weeks_end_on_the_last_day() -> None:
     assert panel.weeks == 2
     assert weeks.shape == (1, 2, 7)
     assert np.array_equal(weeks[0, 1], np.arange(10.0, 17.0))
+
+
+@pytest.mark.parametrize("separator", [b";", b"\t", b"|"])
+def test_a_spreadsheet_elsewhere_writes_semicolons_and_commas(
+    tmp_path: Path, separator: bytes
+) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes(
+        b"\xef\xbb\xbftenant;date;amount\r\na;2024-01-01;1,5\r\n".replace(b";", separator)
+    )
+    assert read_panel(path, decimal_comma=True).daily.tolist() == [[1.5]]
+    path.write_bytes(b"tenant;date;amount\na;2024-01-01;1.000,5\n")
+    with pytest.raises(DataError, match="not a number"):
+        read_panel(path, decimal_comma=True)

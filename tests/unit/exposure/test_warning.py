@@ -4,13 +4,14 @@ import json
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from quartermaster.cli.main import run
 from quartermaster.exposure.panel import Panel
-from quartermaster.exposure.warning import warn
+from quartermaster.exposure.warning import Change, warn, warnings_json
 from quartermaster.kernel.errors import DataError
 
 
@@ -72,6 +73,7 @@ def panel_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_warn_as_json_and_words(panel_csv: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["warn", str(panel_csv), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == "quartermaster.warnings/1"
     assert found["tenants"][0]["tenant"] == "t000"
     assert 0 < found["tenants"][0]["probability"] < 1
     assert run(["warn", str(panel_csv), "--top", "1"]) == 0
@@ -81,9 +83,21 @@ def test_warn_as_json_and_words(panel_csv: Path, capsys: pytest.CaptureFixture[s
     assert "t001" not in text
 
 
+def test_a_level_that_rose_from_nothing_is_no_number_to_programs() -> None:
+    daily = np.zeros((2, 420))
+    daily[0], daily[1, :7], daily[1, 210:] = 5.0, 1e-9, 100.0
+    found = warn(Panel(("even", "woke"), date(2024, 1, 1), daily))
+    woke = next(one for one in found.tenants if one.tenant == "woke")
+    assert woke.change is not None
+    silent = msgspec.structs.replace(woke, change=Change(date(2024, 7, 29), float("inf")))
+    shown = warnings_json(msgspec.structs.replace(found, tenants=(silent,)))
+    assert shown["tenants"][0]["change"] == {"week_from": "2024-07-29", "ratio": None}
+
+
 def test_backtest_as_json_and_table(panel_csv: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["backtest", str(panel_csv), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == "quartermaster.backtest/1"
     assert found["scores"][0]["method"] == "pooled hazard"
     assert sum(count for _, _, count in found["reliability"]) == found["rows"]
     assert run(["backtest", str(panel_csv)]) == 0

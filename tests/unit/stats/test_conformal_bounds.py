@@ -45,7 +45,7 @@ def test_exchangeable_scores_are_missed_as_often_as_asked(delay: int) -> None:
         ours += future <= bound
         naive += future <= naive_bound(known, miss=0.2)
     assert 0.78 <= ours / runs <= 0.83, f"seed {SEED}: {ours / runs}"
-    assert 0.62 <= naive / runs <= 0.68, f"seed {SEED}: {naive / runs}"
+    assert 0.62 <= naive / runs <= 0.71, f"seed {SEED}: {naive / runs}"
 
 
 def test_scores_that_only_grow_are_caught_up_with() -> None:

@@ -52,6 +52,14 @@ def test_noise_returns_to_the_share_of_events() -> None:
     assert fit_plain(features, events, 1.0).probability(features).std() > said.std()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_with_nothing_to_learn_the_level_is_still_right(seed: int) -> None:
+    """Scores that rank the wrong way round are dropped, and their level with them."""
+    features, events, who, _ = world(seed, 12, 0.0)
+    said = fit(features, events, who).probability(features)
+    assert said.mean() == pytest.approx(events.mean(), abs=0.03)
+
+
 def test_a_constant_feature_does_nothing() -> None:
     features, events, who, _ = world(4, 50, 1.0)
     constant = np.column_stack([features, np.full(len(features), 7.0)])
