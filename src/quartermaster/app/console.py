@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from functools import cache, partial
 from pathlib import Path
@@ -20,13 +19,13 @@ from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_capacity import ShownCapacity, capacity_of
 from quartermaster.app.console_cases import RealCases
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
+from quartermaster.app.console_guidance import band_of, recorded_guidance
 from quartermaster.app.console_warning import RealWarning, SampleWarning
 from quartermaster.app.console_what_if import what_if_of
 from quartermaster.app.live_traffic import LiveTraffic
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.webhooks import OwnWebhooks
 from quartermaster.commands.budget_shown import read_states
-from quartermaster.commands.guidance import recorded
 from quartermaster.commands.identity import Identity
 from quartermaster.commands.ports import Book
 from quartermaster.console import ports
@@ -37,13 +36,12 @@ from quartermaster.gateway.status import read_status
 from quartermaster.kernel.clock import Instant, month_of
 from quartermaster.kernel.money import EXACT, exponent
 from quartermaster.revenue.run_rate import MONTHS_A_YEAR
-from quartermaster.revenue.scorecard import Scorecard, scorecard
 from quartermaster.sim.book import sample_guidance
 
 
 def run(rooms: Rooms, *, sample: bool) -> int:
     """Serve the console until SIGTERM."""
-    overview: ports.Overview = SampleOverview() if sample else LiveOverview(rooms.var)
+    overview: ports.Overview = SampleOverview() if sample else LiveOverview(rooms.var, rooms.book)
     exposure = sample_exposure() if sample else live_exposure(rooms.var)
     identity, gateways = Identity(rooms.book), Gateways(rooms.var)
     api = with_api(rooms)
@@ -94,12 +92,6 @@ def _beside(
     )
 
 
-def recorded_guidance(book: Book) -> Scorecard | None:
-    """Verdicts on the guidance that is recorded, or None where none is."""
-    found = recorded(book.view())
-    return scorecard(found) if found else None
-
-
 class SampleOverview:
     """The sample book, computed once: it has no clock."""
 
@@ -111,8 +103,9 @@ class SampleOverview:
 class LiveOverview:
     """The real book as the clerk last rated it."""
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, book: Book) -> None:
         self._var = var
+        self._book = book
 
     def overview(self, now: Instant) -> ports.OverviewFacts | None:
         """The newest month that comes to a minor unit, or None while there is none."""
@@ -121,7 +114,10 @@ class LiveOverview:
         if book is None:
             return None
         last = max(row.month for row in book.rows)
-        return _facts(book, now=book.computed_at, still_open=book.open_from <= last, guidance=None)
+        facts = _facts(book, now=book.computed_at, still_open=book.open_from <= last, guidance=None)
+        card = recorded_guidance(self._book)
+        guidance = band_of(card, facts.currency)
+        return msgspec.structs.replace(facts, guidance=guidance, promises=card)
 
 
 class Gateways:
@@ -157,7 +153,7 @@ class Gateways:
 @cache
 def _sample_facts() -> ports.OverviewFacts:
     promise = sample_guidance()
-    day = _day(promise.issued_on)
+    day = ports.day_or_none(promise.issued_on)
     scale = exponent(promise.figure.unit)
     return _facts(
         sample_shown(),
@@ -194,14 +190,6 @@ def _facts(
         guidance=guidance,
         origin=book.origin,
     )
-
-
-def _day(text: str) -> date | None:
-    """A full date, or None where the source names a month or a year only."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _groups(exposure: Exposure, names: Mapping[str, str]) -> tuple[ports.GroupRevenue, ...]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 from markupsafe import Markup
 
-from quartermaster.console import figures
+from quartermaster.console import figures, guidance_view
 from quartermaster.console.figures import GuidanceBand, RatePoint, ShareKind, ShareSegment
 from quartermaster.console.format import (
     day,
@@ -21,8 +21,10 @@ from quartermaster.console.format import (
     number,
     percent,
 )
+from quartermaster.console.guidance_view import PromisesView
 from quartermaster.console.language import Words
 from quartermaster.console.ports import GroupRevenue, Guidance, OverviewFacts
+from quartermaster.console.report_words import catalogue
 from quartermaster.kernel.money import Money
 
 NAMED_ROWS_MAX = 8
@@ -75,6 +77,7 @@ class OverviewView(msgspec.Struct, frozen=True):
     total: Row
     denominator: str
     period: str
+    promises: PromisesView | None
 
 
 def view_of(facts: OverviewFacts, words: Words) -> OverviewView:
@@ -92,6 +95,7 @@ def view_of(facts: OverviewFacts, words: Words) -> OverviewView:
         total=_total(facts, words),
         denominator=words.pick(facts.denominator),
         period=month_long(facts.period, words.lang),
+        promises=None if facts.promises is None else guidance_view.view_of(facts.promises, words),
     )
 
 
@@ -121,9 +125,10 @@ def _rate_finding(facts: OverviewFacts, words: Words) -> str:
         "range": _range(guidance, facts, words),
         "first": month_long(guidance.first, words.lang),
     }
-    return words(
-        f"overview.finding_rate_{_verdict(last.period, last.annual_minor, guidance)}", **places
-    )
+    if guidance.reasons:
+        said = catalogue("guidance", words.lang)
+        places["reasons"] = ", ".join(said(f"reasons.{reason}") for reason in guidance.reasons)
+    return words(f"overview.finding_rate_{_verdict(facts, guidance)}", **places)
 
 
 def _open_finding(facts: OverviewFacts, words: Words) -> tuple[str, ...]:
@@ -133,16 +138,21 @@ def _open_finding(facts: OverviewFacts, words: Words) -> tuple[str, ...]:
     return (words("overview.finding_open", month=month, at=at),)
 
 
-def _verdict(period: str, annual_minor: int, guidance: Guidance) -> str:
-    if period < guidance.first:
+def _verdict(facts: OverviewFacts, guidance: Guidance) -> str:
+    period, annual_minor = facts.run_rate[-1].period, facts.run_rate[-1].annual_minor
+    if guidance.reasons:
+        return "not_comparable"
+    if period < guidance.first or (facts.still_open and period == guidance.first):
         return "early"
+    if period > guidance.last:
+        return "past"
     if annual_minor < guidance.low_minor:
         return "below"
     return "above" if annual_minor > guidance.high_minor else "inside"
 
 
 def _tiles(facts: OverviewFacts, words: Words) -> tuple[Tile, ...]:
-    largest, guidance, lang = facts.revenue[0], facts.guidance, words.lang
+    largest, lang = facts.revenue[0], words.lang
     return (
         Tile(
             "run_rate",
@@ -150,12 +160,7 @@ def _tiles(facts: OverviewFacts, words: Words) -> tuple[Tile, ...]:
             _short(facts.run_rate[-1].annual_minor, facts, words),
             words("overview.run_rate_note", month=month_long(facts.run_rate[-1].period, lang)),
         ),
-        Tile(
-            "guidance",
-            words("overview.guidance"),
-            _range(guidance, facts, words) if guidance else words("overview.no_guidance"),
-            words.pick(guidance.basis) if guidance else words("overview.no_guidance_note"),
-        ),
+        _guidance_tile(facts, words),
         Tile(
             "share",
             words("overview.largest"),
@@ -170,6 +175,20 @@ def _tiles(facts: OverviewFacts, words: Words) -> tuple[Tile, ...]:
             words("overview.effective_number_note", count=number(len(facts.revenue), lang)),
         ),
     )
+
+
+def _guidance_tile(facts: OverviewFacts, words: Words) -> Tile:
+    """The band of the run-rate; else the promise that was made last, and what became of it."""
+    guidance, label = facts.guidance, words("overview.guidance")
+    if guidance is not None:
+        basis = words.pick(guidance.basis)
+        return Tile("guidance", label, _range(guidance, facts, words), basis)
+    if facts.promises is None:
+        none = words("overview.no_guidance")
+        return Tile("guidance", label, none, words("overview.no_guidance_note"))
+    last = guidance_view.newest(facts.promises, words)
+    note = f"{last.metric}, {last.period}: {last.verdict}"
+    return Tile("guidance", label, last.guided, note, last.kind == "risk")
 
 
 def _rate_picture(facts: OverviewFacts, words: Words, finding: str) -> Picture:

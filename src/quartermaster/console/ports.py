@@ -13,6 +13,8 @@ import msgspec
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.events import UsageStatus
 from quartermaster.kernel.units import CountSource
+from quartermaster.revenue.guidance import Reason
+from quartermaster.revenue.scorecard import Scorecard
 
 Role = Literal["viewer", "finance", "trust", "admin", "customer"]
 
@@ -91,6 +93,14 @@ class RunRate(msgspec.Struct, frozen=True):
     annual_minor: int
 
 
+def day_or_none(text: str) -> date | None:
+    """A full date, or None where a source names a month or a year only."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 class Guidance(msgspec.Struct, frozen=True):
     """A promised range of the run-rate for the months `first`..`last`, minor units a year."""
 
@@ -104,6 +114,8 @@ class Guidance(msgspec.Struct, frozen=True):
     """Who promised it."""
     said_on: date | None = None
     """The day they did."""
+    reasons: tuple[Reason, ...] = ()
+    """Why the run-rate does not compare with it; empty where it does."""
 
 
 class GroupRevenue(msgspec.Struct, frozen=True):
@@ -143,6 +155,8 @@ class OverviewFacts(msgspec.Struct, frozen=True):
     guidance: Guidance | None = None
     still_open: bool = False
     """Whether `period` has not ended yet at `as_of`, so that its revenue is what came so far."""
+    promises: Scorecard | None = None
+    """All recorded guidance with its verdicts; None where none is, and beside sample data."""
     origin: Bilingual | None = None
     """Where the book comes from: for a sample its scenario and seed, for a real one the cut."""
 

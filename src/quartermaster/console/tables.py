@@ -15,13 +15,20 @@ import msgspec
 from quartermaster.console.ports import LiveFacts, OverviewFacts
 from quartermaster.kernel.clock import Instant, as_datetime
 from quartermaster.kernel.money import Money
+from quartermaster.revenue.scorecard import Entry, Scorecard
 
-Table = Literal["customers", "run_rate", "requests"]
+Table = Literal["customers", "run_rate", "guidance", "requests"]
 TABLES: tuple[Table, ...] = get_args(Table)
 SCHEMA_VERSION = 1
 
 Cell = str | int | bool | Decimal
 Rows = list[dict[str, Cell]]
+
+GUIDANCE_COLUMNS: tuple[str, ...] = (
+    *("period", "metric", "metric_version", "unit", "basis", "low", "high", "inferred"),
+    *("source", "issued_on", "came", "came_basis", "came_metric_version", "came_source"),
+    *("verdict", "reasons"),
+)
 
 COLUMNS: dict[Table, tuple[str, ...]] = {
     "customers": (
@@ -29,6 +36,7 @@ COLUMNS: dict[Table, tuple[str, ...]] = {
         *("period", "time_zone", "sample"),
     ),
     "run_rate": ("period", "run_rate_a_year", "currency", "time_zone", "sample"),
+    "guidance": GUIDANCE_COLUMNS,
     "requests": (
         *("request_id", "at", "customer", "model", "input_tokens", "output_tokens"),
         *("status", "count_source", "sample"),
@@ -40,10 +48,16 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def rows_of(overview: OverviewFacts | None, live: LiveFacts) -> dict[Table, Rows]:
     """Every table of the overview; `requests` are always real and say so."""
-    tables: dict[Table, Rows] = {"customers": [], "run_rate": [], "requests": _requests(live)}
+    tables: dict[Table, Rows] = {
+        "customers": [],
+        "run_rate": [],
+        "guidance": [],
+        "requests": _requests(live),
+    }
     if overview is not None:
         tables["customers"] = _customers(overview)
         tables["run_rate"] = _run_rate(overview)
+        tables["guidance"] = _guidance(overview.promises)
     return tables
 
 
@@ -123,3 +137,31 @@ def _requests(live: LiveFacts) -> Rows:
         }
         for request in live.last
     ]
+
+
+def _guidance(card: Scorecard | None) -> Rows:
+    """Every promise as it was said, in the order of its periods."""
+    return [] if card is None else [_promise(entry) for entry in card.entries]
+
+
+def _promise(entry: Entry) -> dict[str, Cell]:
+    guidance, actual = entry.promise.guidance, entry.promise.actual
+    figure = guidance.figure
+    return {
+        "period": figure.period,
+        "metric": figure.metric,
+        "metric_version": figure.metric_version,
+        "unit": figure.unit,
+        "basis": figure.basis,
+        "low": guidance.low,
+        "high": guidance.high,
+        "inferred": guidance.inferred,
+        "source": guidance.source,
+        "issued_on": guidance.issued_on,
+        "came": "" if actual is None else actual.value,
+        "came_basis": "" if actual is None else actual.figure.basis,
+        "came_metric_version": "" if actual is None else actual.figure.metric_version,
+        "came_source": "" if actual is None else actual.source,
+        "verdict": entry.verdict.outcome,
+        "reasons": " ".join(entry.verdict.reasons),
+    }

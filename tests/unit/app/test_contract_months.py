@@ -86,7 +86,7 @@ def _recompute(rooms: Rooms, *requests: tuple[Opened, Closed]) -> live.LiveBook:
 
 
 def _overview(rooms: Rooms) -> OverviewFacts:
-    facts = LiveOverview(rooms.var).overview(rooms.now())
+    facts = LiveOverview(rooms.var, rooms.book).overview(rooms.now())
     assert facts is not None
     return facts
 
@@ -160,8 +160,8 @@ def test_amounts_of_two_currencies_are_never_added(rooms: Rooms) -> None:
     assert "EUR" in facts.denominator.en
     # What is in no figure is named where the figures come from.
     assert facts.origin is not None
-    assert facts.origin.en.endswith("because in another currency (number of customers): $0.10 (1)")
-    assert "in anderer Währung (Zahl der Kunden): 0,10" in facts.origin.de
+    assert facts.origin.en.endswith("in another currency without a rate (customers): $0.10 (1)")
+    assert "in anderer Währung ohne Kurs (Zahl der Kunden): 0,10" in facts.origin.de
 
 
 def test_usage_without_a_price_is_shown_and_is_no_money(rooms: Rooms) -> None:

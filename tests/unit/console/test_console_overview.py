@@ -301,7 +301,7 @@ def test_an_unknown_format_or_table_is_refused(viewer: TestClient) -> None:
     assert viewer.get("/?format=xml").status_code == 400
     answer = viewer.get("/?format=csv&table=secrets")
     assert answer.status_code == 400
-    assert "customers, run_rate, requests" in answer.text
+    assert "customers, run_rate, guidance, requests" in answer.text
 
 
 def test_help_defines_what_the_tiles_link_to(viewer: TestClient) -> None:
