@@ -6,11 +6,9 @@ from typing import Final
 import msgspec
 
 from quartermaster.gateway.dialects import usage as dialect_usage
+from quartermaster.gateway.pieces import BYTES_PER_TOKEN
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.units import Counts, CountSource
-
-# English text has about four bytes a token (OpenAI's rule of thumb); used where nobody counted.
-BYTES_PER_TOKEN: Final = 4
 
 
 class Life(IntEnum):
@@ -121,7 +119,7 @@ def estimated(usage: bytes, input_bytes: int, output_tokens: int) -> Metered:
     Args:
         usage: what the upstream sent; the note says why it was not believed.
         input_bytes: bytes of the request body.
-        output_tokens: content deltas of a stream, or the bytes of an answer by `tokens_of_bytes`.
+        output_tokens: of a stream by `pieces.tokens_of`, of an answer by `tokens_of_bytes`.
     """
     counts = Counts(input=tokens_of_bytes(input_bytes), output=output_tokens)
     problem = dialect_usage.chat(usage).problem
@@ -133,7 +131,7 @@ def at_least(metered: Metered, output_tokens: int) -> Metered:
 
     Args:
         metered: what is known before the end of a stream.
-        output_tokens: content deltas that went out.
+        output_tokens: an estimate of what went out.
     """
     counts = metered.counts
     missing = output_tokens - counts.output - counts.reasoning - counts.audio_output

@@ -96,16 +96,17 @@ def cap_of(permit: Permit | None, endpoint: Endpoint) -> int | None:
     return permit.output_tokens if permit.hold is None else permit.hold.output_tokens
 
 
-def is_beyond(cap: int, call: ChatCall, pieces: int, body_bytes: int) -> bool:
+def is_beyond(cap: int, call: ChatCall, tokens: int, pieces: int, body_bytes: int) -> bool:
     """Whether an answer is longer than one that a server ends at the cap.
 
     Args:
         cap: output tokens.
         call: the request.
+        tokens: the fewest that these pieces can be.
         pieces: content deltas of a stream; a plain answer has none.
         body_bytes: of the answer so far.
     """
-    if pieces > cap + cap // _PIECES_SPARE_PART + PIECES_SPARE:
+    if tokens > cap + cap // _PIECES_SPARE_PART + PIECES_SPARE:
         return True
     around = AROUND_BYTES + REPEATS_MAX * call.input_bytes + AROUND_PIECE_BYTES * pieces
     most = around + BYTES_PER_TOKEN_MAX * cap
@@ -150,7 +151,7 @@ def is_too_large(exchange: Answering, body_bytes: int) -> bool:
     if body_bytes > exchange.home.settings.answer_bytes_max:
         return True
     cap = cap_of(exchange.permit, exchange.endpoint)
-    return cap is not None and is_beyond(cap, exchange.call, 0, body_bytes)
+    return cap is not None and is_beyond(cap, exchange.call, 0, 0, body_bytes)
 
 
 def give_up(exchange: Answering, body_bytes: int) -> None:

@@ -68,6 +68,11 @@ class PlannedScanner:
         return self.translator.deltas
 
     @property
+    def text_bytes(self) -> int:
+        """Bytes of the text in them."""
+        return self.translator.text_bytes
+
+    @property
     def done(self) -> bool:
         """Whether the upstream said its end."""
         return self.translator.done
@@ -285,7 +290,7 @@ class PlannedExchange(StreamExchange):
         scanner = self._translated
         if scanner is None:
             return super()._told()
-        return self._believed(self.plan.reading(scanner.usage), scanner.deltas)
+        return self._believed(self.plan.reading(scanner.usage), self._tokens)
 
     def _metered(self) -> Metered:
         metered = super()._metered()

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from quartermaster.gateway.dialects.frames import BrokenStreamError
+from quartermaster.gateway.pieces import BYTES_PER_TOKEN, text_bytes_of
 from quartermaster.kernel.errors import UpstreamError
 
 _BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n|\r\r")
@@ -31,6 +32,10 @@ class Scanner(Protocol):
     @property
     def deltas(self) -> int:
         """Content deltas forwarded."""
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of the text in them."""
 
     @property
     def done(self) -> bool:
@@ -102,20 +107,20 @@ _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode_odd_frame = msgspec.json.Decoder(_OddFrame).decode
 
 
-def _carries_content(delta: _Delta) -> bool:
-    if bytes(delta.content) not in _EMPTY:
-        return True
-    return any(
-        bytes(field) not in _EMPTY
-        for field in (
-            delta.tool_calls,
-            delta.reasoning_content,
-            delta.reasoning,
-            delta.refusal,
-            delta.function_call,
-            delta.audio,
-        )
-    )
+def _other_bytes(delta: _Delta) -> int:
+    """Bytes of a delta that has no content: of thoughts, and one token of everything else."""
+    for field in (
+        delta.tool_calls,
+        delta.reasoning_content,
+        delta.reasoning,
+        delta.refusal,
+        delta.function_call,
+        delta.audio,
+    ):
+        raw = bytes(field)
+        if raw not in _EMPTY:
+            return text_bytes_of(raw)
+    return 0
 
 
 class SseScanner:
@@ -136,6 +141,7 @@ class SseScanner:
         "error",
         "finish_reason",
         "held",
+        "text_bytes",
         "upstream_id",
         "usage",
     )
@@ -144,7 +150,7 @@ class SseScanner:
         self._keep_usage = keep_usage
         self._max = frame_bytes_max
         self._tail = b""
-        self.deltas = 0
+        self.deltas = self.text_bytes = 0
         self.done = False
         self.error = False
         self.finish_reason = ""
@@ -231,8 +237,14 @@ class SseScanner:
             for choice in choices:
                 if choice.finish_reason:
                     self.finish_reason = choice.finish_reason
-                if choice.delta is not None and _carries_content(choice.delta):
+                delta = choice.delta
+                if delta is None:
+                    continue
+                content = bytes(delta.content)
+                size = _other_bytes(delta) if content in _EMPTY else text_bytes_of(content)
+                if size:
                     self.deltas += 1
+                    self.text_bytes += size
         return self._note(bytes(seen.usage), bytes(seen.error), bare=not choices)
 
     def _odd_frame(self, payload: bytes) -> bool:
@@ -244,6 +256,7 @@ class SseScanner:
         if not bare:
             # Something was delivered; not to count it would give it away.
             self.deltas += 1
+            self.text_bytes += BYTES_PER_TOKEN
         return self._note(bytes(odd.usage), bytes(odd.error), bare=bare)
 
     def _note(self, usage: bytes, error: bytes, *, bare: bool) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from quartermaster.gateway import heads, meter, output_cap
+from quartermaster.gateway import heads, meter, output_cap, pieces
 from quartermaster.gateway.dialects.frames import BrokenStreamError
 from quartermaster.gateway.exchange import US_PER_MS, Exchange
 from quartermaster.gateway.meter import Life, Metered
@@ -103,9 +103,13 @@ class StreamExchange(Exchange):
             self._stream_ends()
         elif self.permit is not None:
             cap = output_cap.cap_of(self.permit, self.endpoint)
-            deltas = self.scanner.deltas
-            if cap is not None and output_cap.is_beyond(cap, self.call, deltas, parser.body_bytes):
+            if cap is not None and self._beyond(cap, parser.body_bytes):
                 self._cut()
+
+    def _beyond(self, cap: int, body_bytes: int) -> bool:
+        scanner = self.scanner
+        tokens = pieces.tokens_at_least(scanner.deltas, scanner.text_bytes)
+        return output_cap.is_beyond(cap, self.call, tokens, scanner.deltas, body_bytes)
 
     def _begin(self) -> None:
         self._streaming = True
@@ -186,14 +190,17 @@ class StreamExchange(Exchange):
         if scanner.done or scanner.finish_reason:
             return metered
         # Who hangs up in the middle has seen at most the usage of the beginning.
-        return meter.at_least(metered, scanner.deltas)
+        return meter.at_least(metered, self._tokens)
+
+    @property
+    def _tokens(self) -> int:
+        """Of what went out, where nobody counted."""
+        return pieces.tokens_of(self.scanner.deltas, self.scanner.text_bytes)
 
     def _told(self) -> Metered:
         """The vendor's counts so far, or an estimate."""
         usage = self.scanner.usage
-        return meter.believed(usage) or meter.estimated(
-            usage, self.call.input_bytes, self.scanner.deltas
-        )
+        return meter.believed(usage) or meter.estimated(usage, self.call.input_bytes, self._tokens)
 
     # -- the ends that are not clean -------------------------------------------------------------
 

@@ -141,7 +141,7 @@ def test_a_stream_that_ignores_the_cap_ends_at_it() -> None:
     bench = bench_of(output_tokens=10)
     client = bench.client()
     exchange = bench.send(HELLO_STREAM, client)
-    bench.answer(exchange, STREAM_HEAD + b"".join(chunked(delta("x")) for _ in range(40)))
+    bench.answer(exchange, STREAM_HEAD + b"".join(chunked(delta(" word")) for _ in range(40)))
     bench.wal.sync()
     assert bench.upstream.calls[-1] == "abort"
     assert bench.wal.only_close.failure == ABOVE_CAP

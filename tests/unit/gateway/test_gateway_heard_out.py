@@ -25,7 +25,7 @@ from quartermaster.gateway.settings import HEAR_OUT_FULL_S, HEAR_OUT_S
 from quartermaster.kernel.contract import CancelledStream
 from quartermaster.kernel.units import Counts
 
-THREE = delta("a") + delta("b") + delta("c")
+THREE = delta(" aa") + delta(" bb") + delta(" cc")
 SEVEN_MORE = b"".join(delta(letter) for letter in "defghij")
 REST = SEVEN_MORE + delta("", "stop") + usage_frame(50, 20) + DONE
 
@@ -68,7 +68,7 @@ def test_in_full_is_what_was_counted() -> None:
 )
 def test_nobody_is_heard_out_for_ever(policy: CancelledStream, patience_s: int) -> None:
     bench, exchange = left(policy)
-    bench.answer(exchange, chunked(delta("d")))
+    bench.answer(exchange, chunked(delta(" dd")))
     bench.relay.tick(float(patience_s))
     assert bench.wal.closes == {}
     bench.relay.tick(float(patience_s + 1))

@@ -93,9 +93,9 @@ def test_the_usage_of_the_end_is_believed_whatever_the_deltas() -> None:
 def test_a_chat_server_that_tells_its_usage_first() -> None:
     bench = Bench()
     exchange, _, _ = asked(bench, "/v1/chat/completions", {**HELLO, "stream": True})
-    word = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+    word = b'data: {"choices":[{"delta":{"content":" on"}}]}\n\n'
     usage = b'"usage":{"prompt_tokens":9,"completion_tokens":0}}\n\n'
-    first = b'data: {"choices":[{"delta":{"content":"a"}}],' + usage
+    first = b'data: {"choices":[{"delta":{"content":" on"}}],' + usage
     bench.answer(exchange, STREAM_HEAD + chunked(first + word * 9))
     bench.hang_up(exchange)
     finished(bench)

@@ -39,13 +39,13 @@ RESPONSES = {"model": "toy", "max_output_tokens": CAP, "input": "Hello", "stream
 COMPLETIONS = {"model": "toy", "max_tokens": CAP, "prompt": "Hello", "stream": True}
 CHAT = {**HELLO_STREAM, "max_tokens": CAP, "stream_options": {"include_usage": True}}
 PIECE = frame(
-    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": " aa"}}
 )
 BEGIN = frame(
     {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 9}}}
 ) + frame({"type": "content_block_start", "index": 0, "content_block": {"type": "text"}})
-SAID = frame({"type": "response.output_text.delta", "delta": "a"})
-TEXT = frame({"id": "cmpl-1", "choices": [{"index": 0, "text": "a"}]})
+SAID = frame({"type": "response.output_text.delta", "delta": " aa"})
+TEXT = frame({"id": "cmpl-1", "choices": [{"index": 0, "text": " aa"}]})
 
 
 def budgeted(api: DeploymentApi = "openai") -> Bench:
@@ -74,11 +74,11 @@ def asked(bench: Bench, target: str, body: dict[str, Any]) -> tuple[Exchange, Fa
 @pytest.mark.parametrize(
     ("target", "body", "api", "frames"),
     [
-        ("/v1/chat/completions", CHAT, "openai", [b""] + [delta("a")] * BEYOND),
+        ("/v1/chat/completions", CHAT, "openai", [b""] + [delta(" aa")] * BEYOND),
         ("/v1/chat/completions", CHAT, "anthropic", [BEGIN] + [PIECE] * BEYOND),
-        ("/v1/messages", MESSAGES, "openai", [b""] + [delta("a")] * BEYOND),
+        ("/v1/messages", MESSAGES, "openai", [b""] + [delta(" aa")] * BEYOND),
         ("/v1/messages", MESSAGES, "anthropic", [BEGIN] + [PIECE] * BEYOND),
-        ("/v1/responses", RESPONSES, "openai", [b""] + [delta("a")] * BEYOND),
+        ("/v1/responses", RESPONSES, "openai", [b""] + [delta(" aa")] * BEYOND),
         ("/v1/responses", RESPONSES, "anthropic", [BEGIN] + [PIECE] * BEYOND),
         ("/v1/responses", RESPONSES, "openai-responses", [b""] + [SAID] * BEYOND),
         ("/v1/completions", COMPLETIONS, "openai", [b""] + [TEXT] * BEYOND),
@@ -125,7 +125,7 @@ def test_a_stream_beyond_the_cap_ends_as_one_at_the_cap(
 def test_a_crash_bills_no_more_than_the_cap() -> None:
     bench = budgeted()
     exchange, _client = asked(bench, "/v1/chat/completions", CHAT)
-    bench.answer(exchange, STREAM_HEAD + chunked(delta("a") * (CAP + 2)))
+    bench.answer(exchange, STREAM_HEAD + chunked(delta(" aa") * (CAP + 2)))
     bench.relay.tick(1.0)
     (told,) = bench.wal.progress
     assert (told.counts.output, told.delivered_chunks) == (CAP, CAP + 2)
@@ -136,7 +136,7 @@ def test_every_alternative_ends() -> None:
     exchange, client = asked(
         bench, "/v1/chat/completions", {**HELLO_STREAM, "max_tokens": 9, "n": 2}
     )
-    many = delta("a") * (2 * 9 + 1 + PIECES_SPARE + 1)
+    many = delta(" aa") * (2 * 9 + 1 + PIECES_SPARE + 1)
     bench.answer(exchange, STREAM_HEAD + chunked(many))
     bench.wal.sync()
     last = json.loads(client.body.split(b"\n\n")[-3].removeprefix(b"data: "))
@@ -152,7 +152,7 @@ def test_a_server_that_obeys_is_left_alone() -> None:
     exchange, client = asked(bench, "/v1/chat/completions", CHAT)
     bench.answer(exchange, STREAM_HEAD)
     for _ in range(BEYOND - 1):
-        bench.answer(exchange, chunked(delta("a") + b": " + b"x" * 2_000 + b"\n\n"))
+        bench.answer(exchange, chunked(delta(" aa") + b": " + b"x" * 2_000 + b"\n\n"))
     bench.answer(exchange, chunked(delta("", "length") + usage_frame(9, CAP) + DONE))
     bench.wal.sync()
     assert bench.wal.only_close.failure == ""
@@ -199,5 +199,5 @@ def test_a_plain_answer_is_bounded_by_its_bytes(more: dict[str, Any]) -> None:
 def test_who_has_no_budget_is_not_looked_at() -> None:
     bench = Bench()
     exchange, _client = asked(bench, "/v1/chat/completions", CHAT)
-    bench.answer(exchange, STREAM_HEAD + chunked(delta("a") * 9 * BEYOND))
+    bench.answer(exchange, STREAM_HEAD + chunked(delta(" aa") * 9 * BEYOND))
     assert bench.wal.closes == {}

@@ -57,9 +57,9 @@ def test_the_last_frames_wait_for_the_disk() -> None:
 
 def test_the_usage_frame_is_passed_on_to_a_client_that_asked() -> None:
     body = {**HELLO_STREAM, "stream_options": {"include_usage": True}}
-    bench, client = a_stream(delta("x", "stop"), usage_frame(9, 1), DONE, body=body)
+    bench, client = a_stream(delta(" xx", "stop"), usage_frame(9, 1), DONE, body=body)
     bench.wal.sync()
-    assert client.body == delta("x", "stop") + usage_frame(9, 1) + DONE
+    assert client.body == delta(" xx", "stop") + usage_frame(9, 1) + DONE
 
 
 def test_the_head_goes_out_before_the_first_frame() -> None:
@@ -70,7 +70,7 @@ def test_the_head_goes_out_before_the_first_frame() -> None:
 
 
 def test_done_closes_the_record_and_the_rest_is_read_unseen() -> None:
-    bench, _ = a_stream(delta("x", "stop"), DONE)
+    bench, _ = a_stream(delta(" xx", "stop"), DONE)
     assert bench.upstream.calls == ["detach"]
     assert len(bench.wal.closes) == 1
     more(bench, END)
@@ -78,24 +78,24 @@ def test_done_closes_the_record_and_the_rest_is_read_unseen() -> None:
 
 
 def test_a_stream_without_usage_is_estimated_by_its_deltas() -> None:
-    bench, _ = a_stream(delta("a"), delta("b"), delta("", "stop"), DONE)
+    bench, _ = a_stream(delta(" aa"), delta(" bb"), delta("", "stop"), DONE)
     closed = bench.wal.only_close
     assert closed.counts == Counts(input=INPUT, output=2)
     assert closed.count_source == "estimated"
 
 
 def test_a_stream_that_finished_without_done_ends_cleanly_without_inventing_it() -> None:
-    bench, client = a_stream(delta("a", "stop"))
+    bench, client = a_stream(delta(" aa", "stop"))
     more(bench, END)
     bench.wal.sync()
-    assert client.body == delta("a", "stop")
+    assert client.body == delta(" aa", "stop")
     assert client.data.endswith(END)
     assert bench.wal.only_close.failure == ""
 
 
 @pytest.mark.parametrize("how", ["lost", "ended early"])
 def test_a_dropped_stream_ends_with_an_error_frame_and_no_end(how: str) -> None:
-    bench, client = a_stream(delta("a"), delta("b"))
+    bench, client = a_stream(delta(" aa"), delta(" bb"))
     exchange = bench.dialled[0][0]
     if how == "lost":
         exchange.upstream_lost(bench.parser, reused=True)
@@ -134,15 +134,15 @@ def test_a_stream_that_cannot_begin_is_answered_plainly() -> None:
 
 def test_an_error_frame_of_the_upstream_is_passed_on_and_no_done_follows() -> None:
     error = frame({"error": {"message": "overloaded"}})
-    bench, client = a_stream(delta("a"), error, DONE)
+    bench, client = a_stream(delta(" aa"), error, DONE)
     bench.wal.sync()
-    assert client.body == delta("a") + error
+    assert client.body == delta(" aa") + error
     assert client.done is False
     assert bench.wal.only_close.failure == "upstream_error"
 
 
 def test_a_client_that_leaves_pays_for_what_it_got() -> None:
-    bench, _ = a_stream(delta("a"), delta("b"), delta("c"))
+    bench, _ = a_stream(delta(" aa"), delta(" bb"), delta(" cc"))
     bench.hang_up(bench.dialled[0][0])
     closed = bench.wal.only_close
     assert (closed.failure, closed.http_status, closed.delivered_chunks) == ("client_gone", 200, 3)
@@ -151,7 +151,7 @@ def test_a_client_that_leaves_pays_for_what_it_got() -> None:
 
 
 def test_a_client_that_leaves_after_the_usage_frame_is_metered_by_it() -> None:
-    bench, _ = a_stream(delta("a", "stop"), usage_frame(50, 7))
+    bench, _ = a_stream(delta(" aa", "stop"), usage_frame(50, 7))
     bench.hang_up(bench.dialled[0][0])
     closed = bench.wal.only_close
     assert (closed.counts, closed.count_source) == (Counts(input=50, output=7), "upstream")
@@ -160,7 +160,7 @@ def test_a_client_that_leaves_after_the_usage_frame_is_metered_by_it() -> None:
 
 
 def test_a_lost_record_ends_the_stream_with_an_error_frame() -> None:
-    bench, client = a_stream(delta("a", "stop"), DONE)
+    bench, client = a_stream(delta(" aa", "stop"), DONE)
     bench.wal.sync(NotDurableError())
     assert b"meter_unavailable" in client.body
     assert b"[DONE]" not in client.data
@@ -168,7 +168,7 @@ def test_a_lost_record_ends_the_stream_with_an_error_frame() -> None:
 
 
 def test_a_slow_client_pauses_the_upstream() -> None:
-    bench, client = a_stream(delta("a"))
+    bench, client = a_stream(delta(" aa"))
     exchange = bench.dialled[0][0]
     exchange.pause()
     exchange.resume()
@@ -186,17 +186,17 @@ def test_a_silent_stream_times_out_and_a_talking_one_does_not() -> None:
     bench.answer(exchange, STREAM_HEAD)
     for second in range(0, 20, 4):
         bench.relay.tick(float(second))
-        more(bench, chunked(delta("x")))
+        more(bench, chunked(delta(" xx")))
     assert bench.wal.closes == {}
     bench.relay.tick(30.0)
     assert bench.wal.only_close.failure == "upstream_timeout"
 
 
 def test_progress_is_recorded_once_a_second_and_only_when_there_is_some() -> None:
-    bench, _ = a_stream(delta("a"), delta("b"))
+    bench, _ = a_stream(delta(" aa"), delta(" bb"))
     bench.relay.tick(1.0)
     bench.relay.tick(2.0)
-    more(bench, chunked(delta("c")))
+    more(bench, chunked(delta(" cc")))
     bench.relay.tick(3.0)
     assert [p.delivered_chunks for p in bench.wal.progress] == [2, 3]
     assert bench.wal.progress[0].counts == Counts(input=INPUT, output=2)
@@ -204,7 +204,7 @@ def test_progress_is_recorded_once_a_second_and_only_when_there_is_some() -> Non
 
 
 def test_a_suspended_customer_s_stream_ends_with_the_reason() -> None:
-    bench, client = a_stream(delta("a"))
+    bench, client = a_stream(delta(" aa"))
     bench.relay.end_barred(an_index(standing={"grp_1": "suspended"}))
     bench.wal.sync()
     assert b"account_suspended" in client.body
@@ -216,19 +216,19 @@ def test_an_http_1_0_client_gets_the_bare_stream() -> None:
     bench = Bench()
     client = bench.client()
     exchange = bench.send(HELLO_STREAM, client, version="1.0", connection="keep-alive")
-    bench.answer(exchange, STREAM_HEAD + chunked(delta("a", "stop")) + chunked(DONE) + END)
+    bench.answer(exchange, STREAM_HEAD + chunked(delta(" aa", "stop")) + chunked(DONE) + END)
     bench.wal.sync()
     head, _, body = client.data.partition(b"\r\n\r\n")
     assert b"transfer-encoding" not in head
     assert b"connection: close" in head
-    assert body == delta("a", "stop") + DONE
+    assert body == delta(" aa", "stop") + DONE
     assert client.done is False
 
 
 def test_frames_split_anywhere_arrive_whole() -> None:
     bench, client = a_stream()
-    data = b"".join(chunked(one) for one in (delta("a"), delta("b", "stop"), DONE)) + END
+    data = b"".join(chunked(one) for one in (delta(" aa"), delta(" bb", "stop"), DONE)) + END
     for at in range(len(data)):
         more(bench, data[at : at + 1])
     bench.wal.sync()
-    assert client.body == delta("a") + delta("b", "stop") + DONE
+    assert client.body == delta(" aa") + delta(" bb", "stop") + DONE

@@ -12,6 +12,7 @@ import msgspec
 
 from quartermaster.gateway.dialects.body import ABSENT, EMPTY, NULL, UNREADABLE, encode
 from quartermaster.gateway.dialects.messages_blocks import Block
+from quartermaster.gateway.pieces import BYTES_PER_TOKEN
 from quartermaster.kernel.errors import UpstreamError
 
 USAGE_BYTES_MAX: Final = 64 * 1024
@@ -27,6 +28,12 @@ class Delta(msgspec.Struct, gc=False):
     thinking: str | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
+
+    @property
+    def text_bytes(self) -> int:
+        """Of what is added to a block; signatures and citations count as one token."""
+        text = self.text or self.partial_json or self.thinking
+        return BYTES_PER_TOKEN if text is None else len(text.encode())
 
 
 class Started(msgspec.Struct, gc=False):

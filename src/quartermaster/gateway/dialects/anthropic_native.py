@@ -9,6 +9,7 @@ from quartermaster.gateway.dialects import errors
 from quartermaster.gateway.dialects.anthropic_events import merged_usage, read_event
 from quartermaster.gateway.dialects.body import encode
 from quartermaster.gateway.dialects.frames import event
+from quartermaster.gateway.pieces import BYTES_PER_TOKEN, tokens_of
 from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.units import Counts
 
@@ -23,6 +24,7 @@ class NativeMessages:
         "done",
         "error",
         "finish_reason",
+        "text_bytes",
         "upstream_id",
         "usage",
     )
@@ -30,7 +32,7 @@ class NativeMessages:
     def __init__(self) -> None:
         self._held = b""
         self._block: int | None = None
-        self.deltas = 0
+        self.deltas = self.text_bytes = 0
         self.done = False
         self.error = False
         self.finish_reason = ""
@@ -48,6 +50,7 @@ class NativeMessages:
         kind = seen.type
         if kind == "content_block_delta":
             self.deltas += 1
+            self.text_bytes += BYTES_PER_TOKEN if seen.delta is None else seen.delta.text_bytes
             self._block = seen.index
         elif kind == "content_block_stop":
             self._block = None
@@ -75,7 +78,7 @@ class NativeMessages:
 
     def cut(self) -> bytes:
         """The output ends at its cap: the block that is open, and the message."""
-        usage = {"output_tokens": self.deltas}
+        usage = {"output_tokens": tokens_of(self.deltas, self.text_bytes)}
         last = {"delta": {"stop_reason": "max_tokens", "stop_sequence": None}, "usage": usage}
         self._held = event("message_delta", encode({"type": "message_delta", **last}))
         self._held += event("message_stop", b'{"type":"message_stop"}')

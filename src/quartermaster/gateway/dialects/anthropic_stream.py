@@ -16,6 +16,7 @@ from quartermaster.gateway.dialects.anthropic_events import (
 from quartermaster.gateway.dialects.anthropic_response import FINISH_REASONS, Asked
 from quartermaster.gateway.dialects.body import encode
 from quartermaster.gateway.dialects.frames import data
+from quartermaster.gateway.pieces import BYTES_PER_TOKEN
 from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.units import Counts
 
@@ -33,6 +34,7 @@ class ChatFromMessages:
         "done",
         "error",
         "finish_reason",
+        "text_bytes",
         "upstream_id",
         "usage",
     )
@@ -41,7 +43,7 @@ class ChatFromMessages:
         self._asked = asked
         self._started = False
         self._tools = 0
-        self.deltas = 0
+        self.deltas = self.text_bytes = 0
         self.done = False
         self.error = False
         self.finish_reason = ""
@@ -92,6 +94,7 @@ class ChatFromMessages:
         }
         self._tools += 1
         self.deltas += 1
+        self.text_bytes += BYTES_PER_TOKEN
         return self._chunk({"tool_calls": [call]})
 
     def _delta(self, delta: Delta) -> bytes:
@@ -105,6 +108,7 @@ class ChatFromMessages:
         else:
             return b""  # signatures and citations have no place in a chunk
         self.deltas += 1
+        self.text_bytes += delta.text_bytes
         return self._chunk(said)
 
     def _last(self, delta: Delta | None) -> bytes:

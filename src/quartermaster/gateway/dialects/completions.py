@@ -27,6 +27,7 @@ from quartermaster.gateway.dialects.body import (
 )
 from quartermaster.gateway.dialects.frames import DONE, data
 from quartermaster.gateway.dialects.routes import Operation
+from quartermaster.gateway.pieces import text_bytes_of
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.units import Counts
@@ -119,6 +120,7 @@ class NativeCompletions:
         "done",
         "error",
         "finish_reason",
+        "text_bytes",
         "upstream_id",
         "usage",
     )
@@ -126,7 +128,7 @@ class NativeCompletions:
     def __init__(self, *, asks_usage: bool) -> None:
         self._asks_usage = asks_usage
         self._held = b""
-        self.deltas = 0
+        self.deltas = self.text_bytes = 0
         self.done = False
         self.error = False
         self.finish_reason = ""
@@ -148,7 +150,10 @@ class NativeCompletions:
             raise UpstreamError("the model server sent no completion chunk") from error
         self.upstream_id = self.upstream_id or seen.id or ""
         for choice in seen.choices or ():
-            self.deltas += bytes(choice.text) not in EMPTY
+            text = bytes(choice.text)
+            if text not in EMPTY:
+                self.deltas += 1
+                self.text_bytes += text_bytes_of(text)
             self.finish_reason = choice.finish_reason or self.finish_reason
         self.error = self.error or bytes(seen.error) not in EMPTY
         if bytes(seen.usage) not in EMPTY:

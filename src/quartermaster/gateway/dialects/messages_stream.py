@@ -15,6 +15,7 @@ from quartermaster.gateway.dialects.body import EMPTY, encode
 from quartermaster.gateway.dialects.chat_shapes import Choice, Function, Said, ToolCall, read_answer
 from quartermaster.gateway.dialects.frames import DONE, BrokenStreamError, event
 from quartermaster.gateway.dialects.messages_response import Asked, stop_reason, tool_id
+from quartermaster.gateway.pieces import BYTES_PER_TOKEN
 from quartermaster.gateway.settings import ANSWER_BYTES_MAX
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.units import Counts
@@ -43,6 +44,7 @@ class MessagesFromChat:
         "done",
         "error",
         "finish_reason",
+        "text_bytes",
         "upstream_id",
         "usage",
     )
@@ -57,7 +59,7 @@ class MessagesFromChat:
         self._waiting: ToolCall | None = None
         self._refused = False
         self._stop: tuple[str, str | None] = ("end_turn", None)
-        self.deltas = 0
+        self.deltas = self.text_bytes = 0
         self.done = False
         self.error = False
         self.finish_reason = ""
@@ -122,7 +124,7 @@ class MessagesFromChat:
     def _said(self, said: Said, out: list[bytes]) -> None:
         thought, text = said.thought, said.text
         if thought:
-            self.deltas += 1
+            self._count(len(thought.encode()))
             if self._asked.thinking:
                 self._open(_THINKING, {"type": "thinking", "thinking": "", "signature": ""}, out)
                 self._delta({"type": "thinking_delta", "thinking": thought}, out)
@@ -130,12 +132,16 @@ class MessagesFromChat:
             self._refused = True
             text += said.refusal
         if text:
-            self.deltas += 1
+            self._count(len(text.encode()))
             self._open(_TEXT, {"type": "text", "text": ""}, out)
             self._delta({"type": "text_delta", "text": text}, out)
         for call in said.tool_calls or ():
             self._call(call, out)
-            self.deltas += 1
+            self._count(BYTES_PER_TOKEN)
+
+    def _count(self, text_bytes: int) -> None:
+        self.deltas += 1
+        self.text_bytes += text_bytes
 
     def _call(self, call: ToolCall, out: list[bytes]) -> None:
         index = self._tool_index if call.index is None else call.index

@@ -235,6 +235,11 @@ class Chained:
         return self._second.deltas
 
     @property
+    def text_bytes(self) -> int:
+        """Bytes of the text in them."""
+        return self._second.text_bytes
+
+    @property
     def done(self) -> bool:
         """Whether the upstream said its end."""
         return self._first.done

@@ -10,6 +10,7 @@ from typing import Final
 from quartermaster.gateway.dialects import responses_shapes as shapes
 from quartermaster.gateway.dialects.body import EMPTY, UNREADABLE, encode
 from quartermaster.gateway.dialects.frames import DONE, event
+from quartermaster.gateway.pieces import text_bytes_of
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.units import Counts
 
@@ -26,6 +27,7 @@ class NativeResponses:
         "done",
         "error",
         "finish_reason",
+        "text_bytes",
         "upstream_id",
         "usage",
     )
@@ -33,7 +35,7 @@ class NativeResponses:
     def __init__(self) -> None:
         self._held = b""
         self._sequence = 0
-        self.deltas = 0
+        self.deltas = self.text_bytes = 0
         self.done = False
         self.error = False
         self.finish_reason = ""
@@ -62,6 +64,7 @@ class NativeResponses:
                 self.usage = bytes(response.usage)
         if kind.endswith(".delta"):
             self.deltas += 1
+            self.text_bytes += text_bytes_of(bytes(seen.delta))
         elif kind in _LAST:
             self.done = True
             self.finish_reason = (response.status if response is not None else None) or "completed"

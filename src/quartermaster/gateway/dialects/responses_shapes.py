@@ -87,6 +87,7 @@ class Event(msgspec.Struct, gc=False):
 
     type: str
     response: Ended | None = None
+    delta: msgspec.Raw = ABSENT
     sequence_number: int | None = None
 
 

@@ -21,6 +21,7 @@ from quartermaster.gateway.dialects.body import EMPTY, encode
 from quartermaster.gateway.dialects.chat_shapes import Choice, Said, ToolCall, read_answer
 from quartermaster.gateway.dialects.frames import DONE, BrokenStreamError, event
 from quartermaster.gateway.dialects.responses_object import Asked, Item
+from quartermaster.gateway.pieces import BYTES_PER_TOKEN
 from quartermaster.gateway.settings import ANSWER_BYTES_MAX
 from quartermaster.kernel.errors import RefusedError, UpstreamError
 from quartermaster.kernel.units import Counts
@@ -81,6 +82,7 @@ class ResponsesFromChat:
         "done",
         "error",
         "finish_reason",
+        "text_bytes",
         "upstream_id",
         "usage",
     )
@@ -93,7 +95,7 @@ class ResponsesFromChat:
         self._sequence = 0
         self._started = False
         self._tool_index = -1
-        self.deltas = 0
+        self.deltas = self.text_bytes = 0
         self.done = False
         self.error = False
         self.finish_reason = ""
@@ -154,6 +156,7 @@ class ResponsesFromChat:
         for call in said.tool_calls or ():
             self._call(call, out)
             self.deltas += 1
+            self.text_bytes += BYTES_PER_TOKEN
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
             self._end_item(out)
@@ -178,6 +181,7 @@ class ResponsesFromChat:
             body["logprobs"] = logprobs
         self._tell(kind.delta, body, out)
         self.deltas += 1
+        self.text_bytes += len(text.encode())
 
     def _call(self, call: ToolCall, out: list[bytes]) -> None:
         index = self._tool_index if call.index is None else call.index

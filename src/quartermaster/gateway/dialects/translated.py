@@ -15,6 +15,10 @@ class Translator(Protocol):
         """Content deltas that went on."""
 
     @property
+    def text_bytes(self) -> int:
+        """Bytes of the text in them."""
+
+    @property
     def done(self) -> bool:
         """Whether the upstream said its end."""
 
