@@ -37,11 +37,12 @@ TRIES_MAX = 3
 """The machine that runs the tests has other work, too: the product is held to its best of three."""
 WORKERS = 2
 SERVE = """
-import sys
+import json, sys
 from pathlib import Path
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.worker import run
-sys.exit(run(GatewaySettings(port=0, workers=2), var=Path(sys.argv[1]), worker=int(sys.argv[2])))
+settings = GatewaySettings(port=0, workers=2, **json.loads(sys.argv[3]))
+sys.exit(run(settings, var=Path(sys.argv[1]), worker=int(sys.argv[2])))
 """
 HELLO = [{"role": "user", "content": "Say a sentence."}]
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -89,7 +90,7 @@ class Stream:
 class Site:
     """A book, two workers and two customers' keys; no clerk and no console."""
 
-    def __init__(self, var: Path, upstream: ModelServer) -> None:
+    def __init__(self, var: Path, upstream: ModelServer, shared_limits_url: str = "") -> None:
         settings, _ = load(None, str(var), {"QUARTERMASTER_BOOK": ""})
         rooms = Rooms(settings)
         self.var, self.book = var, rooms.book
@@ -109,10 +110,7 @@ class Site:
             issued = keys.issue(book, OPERATOR, contract=who, pepper=pepper, now=now)
             self.secrets[who] = issued.secret
         publish(book, var / "snapshot.json", now)
-        self.workers = [
-            subprocess.Popen([sys.executable, "-c", SERVE, str(var), str(number)])
-            for number in range(WORKERS)
-        ]
+        self.workers = [launch(var, number, shared_limits_url) for number in range(WORKERS)]
         until(lambda: all(self.serves(number) for number in range(WORKERS)))
         self.ports = [read_status(self.status_path(number)).port for number in range(WORKERS)]
 
@@ -128,6 +126,12 @@ class Site:
 
     def ask(self, number: int, who: str) -> Stream:
         return Stream(self.ports[number], "chat", self.secrets[who])
+
+
+def launch(var: Path, number: int, shared_limits_url: str = "") -> subprocess.Popen[bytes]:
+    """Start a worker of a data folder."""
+    given = json.dumps({"shared_limits_url": shared_limits_url, "app_prefix": "gateway"})
+    return subprocess.Popen([sys.executable, "-c", SERVE, str(var), str(number), given])
 
 
 def var_status(var: Path, number: int) -> Path:

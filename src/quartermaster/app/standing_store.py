@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
+
 from quartermaster.app.store_thread import StoreThread
 from quartermaster.commands.publish import Acknowledgement
 from quartermaster.gateway.settings import GatewaySettings
@@ -42,11 +44,40 @@ return 1
 """
 _LOOK: Final = """
 local time = redis.call('TIME')
-local since = string.format('%.0f', time[1] * 1000000 + time[2] - tonumber(ARGV[1]))
-return {redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. since, '+inf'), redis.call('HGETALL', KEYS[2])}
+local now = time[1] * 1000000 + time[2]
+local since, living = string.format('%.0f', now - tonumber(ARGV[1])), {}
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. since, '+inf')) do
+  living[name] = true
+end
+local obeyed, answer = redis.call('HGETALL', KEYS[2]), {}
+for i = 1, #obeyed, 2 do
+  local at, said = string.match(obeyed[i + 1], '^(%d+) (.*)$')
+  if living[obeyed[i]] or (at and now - tonumber(at) < tonumber(ARGV[2])) then
+    answer[#answer + 1] = {obeyed[i], said or '', living[obeyed[i]] and 1 or 0}
+  end
+end
+return answer
 """
 
+SILENT_NAMED_S: Final = 60
+"""A worker that is silent for longer has ended or is cut off from the store; its own machine says
+which."""
+
 _T = TypeVar("_T")
+
+
+class Obeying(msgspec.Struct, frozen=True):
+    """One life of a worker of any machine."""
+
+    name: str
+    version: int
+    """That it says it obeys; -1 where it did not say so itself."""
+    living: bool
+
+    @property
+    def place(self) -> str:
+        """What its other lives are called, too."""
+        return self.name.rpartition(".")[0]
 
 
 class StandingStore:
@@ -98,17 +129,17 @@ class StandingStore:
                 return
         raise UnavailableError("the notice in the shared store changes all the time")
 
-    def obeyed(self) -> dict[str, int]:
-        """By worker of any machine that lives, the version that it obeys; -1 is not known.
-
-        Raises:
-            UnavailableError: the server cannot be reached.
-        """
-        keys, arguments = [WORKERS, OBEYED], [OUT_OF_CONTACT_S * US_PER_S]
-        living, said = self._call(lambda: self._look(keys=keys, args=arguments))
-        signed = dict(zip(said[::2], said[1::2], strict=True))
-        found = {name: read_obeyed(signed.get(name, ""), name, self._pepper) for name in living}
-        return {name: version for name, version in found.items() if version < GONE}
+    def _obeyed(self) -> list[Obeying]:
+        keys, arguments = (
+            [WORKERS, OBEYED],
+            [OUT_OF_CONTACT_S * US_PER_S, SILENT_NAMED_S * US_PER_S],
+        )
+        answer = self._call(lambda: self._look(keys=keys, args=arguments))
+        every = [
+            Obeying(name, read_obeyed(said, name, self._pepper), bool(living))
+            for name, said, living in answer
+        ]
+        return [one for one in every if one.version < GONE]
 
     def serving(self, version: int, here: Collection[str]) -> Acknowledgement:
         """Which workers of other machines obey a version.
@@ -120,12 +151,17 @@ class StandingStore:
         Raises:
             UnavailableError: the server cannot be reached.
         """
-        elsewhere = {name: has for name, has in self.obeyed().items() if name not in here}
-        return Acknowledgement(
-            tuple(sorted(name for name, has in elsewhere.items() if has >= version)),
-            tuple(sorted(name for name, has in elsewhere.items() if has < version)),
-            (),
-        )
+        elsewhere = [one for one in self._obeyed() if one.name not in here]
+        restarted = {one.place for one in elsewhere if one.living}
+        done, late, silent = [], [], []
+        for one in elsewhere:
+            if one.version >= version:
+                done.append(one.name)
+            elif one.living:
+                late.append(one.name)
+            elif one.place not in restarted:
+                silent.append(one.name)
+        return Acknowledgement(tuple(sorted(done)), tuple(sorted(late)), tuple(sorted(silent)))
 
     def highest(self) -> int:
         """The highest version that anybody obeys or was told of; 0 where there is none.
@@ -134,7 +170,7 @@ class StandingStore:
             UnavailableError: the server cannot be reached.
         """
         said = self.notice()
-        return max((0 if said is None else said.version, *self.obeyed().values()), default=0)
+        return max(0 if said is None else said.version, *(one.version for one in self._obeyed()), 0)
 
     def _text(self) -> str:
         return str(self._client.get(NOTICE) or "")

@@ -2,9 +2,10 @@
 --
 -- KEYS: the workers; the newest notice of standings; what the workers obey; then one hash for each
 -- account. ARGV: who asks; how long a silent worker keeps what it holds and is remembered,
--- microseconds; the instant (0 is the server's clock); what the asking worker knows of the notice,
--- its first characters; what it obeys; then for each account one line of numbers: of the report; requests and tokens, each as limit (-1:
--- none), spent, keep, want, need, seed; open requests as limit, keep, want, need.
+-- microseconds; the instant (0 is the server's clock); the first characters of the notice that the
+-- asking worker knows; what it obeys; then for each account one line of numbers: of the report;
+-- requests and tokens, each as limit (-1: none), spent, keep, want, need, seed; open requests as
+-- limit, keep, want, need.
 --
 -- Levels are millionths of a sixtieth of a unit, as in `gateway.limits`. A bucket holds its limit;
 -- what workers hold does not come back while they hold it, what they spent comes back evenly. So
@@ -18,16 +19,21 @@ end
 local function text(number) return string.format('%.0f', number) end
 
 -- Signs of life of tomorrow were written before the server's clock went back.
-for _, ends in ipairs({{'-inf', text(now - expire_us)}, {'(' .. text(now), '+inf'}}) do
-  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ends[1], ends[2])) do
-    redis.call('ZREM', KEYS[1], gone)
-    redis.call('HDEL', KEYS[3], gone)
-  end
-end
+local expired = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now - expire_us))
+  + redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. text(now), '+inf')
 redis.call('ZADD', KEYS[1], text(now), me)
 redis.call('EXPIRE', KEYS[1], 120)
+
+-- Who is silent is named for a minute, with what it obeyed last.
+if expired > 0 then
+  local obeyed = redis.call('HGETALL', KEYS[3])
+  for i = 1, #obeyed, 2 do
+    local at = tonumber(string.match(obeyed[i + 1], '^%d+') or '0')
+    if now < at or now - at > FORGET_US then redis.call('HDEL', KEYS[3], obeyed[i]) end
+  end
+end
 if ARGV[5] ~= '' then
-  redis.call('HSET', KEYS[3], me, ARGV[5])
+  redis.call('HSET', KEYS[3], me, text(now) .. ' ' .. ARGV[5])
   redis.call('EXPIRE', KEYS[3], 120)
 end
 

@@ -35,7 +35,8 @@ class SnapshotFollower:
         notices: Notices | None = None,
     ) -> None:
         self._settings = settings
-        self._notices = notices
+        self.notices = notices
+        """What other machines changed; None where there are none."""
         self._snapshot: Snapshot | None = None
         self._held_to: Notice | None = None
         self._path = path
@@ -49,7 +50,7 @@ class SnapshotFollower:
     def poll(self) -> Index | None:
         """The index of a newer snapshot or notice, or None when there is none."""
         found = self._read()
-        notice = None if self._notices is None else self._notices.newest
+        notice = None if self.notices is None else self.notices.newest
         snapshot = found or self._snapshot
         if snapshot is None or (found is None and notice is self._held_to):
             return None
