@@ -19,6 +19,7 @@ from quartermaster.kernel.errors import UpstreamError
 
 _BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n|\r\r")
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
+_QUOTE: Final = 0x22
 DONE: Final = b"[DONE]"
 
 _ABSENT: Final = msgspec.Raw(b"")
@@ -241,10 +242,15 @@ class SseScanner:
                 if delta is None:
                     continue
                 content = bytes(delta.content)
-                size = _other_bytes(delta) if content in _EMPTY else text_bytes_of(content)
-                if size:
-                    self.deltas += 1
-                    self.text_bytes += size
+                size = len(content) - 2
+                if size <= 2 and content in _EMPTY:  # the longest of which is `null`
+                    size = _other_bytes(delta)
+                    if not size:
+                        continue
+                elif content[0] != _QUOTE or b"\\" in content:
+                    size = text_bytes_of(content)
+                self.deltas += 1
+                self.text_bytes += size
         return self._note(bytes(seen.usage), bytes(seen.error), bare=not choices)
 
     def _odd_frame(self, payload: bytes) -> bool:
