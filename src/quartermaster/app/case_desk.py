@@ -1,19 +1,27 @@
 """What a case needs from other rooms: rules, what a day brings in, prices, the case file."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from quartermaster.app import live
 from quartermaster.app.case_files import case_file
 from quartermaster.app.case_stake import months, served_until, served_us, stake
-from quartermaster.app.rooms import Rooms
+from quartermaster.app.rooms import Rooms, open_usage
 from quartermaster.commands.case import Rules
 from quartermaster.commands.case import tend as tend_cases
 from quartermaster.conduct.case_file import CaseFile
 from quartermaster.conduct.cases import US_PER_DAY, Case
 from quartermaster.conduct.cases_step import Due
+from quartermaster.conduct.throttled import Served, passing
 from quartermaster.kernel.case import CaseEvidence, CaseStake
-from quartermaster.kernel.clock import Instant, month_of
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, month_of
+from quartermaster.kernel.limit import Throttle
 from quartermaster.kernel.price import PriceBook
+from quartermaster.usage.cut import current_cut
+from quartermaster.usage.query import hourly
+
+LATELY_DAYS = 7
+"""A week has every weekday; older traffic may be of keys that are gone."""
 
 
 class OwnCaseDesk:
@@ -41,7 +49,23 @@ def rules(rooms: Rooms, group: str = "") -> Rules:
         settings=rooms.settings.cases,
         sign_off_share=rooms.settings.standing.share,
         dues=_dues(months(rooms, group), served_until(rooms, group), rooms.now()),
+        passes=partial(_passes, rooms, group),
     )
+
+
+def _passes(rooms: Rooms, group: str, throttle: Throttle) -> float | None:
+    """Of what the group sent in its last days, how much the throttle lets pass."""
+    until = served_until(rooms, group) // US_PER_HOUR * US_PER_HOUR
+    lately = Period(Instant(until - LATELY_DAYS * US_PER_DAY), Instant(until), "lately", "UTC")
+    table = open_usage(rooms.var)
+    cut = current_cut(table)
+    members = [one.id for one in rooms.book.view().customers.values() if one.group == group]
+    served = []
+    for row in (r for name in members for r in hourly(table, cut, customer=name, period=lately)):
+        written = row.counts.output + row.counts.reasoning
+        asked = row.counts.tokens - written
+        served.append(Served(row.hour, row.key_id, row.model, row.requests, asked, written))
+    return passing(throttle, served)
 
 
 def prices_of(rooms: Rooms, group: str) -> PriceBook | None:

@@ -30,6 +30,7 @@ from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import ConflictError, NotAllowedError, NotFoundError, UsageError
 from quartermaster.kernel.events import CaseStepped
 from quartermaster.kernel.ids import new_id
+from quartermaster.kernel.limit import Throttle
 from quartermaster.kernel.standing_facts import InvestigationSet, StandingChanged
 
 TEXT_CHARS_MAX = 4_000
@@ -45,6 +46,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     sign_off_share: Decimal
     """Of revenue; above it two sign whatever is held against a customer."""
     dues: tuple[Due, ...] = ()
+    passes: Callable[[Throttle], float | None] | None = None
+    """How much of what the group sent lately a throttle lets pass."""
 
 
 RulesOf = Callable[[str], Rules]
@@ -161,15 +164,16 @@ def move(
     """
     require(actor, "trust", "admin")
     asked = msgspec.structs.replace(asked, reason=said(asked.reason, "reason"))
+    passes: float | None = None
     if asked.throttle is not None:
         require_limits(asked.throttle.limits)
-    return _stepped(
-        book,
-        actor,
-        case_id,
-        now,
-        lambda case, by, view: steps.move(case, asked, by, _around(view, case, rules)),
-    )
+        passes = None if rules.passes is None else rules.passes(asked.throttle)
+
+    def go(case: Case, by: By, view: View) -> Stepped:
+        around = msgspec.structs.replace(_around(view, case, rules), passes=passes)
+        return steps.move(case, asked, by, around)
+
+    return _stepped(book, actor, case_id, now, go)
 
 
 def sign(book: Book, actor: Actor, case_id: str, proposal: int, now: Instant, rules: Rules) -> Case:

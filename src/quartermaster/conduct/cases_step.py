@@ -17,6 +17,7 @@ from quartermaster.conduct.cases_settings import CaseSettings
 from quartermaster.conduct.evidence import of_one
 from quartermaster.conduct.expected_cost import expected_cost
 from quartermaster.conduct.notice import Told, notice, our_reason
+from quartermaster.conduct.throttled import shuts
 from quartermaster.kernel import case as facts
 from quartermaster.kernel.case import CaseEvent, MoveAsked
 from quartermaster.kernel.clock import US_PER_HOUR, Instant
@@ -118,6 +119,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     siblings: frozenset[str] = frozenset()
     """The other customers of its group; what was found on them is not told to it either."""
     dues: tuple[Due, ...] = ()
+    passes: float | None = None
+    """Of what the group sent lately, how much a throttle that is asked for lets pass."""
 
 
 class Stand(NamedTuple):
@@ -176,7 +179,7 @@ def move(case: Case, asked: MoveAsked, by: By, around: Around) -> Stepped:
     if by.automatic:
         _automatic(case, asked, around.settings)
         return _made(case, asked, row, by, around)
-    if signers(case, asked, around.sign_off_share) == 1:
+    if signers(case, asked, around.sign_off_share, around.passes) == 1:
         return _made(case, asked, row, by, around)
     _need_sign_in(by)
     until = by.now + around.settings.proposal_days * US_PER_DAY
@@ -287,12 +290,13 @@ def tend(case: Case, by: By, around: Around) -> Stepped:
     return _made(case, asked, row, by, around)
 
 
-def signers(case: Case, asked: MoveAsked, sign_off_share: float) -> int:
+def signers(
+    case: Case, asked: MoveAsked, sign_off_share: float, passes: float | None = None
+) -> int:
     """How many persons the move needs.
 
     Two where the table says so, for urgency, for a large or unmeasured customer, where the expected
-    cost speaks against what would be held back, and for a slice of which nothing passes any more:
-    it may be all that the customer sends.
+    cost speaks against what would be held back, and for a throttle that shuts: see `throttled`.
     """
     row = table.row_of(case.state, asked.move)
     if row is None or row.standing in (None, "active"):
@@ -301,8 +305,8 @@ def signers(case: Case, asked: MoveAsked, sign_off_share: float) -> int:
     share = None if stake is None or stake.unpriced else stake.share
     large = share is None or share > sign_off_share
     costly = asked.move in table.HOLDING_BACK and not _pays(case, asked)
-    shuts = asked.throttle is not None and asked.throttle.closed
-    return max(row.signers, 2 if large or asked.urgent or costly or shuts else 1)
+    two = large or asked.urgent or costly or shuts(asked.throttle, passes)
+    return max(row.signers, 2 if two else 1)
 
 
 def refusal(case: Case, asked: MoveAsked, now: Instant) -> str:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from tests.unit.app.conduct_world import ALPHA, CANARY, World, harvest, support
 
-from quartermaster.app import clerk_conduct, clerk_warning
+from quartermaster.app import case_desk, clerk_conduct, clerk_warning
 from quartermaster.app.watch import days_folder
 from quartermaster.cli.main import cli
 from quartermaster.commands import case as cases
@@ -25,6 +25,7 @@ from quartermaster.kernel import ring
 from quartermaster.kernel.case import MoveAsked
 from quartermaster.kernel.errors import UnavailableError
 from quartermaster.kernel.events import ConductAlarmed, ConductObserved
+from quartermaster.kernel.limit import Limits, Throttle
 
 pytestmark = pytest.mark.skipif(not ring.SHARED_MEMORY.is_dir(), reason="no shared memory here")
 TENANTS = [f"shop-{number:02}" for number in range(20)]
@@ -101,6 +102,18 @@ def test_the_extent_follows_in_requests_and_in_tokens(world: World) -> None:
     assert asked <= requests.amount.point <= 1.5 * asked
     assert (tokens.name, tokens.total) == ("output_tokens", 50 * requests.total)
     assert tokens.share.point == pytest.approx(requests.share.point)
+
+
+def test_what_a_throttle_would_let_pass_is_counted_on_the_last_days(world: World) -> None:
+    passes = case_desk.rules(world.rooms, "rival").passes
+    assert passes is not None
+    (alarm,) = alarms(world)
+    days = [one.requests for one in alarm.evidence.days if one.day >= "2026-11-15"]
+    assert sum(days) > 100
+    all_of_it = passes(Throttle(models=("toy",), limits=Limits(requests_per_minute=1_000)))
+    assert (all_of_it, passes(Throttle(models=("toy",)))) == (1.0, 0.0)
+    assert passes(Throttle(models=("another",))) == 1.0
+    assert passes(Throttle(models=("toy",), limits=Limits(output_tokens=5))) == pytest.approx(0.1)
 
 
 def test_every_day_of_every_account_is_in_the_journal(world: World) -> None:

@@ -170,6 +170,17 @@ def test_nobody_closes_a_slice_alone_because_it_may_be_everything() -> None:
     assert signed.standing == "throttled"
 
 
+@pytest.mark.parametrize(("passes", "waits"), [(0.02, True), (0.5, False), (None, False)])
+def test_a_throttle_that_lets_nearly_nothing_pass_is_signed_by_two(
+    passes: float | None, waits: bool
+) -> None:
+    case = moved(moved(case_of(HARVEST, stake=SMALL), "inform", 1), "warn", 20)
+    around = msgspec.structs.replace(AROUND, passes=passes)
+    found, _ = move(case, asked("throttle"), by("usr_ada", 40), around)
+    assert (found.pending is not None) is waits
+    assert found.standing == ("warned" if waits else "throttled")
+
+
 def test_steps_are_left_out_only_when_it_is_urgent() -> None:
     case = case_of(HARVEST)
     with pytest.raises(ConflictError, match="leaves out steps"):
