@@ -11,6 +11,7 @@ import msgspec
 from quartermaster.exposure.bands import Plan
 from quartermaster.exposure.control import Moved
 from quartermaster.exposure.report import InputFile, Peak
+from quartermaster.kernel.exchange import ExchangeRate
 
 
 class Amount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -447,6 +448,8 @@ class CapacityDocument(CapacityStatement, frozen=True, forbid_unknown_fields=Tru
 
     schema: str
     inputs: tuple[CapacityInput, ...]
+    rates: tuple[ExchangeRate, ...] = ()
+    """At which revenue in other currencies was converted."""
     other_currencies: tuple[RevenueElsewhere, ...] = ()
     without: CapacityWithout | None = None
 

@@ -20,6 +20,7 @@ from quartermaster.gateway.status import WorkerStatus
 from quartermaster.kernel.case import CaseEvidence, CaseStake
 from quartermaster.kernel.clock import Clock, Instant, Period
 from quartermaster.kernel.events import Cut, HourlyUsage, UsageEvent
+from quartermaster.revenue.by_month import RevenueMonths
 
 Json = Any
 """A document as plain values; its shape is the operation's `answer`."""
@@ -156,6 +157,14 @@ class Answers(Protocol):
 
     def own_record(self, book: str) -> OwnRecord:
         """How good our own weekly statements were."""
+
+    def revenue_months(self, currency: str) -> RevenueMonths:
+        """What months came to, as last rated; in a currency, or that of most requests.
+
+        Raises:
+            NotFoundError: nothing has been rated here yet.
+            UsageError: not a currency.
+        """
 
     def capacity(self, files: asked.CapacityFiles, asked: asked.CapacityAsked) -> Json:
         """What was built, who keeps it busy, what is stranded."""

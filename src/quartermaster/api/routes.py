@@ -14,6 +14,7 @@ from quartermaster.api import (
     openapi,
     projects,
     questions,
+    rates,
     serving,
     standing,
     tokens,
@@ -56,6 +57,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cases.OPERATIONS,
     *serving.OPERATIONS,
     *metered.OPERATIONS,
+    *rates.OPERATIONS,
     *guidance.OPERATIONS,
     *questions.OPERATIONS,
 )

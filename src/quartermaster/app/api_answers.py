@@ -7,9 +7,10 @@ import msgspec
 from quartermaster.api import asked as questions
 from quartermaster.api.operation import TOML
 from quartermaster.api.ports import OwnRecord, Source
-from quartermaster.app import api_capacity, api_simulated, api_watched
+from quartermaster.app import api_capacity, api_simulated, api_watched, live
 from quartermaster.app.api_sources import months_of, owed_of, revenue_of
 from quartermaster.app.forecast_book import book_of, committed, group_of
+from quartermaster.app.revenue_months import revenue_months
 from quartermaster.app.revenue_report import revenue_report
 from quartermaster.app.rooms import Rooms
 from quartermaster.console.claim_words import sentence
@@ -24,6 +25,7 @@ from quartermaster.exposure.rollup import Exposure
 from quartermaster.exposure.scenario import Scenario, parse_scenario
 from quartermaster.kernel.errors import UsageError
 from quartermaster.revenue.book import forecast_document, suggestion_document
+from quartermaster.revenue.by_month import RevenueMonths
 from quartermaster.revenue.forecast import TOP, forecast
 from quartermaster.revenue.guidance_rows import read_guidance
 from quartermaster.revenue.scorecard import document, scorecard
@@ -174,6 +176,10 @@ class RoomAnswers:
     def own_record(self, book: str) -> OwnRecord:
         """How good our own daily statements were."""
         return api_watched.own_record(book, self._rooms)
+
+    def revenue_months(self, currency: str) -> RevenueMonths:
+        """What months came to, as last rated."""
+        return revenue_months(live.read(self._var), currency=currency)
 
     def capacity(self, files: questions.CapacityFiles, asked: questions.CapacityAsked) -> Json:
         """What was built, who keeps it busy, what is stranded."""

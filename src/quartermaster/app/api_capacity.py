@@ -71,7 +71,13 @@ def _metered(fleet: File, month: Period | None, rooms: Rooms) -> Given:
     found = fleet_of(fleet)
     used = metered(rooms, found, month)
     return Given(
-        found, used.rows, used.paid, span_of(used.rows, month), (fleet.stamp,), used.elsewhere
+        found,
+        used.rows,
+        used.paid,
+        span_of(used.rows, month),
+        (fleet.stamp,),
+        used.elsewhere,
+        used.rates,
     )
 
 

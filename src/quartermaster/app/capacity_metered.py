@@ -13,9 +13,11 @@ import msgspec
 from quartermaster.capacity.answer import OtherCurrency, span_of
 from quartermaster.capacity.demand import HourTokens, from_usage
 from quartermaster.capacity.fleet import Fleet
-from quartermaster.kernel.clock import US_PER_HOUR, Period
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, as_datetime, month_of
+from quartermaster.kernel.errors import NotFoundError
 from quartermaster.kernel.events import Cut
-from quartermaster.kernel.money import round_line
+from quartermaster.kernel.exchange import ExchangeRate
+from quartermaster.kernel.money import Money, round_line
 
 if TYPE_CHECKING:
     from quartermaster.app.rooms import Rooms
@@ -29,10 +31,12 @@ class Metered(msgspec.Struct, frozen=True):
     paid: dict[str, int]
     """Minor units by customer, in the fleet's currency."""
     elsewhere: tuple[OtherCurrency, ...]
-    """What customers pay in other currencies; never added to the fleet's."""
+    """What customers pay in other currencies without a recorded rate; added to nothing."""
     unpriced: int
     """Quantities without a price."""
     cut: Cut
+    rates: tuple[ExchangeRate, ...] = ()
+    """At which other currencies were converted: by pair, the newest that counted."""
 
 
 def metered(
@@ -61,32 +65,53 @@ def metered(
         [version for versions in view.price_books.values() for version in versions],
     )
     found = from_usage(usage)
-    paid: dict[tuple[str, str], int] = defaultdict(int)
+    due: _Due = defaultdict(lambda: defaultdict(int))
     for line in rated.lines:
         rounding = view.contracts[line.contract][-1].rounding
-        paid[line.customer, line.currency] += round_line(line.amount, line.currency, rounding).minor
+        minor = round_line(line.amount, line.currency, rounding).minor
+        due[line.customer, line.currency][line.period.label] += minor
     if found:
         first, hours = span_of(found, month if whole_month else None)
         within = Period(first, first + hours * US_PER_HOUR, "", "UTC")
-        for customer, currency, minor in _owed(rooms, view, fleet, cut, within):
-            paid[customer, currency] += minor
-    return Metered(
-        found,
-        {who: minor for (who, currency), minor in paid.items() if currency == fleet.currency},
-        tuple(
-            OtherCurrency(who, currency, minor)
-            for (who, currency), minor in sorted(paid.items())
-            if currency != fleet.currency and minor
-        ),
-        len(rated.unpriced),
-        cut,
-    )
+        for customer, currency, label, minor in _owed(rooms, view, fleet, cut, within):
+            due[customer, currency][label] += minor
+    paid, elsewhere, used = _in_currency(rooms, view, due, fleet.currency)
+    return Metered(found, paid, elsewhere, len(rated.unpriced), cut, used)
+
+
+def _in_currency(
+    rooms: "Rooms", view: "View", due: "_Due", currency: str
+) -> tuple[dict[str, int], tuple[OtherCurrency, ...], tuple[ExchangeRate, ...]]:
+    """By customer, in the fleet's currency; what no rate converts; and the rates."""
+    from quartermaster.commands.rate import rates_of
+
+    rates, today = rates_of(view), as_datetime(rooms.now()).date()
+    paid: dict[str, int] = defaultdict(int)
+    elsewhere, used = list[OtherCurrency](), dict[tuple[str, str], ExchangeRate]()
+    for (customer, unit), months in sorted(due.items()):
+        try:
+            worth = [
+                rates.month(Money(minor, unit), currency, label, today)
+                for label, minor in sorted(months.items())
+            ]
+        except NotFoundError:
+            # Named beside the sums: which rate is missing says `quartermaster revenue`.
+            if any(months.values()):
+                elsewhere.append(OtherCurrency(customer, unit, sum(months.values())))
+            continue
+        paid[customer] += sum(one.money.minor for one in worth)
+        used |= {rate.pair: rate for one in worth for rate in one.rates}
+    return dict(paid), tuple(elsewhere), tuple(used[pair] for pair in sorted(used))
+
+
+_Due = dict[tuple[str, str], dict[str, int]]
+"""Minor units by customer, currency and month."""
 
 
 def _owed(
     rooms: "Rooms", view: "View", fleet: Fleet, cut: Cut, within: Period
-) -> Iterator[tuple[str, str, int]]:
-    """Customer, currency and minor units of what real contracts owe without a request."""
+) -> Iterator[tuple[str, str, str, int]]:
+    """Customer, currency, month and minor units of what real contracts owe without a request."""
     from quartermaster.billing.commitment import lacked
     from quartermaster.billing.provisioned import with_provisioned
     from quartermaster.billing.rate import Rated
@@ -97,11 +122,12 @@ def _owed(
         newest = versions[-1]
         if newest.sample:
             continue
-        units = with_provisioned(Rated((), ()), versions, within, until=rooms.now()).lines
-        for line in units:
-            if line.model not in fleet.elsewhere:
-                minor = round_line(line.amount, line.currency, newest.rounding).minor
-                yield newest.customer, line.currency, minor
+        for month in _months(within, newest.time_zone) if newest.ptu_lines else ():
+            units = with_provisioned(Rated((), ()), versions, month, until=rooms.now()).lines
+            for line in units:
+                if line.model not in fleet.elsewhere:
+                    minor = round_line(line.amount, line.currency, newest.rounding).minor
+                    yield newest.customer, line.currency, month.label, minor
         floors = [
             part for part in parts(versions) if part.start < within.end and part.end > within.start
         ]
@@ -118,4 +144,15 @@ def _owed(
                 if short is not None:
                     inside = min(part.end, within.end) - max(part.start, within.start)
                     minor = round_line(short.amount, newest.currency, newest.rounding).minor
-                    yield newest.customer, newest.currency, minor * inside // part.lasts_us
+                    label = month_of(Instant(part.end - 1), newest.time_zone).label
+                    yield newest.customer, newest.currency, label, minor * inside // part.lasts_us
+
+
+def _months(within: Period, zone_name: str) -> Iterator[Period]:
+    """The months of a zone that a span touches, cut to it."""
+    at = within.start
+    while at < within.end:
+        month = month_of(Instant(at), zone_name)
+        end = min(month.end, within.end)
+        yield msgspec.structs.replace(month, start=at, end=end)
+        at = month.end

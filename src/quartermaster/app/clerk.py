@@ -17,8 +17,15 @@ from functools import partial
 
 from quartermaster.app import live
 from quartermaster.app.case_desk import tend as tend_cases
+from quartermaster.app.clerk_agreed import Agreed
 from quartermaster.app.clerk_budget import BudgetOffice
-from quartermaster.app.clerk_commitments import bound_rows, charged, committed_months, owed
+from quartermaster.app.clerk_commitments import (
+    accrued,
+    bound_rows,
+    charged,
+    committed_months,
+    owed,
+)
 from quartermaster.app.clerk_standing import NoDesk, StandingDesk, open_desk
 from quartermaster.app.clerk_steps import REFUSALS, RETRY_S, Steps, Timed
 from quartermaster.app.clerk_warning import LOOK_EVERY_S, DailyLook
@@ -33,6 +40,7 @@ from quartermaster.billing.rate import Rated, RatedLine, Unpriced, rate
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
 from quartermaster.commands.publish import refresh
+from quartermaster.commands.rate import recorded
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime, month_named, month_of
 from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import IntegrityError, UnavailableError
@@ -116,12 +124,15 @@ def _take_turns(
         Timed(steps, "the hourly table", partial(_write_rollup, rooms), settings.rollup_seconds),
         Timed(steps, "compaction", partial(compact_tables, rooms), COMPACT_EVERY_S),
     )
-    shipping, stale, recompute_at = Shipping(rooms), True, 0.0
+    shipping, agreed, stale, recompute_at = Shipping(rooms), Agreed(rooms), True, 0.0
     while not stopping.is_set():
         steps.attempt("shipping", shipping.turn)
         if shipping.news:
             shipping.news, stale = False, True
             budgets.shipped()
+        steps.attempt("agreements", agreed.look)
+        if agreed.news:
+            agreed.news, stale = False, True
         budgets.check()
         steps.state("budgets", budgets.trouble)
         steps.state("standings of other machines", desk.trouble)
@@ -278,6 +289,8 @@ def recompute(rooms: Rooms) -> live.LiveBook:
         revenue=_revenue(view, rows, rated, cut, rooms.now(), bound),
         recent=tuple(recent_events(table, cut, limit=live.RECENT_EVENTS_MAX)),
         owed=owed(view, bound, rooms.now()),
+        accrued=accrued(view, bound, rooms.now()),
+        rates=tuple(recorded(view)),
     )
     live.write(rooms.var, result)
     return result

@@ -1,12 +1,12 @@
-"""What the clerk says of commitments: what months were charged for them, and what is owed ahead."""
+"""What the clerk says of commitments: what months were charged, has accrued, and is owed ahead."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from quartermaster.app import live
-from quartermaster.billing.commitment import Shortfall, spent
+from quartermaster.billing.commitment import Shortfall, lacked, spent
 from quartermaster.book.views import View
 from quartermaster.exposure.months import month_number
-from quartermaster.kernel.clock import Instant, month_of
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_of
 from quartermaster.kernel.commitment import Part, parts
 from quartermaster.kernel.contract import Commitment, Contract
 from quartermaster.kernel.events import HourlyUsage
@@ -71,6 +71,31 @@ def owed(
             live.Owed(contract, who.id, who.group, versions[0].currency, *span)
             for span in sorted(_joined(spans))
         ]
+    return tuple(found)
+
+
+def accrued(
+    view: View, bound: Mapping[str, Sequence[HourlyUsage]], now: Instant
+) -> tuple[live.Accrued, ...]:
+    """What running parts lack for their hours that have passed; arguments as `owed`."""
+    until, found = now - now % US_PER_HOUR, list[live.Accrued]()
+    for contract, mine in bound.items():
+        versions = view.contracts[contract]
+        newest, books = versions[-1], view.price_books_of(versions)
+        who = view.customers[newest.customer]
+        for part in parts(versions):
+            if not part.start < until < part.end:
+                continue
+            so_far = Part(part.commitment, part.start, until, part.whole_us)
+            short = lacked(so_far, versions, books, mine)
+            minor = 0
+            if short is not None:
+                minor = round_line(short.amount, newest.currency, newest.rounding).minor
+            if minor:
+                months = _months(part.start, part.end, newest.time_zone)
+                span = months[0], months[-1]
+                one = live.Accrued(contract, who.id, who.group, newest.currency, *span, minor)
+                found.append(one)
     return tuple(found)
 
 

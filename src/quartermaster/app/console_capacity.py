@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from quartermaster.app import book_notes
 from quartermaster.app import live as views
 from quartermaster.app.capacity_metered import Metered, metered
 from quartermaster.app.console_book import ShownBook
+from quartermaster.app.one_currency import in_one_currency
 from quartermaster.app.owed import ahead
 from quartermaster.capacity.answer import OtherCurrency, span_of
 from quartermaster.capacity.cost import HOURS_PER_MONTH, capex
@@ -26,6 +28,7 @@ from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet, Reservation, pa
 from quartermaster.capacity.payback import MONTHS_A_YEAR, Loss, Plan
 from quartermaster.capacity.statement import Statement, state, without_reservations
 from quartermaster.console import ports_capacity as ports
+from quartermaster.console.format import Lang
 from quartermaster.console.ports import Bilingual
 from quartermaster.console.ports_what_if import StrandedFacts
 from quartermaster.exposure.departure_bridge import Bridge
@@ -189,18 +192,27 @@ def metered_window(rooms: "Rooms", file: str) -> Source:
             whole_month=whole,
             unpriced=found.unpriced,
             elsewhere=found.elsewhere,
-            owed=tuple(one for one in book.owed if one.currency == fleet.currency),
+            owed=in_one_currency(book, fleet.currency).owed,
             owed_from=open_month,
-            origin=Bilingual(de=f"Stand {cut}", en=f"cut {cut}"),
+            origin=Bilingual(
+                de="; ".join([f"Stand {cut}", *_converted(found, "de")]),
+                en="; ".join([f"cut {cut}", *_converted(found, "en")]),
+            ),
             version=f"{sha256} {cut} {chosen} {open_month} {_money_stamp(found, book.owed)}",
         )
 
     return source
 
 
+def _converted(found: Metered, lang: Lang) -> list[str]:
+    return [book_notes.converted(found.rates, lang)] if found.rates else []
+
+
 def _money_stamp(found: Metered, owed: tuple[views.Owed, ...]) -> int:
     """Changes with what the same usage comes to: a price or a contract may be agreed on later."""
-    return hash((tuple(sorted(found.paid.items())), found.elsewhere, found.unpriced, owed))
+    return hash(
+        (tuple(sorted(found.paid.items())), found.elsewhere, found.unpriced, owed, found.rates)
+    )
 
 
 def read_fleet(file: str) -> tuple[Fleet, str]:

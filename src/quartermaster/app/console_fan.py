@@ -42,7 +42,7 @@ def fan_of(
         return None
     series: dict[str, list[int]] = defaultdict(lambda: [0] * (last - first + 1))
     for row in rows:
-        series[row.group][month_number(row.month) - first] += row.minor
+        series[row.group][month_number(row.month) - first] += row.steady
     floors = joined(floors_of(rows, first), floors_from(owed, first), series)
     found = forecast.forecast(series, steps=MONTHS_AHEAD, without=customer, floors=floors)
     assert found.without is not None, "the customer is one of the series"

@@ -45,7 +45,7 @@ def book_of(
     seen = {row.month for row in kept}
     months = tuple(month_text(number) for number in range(first, last + 1))
     for row in kept:
-        series[row.group][month_number(row.month) - first] += row.minor
+        series[row.group][month_number(row.month) - first] += row.steady
     return Book(
         series=dict(series),
         months=months,

@@ -8,6 +8,7 @@ import msgspec
 
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.events import Cut, UsageEvent
+from quartermaster.kernel.exchange import ExchangeRate
 
 RECENT_EVENTS_MAX = 20
 """One screen of the overview; older requests are found with `quartermaster usage show`."""
@@ -18,6 +19,23 @@ class Charged(msgspec.Struct, frozen=True):
 
     first: str
     last: str
+    minor: int
+
+
+class Accrued(msgspec.Struct, frozen=True):
+    """What a running part of a commitment lacks for the hours that have passed: on no invoice yet.
+
+    It is what would be charged if the part ended now. Later usage may still take it off, so it is
+    no revenue.
+    """
+
+    contract: str
+    customer: str
+    group: str
+    currency: str
+    first: str
+    last: str
+    """The months of the part."""
     minor: int
 
 
@@ -72,6 +90,10 @@ class LiveBook(msgspec.Struct, frozen=True):
     """Newest first."""
     owed: tuple[Owed, ...] = ()
     """By contract, in the order in which they end."""
+    accrued: tuple[Accrued, ...] = ()
+    """By contract, in the order in which they end; nothing of it is in `revenue`."""
+    rates: tuple[ExchangeRate, ...] = ()
+    """Every recorded rate, so that faces convert without opening the book."""
 
 
 def live_path(var: Path) -> Path:

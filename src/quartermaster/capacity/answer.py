@@ -14,6 +14,7 @@ from quartermaster.capacity.revenue_csv import read_revenue
 from quartermaster.capacity.statement import Statement, state, window, without_reservations
 from quartermaster.kernel.clock import Period
 from quartermaster.kernel.errors import NotFoundError
+from quartermaster.kernel.exchange import ExchangeRate
 from quartermaster.kernel.money import Money
 
 
@@ -27,6 +28,8 @@ class Given(msgspec.Struct, frozen=True):
     inputs: tuple[dict[str, str], ...]
     elsewhere: tuple["OtherCurrency", ...] = ()
     """Revenue that is not in `revenue`, because nobody recorded a rate for it."""
+    rates: tuple[ExchangeRate, ...] = ()
+    """At which revenue in other currencies was converted."""
 
 
 class OtherCurrency(msgspec.Struct, frozen=True):
@@ -139,6 +142,8 @@ def tree(
         "inputs": list(given.inputs),
         **document.as_tree(before),
     }
+    if given.rates:
+        found["rates"] = [msgspec.to_builtins(one) for one in given.rates]
     if given.elsewhere:
         found["other_currencies"] = [
             {

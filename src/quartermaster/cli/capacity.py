@@ -112,7 +112,7 @@ def _read(
         found = fleet_of(file)
         used = _metered(options, found, month, words)
         span = span_of(used.rows, month)
-        return Given(found, used.rows, used.paid, span, (file.stamp,), used.elsewhere)
+        return Given(found, used.rows, used.paid, span, (file.stamp,), used.elsewhere, used.rates)
     takings = None if revenue is None else _file(revenue, CSV_BYTES_MAX)
     return read(file, _file(demand, CSV_BYTES_MAX), takings, month)
 
@@ -125,6 +125,8 @@ def _metered(options: Options, fleet: Fleet, month: Period | None, words: Words)
     found = metered(open_rooms(options), fleet, month)
     if found.unpriced:
         click.echo(words("cli.unpriced", count=number(found.unpriced, words.lang)), err=True)
+    for rate in found.rates:
+        click.echo(f"1 {rate.base} = {rate.rate} {rate.quote}, {rate.source}, {rate.on}", err=True)
     for one in found.elsewhere:
         amount = money(Money(one.minor, one.currency), words.lang)
         click.echo(words("cli.elsewhere", customer=one.customer, amount=amount), err=True)

@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "batch": ("batch", "How far customers' batches are."),
     "metrics": ("metrics", "Counters of the gateways, as Prometheus reads them."),
     "bill": ("bill", "Rate a cut and draft an invoice."),
+    "revenue": ("revenue", "What months came to: billed, accrued, and in one currency."),
+    "rate": ("rate", "Exchange rates, with their day and source."),
     "exposure": ("exposure", "How much hangs on one customer."),
     "request": ("request", "One request: where it went, and why there."),
     "report": ("report", "The board report: HTML and PDF, German and English."),

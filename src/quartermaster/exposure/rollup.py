@@ -97,10 +97,10 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def monthly_totals(rows: Iterable[RevenueRow]) -> dict[str, int]:
-    """Minor units of every month from the first to the last; a month without rows is 0."""
+    """What runs on of each month from the first to the last (`RevenueRow.steady`); 0 without rows."""
     totals: dict[str, int] = defaultdict(int)
     for row in rows:
-        totals[row.month] += row.minor
+        totals[row.month] += row.steady
     if not totals:
         return {}
     first, last = month_number(min(totals)), month_number(max(totals))

@@ -29,6 +29,14 @@ class RevenueRow(msgspec.Struct, frozen=True, order=True):
     contract_end: str = ""
     line: int = 0
     least: int = 0
+    evened: int = 0
+    """What evens `minor` out: what a year's commitment lacked, taken from the month that billed it
+    and put to the months that it was of. Over these it sums to zero."""
+
+    @property
+    def steady(self) -> int:
+        """What a run-rate and a forecast go on from: twelve of it are a year."""
+        return self.minor + self.evened
 
 
 class _Hashed(msgspec.Struct, frozen=True):
@@ -45,6 +53,7 @@ class _Hashed(msgspec.Struct, frozen=True):
     region: str | msgspec.UnsetType = msgspec.UNSET
     contract_end: str | msgspec.UnsetType = msgspec.UNSET
     least: int | msgspec.UnsetType = msgspec.UNSET
+    evened: int | msgspec.UnsetType = msgspec.UNSET
 
 
 def data_sha256(rows: Sequence[RevenueRow]) -> str:
@@ -63,6 +72,7 @@ def data_sha256(rows: Sequence[RevenueRow]) -> str:
             row.region or msgspec.UNSET,
             row.contract_end or msgspec.UNSET,
             row.least or msgspec.UNSET,
+            row.evened or msgspec.UNSET,
         )
         digest.update(msgspec.json.encode(named))
         digest.update(b"\n")

@@ -12,6 +12,7 @@ import msgspec
 from quartermaster.kernel.budget import Budget
 from quartermaster.kernel.case import CaseDay, CaseEvent, CaseEvidence, CaseLink, CreditUsed
 from quartermaster.kernel.contract import CancelledStream, Contract, Customer, Group
+from quartermaster.kernel.exchange import RateRecorded
 from quartermaster.kernel.fact import Fact
 from quartermaster.kernel.guidance_facts import GuidanceRecorded
 from quartermaster.kernel.limit import Limits, LimitScope
@@ -484,4 +485,5 @@ JournalFact = (
     | ConductAlarmed
     | CaseStepped
     | GuidanceRecorded
+    | RateRecorded
 )

@@ -73,11 +73,13 @@ def book(tmp_path: Path) -> ShownBook:
     return found
 
 
-def test_what_a_year_lacked_is_spread_over_its_months_to_the_last_cent(book: ShownBook) -> None:
+def test_what_a_year_lacked_is_billed_at_once_and_evened_to_the_last_cent(book: ShownBook) -> None:
     minor = [one.minor for one in book.rows if one.group == "big"]
-    assert minor[:12] == [70_001] * 7 + [70_000] * 5
-    assert minor[12:] == [60_000] * 8
-    assert sum(minor) == 20 * 60_000 + YEAR_ENDS.minor
+    assert minor == [60_000] * 11 + [60_000 + YEAR_ENDS.minor] + [60_000] * 8
+    steady = [one.steady for one in book.rows if one.group == "big"]
+    assert steady[:12] == [70_001] * 7 + [70_000] * 5
+    assert steady[12:] == [60_000] * 8
+    assert sum(steady) == sum(minor)
     assert {one.contract_end for one in book.rows if one.group == "big"} == {"2027-12"}
 
 
@@ -91,18 +93,6 @@ def test_floors_are_even_over_their_months_and_never_more_than_is_owed() -> None
         ],
         "small": [Floor(21, 22, 1)],
     }
-
-
-def test_what_a_year_lacks_so_far_is_in_no_month_before_its_last_is_over(tmp_path: Path) -> None:
-    """It is owed ahead: use of the running month may still make up for it."""
-    so_far = live.Charged("2026-01", "2026-09", 90_000)
-    rows = [row("big", at, 60_000) for at in range(12, 20)]
-    rows.append(row("big", 20, 10_000 + so_far.minor, so_far))
-    ahead_of = (owed("big", "2026-09", "2026-09", 100_000),)
-    live.write(tmp_path, live.LiveBook({"g": 1}, NOW, tuple(rows), owed=ahead_of))
-    found = live_shown(tmp_path)
-    assert found is not None
-    assert [one.minor for one in found.rows] == [60_000] * 8 + [10_000]
 
 
 def test_what_is_owed_ahead_is_the_rest_of_every_term() -> None:
