@@ -9,13 +9,13 @@ from quartermaster.gateway.addresses import Networks
 from quartermaster.gateway.affinity import affinity_of
 from quartermaster.gateway.attempts import Route
 from quartermaster.gateway.batch_line import BATCH_LINES, BatchLine, is_batch_run
-from quartermaster.gateway.budget import BudgetSpentError, Purses
+from quartermaster.gateway.budget import BudgetSpentError, Hold, Purses
 from quartermaster.gateway.caps import WRITING
 from quartermaster.gateway.dialects.errors import Shape, refusal_body
 from quartermaster.gateway.dialects.plan import Identity, Plan, asked_as, plan, read_call
 from quartermaster.gateway.dialects.routes import match, path_of, shape_of
 from quartermaster.gateway.exchange import Exchange
-from quartermaster.gateway.held import allowed, capped, check_place, let_pass, set_aside
+from quartermaster.gateway.held import allowed, capped, check_place, let_pass, set_aside, spilling
 from quartermaster.gateway.index import Entry, Index
 from quartermaster.gateway.limits import Limiter, Permit
 from quartermaster.gateway.otlp_context import Tracer, follow
@@ -399,10 +399,27 @@ class Dispatcher:
         if may is not None:
             may.grant(permit, call, body, answers=operation in WRITING)
             if may.spare and may.lane is not None:
-                aside = partial(set_aside, self.purses, entry, call, body, operation)
+                aside = partial(self._aside, entry.grant.key_id, call, body, operation)
                 route = partial(self._route, entry=entry, call=call)
                 permit.spare = Spare(may.lane, may.spare, aside, route)
         return targets, permit
+
+    def _aside(
+        self,
+        key_id: str,
+        call: ChatCall,
+        body: bytes,
+        operation: Endpoint,
+        now: int,
+        target: Target,
+    ) -> Hold | None:
+        """What a request that leaves its units sets aside, by what holds for its key by now.
+
+        Raises:
+            RefusedError: it may not go on.
+        """
+        entry = spilling(self._index(), key_id, call.model)
+        return set_aside(self.purses, entry, call, body, operation, now, target)
 
     def _check_place(self, request: Request, client: ClientPort, entry: Entry) -> None:
         """Whether a key may be used from where the request comes.

@@ -3,11 +3,12 @@
 import msgspec
 
 from quartermaster.gateway.addresses import Networks, client_address
+from quartermaster.gateway.admit import account_barred
 from quartermaster.gateway.budget import Hold, Purses
 from quartermaster.gateway.budget_bound import bound
 from quartermaster.gateway.caps import WRITING, hold_to
 from quartermaster.gateway.guard import Guard
-from quartermaster.gateway.index import Entry
+from quartermaster.gateway.index import Entry, Index
 from quartermaster.gateway.limits import Limiter, Permit, Scoped
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.ptu import Lane, Lanes, Ride, deployed, enter
@@ -202,6 +203,28 @@ def let_pass(
         raise
     permit.hold = hold
     return permit
+
+
+def spilling(index: Index, key_id: str, model: str) -> Entry:
+    """The entry by which a request leaves its failed units: as it is now, not as it was.
+
+    Args:
+        index: of the newest snapshot.
+        key_id: of the request.
+        model: which it asks.
+
+    Raises:
+        RefusedError: the key was revoked or barred, or spillover is not agreed any more.
+    """
+    entry = index.by_key_id.get(key_id)
+    if entry is None:
+        raise refused("invalid_api_key", "This API key was revoked.")
+    if entry.barred:
+        raise account_barred(entry.barred)
+    terms = None if entry.guard is None else entry.guard.lanes.get(model)
+    if terms is None or not terms.spillover:
+        raise refused("model_drained", f"The model '{model}' does not spill over any more.")
+    return entry
 
 
 def check_place(guard: Guard, request: Request, client: ClientPort, trusted: Networks) -> None:

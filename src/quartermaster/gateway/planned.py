@@ -160,9 +160,13 @@ class PlannedExchange(StreamExchange):
     def goes_to(self, target: Target) -> bool:
         """Plan the way to another deployment, which may speak another dialect."""
         try:
-            self.plan = self._replan(target)
+            plan = self._replan(target)
         except RefusedError:
             return False
+        if plan.operation not in target.heads:
+            # It was changed since the request came: what it speaks now has no such operation.
+            return False
+        self.plan = plan
         self._translate()
         self.target = target
         self.upstream_bytes = self.upstream_request()

@@ -424,3 +424,31 @@ def test_a_deployment_has_its_own_patience() -> None:
     scene.bench.relay.tick(11.0)
     assert scene.bench.wal.only_close.failure == "upstream_timeout"
     assert scene.bench.wal.only_close.delivered_chunks == 6
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/v1/moderations", {"model": "toy", "input": "x"}),
+        ("/v1/embeddings", {"model": "toy", "input": "x"}),
+        ("/v1/completions", {"model": "toy", "prompt": "x", "stream": True}),
+    ],
+)
+@pytest.mark.parametrize("api", ["azure", "anthropic", None])
+def test_who_was_changed_or_removed_meanwhile_is_asked_what_it_can_be_asked_or_not_at_all(
+    target: str, body: dict[str, Any], api: DeploymentApi | None
+) -> None:
+    """A moderation cannot be asked of Azure: the client reads the last word, and nothing breaks."""
+    scene = Scene(FIRST, SECOND)
+    exchange = scene.ask(body, target)
+    changed = () if api is None else (deployment("second", api, priority=1),)
+    scene.bench.relay.end_barred(an_index(deployments=(FIRST, *changed)))
+    scene.answer(exchange, BUSY)
+    if api == "azure" and target != "/v1/moderations":
+        assert exchange.target.deployment.name == "second"
+        assert b"/openai/deployments/toy-of-second/" in exchange.upstream_bytes
+        return
+    scene.settle()
+    assert scene.client.status == 429
+    (row,) = scene.rows
+    assert row[1:3] == ("first", "upstream_rejected")

@@ -410,3 +410,31 @@ def test_a_connection_that_is_made_too_late_gets_nothing_that_goes_elsewhere(
         assert list(scene.bench.wal.closes) == [1]  # of the units, and of nobody else
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("change", ["paused", "withdrawn", "new price"])
+def test_what_changed_since_a_request_came_holds_for_it_when_it_leaves_its_units(
+    change: str,
+) -> None:
+    """Its budget may be paused by now, or its contract have no spillover any more."""
+    scene = Scene()
+    exchange, client = scene.ask()
+    budget = BudgetGrant("key", "key_1", "USD", (Epoch("@1", "", 0, 2**62),), False, 100)
+    terms = Provisioned("toy", 100, 4, change != "withdrawn", "units")
+    budget = msgspec.structs.replace(budget, paused=change == "paused")
+    snapshot = Snapshot(
+        8,
+        0,
+        (a_grant(provisioned=(terms,)),),
+        {},
+        (UNITS, FIRST),
+        budgets={} if change == "withdrawn" else {budget.id: budget},
+        rate_cards={"list": RateCard("USD", {})},
+    )
+    index = build(snapshot, {})
+    scene.bench.dispatcher.index = index
+    scene.bench.relay.end_barred(index)
+    scene.answer(exchange, FAILED)
+    scene.bench.wal.sync()
+    assert client.status == 502
+    assert [opened.deployment for opened in scene.bench.wal.open.values()] == ["units"]
