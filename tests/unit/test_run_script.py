@@ -161,6 +161,8 @@ def test_without_pip_the_bundled_one_is_used(
 ) -> None:
     monkeypatch.setattr(script.shutil, "which", lambda name: None)
     monkeypatch.setattr(script, "host_pip", lambda: (20, 3))
+    # Debian keeps ensurepip in another package than Python's.
+    monkeypatch.setattr(script, "answers", lambda command: command[1:] == ["-m", "ensurepip"])
     command, name = script.find_installer()
     assert name == "the bundled pip"
     assert command[0] == str(script.PYTHON)

@@ -22,6 +22,7 @@ from quartermaster.kernel.money import EXACT
 from quartermaster.sim.book import sample_book
 
 QUESTION = "In one sentence, why should every token be counted exactly once?"
+TOY = "toy"
 ANSWER_TOKENS_MAX = 48
 """Under a second of the embedded model on one core, and enough for a sentence."""
 ANSWER_TIMEOUT_S = 60.0
@@ -63,6 +64,10 @@ class _Models(msgspec.Struct):
     data: list[_Model]
 
 
+class _ModelHealth(msgspec.Struct):
+    fallback_reason: str = ""
+
+
 def tell(
     rooms: Rooms,
     secret: str,
@@ -82,6 +87,8 @@ def tell(
     """
     model, answer, request_id = _ask(rooms, secret, supervisor)
     show(f"Answer       {model}: {' '.join(answer.split())}")
+    if model == TOY and (reason := _why_toy(rooms)):
+        show(f"Toy model    {reason}")
     supervisor.wait_until(
         lambda: _find(rooms, request_id) is not None, "the usage fact", METERED_TIMEOUT_S
     )
@@ -161,16 +168,25 @@ def _when_free(ask: Callable[[], _Answer], supervisor: Supervisor) -> _Answer:
 
 def _embedded(rooms: Rooms, names: list[str]) -> str:
     """The real embedded model where it is up, else the toy."""
+    up = msgspec.json.decode(_from_model(rooms, "/v1/models"), type=_Models)
+    loaded = [model.id for model in up.data if model.id in names]
+    return next((name for name in loaded if name != TOY), TOY)
+
+
+def _why_toy(rooms: Rooms) -> str:
+    """Why the real model is not up, with the remedy."""
+    return msgspec.json.decode(_from_model(rooms, "/healthz"), type=_ModelHealth).fallback_reason
+
+
+def _from_model(rooms: Rooms, path: str) -> bytes:
     connection = http.client.HTTPConnection(
         "127.0.0.1", rooms.settings.model.port, timeout=ANSWER_TIMEOUT_S
     )
     try:
-        connection.request("GET", "/v1/models")
-        up = msgspec.json.decode(connection.getresponse().read(), type=_Models)
+        connection.request("GET", path)
+        return connection.getresponse().read()
     finally:
         connection.close()
-    loaded = [model.id for model in up.data if model.id in names]
-    return next((name for name in loaded if name != "toy"), "toy")
 
 
 def _call(

