@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -117,10 +118,11 @@ def test_a_taken_port_is_named_with_its_remedy(environ: dict[str, str]) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_what_up_prints_works_as_pasted(
-    running: tuple[subprocess.Popen[str], list[str]], environ: dict[str, str]
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl; on Debian: apt-get install curl")
+def test_the_line_for_a_shell_works_as_pasted(
+    running: tuple[subprocess.Popen[str], list[str]],
 ) -> None:
-    process, lines = running
+    _, lines = running
     curl = next(line for line in lines if line.lstrip().startswith("curl"))
     answer = subprocess.run(
         ["bash", "-c", curl],
@@ -131,6 +133,11 @@ def test_what_up_prints_works_as_pasted(
     )
     assert '"chat.completion"' in answer.stdout
 
+
+def test_the_lines_for_python_work_as_pasted(
+    running: tuple[subprocess.Popen[str], list[str]], environ: dict[str, str]
+) -> None:
+    process, lines = running
     after = lines[lines.index("Or into Python (pip install openai):") + 1 :]
     snippet = "\n".join(line[2:] for line in after[: after.index("")])
     pasted = subprocess.run(
@@ -142,7 +149,7 @@ def test_what_up_prints_works_as_pasted(
     )
     assert "completion_tokens=" in pasted.stdout
 
-    key = re.search(r"Bearer (\S+?)'", curl)
+    key = re.search(r'api_key="(\S+?)"', snippet)
     assert key is not None
     client = OpenAI(
         base_url=f"http://127.0.0.1:{environ['QUARTERMASTER_GATEWAY__PORT']}/v1",

@@ -174,7 +174,9 @@ def _embedded(rooms: Rooms, names: list[str]) -> str:
 
 
 def _why_toy(rooms: Rooms) -> str:
-    """Why the real model is not up, with the remedy."""
+    """Why the real model is not up, with the remedy; empty where the settings ask for the toy."""
+    if rooms.settings.model.engine == TOY:
+        return ""
     return msgspec.json.decode(_from_model(rooms, "/healthz"), type=_ModelHealth).fallback_reason
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from quartermaster.kernel.errors import ConfigError, UnavailableError
+from quartermaster.model.openmp import LIBRARY_NAME
 from quartermaster.model.settings import ModelSettings
 from quartermaster.model.start import self_test, start_engines
 from quartermaster.model.weights import weights_path
@@ -48,9 +49,10 @@ def test_a_runtime_that_kills_its_process_is_only_a_reason() -> None:
         self_test(Path("weights"), run=killed)
 
 
-def test_the_runtimes_own_words_reach_the_operator(tmp_path: Path) -> None:
-    pytest.importorskip("xllamacpp")
+def test_the_runtimes_own_words_reach_the_operator(tmp_path: Path, weights: Path) -> None:
     broken = tmp_path / "broken.gguf"
+    # What the runtime needs is looked for beside the file.
+    (tmp_path / LIBRARY_NAME).symlink_to(weights.parent / LIBRARY_NAME)
     broken.write_bytes(b"GGUF" + bytes(64))
     with pytest.raises(UnavailableError, match="cannot load"):
         self_test(broken)
