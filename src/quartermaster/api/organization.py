@@ -41,9 +41,8 @@ _COLUMNS: Final[dict[str, BucketColumn]] = {
 _SOURCES: Final[dict[str, tuple[Endpoint, ...]]] = {
     "image.generation": ("images.generations",),
     "image.edit": ("images.edits",),
-    "image.variation": (),
+    "image.variation": ("images.variations",),
 }
-"""Variations are not served, so nothing comes of them."""
 _SOURCE_NAMES: Final[dict[str | None, str]] = {
     at: name for name, endpoints in _SOURCES.items() for at in endpoints
 }
@@ -331,10 +330,10 @@ KINDS: Final = (
     ),
     Kind(
         name="images",
-        endpoints=("images.generations", "images.edits"),
+        endpoints=("images.generations", "images.edits", "images.variations"),
         groups=(*_COMMON, "source", "size"),
         filters=("project_ids", "user_ids", "api_key_ids", "models", "sources", "sizes"),
-        told=lambda row: {"images": row.counts.image},
+        told=lambda row: {"images": row.counts.image + row.measured},
     ),
     Kind(
         name="audio_speeches",

@@ -32,6 +32,7 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "/v1/responses": "responses",
     "/v1/moderations": "moderations",
     "/v1/images/generations": "images.generations",
+    "/v1/images/edits": "images.edits",
 }
 
 

@@ -21,8 +21,10 @@ ENDPOINTS: Final = (
     "/v1/responses",
     "/v1/moderations",
     "/v1/images/generations",
+    "/v1/images/edits",
 )
-"""Whose requests are JSON and answered in JSON; edits of images are forms here."""
+"""Whose requests are JSON and answered in JSON, as at OpenAI but for its videos: variations of
+images and audio are forms or files, there and here."""
 PURPOSE: Final = "batch"
 """Of files that a batch can read."""
 WINDOW: Final = "24h"

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from quartermaster.gateway.dialects.body import UNREADABLE
+from quartermaster.gateway.dialects.completions import images_of
 from quartermaster.gateway.dialects.form import FormCall
 from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.wire import ChatCall
@@ -98,9 +99,11 @@ def bound(
     if operation in _WRITING:
         output = answers_asked(call) * cap_stated(call, operation, api, output_tokens)[1]
         return Bound(_input(body, operation) + TEMPLATE_TOKENS, output)
-    if operation == "images.generations":
+    if operation in ("images.generations", "images.edits"):
         images = _number(call, "n") or 1
-        return Bound(len(body), images * IMAGE_OUTPUT_TOKENS_MAX, images)
+        given = images_of(call.fields) if operation == "images.edits" else 0
+        heard = len(body) + given * IMAGE_TOKENS_MAX
+        return Bound(heard, images * IMAGE_OUTPUT_TOKENS_MAX, images)
     if operation == "audio.speech":
         return Bound(len(body), FORM_OUTPUT_TOKENS_MAX)
     return Bound(len(body))
@@ -108,7 +111,7 @@ def bound(
 
 def _form(body: bytes, operation: Endpoint) -> Bound:
     heard = min(len(body), FORM_TOKENS_MAX)
-    if operation == "images.edits":
+    if operation in ("images.edits", "images.variations"):
         return Bound(heard, FORM_IMAGES_MAX * IMAGE_OUTPUT_TOKENS_MAX, FORM_IMAGES_MAX)
     return Bound(heard, FORM_OUTPUT_TOKENS_MAX)
 

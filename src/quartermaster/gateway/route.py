@@ -108,7 +108,7 @@ def target(
 def _heads(deployment: Deployment, parts: SplitResult, secret: str) -> dict[Operation, bytes]:
     """The request head of everything that the server can be asked for."""
     base = parts.path.rstrip("/")
-    asked: tuple[Operation, ...] = (*DEPLOYED, "moderations")
+    asked: tuple[Operation, ...] = (*DEPLOYED, "moderations", "images.variations")
     if deployment.api == "anthropic":
         asked = ("messages",)
     elif deployment.api == "azure":

@@ -41,6 +41,7 @@ Endpoint = Literal[
     "moderations",
     "images.generations",
     "images.edits",
+    "images.variations",
     "audio.transcriptions",
     "audio.translations",
     "audio.speech",

@@ -46,7 +46,7 @@ class BucketRow(msgspec.Struct, frozen=True):
     counts: Counts
     measured: int = 0
     """Of transcriptions the seconds that the model server says it has heard, of speech the
-    characters to be spoken."""
+    characters to be spoken, of images that are counted in tokens their number."""
 
 
 class DayCost(msgspec.Struct, frozen=True):

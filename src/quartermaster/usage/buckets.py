@@ -21,10 +21,16 @@ from quartermaster.usage.bucket_rows import BucketRow, BucketsAsked
 from quartermaster.usage.query import owed, settled
 from quartermaster.usage.table import UsageTable
 
-_MEASURED: Final = ("audio.transcriptions", "audio.translations", "audio.speech")
+_MEASURED: Final = (
+    *("audio.transcriptions", "audio.translations", "audio.speech"),
+    *("images.generations", "images.edits", "images.variations"),
+)
 """Endpoints whose usage object tells what no axis counts."""
-# OpenAI's `TranscriptTextUsageDuration`, and what the gateway notes of speech.
-_MEASURE: Final = re.compile(rb'"(?:seconds|characters)"\s*:\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)')
+# OpenAI's `TranscriptTextUsageDuration`, and what the gateway notes of speech, and of images where
+# tokens are counted.
+_MEASURE: Final = re.compile(
+    rb'"(?:seconds|characters|images)"\s*:\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)'
+)
 
 _COLUMNS: Final = ("project", "key_id", "model", "service_class", "endpoint")
 

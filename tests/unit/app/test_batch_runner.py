@@ -23,6 +23,7 @@ from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.errors import UnavailableError
 
 IMAGES = "/v1/images/generations"
+EDITS = "/v1/images/edits"
 MEGABYTE = 1_048_576
 DAY_US = 86_400 * US_PER_S
 
@@ -97,6 +98,15 @@ def test_images_come_in_a_batch_and_are_not_held_in_memory(
     found = world.lines_of(done["output_file_id"])
     assert len(found) == 10
     assert len(found["q9"]["response"]["body"]["data"][0]["b64_json"]) == MEGABYTE
+
+
+def test_edits_of_images_come_in_a_batch_as_json(world: World) -> None:
+    world.reply = drawn
+    edit = {"model": "m", "prompt": "At night", "images": [{"image_url": "https://x.io/a.png"}]}
+    lines = [request(number, url=EDITS, body=edit) for number in range(2)]
+    done = world.run(world.runner(), world.queue(*lines, endpoint=EDITS))
+    assert done["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
+    assert [(line.endpoint, json.loads(line.body)) for line in world.sent] == [(EDITS, edit)] * 2
 
 
 def test_answers_wait_for_room_among_the_customer_s_files(tmp_path: Path) -> None:

@@ -216,11 +216,9 @@ def test_what_is_not_served_was_not_used(world: World) -> None:
     for name in ("vector_stores", "code_interpreter_sessions", "web_search_calls"):
         page = get(world, f"usage/{name}", group_by="project_id")
         assert [bucket["results"] for bucket in page["data"]] == [[], [], []]
-    page = get(world, "usage/images", sources="image.variation")
-    assert [bucket["results"] for bucket in page["data"]] == [[], [], []]
     assert len(world.usage.asked) == before
     get(world, "usage/images", sources=["image.variation", "image.edit"])
-    assert world.usage.asked[-1][1].endpoints == ("images.edits",)
+    assert world.usage.asked[-1][1].endpoints == ("images.variations", "images.edits")
 
 
 def hour(number: int, service_class: ServiceClass = "standard", **changes: Any) -> HourlyUsage:
@@ -325,9 +323,10 @@ def test_everything_we_author_is_what_the_document_says(tmp_path: Path, world: W
     world.usage.rows = [row(model="m", project="p", key_id="k", service_class="batch")]
     groups = {"group_by": ["model", "project_id", "api_key_id", "batch", "user_id"]}
     valid("UsageResponse", get(world, "usage/completions", **groups))
-    world.usage.rows = [row(endpoint="images.edits", counts=Counts(image=2))]
+    world.usage.rows = [row(endpoint="images.edits", counts=Counts(image=2), measured=3)]
     images = get(world, "usage/images", group_by="source", sources="image.edit")
     assert images["data"][2]["results"][0]["source"] == "image.edit"
+    assert images["data"][2]["results"][0]["images"] == 5
     valid("UsageResponse", images)
     valid("UsageResponse", get(world, "costs"))
     valid("UsageResponse", get(world, "costs", group_by="line_item"))

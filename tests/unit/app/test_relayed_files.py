@@ -403,7 +403,8 @@ def test_sealed_files_notice_every_change(tmp_path: Path) -> None:
 
 
 CREATE: list[tuple[dict[str, Any], int, str]] = [
-    ({"endpoint": "/v1/images/edits"}, 400, "endpoint"),
+    ({"endpoint": "/v1/videos"}, 400, "endpoint"),
+    ({"endpoint": "/v1/images/variations"}, 400, "endpoint"),
     ({"completion_window": "1h"}, 400, "completion_window"),
     ({"input_file_id": "file-none"}, 404, "input_file_id"),
     ({"input_file_id": 7}, 400, "input_file_id"),

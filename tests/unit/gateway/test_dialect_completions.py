@@ -143,6 +143,21 @@ def test_an_error_under_a_status_of_success(operation: Operation) -> None:
         ("embeddings", {"model": "toy", "input": "x", "service_tier": "flex"}, "service_tier"),
         ("audio.speech", {"model": "toy", "input": "x", "stream_format": "sse"}, "stream"),
         ("images.generations", {"model": "toy", "prompt": "x", "stream": True}, "stream"),
+        ("images.edits", {"model": "toy", "prompt": "x"}, "images"),
+        ("images.edits", {"model": "toy", "prompt": "x", "images": "x"}, "images"),
+        ("images.edits", {"model": "toy", "prompt": "x", "images": [{}]}, "images"),
+        ("images.edits", {"model": "toy", "prompt": "x", "images": [{"file_id": "f"}]}, "images"),
+        ("images.edits", {"model": "toy", "images": [{"image_url": "x"}]}, "prompt"),
+        (
+            "images.edits",
+            {
+                "model": "toy",
+                "prompt": "x",
+                "images": [{"image_url": "x"}],
+                "mask": {"file_id": "f"},
+            },
+            "images",
+        ),
         ("completions", {"model": "toy", "prompt": "x", "stream": "yes"}, "stream"),
     ],
 )

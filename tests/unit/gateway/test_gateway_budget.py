@@ -17,6 +17,7 @@ from quartermaster.gateway.budget import (
 )
 from quartermaster.gateway.budget_bound import (
     FILE_TOKENS_MAX,
+    IMAGE_OUTPUT_TOKENS_MAX,
     IMAGE_TOKENS_MAX,
     TEMPLATE_TOKENS,
     Bound,
@@ -140,6 +141,14 @@ def test_a_part_that_is_no_text_has_a_bound(part: dict[str, Any], tokens: int) -
     one, two = (asked(parts(text, *[part] * count))[0].input_tokens for count in (1, 2))
     assert tokens <= one - plain < tokens + 200
     assert tokens <= two - one < tokens + 200
+
+
+def test_images_made_from_images_have_a_bound_each() -> None:
+    body = {"model": "m", "prompt": "x", "images": [{"image_url": "https://x.io/a.png"}] * 2}
+    most, _ = asked({**body, "n": 3, "mask": {"image_url": "https://x.io/m.png"}}, "images.edits")
+    assert most.images == 3
+    assert most.output_tokens == 3 * IMAGE_OUTPUT_TOKENS_MAX
+    assert most.input_tokens > 3 * IMAGE_TOKENS_MAX
 
 
 @pytest.mark.parametrize("kind", [["text"], {"a": 1}, 1, True])

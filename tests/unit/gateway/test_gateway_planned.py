@@ -182,6 +182,12 @@ def test_an_azure_upstream() -> None:
             {"data": [{}, {}]},
             Counts(image=2),
         ),
+        (
+            "/v1/images/edits",
+            {"model": "toy", "prompt": "x", "images": [{"image_url": "https://x.io/a.png"}]},
+            {"data": [{}], "usage": {"input_tokens": 50, "output_tokens": 9}},
+            Counts(50, output=9),
+        ),
         ("/v1/moderations", {"model": "toy", "input": "x"}, {"results": []}, Counts()),
     ],
 )
@@ -211,6 +217,34 @@ def test_a_form_and_an_answer_that_is_no_json() -> None:
     bench.answer(exchange, plain_response(b"1\n00:00 --> 00:01\nHi\n"))
     finished(bench)
     assert client.body.startswith(b"1\n00:00")
+
+
+@pytest.mark.parametrize("name", ["edits", "variations"])
+def test_images_made_from_images_are_forms(name: str) -> None:
+    form = (
+        b'--abc\r\nContent-Disposition: form-data; name="model"\r\n\r\ntoy\r\n'
+        b'--abc\r\nContent-Disposition: form-data; name="image"\r\n\r\n\x89PNG\r\n--abc--\r\n'
+    )
+    bench = Bench()
+    exchange, client, sent = asked(bench, f"/v1/images/{name}", form)
+    assert sent.startswith(f"POST /v1/images/{name} HTTP/1.1\r\n".encode())
+    answer = b'{"created":1,"data":[{"url":"x"},{"url":"y"}]}'
+    bench.answer(exchange, plain_response(answer))
+    finished(bench)
+    assert client.body == answer
+    assert bench.wal.only_close.counts == Counts(image=2)
+
+
+def test_how_many_images_there_are_is_noted_where_tokens_are_counted() -> None:
+    bench = Bench()
+    exchange, client, _ = asked(bench, "/v1/images/generations", {"model": "toy", "prompt": "x"})
+    usage = {"input_tokens": 50, "output_tokens": 9}
+    answer = json.dumps({"data": [{}, {}], "usage": usage}).encode()
+    bench.answer(exchange, plain_response(answer))
+    finished(bench)
+    assert client.body == answer
+    assert bench.wal.only_close.counts == Counts(50, output=9)
+    assert json.loads(bench.wal.only_close.upstream_usage) == {"images": 2, **usage}
 
 
 def test_absurd_usage_is_estimated_and_named_for_review() -> None:

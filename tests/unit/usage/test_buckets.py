@@ -154,3 +154,20 @@ def test_what_no_axis_counts_is_read_from_the_usage_object(
     endpoints = ("audio.transcriptions",)
     (row,) = buckets(table, current_cut(table), WHO, asked(endpoints=endpoints))
     assert (row.measured, row.requests, row.counts.output) == (5, 4, 4)
+
+
+def test_images_that_are_counted_in_tokens_are_counted_too(
+    tmp_path: Path, table: UsageTable
+) -> None:
+    """The gateway's own number stands first, whatever a model server says."""
+    told = (b'{"images":2,"input_tokens":50}', b'{"images":3,"input_tokens":7,"images":99}', b"")
+    sent = [
+        (
+            replace(usage_facts.opened(n), endpoint="images.generations"),
+            replace(usage_facts.closed(1), upstream_usage=usage),
+        )
+        for n, usage in enumerate(told, 1)
+    ]
+    send(tmp_path, table, sent)
+    (row,) = buckets(table, current_cut(table), WHO, asked(endpoints=("images.generations",)))
+    assert (row.measured, row.requests) == (5, 3)

@@ -40,6 +40,7 @@ _NEEDED: Final[dict[Operation, str]] = {
     "embeddings": "input",
     "moderations": "input",
     "images.generations": "prompt",
+    "images.edits": "prompt",
     "audio.speech": "input",
 }
 STREAMED: Final[frozenset[Operation]] = frozenset(("completions",))
@@ -63,6 +64,8 @@ def read_call(operation: Operation, body: bytes) -> ChatCall:
     if bytes(fields.get("service_tier", NULL)) not in _STANDARD_TIERS:
         raise unsupported("service_tier", "Only the service tiers 'auto' and 'default' are served.")
     stream = flag(fields, "stream")
+    if operation == "images.edits":
+        images_of(fields)
     if operation not in STREAMED:
         if stream or given(fields, "stream_format") is not None:
             raise unsupported("stream", "This operation is not streamed here.")
@@ -72,6 +75,33 @@ def read_call(operation: Operation, body: bytes) -> ChatCall:
     if stream and options is not None:
         asks_usage = flag(read(_decode_options, options, "stream_options"), "include_usage")
     return ChatCall(model, stream, asks_usage, fields, len(body))
+
+
+class _Image(msgspec.Struct):
+    image_url: str | None = None
+    file_id: str | None = None
+
+
+_decode_images = msgspec.json.Decoder(list[_Image]).decode
+_decode_image = msgspec.json.Decoder(_Image).decode
+
+
+def images_of(fields: dict[str, msgspec.Raw]) -> int:
+    """How many images a JSON edit is made from, its mask among them.
+
+    Raises:
+        RefusedError: 400, there is none, or one lies in a file that the model server has not.
+    """
+    required(fields, "images")
+    images = read(_decode_images, fields["images"], "images")
+    mask = given(fields, "mask")
+    every = images if mask is None else [*images, read(_decode_image, mask, "mask")]
+    for one in every:
+        if one.file_id is not None:
+            raise unsupported("images", "Files are not kept for images; give an image_url.")
+        if one.image_url is None:
+            raise unsupported("images", "Each image needs an image_url.")
+    return len(every)
 
 
 def upstream_body(call: ChatCall, upstream_model: bytes) -> bytes:

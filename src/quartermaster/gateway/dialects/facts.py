@@ -130,18 +130,20 @@ def _responses(answer: bytes) -> Facts | None:
 
 
 def _images(answer: bytes) -> Facts | None:
-    """Images priced in tokens tell their usage; others are counted."""
+    """Images priced in tokens tell their usage, and how many there are is noted in it."""
     seen = _body(answer)
     if seen is None:
         return None
     told = bytes(seen.usage)
     reading = usage.media(told)
+    try:
+        images = len(_decode_list(seen.data)) if bytes(seen.data) not in EMPTY else 0
+    except UNREADABLE:
+        return None
     if reading.problem == "usage_absent":
-        try:
-            images = len(_decode_list(seen.data)) if bytes(seen.data) not in EMPTY else 0
-        except UNREADABLE:
-            return None
         reading = Reading(Counts(image=min(images, COUNT_MAX)))
+    elif told[:1] == b"{":
+        told = b'{"images":%d,%b' % (images, told[1:])
     failed = bytes(seen.data) in EMPTY and bytes(seen.error) not in EMPTY
     return Facts(told, reading, failed=failed)
 
@@ -166,6 +168,7 @@ _READERS: Final[dict[Operation, Callable[[bytes], Facts | None]]] = {
     "responses": _responses,
     "images.generations": _images,
     "images.edits": _images,
+    "images.variations": _images,
 }
 
 

@@ -33,6 +33,8 @@ _PLAIN_LINE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 PARTS_MAX: Final = 64
 # A part's head is one or two short lines.
 PART_HEAD_BYTES_MAX: Final = 4_096
+# Blanks before a JSON object; nobody writes any.
+BLANKS_MAX: Final = 64
 # Names are under 100 characters; a longer field is not one.
 MODEL_BYTES_MAX: Final = 512
 
@@ -49,6 +51,11 @@ class FormCall(ChatCall, gc=False):
     def content_type(self) -> str:
         """The header that the upstream needs."""
         return f'multipart/form-data; boundary="{self.boundary.decode("ascii")}"'
+
+
+def is_json(body: bytes) -> bool:
+    """Whether a body that may be a form is JSON: a form begins with two hyphens."""
+    return body[:BLANKS_MAX].lstrip()[:1] == b"{"
 
 
 def read_form(body: bytes, model: str = "") -> FormCall:

@@ -29,7 +29,7 @@ from quartermaster.gateway.dialects.anthropic_native import NativeMessages
 from quartermaster.gateway.dialects.anthropic_stream import ChatFromMessages
 from quartermaster.gateway.dialects.body import encode, fields_of, raw, unsupported
 from quartermaster.gateway.dialects.completions import NativeCompletions
-from quartermaster.gateway.dialects.form import FormCall, read_form, upstream_form
+from quartermaster.gateway.dialects.form import FormCall, is_json, read_form, upstream_form
 from quartermaster.gateway.dialects.frames import Frames
 from quartermaster.gateway.dialects.messages_stream import MessagesFromChat
 from quartermaster.gateway.dialects.responses_native import NativeResponses
@@ -79,7 +79,7 @@ def read_call(operation: Operation, body: bytes, model: str = "") -> ChatCall:
     Raises:
         RefusedError: 400 with the parameter at fault.
     """
-    if operation in FORMS:
+    if operation in FORMS and not (operation == "images.edits" and is_json(body)):
         return read_form(body, model)
     if model:
         fields = fields_of(body)

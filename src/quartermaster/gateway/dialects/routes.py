@@ -24,6 +24,7 @@ Operation = Literal[
     "moderations",
     "images.generations",
     "images.edits",
+    "images.variations",
     "audio.transcriptions",
     "audio.translations",
     "audio.speech",
@@ -51,20 +52,22 @@ PATHS: Final[dict[Operation, str]] = {
     "moderations": "moderations",
     "images.generations": "images/generations",
     "images.edits": "images/edits",
+    "images.variations": "images/variations",
     "audio.transcriptions": "audio/transcriptions",
     "audio.translations": "audio/translations",
     "audio.speech": "audio/speech",
     "messages": "messages",
 }
 """Where an operation is, behind the `/v1` of whoever speaks it."""
+_NOT_DEPLOYED: Final = frozenset(("responses", "moderations", "messages", "images.variations"))
 DEPLOYED: Final[tuple[Operation, ...]] = tuple(
-    operation for operation in PATHS if operation not in ("responses", "moderations", "messages")
+    operation for operation in PATHS if operation not in _NOT_DEPLOYED
 )
 """What an Azure deployment can be asked for."""
 FORMS: Final[frozenset[Operation]] = frozenset(
-    ("images.edits", "audio.transcriptions", "audio.translations")
+    ("images.edits", "images.variations", "audio.transcriptions", "audio.translations")
 )
-"""Operations whose body is multipart."""
+"""Operations whose body is multipart; an edit of images may be JSON as well."""
 
 _AZURE_PREFIX: Final = "/openai/"
 _AZURE_DEPLOYMENTS: Final = "/openai/deployments/"
@@ -108,6 +111,7 @@ def _v1(shape: Shape) -> dict[str, Route]:
         **_paths(shape, "body"),
         PATHS["responses"]: Route("POST", "responses", shape),
         PATHS["moderations"]: Route("POST", "moderations", shape),
+        PATHS["images.variations"]: Route("POST", "images.variations", shape, "form"),
         "models": Route("GET", "models", shape, "none"),
     }
 

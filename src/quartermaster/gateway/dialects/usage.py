@@ -207,6 +207,7 @@ READERS: Final[dict[str, Callable[[bytes], Reading]]] = {
     "messages": messages,
     "images.generations": media,
     "images.edits": media,
+    "images.variations": media,
     "audio.transcriptions": media,
     "audio.translations": media,
 }
