@@ -18,7 +18,7 @@ from quartermaster.commands.case_alarms import news
 from quartermaster.commands.case_party import addressed, addressee, members_of
 from quartermaster.commands.case_read import KEY, all_cases, folded, known, own
 from quartermaster.commands.ports import Book
-from quartermaster.commands.standing import STANDINGS, follow, require_limits
+from quartermaster.commands.standing import STANDINGS, follow, require_throttle
 from quartermaster.conduct import cases_step as steps
 from quartermaster.conduct.cases import Case
 from quartermaster.conduct.cases_settings import CaseSettings
@@ -164,14 +164,14 @@ def move(
     """
     require(actor, "trust", "admin")
     asked = msgspec.structs.replace(asked, reason=said(asked.reason, "reason"))
-    passes: float | None = None
-    if asked.throttle is not None:
-        require_limits(asked.throttle.limits)
-        passes = None if rules.passes is None else rules.passes(asked.throttle)
+    passes = rules.passes(asked.throttle) if rules.passes and asked.throttle else None
 
     def go(case: Case, by: By, view: View) -> Stepped:
         around = msgspec.structs.replace(_around(view, case, rules), passes=passes)
-        return steps.move(case, asked, by, around)
+        stepped = steps.move(case, asked, by, around)
+        if asked.throttle is not None:  # before it is proposed, too: who signs finds no surprise
+            require_throttle(view, case.group, "throttled", asked.throttle)
+        return stepped
 
     return _stepped(book, actor, case_id, now, go)
 

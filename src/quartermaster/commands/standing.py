@@ -174,7 +174,7 @@ def change(
     with book.writing() as unit:
         view = unit.view()
         _require_group(view, group)
-        _require_throttle(view, group, standing, throttle)
+        require_throttle(view, group, standing, throttle)
         before = view.standing.get(group, "active")
         if before != standing or view.throttle_of(group) != throttle:
             move = _require_move(group, before, standing)
@@ -244,7 +244,7 @@ def follow(unit: Unit, actor: Actor, fact: StandingChanged, now: Instant) -> Non
     """
     view = unit.view()
     _require_group(view, fact.group)
-    _require_throttle(view, fact.group, fact.standing, fact.throttle)
+    require_throttle(view, fact.group, fact.standing, fact.throttle)
     before = view.standing.get(fact.group, "active")
     if before == fact.standing and view.throttle_of(fact.group) == fact.throttle:
         return
@@ -386,9 +386,13 @@ def _require_move(group: str, before: Standing, after: Standing) -> Move:
     return move
 
 
-def _require_throttle(
-    view: View, group: str, standing: Standing, throttle: Throttle | None
-) -> None:
+def require_throttle(view: View, group: str, standing: Standing, throttle: Throttle | None) -> None:
+    """Check that a throttle belongs to its standing and names what is there.
+
+    Raises:
+        NotFoundError: the group has no such key.
+        UsageError: it is missing, says nothing, or does not belong here.
+    """
     if standing != "throttled":
         if throttle is not None:
             raise UsageError(

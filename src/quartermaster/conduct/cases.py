@@ -56,6 +56,9 @@ class Appeal(msgspec.Struct, frozen=True):
     granted: bool | None = None
     reason: str = ""
     decided_by: str = ""
+    movers: tuple[str, ...] = ()
+    """Who had a part in what it is against, and in whatever held something back while it waited:
+    granting it gives all of that back."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,7 +214,7 @@ def evolve(case: Case | None, case_id: str, step: Step) -> Case:
             answers = (*case.answers, event)
             return msgspec.structs.replace(known, answers=answers, answered=True)
         case facts.Appealed():
-            appeal = Appeal(event.text, step.at, event.decide_until)
+            appeal = Appeal(event.text, step.at, event.decide_until, movers=case.movers)
             return msgspec.structs.replace(known, appeals=(*case.appeals, appeal))
         case facts.AppealDecided():
             return _decided(known, event, step)
@@ -228,6 +231,10 @@ def _moved(case: Case, event: facts.Moved, step: Step) -> Case:
     movers = tuple(name for name in (event.proposed_by, step.actor) if name)
     holds_back = row.standing is not None and row.standing != "active"
     throttle = case.throttle if row.standing is None else event.asked.throttle
+    if holds_back and case.open_appeal is not None:
+        last = case.open_appeal
+        last = msgspec.structs.replace(last, movers=(*last.movers, *movers))
+        case = msgspec.structs.replace(case, appeals=(*case.appeals[:-1], last))
     return msgspec.structs.replace(
         case if row.target not in ENDED else _without_open_appeal(case, event, step),
         state=row.target,

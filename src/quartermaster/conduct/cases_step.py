@@ -266,7 +266,7 @@ def decide(case: Case, event: facts.AppealDecided, by: By, around: Around) -> St
     if case.open_appeal is None:
         raise _refused("no_appeal")
     _need_sign_in(by)
-    if by.automatic or by.actor in case.movers:
+    if by.automatic or by.actor in case.open_appeal.movers:
         raise _denied("no_part")
     _said(event.reason, "reason")
     decided, effects = _recorded(case, by, event)

@@ -264,6 +264,21 @@ def test_answers_have_an_end_that_the_journal_can_hold() -> None:
         answer(case, facts.Answered(text="more"), by("usr_customer", 2))
 
 
+def test_who_signed_what_is_appealed_decides_nothing_after_a_further_measure() -> None:
+    """Ada warns, the customer appeals; Dan and Cy suspend before anybody has decided."""
+    case = moved(case_of(HARVEST), "inform", 1)
+    case = moved(case, "warn", 16)
+    case, _ = appeal(case, "You are mistaken.", by("usr_customer", 17), AROUND)
+    case, _ = move(case, asked("suspend", urgent=True), by("usr_dan", 18), AROUND)
+    case, _ = sign(case, len(case.history), by("usr_cy", 18), AROUND)
+    granted = facts.AppealDecided(granted=True, reason="they are right")
+    for name in ("usr_ada", "usr_dan", "usr_cy"):
+        with pytest.raises(NotAllowedError, match="took part"):
+            decide(case, granted, by(name, 19), AROUND)
+    lifted, _ = decide(case, granted, by("usr_eve", 19), AROUND)
+    assert lifted.state == "reinstated"
+
+
 def test_an_open_appeal_holds_up_the_end() -> None:
     case = moved(suspended(), "investigate", 3)
     case, _ = appeal(case, "You are mistaken.", by("usr_customer", 4), AROUND)
