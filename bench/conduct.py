@@ -95,31 +95,58 @@ def sizes(found: Sequence[Source]) -> None:
 
 def lines(found: Sequence[Source]) -> None:
     """Threshold transfer."""
-    seen = transfer.transfers(found, SPLITS)
+    seen, perfect = transfer.transfers(found, SPLITS)
     print(f"== a line drawn on half of the families, on the other half ({2 * SPLITS} times)")
     for rate in transfer.RATES:
         for way in transfer.WAYS:
             part = [one for one in seen if one.way == way and one.rate == rate]
-            _kept(f"{rate:.0%}, {way}", rate, [one.false_alarms for one in part])
+            rates = np.array([one.false_alarms for one in part])
+            _kept(f"{rate:.0%}, {way}", rate, rates)
             print(f"   campaigns found: {np.mean([one.found for one in part]):.2f}")
+            if way == transfer.WAYS[0]:
+                _perfect(rate, rates, perfect[rate])
     own = transfer.own_lines(found, SPLITS // 2)
     rate = transfer.OWN_RATE
-    _kept(f"known tenants, {rate:.0%}, the account's own days", rate, [o.false_alarms for o in own])
+    own_rates = np.array([one.false_alarms for one in own])
+    _kept(f"known tenants, {rate:.0%}, the account's own days", rate, own_rates)
     launches, campaigns = (np.mean([o[at] for o in own]) for at in (1, 2))
     print(f"   covert fifths found: {campaigns:.2f}; launches of a fifth flagged: {launches:.2f}\n")
     sys.stdout.flush()
 
 
-def _kept(title: str, rate: float, found: Sequence[float]) -> None:
+def _within(rates: npt.NDArray[np.float64], rate: float) -> npt.NDArray[np.bool_]:
+    return np.asarray((rates >= rate / 2) & (rates <= 2 * rate))
+
+
+def _perfect(
+    rate: float, rates: npt.NDArray[np.float64], shuffled: npt.NDArray[np.float64]
+) -> None:
+    """How often chance alone passes, and whether families did worse than that."""
+    print("   false alarms of each split, in %: ", end="")
+    print(" ".join(f"{100 * one:.1f}" for one in np.sort(rates)))
+    for name, passed, ours in (
+        ("within twice", _within(shuffled, rate), _within(rates, rate)),
+        ("at most twice", shuffled <= 2 * rate, rates <= 2 * rate),
+    ):
+        # One experiment is as many splits as ours; each shuffle is one.
+        experiments = passed.mean(axis=1)
+        low, high = np.quantile(experiments, [0.05, 0.95])
+        p = (1 + int((experiments <= ours.mean()).sum())) / (1 + len(experiments))
+        print(
+            f"   {name}: a perfect score {experiments.mean():.0%} ({low:.0%} to {high:.0%}),"
+            f" ours {ours.mean():.0%}: as few by chance with p = {p:.3f}"
+        )
+
+
+def _kept(title: str, rate: float, rates: npt.NDArray[np.float64]) -> None:
     """How far false alarms are from what the line was drawn for.
 
     The 90 % interval resamples splits. They are of the same families and overlap, so it says how
     sure the mean over splits is; over families that nobody has it would be wider.
     """
-    rates = np.array(found)
     draw = np.random.default_rng(cold.SEED)
     # A split gives two halves, which belong together.
-    within = ((rates >= rate / 2) & (rates <= 2 * rate)).reshape(-1, 2).mean(axis=1)
+    within = _within(rates, rate).reshape(-1, 2).mean(axis=1)
     drawn = [within[draw.integers(len(within), size=len(within))].mean() for _ in range(2_000)]
     low, high = np.quantile(drawn, [0.05, 0.95])
     quarters = ", ".join(f"{q:.2%}" for q in np.quantile(rates, [0, 0.25, 0.5, 0.75, 1]))

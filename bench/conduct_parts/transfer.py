@@ -2,7 +2,9 @@
 
 Beside it stand lines that know more: one drawn on both halves, and one drawn on other accounts of
 the families that it is applied to. Where those do not keep their rate either, no way to draw one
-line can. A line that is drawn on an account's own days needs no families at all.
+line can. How often a perfect score would pass is simulated: the same scores with the accounts
+shuffled over the halves, so that families do not matter and only chance is left. A line that is
+drawn on an account's own days needs no families at all.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,8 +30,13 @@ DAYS = 500
 """Ordinary account-days of each half: a rate of 1 % is five of them."""
 CAMPAIGN_DAYS = 60
 PARTS = 4
+REDRAWS, UPPER = 200, 0.9
+"""The upper line is above what nine of ten redraws of the families give."""
+SHUFFLES = 200
+"""Experiments with a score that does not know families; of 200 the chance of one in 20 is known."""
 WAYS = (
     "the other half of the families",
+    "of them, what nine of ten redraws of the families stay below",
     "the kind with the highest line of them",
     "both halves, which nobody has",
     "other accounts of the same families",
@@ -51,6 +58,14 @@ class Transfer(NamedTuple):
     """Share of campaigns above the line."""
 
 
+class Transfers(NamedTuple):
+    """What became of lines, and of those of a score that does not know families."""
+
+    seen: list[Transfer]
+    perfect: dict[float, npt.NDArray[np.float64]]
+    """By rate the false alarms: a row for each shuffle, a column for each split and direction."""
+
+
 class Days(NamedTuple):
     """Scores of ordinary days, and what they were drawn from."""
 
@@ -59,10 +74,11 @@ class Days(NamedTuple):
     source: npt.NDArray[np.int64]
 
 
-def transfers(sources: Sequence[Source], splits: int) -> list[Transfer]:
+def transfers(sources: Sequence[Source], splits: int) -> Transfers:
     """Both directions of random splits of the families into halves."""
     table = training(sources)
     out = []
+    perfect: dict[float, list[npt.NDArray[np.float64]]] = {rate: [] for rate in RATES}
     for split in range(splits):
         draw = np.random.default_rng([SEED, 5, split])
         halves = _halves(sources, draw)
@@ -82,7 +98,33 @@ def transfers(sources: Sequence[Source], splits: int) -> list[Transfer]:
                 for rate in RATES
                 for way, line, on in _lines(known, days, rate, draw)
             ]
-    return out
+            for rate in RATES:
+                perfect[rate].append(_shuffled(known, days, rate))
+    return Transfers(out, {rate: np.stack(found, axis=1) for rate, found in perfect.items()})
+
+
+def _shuffled(known: Days, days: Days, rate: float) -> npt.NDArray[np.float64]:
+    """False alarms of a line where accounts are dealt to the halves whatever their family."""
+    scores = np.concatenate([known.scores, days.scores])
+    source = np.concatenate([known.source, days.source])
+    every = np.unique(source)
+    count = len(np.unique(known.source))
+    draw = np.random.default_rng([SEED, 7])
+    out = []
+    for _ in range(SHUFFLES):
+        first = np.isin(source, draw.permutation(every)[:count])
+        out.append(float((scores[~first] > line_at(scores[first], rate)).mean()))
+    return np.array(out)
+
+
+def _upper(known: Days, rate: float, draw: np.random.Generator) -> float:
+    """The line that `UPPER` of the redraws of the families stay below."""
+    rows = [np.flatnonzero(known.family == name) for name in np.unique(known.family)]
+    lines = []
+    for _ in range(REDRAWS):
+        picked = draw.integers(len(rows), size=len(rows))
+        lines.append(line_at(known.scores[np.concatenate([rows[at] for at in picked])], rate))
+    return float(np.quantile(lines, UPPER, method="higher"))
 
 
 def _lines(
@@ -91,10 +133,13 @@ def _lines(
     """Each way to draw a line, the line, and the ordinary days that it is applied to."""
     highest = max(line_at(known.scores[known.family == f], rate) for f in set(known.family))
     both = line_at(np.concatenate([known.scores, days.scores]), rate)
+    # A generator of its own: the draws of what stood here before stay what they were.
+    upper = _upper(known, rate, np.random.default_rng([SEED, 8]))
     order = draw.permutation(np.unique(days.source))
     first = np.isin(days.source, order[: len(order) // 2])
     lines = (
         (line_at(known.scores, rate), days.scores),
+        (upper, days.scores),
         (highest, days.scores),
         (both, days.scores),
         (line_at(days.scores[first], rate), days.scores[~first]),

@@ -118,8 +118,8 @@ def test_a_throttle_of_somebody_elses_key_undoes_the_whole_step(book: Book) -> N
     before = book.verify()
     with pytest.raises(NotFoundError, match="no key"):
         cases.move(book, ADA, case.id, asked("throttle", wrong), at(40), RULES)
+    closed = Throttle(keys=("key_of_nobody",))
     with pytest.raises(NotFoundError, match="no key"):  # nor is it proposed to a second person
-        closed = Throttle(keys=("key_of_nobody",))
         cases.move(book, ADA, case.id, asked("throttle", closed), at(40), RULES)
     assert book.verify() == before
     assert reading.read(book, case.id).state == "warned"
