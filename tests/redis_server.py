@@ -52,8 +52,10 @@ class RedisServer:
     def start(self, *options: str) -> None:
         """Start it, also again; it answers afterwards."""
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        # A replica is not kept waiting for others that might come.
+        arguments += ["--save", "", "--repl-diskless-sync-delay", "0"]
         self.process = subprocess.Popen(
-            [server_program(), *arguments, "--save", "", *options], stdout=subprocess.DEVNULL
+            [server_program(), *arguments, *options], stdout=subprocess.DEVNULL
         )
         deadline = time.monotonic() + DEADLINE_S
         with self.client() as client:
@@ -64,6 +66,20 @@ class RedisServer:
                 except redis.ConnectionError:
                     assert time.monotonic() < deadline, "redis-server did not start"
                     time.sleep(0.01)
+
+    def follow(self, primary: "RedisServer") -> None:
+        """Be its replica, with everything that it has."""
+        with self.client() as client:
+            client.replicaof("127.0.0.1", str(primary.port))
+            deadline = time.monotonic() + DEADLINE_S
+            while client.info("replication").get("master_link_status") != "up":
+                assert time.monotonic() < deadline, "the replica did not catch up"
+                time.sleep(0.01)
+
+    def promote(self) -> None:
+        """Be a primary from now on."""
+        with self.client() as client:
+            client.replicaof("NO", "ONE")
 
     def kill(self) -> None:
         """It is gone, and nothing of it is left."""

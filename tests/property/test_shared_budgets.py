@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from tests.property.lease_world import EPOCHS, GRANT, World
 from tests.redis_server import RedisServer, running_redis
 
 from quartermaster.app import part_store
-from quartermaster.app.budget_shares import BudgetShares, Holding, PartStore, Told
+from quartermaster.app.budget_shares import BudgetShares, Holding, PartStore, Told, read_roster
 from quartermaster.app.part_store import RedisParts
 from quartermaster.billing.leases import LeaseLedger, Name
 from quartermaster.billing.parts import Part
@@ -21,29 +23,36 @@ from quartermaster.kernel.lease import Ask, AskedLease
 
 STEPS = 900
 MACHINES = ("one", "two", "three")
+LIVES = count()
 
 
 class FakeParts:
     """The store in memory; what time is to the real one, a word from every machine is here."""
 
     def __init__(self) -> None:
-        self.lives = 0
         self.empty()
 
     def empty(self) -> None:
         """Everything is forgotten."""
+        self.generation = ""
+        self.past: set[str] = set()
         self.restart()
         self.members: set[str] = set()
         self.budgets: dict[Name, tuple[int, dict[str, tuple[str, Part]]]] = {}
 
     def restart(self) -> None:
         """Another life, with the data that was saved."""
-        self.lives += 1
-        self.generation = f"life-{self.lives}"
+        self.past.add(self.generation)
+        self.generation = f"life-{next(LIVES)}"
         self.silent = set(MACHINES)
 
-    def join(self, machine: str, known: Iterable[str]) -> tuple[str, frozenset[str]]:
+    def join(
+        self, machine: str, known: Iterable[str], last: str = ""
+    ) -> tuple[str, frozenset[str]]:
         """As `part_store.lua`."""
+        if last != self.generation and (not last or last not in self.past):
+            self.restart()
+            self.past.add(last)
         if machine not in self.members:
             self.silent = set(MACHINES)
         self.members |= {machine, *known}
@@ -85,10 +94,12 @@ class Unreliable:
         self._loses_answers = loses_answers
         self.loses = 0.1
 
-    def join(self, machine: str, known: Iterable[str]) -> tuple[str, frozenset[str]]:
+    def join(
+        self, machine: str, known: Iterable[str], last: str = ""
+    ) -> tuple[str, frozenset[str]]:
         """Perhaps."""
         self._lose()
-        answer = self._store.join(machine, known)
+        answer = self._store.join(machine, known, last)
         self._lose()
         return answer
 
@@ -129,6 +140,11 @@ class Machine(World):
         """The clerk starts: what it held is known from files and table."""
         super().start_grantor()
         self.shares = BudgetShares(self.name, self.store, self.roster)
+
+    @property
+    def generation(self) -> str:
+        """Of the data that it was last with."""
+        return read_roster(self.roster).generation
 
     def grant(self) -> None:
         """Ask the store first, as the budget office does."""
@@ -174,6 +190,11 @@ class Machines:
         self.random.choice(self.all).step()
         if self.random.random() < self.forgetful:
             self.empty()
+
+    def meet(self) -> None:
+        """All know each other."""
+        for machine in self.all * 2:
+            machine.shares.meet()
 
     def overrun(self) -> int:
         """By how much a budget is exceeded, if everything that runs cost its worst case."""
@@ -277,6 +298,89 @@ def test_what_was_given_back_is_not_granted_where_the_answer_was_lost(tmp_path: 
     assert ledger.wish(name).liable <= part.held < 300
 
 
+class Hasty(FakeParts):
+    """No time has to pass: whoever has said what it holds is all that counts."""
+
+    def restart(self) -> None:
+        """Another life."""
+        super().restart()
+        self.silent = set()
+
+
+class Failovers:
+    """A primary and its replica that is promoted, while some still reach the old one.
+
+    Args:
+        made: what a server is.
+        choose: what happens when.
+    """
+
+    def __init__(self, made: type[FakeParts], choose: random.Random) -> None:
+        self._choose = choose
+        self._servers = [made()]
+        self._replica = self._servers[0]
+        self._reached = dict.fromkeys(MACHINES, 0)
+
+    def join(
+        self, machine: str, known: Iterable[str], last: str = ""
+    ) -> tuple[str, frozenset[str]]:
+        """At the server that the machine reaches."""
+        return self._of(machine).join(machine, known, last)
+
+    def hold(self, machine: str, generation: str, said: Sequence[Holding]) -> list[Told] | None:
+        """At the server that the machine reaches."""
+        return self._of(machine).hold(machine, generation, said)
+
+    def _of(self, machine: str) -> FakeParts:
+        return self._servers[self._reached[machine] % len(self._servers)]
+
+    def trouble(self) -> None:
+        """The replica catches up, is promoted, or a machine reaches the other server."""
+        what = self._choose.choice(("catches up", "promoted", "flips", "flips", "all flip"))
+        if what == "catches up":
+            self._replica = deepcopy(self._choose.choice(self._servers))
+        elif what == "promoted":
+            promoted = deepcopy(self._replica)
+            promoted.restart()
+            self._servers = [self._choose.choice(self._servers), promoted]
+        elif what == "flips":
+            self._reached[self._choose.choice(MACHINES)] += 1
+        else:
+            self._reached = dict.fromkeys(MACHINES, self._choose.randrange(2))
+
+
+def failing_over(made: type[FakeParts], seed: int, amount: int, folder: Path) -> Machines:
+    """Some machines, and servers of which they do not reach the same."""
+    choose = random.Random(seed)
+    store = Failovers(made, choose)
+    world = Machines(seed, amount, store, store.trouble, folder)
+    world.unreliable.loses = 0
+    world.meet()
+    world.unreliable.loses = 0.02
+    world.forgetful = choose.choice((0.01, 0.03))
+    return world
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_failover_overruns_a_budget(tmp_path: Path, seed: int) -> None:
+    world = failing_over(Hasty, seed, (300, 5_000)[seed % 2], tmp_path)
+    for _ in range(STEPS):
+        world.step()
+        assert world.overrun() <= 0
+
+
+@pytest.mark.long
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 2**32), amount=st.sampled_from((300, 1_000, 5_000)))
+def test_no_failover_overruns_a_budget_in_the_long_form(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, amount: int
+) -> None:
+    world = failing_over(Hasty, seed, amount, tmp_path_factory.getbasetemp())
+    for _ in range(2 * STEPS):
+        world.step()
+        assert world.overrun() <= 0
+
+
 class WritesOnOldViews(FakeParts):
     """Planted: what another machine said in between is not looked at."""
 
@@ -295,7 +399,9 @@ class GrowsAtOnce(FakeParts):
 class ForgetsMachines(FakeParts):
     """Planted: nobody's memory of other machines counts."""
 
-    def join(self, machine: str, known: Iterable[str]) -> tuple[str, frozenset[str]]:
+    def join(
+        self, machine: str, known: Iterable[str], last: str = ""
+    ) -> tuple[str, frozenset[str]]:
         """As if there were nobody else."""
         self.silent = set()
         self.members = {machine}
@@ -346,10 +452,10 @@ def test_the_real_store_is_as_the_one_in_memory(
                 for _ in range(3):
                     for machine in world.all:
                         machine.ask_store(tell=True)
-                emptied = store.join("one", [])[0]
+                emptied = store.join("one", [], world.all[0].generation)[0]
         assert sum(machine.passed for machine in world.all) > spent > 0
         # All hold parts of the same data, and nobody waits.
-        assert store.join("one", [])[0] == emptied
+        assert store.join("one", [], emptied)[0] == emptied
         for machine in world.all:
             machine.ask_store(tell=True)
             assert machine.shares.missing == ()

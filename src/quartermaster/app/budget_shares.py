@@ -6,6 +6,7 @@ is held may be spent, and when it is back every machine says again what it holds
 grows.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -51,8 +52,13 @@ class Told(msgspec.Struct, frozen=True):
 class PartStore(Protocol):
     """Where machines meet. Everything raises `UnavailableError` where it cannot be reached."""
 
-    def join(self, machine: str, known: Iterable[str]) -> tuple[str, frozenset[str]]:
-        """Be there, with all machines that are known; the data's generation, and all machines."""
+    def join(
+        self, machine: str, known: Iterable[str], last: str = ""
+    ) -> tuple[str, frozenset[str]]:
+        """Be there, with all machines that are known; the data's generation, and all machines.
+
+        Data that does not know the generation with which this machine was last begins a new one.
+        """
 
     def hold(self, machine: str, generation: str, said: Sequence[Holding]) -> list[Told] | None:
         """Say what is held; None where the generation is another one."""
@@ -83,8 +89,8 @@ class BudgetShares:
     def __init__(self, machine: str, store: PartStore, roster: Path) -> None:
         self._machine = machine
         self._store = store
-        self._roster = roster
-        self._known = read_roster(roster)
+        self._path = roster
+        self._roster = read_roster(roster)
         self._generation = ""
         self._held: dict[Name, int] = {}
         self._views: dict[Name, _View] = {}
@@ -104,19 +110,21 @@ class BudgetShares:
             UnavailableError: it cannot be reached.
         """
         # A machine that was released must not come back because we remember it.
-        known = () if self._generation else sorted(self._known)
-        generation, machines = self._store.join(self._machine, known)
+        before = self._roster
+        known = () if self._generation else before.machines
+        generation, machines = self._store.join(self._machine, known, before.generation)
         if generation != self._generation and self._generation:
             # Its data is another: whoever we know of must be heard again.
-            generation, machines = self._store.join(self._machine, sorted(self._known))
+            generation, machines = self._store.join(self._machine, before.machines, generation)
+        roster = Roster(tuple(sorted(machines)), generation)
+        if roster != before:
+            write_roster(self._path, roster)
+            self._roster = roster
         if generation != self._generation:
             # Versions of other data say nothing of these.
             for view in self._views.values():
                 view.version, view.parts = 0, {}
         self._generation = generation
-        if machines != self._known:
-            write_roster(self._roster, machines)
-            self._known = machines
 
     def look(
         self,
@@ -230,23 +238,30 @@ class BudgetShares:
         return True
 
 
-class _Roster(msgspec.Struct, frozen=True):
-    """Every machine that shares budgets with this one."""
+class Roster(msgspec.Struct, frozen=True):
+    """What a machine remembers of the store over a restart."""
 
     machines: tuple[str, ...] = ()
+    """Every machine that shares budgets with this one."""
+    generation: str = ""
+    """Of the store's data, as it was last. A primary that was given up, and is reached again, does
+    not know it: what its data says that others hold may be less than they do."""
 
 
-def read_roster(path: Path) -> frozenset[str]:
-    """The machines that this one knows."""
+def read_roster(path: Path) -> Roster:
+    """What this machine remembers."""
     try:
-        return frozenset(msgspec.json.decode(path.read_bytes(), type=_Roster).machines)
+        return msgspec.json.decode(path.read_bytes(), type=Roster)
     except FileNotFoundError:
-        return frozenset()
+        return Roster()
 
 
-def write_roster(path: Path, machines: Iterable[str]) -> None:
-    """Remember them."""
+def write_roster(path: Path, roster: Roster) -> None:
+    """Remember it, also after a power loss."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
-    beside.write_bytes(msgspec.json.encode(_Roster(tuple(sorted(machines)))))
+    with beside.open("wb") as file:
+        file.write(msgspec.json.encode(roster))
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)

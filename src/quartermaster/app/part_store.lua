@@ -3,12 +3,16 @@
 --
 -- KEYS: the machines, then budgets. ARGV: the machine; for how long after the store's data may have
 -- been lost nothing grows, microseconds; the generation of the data as the machine knows it, or ''
--- to ask for it; then either names of machines that must be heard before anything grows, or for each
--- budget: the version that was seen, the part's words, 1 where it grows, when the budget may be
+-- to ask for it; then either the generation with which the machine was last, or '', and names of
+-- machines that must be heard before anything grows, or for each budget: the version that was seen, the part's words, 1 where it grows, when the budget may be
 -- forgotten (milliseconds since 1970, 0: never).
 --
 -- A generation is one life of the server with one life of its data: after a restart from older
--- data, a change to a replica that had not everything, or FLUSHALL, it is another one.
+-- data, a change to a replica that had not everything, or FLUSHALL, it is another one. It is over,
+-- too, when a machine comes that is new, or was last with data of which this knows nothing: while
+-- some had changed to a replica and others had not, each of the two knows only a part of what is
+-- held, and an old primary that is reached again knows nothing of what was said to the new one.
+local PAST_MAX = 64
 local machines, me, settle_us, known = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -19,14 +23,29 @@ if not run then
   return redis.error_reply('it does not tell its run_id, so a restart from older data is not seen')
 end
 local generation = redis.call('HGET', machines, 'generation')
-if not generation or string.sub(generation, 1, #run) ~= run then
+local over = not generation or string.sub(generation, 1, #run) ~= run
+local last = known == '' and ARGV[4] or generation
+if not over and last ~= generation then
+  over = last == '' or redis.call('HEXISTS', machines, 'h:' .. last) == 0
+end
+if over then
+  for _, before in ipairs({generation or '', last or ''}) do
+    if before ~= '' then redis.call('HSET', machines, 'h:' .. before, text(now)) end
+  end
+  -- What is forgotten too early makes a generation end that could have gone on.
+  local past, fields = {}, redis.call('HGETALL', machines)
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 2) == 'h:' then past[#past + 1] = {tonumber(fields[i + 1]), fields[i]} end
+  end
+  table.sort(past, function(one, other) return one[1] < other[1] end)
+  for i = 1, #past - PAST_MAX do redis.call('HDEL', machines, past[i][2]) end
   generation = run .. '.' .. text(now)
   redis.call('HSET', machines, 'generation', generation, 'since', text(now))
 end
 
 if known == '' then
   redis.call('HSETNX', machines, 'm:' .. me, text(now))
-  for index = 4, #ARGV do redis.call('HSETNX', machines, 'm:' .. ARGV[index], text(now)) end
+  for index = 5, #ARGV do redis.call('HSETNX', machines, 'm:' .. ARGV[index], text(now)) end
   local memory = redis.call('INFO', 'memory')
   local policy = string.match(memory, 'maxmemory_policy:([%w-]+)') or 'noeviction'
   if string.match(memory, 'maxmemory:0%s') then policy = 'noeviction' end

@@ -54,13 +54,17 @@ class RedisParts:
         self._failures = (RedisError, OSError)
         self._thread = StoreThread()
 
-    def join(self, machine: str, known: Iterable[str]) -> tuple[str, frozenset[str]]:
+    def join(
+        self, machine: str, known: Iterable[str], last: str = ""
+    ) -> tuple[str, frozenset[str]]:
         """Be there, with all machines that are known; the data's generation, and all machines.
+
+        Data that does not know the generation with which this machine was last begins a new one.
 
         Raises:
             UnavailableError: the server cannot be reached, or may forget budgets.
         """
-        answer = self._run([MACHINES], [machine, self._settle_us, "", *known])
+        answer = self._run([MACHINES], [machine, self._settle_us, "", last, *known])
         generation, policy, *machines = answer
         if policy != "noeviction":
             raise UnavailableError(

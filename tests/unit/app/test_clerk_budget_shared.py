@@ -14,7 +14,7 @@ from quartermaster.app import clerk, clerk_budget
 from quartermaster.app.budget_shares import BudgetShares
 from quartermaster.app.clerk_budget import BudgetOffice, leases_folder
 from quartermaster.app.first_start import FIRST_CONTRACT, FIRST_CUSTOMER, prepare
-from quartermaster.app.part_store import RedisParts, machine_name
+from quartermaster.app.part_store import MACHINES, RedisParts, machine_name
 from quartermaster.app.rooms import Rooms, open_usage
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.budget import Terms, set_budget
@@ -35,12 +35,20 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
         yield running
 
 
+class Reached(RedisParts):
+    """A store, and then another one under the same name."""
+
+    def reach(self, server: RedisServer) -> None:
+        """From now on it is this one that answers."""
+        self.__init__(server.client(), settle_us=0)  # type: ignore[misc]
+
+
 class SharedOffice(BudgetOffice):
     """One machine's office, looked at step by step."""
 
     def __init__(self, rooms: Rooms, client: "redis.Redis") -> None:
         name = machine_name(rooms.var)
-        store = RedisParts(client, settle_us=0)
+        self.store = store = Reached(client, settle_us=0)
         shares = BudgetShares(name, store, rooms.var / "shared" / "machines.json")
         usage = open_usage(rooms.var)
         super().__init__(rooms.var, rooms.book, usage, rooms.now, lambda _: None, shares)
@@ -191,3 +199,93 @@ def test_a_machine_that_is_missing_is_named(
     looks((one,))
     assert not one.trouble_now
     assert one.granted(epoch) > 0
+
+
+def reach(server: RedisServer, *offices: SharedOffice) -> None:
+    """The name of the store means another server."""
+    for office in offices:
+        office.store.reach(server)
+        office._shares_rest_until_s = 0.0
+
+
+def split(
+    offices: tuple[SharedOffice, SharedOffice], old: RedisServer, folder: Path
+) -> tuple[int, int]:
+    """What both have after a failover of which one forgets again; of the whole budget."""
+    one, two = offices
+    epoch = budget(one.rooms)
+    two.ask(epoch, 0, AMOUNT * 3 // 4)
+    looks(offices)
+    new = RedisServer(folder)
+    folder.mkdir()
+    new.start()
+    try:
+        new.follow(old)
+        new.promote()
+        reach(new, one, two)
+        # On the new primary nearly all of it moves from one to the other.
+        two.ask(epoch, 0, 0)
+        looks(offices)
+        one.ask(epoch, 0, AMOUNT)
+        looks(offices)
+        has = one.granted(epoch)
+        # The old one, which was only unreachable, answers one of them again.
+        reach(old, two)
+        two.ask(epoch, 0, AMOUNT)
+        looks((two,))
+        return has, two.granted(epoch)
+    finally:
+        new.kill()
+
+
+def test_after_a_failover_parts_move_on_and_an_old_primary_grants_nothing(
+    offices: tuple[SharedOffice, SharedOffice], server: RedisServer, tmp_path: Path
+) -> None:
+    has, more = split(offices, server, tmp_path / "replica")
+    assert has > AMOUNT * 3 // 4
+    assert has + more <= AMOUNT
+    # Said by name, until both are with the same server.
+    two = offices[1]
+    assert machine_name(offices[0].rooms.var) in two.trouble_now
+    reach(server, *offices)
+    looks(offices)
+    assert not two.trouble_now
+    assert offices[0].granted(budget(two.rooms)) + two.granted(budget(two.rooms)) <= AMOUNT
+
+
+def test_an_old_primary_that_is_believed_overruns_a_budget(
+    offices: tuple[SharedOffice, SharedOffice],
+    server: RedisServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    join = RedisParts.join
+    monkeypatch.setattr(
+        Reached,
+        "join",
+        lambda store, machine, known, last="": join(store, machine, known, now_has(store)),
+    )
+    has, more = split(offices, server, tmp_path / "replica")
+    assert has + more > AMOUNT
+
+
+def now_has(store: RedisParts) -> str:
+    """Planted: whatever the store has is what the machine was with."""
+    return str(store._client.hget(MACHINES, "generation") or "")
+
+
+def test_a_replica_that_was_not_promoted_grants_nothing(
+    offices: tuple[SharedOffice, SharedOffice], server: RedisServer, tmp_path: Path
+) -> None:
+    one, two = offices
+    epoch = budget(one.rooms)
+    one.ask(epoch, 0, AMOUNT // 10)
+    looks(offices)
+    (tmp_path / "replica").mkdir()
+    with running_redis(tmp_path / "replica") as replica:
+        replica.follow(server)
+        reach(replica, *offices)
+        two.ask(epoch, 0, AMOUNT)
+        looks(offices)
+        assert two.granted(epoch) < AMOUNT // 4, "more than the spare part that it held"
+        assert "read only" in two.trouble_now
