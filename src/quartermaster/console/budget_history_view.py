@@ -1,7 +1,7 @@
 """The history of a budget in words, rows and one picture, and as tables for programs."""
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 import msgspec
 
@@ -9,12 +9,12 @@ from quartermaster.commands.budget_history import BudgetHistory, Day, Moment
 from quartermaster.console.control_view import ROWS_MAX
 from quartermaster.console.exposure_view import picture
 from quartermaster.console.figures_budget import Legend, SpentDay, spent_days
-from quartermaster.console.format import EM_DASH, day, moment, money_exact, month_long, percent
+from quartermaster.console.format import EM_DASH, day, moment, money_shown, month_long, percent
 from quartermaster.console.language import Words
 from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture
 from quartermaster.console.tables import Rows, iso
 from quartermaster.kernel.clock import Instant
-from quartermaster.kernel.money import EXACT, exponent
+from quartermaster.kernel.money import EXACT
 
 SCHEMA = "budget-history/1"
 
@@ -223,8 +223,4 @@ def _moment(
 
 
 def _amount(value: Decimal, found: BudgetHistory, words: Words) -> str:
-    """To minor units, and to the first three digits of what is less than one of them."""
-    least = Decimal(1).scaleb(-exponent(found.currency))
-    quantum = Decimal(1).scaleb(value.adjusted() - 2) if 0 < value < least else least
-    rounded = value.quantize(quantum, rounding=ROUND_HALF_EVEN, context=EXACT)
-    return money_exact(rounded, found.currency, words.lang)
+    return money_shown(value, found.currency, words.lang)

@@ -1,5 +1,6 @@
 """The figure of a budget's month: spending so far day by day, under the amount that bounds it."""
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -8,18 +9,17 @@ import msgspec
 from quartermaster.console import svg
 from quartermaster.console.figures_legend import swatches
 from quartermaster.console.format import Lang, money_short
+from quartermaster.console.run_rate import tick_step
 from quartermaster.console.svg import NARROW_PX, SMALL_PX
 from quartermaster.kernel.errors import UsageError
 from quartermaster.kernel.money import Money, exponent
 
 DAYS_MAX = 31
 
-_PLOT, _BELOW, _LABEL_PX = 170.0, 26.0, 16.0
+_PLOT, _BELOW, _LABEL_PX = 170.0, 26.0, 12.0
 _GAP = 0.22
 """Of a day's place, left free between two bars."""
 _DAY_LABELS = (1, 8, 15, 22, 29)
-_LEAST_UNITS = 2
-"""Minor units that the scale reaches at least: its half can still be written."""
 
 
 class SpentDay(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,8 +113,9 @@ class _Frame(msgspec.Struct, frozen=True):
     top: float
     bottom: float
     highest: float
+    grid: int
+    """Minor units between two lines."""
     step: float
-    narrow: bool
 
     @classmethod
     def around(
@@ -130,11 +131,15 @@ class _Frame(msgspec.Struct, frozen=True):
         """The frame that holds every amount and every day of the month."""
         amounts = [float(day.amount) for day in days if day.amount is not None]
         values = [float(day.total) for day in days]
-        least = _LEAST_UNITS / 10 ** exponent(currency)
-        highest = svg.nice_top(max(*amounts, *values, values[-1] + float(leased), 0.0), least)
+        units = 10 ** exponent(currency)
+        most = max(*amounts, *values, values[-1] + float(leased), 0.0)
+        grid = tick_step(max(math.ceil(most * units), 1))
+        highest = math.ceil(most * units / grid) * grid / units
         narrow = width < NARROW_PX
         left, right = (58.0, width - 4.0) if narrow else (76.0, width - 8.0)
-        return cls(left, right, top, top + _PLOT, highest, (right - left) / length, narrow)
+        return cls(
+            left, right, top, top + _PLOT, max(highest, grid / units), grid, (right - left) / length
+        )
 
     def x(self, at: float) -> float:
         """Of the beginning of a day, counted from 0."""
@@ -145,12 +150,10 @@ class _Frame(msgspec.Struct, frozen=True):
         return self.bottom - _PLOT * value / self.highest
 
     def scale(self, currency: str, lang: Lang) -> list[str]:
-        """Lines of nothing, of half and of all of the scale."""
-        parts = []
-        for part in (0.0, 0.5, 1.0):
-            value, y = self.highest * part, self.bottom - _PLOT * part
-            minor = round(value * 10 ** exponent(currency))
-            words = money_short(Money(minor, currency), lang)
+        """Lines at round amounts."""
+        parts, units = list[str](), 10 ** exponent(currency)
+        for minor in range(0, round(self.highest * units) + 1, self.grid):
+            y, words = self.y(minor / units), money_short(Money(minor, currency), lang)
             parts += [
                 svg.line(self.left, y, self.right, y, "grid"),
                 svg.label(self.left - 8, y + 4, words, "muted", size_px=SMALL_PX, anchor="end"),
@@ -202,22 +205,23 @@ class _Frame(msgspec.Struct, frozen=True):
         return parts
 
     def alerts(self, days: Sequence[SpentDay]) -> list[str]:
-        """A dot on the bar of a day on which alerts were told, with their words over it."""
-        parts, taken = list[str](), -1e9
+        """A dot on the bar of a day on which alerts were told, with their words at the top."""
+        parts, taken = list[str](), 0.0
         for at, day in enumerate(days):
             if not day.marks:
                 continue
             x, y = self.x(at + 0.5), self.y(float(day.total))
             words = " ".join(day.marks)
             half = svg.text_width(words, SMALL_PX) / 2
-            parts.append(svg.dot(x, y, 4))
             if x - half > taken:
                 middle = min(max(x, self.left + half), self.right - half)
-                label_y = max(y - 9, self.top - 4)
-                parts.append(
-                    svg.label(middle, label_y, words, "ink", size_px=SMALL_PX, anchor="middle")
-                )
+                label_y = self.top - 6
+                parts += [
+                    svg.line(x, self.top - 2, x, y, "grid"),
+                    svg.label(middle, label_y, words, "ink", size_px=SMALL_PX, anchor="middle"),
+                ]
                 taken = middle + half + 4
+            parts.append(svg.dot(x, y, 4))
         return parts
 
     def axis(self, length: int) -> list[str]:

@@ -44,7 +44,8 @@ def spent_bars(
 
     Args:
         bars: in drawing order.
-        legend: words for spent, spent and refused, leased, and left.
+        legend: words for spent, spent and refused, leased, and left; what does not occur is
+            left out.
         title: what it shows, for assistive technology.
         desc: the finding in a sentence, for assistive technology.
         width: px the figure is drawn for; a narrow one writes names above their bars.
@@ -60,7 +61,14 @@ def spent_bars(
     values_px = max(svg.text_width(bar.shown, SMALL_PX) for bar in bars) + 12
     whole = width - gutter - values_px
     tones = (("area",), ("risk",), ("s2",), ("s5",))
-    parts, y = swatches(tuple(zip(legend, tones, strict=True)), width)
+    occur = (
+        any(not bar.over for bar in bars),
+        any(bar.over for bar in bars),
+        any(bar.leased > 0 for bar in bars),
+        any(bar.spent + bar.leased < 1 for bar in bars),
+    )
+    named = zip(legend, tones, occur, strict=True)
+    parts, y = swatches([(words, tone) for words, tone, seen in named if seen], width)
     for bar in bars:
         label_y, y = (y + 13, y + _LABEL_PX) if narrow else (y + 13, y)
         room = (width if narrow else gutter) - 12

@@ -63,7 +63,7 @@ def minutes_line(
         name: prefix of element ids; unique on a page.
     """
     known = [value for line in lines for value in line.values if value is not None]
-    top = svg.nice_top(max(known, default=0.0))
+    top = _nice_top(max(known, default=0.0))
     right, bottom = width - 8.0, _TOP + _PLOT
     parts = [svg.label(0, 12, unit, "muted", size_px=SMALL_PX), *_key(lines, width)]
     for part in (0.0, 0.5, 1.0):
@@ -195,6 +195,16 @@ def _runs(values: Sequence[float | None]) -> list[tuple[int, list[float]]]:
         else:
             found.append((at, [value]))
     return found
+
+
+def _nice_top(highest: float) -> float:
+    """The smallest of 1, 2, 4, 5, 10, 20, … tenths that holds the highest value."""
+    size = 0.1
+    while True:
+        for step in (1, 2, 4, 5):
+            if highest <= size * step:
+                return size * step
+        size *= 10
 
 
 def _short(value: float, lang: Lang) -> str:

@@ -113,6 +113,18 @@ def money_exact(amount: Decimal, currency: str, lang: Lang) -> str:
     return _with_symbol(number(stripped, lang, decimals=digits), currency, lang)
 
 
+def money_shown(amount: Decimal, currency: str, lang: Lang) -> str:
+    """An amount in major units for people: to minor units, and what is less to three digits.
+
+    Of what a thousandth of a cent adds up to, every digit is for programs; they are in the CSV.
+    """
+    least = Decimal(1).scaleb(-exponent(currency))
+    small = 0 < abs(amount) < least
+    quantum = Decimal(1).scaleb(amount.adjusted() - 2) if small else least
+    rounded = amount.quantize(quantum, rounding=ROUND_HALF_EVEN, context=EXACT)
+    return money_exact(rounded, currency, lang)
+
+
 def day(value: date, lang: Lang) -> str:
     """A calendar day: `31.03.2024`, `31 Mar 2024`."""
     if lang == "de":

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from quartermaster.console.format import day, money_exact, month_long, number, time_of_day
+from quartermaster.console.format import day, money_shown, month_long, number, time_of_day
 from quartermaster.console.language import Words
 from quartermaster.console.ports import LiveFacts, MeteredRequest, WorkerLive
 from quartermaster.kernel.clock import US_PER_S, Instant, as_datetime
@@ -99,7 +99,7 @@ def _total(facts: LiveFacts, words: Words) -> str:
     if total.rated is None:
         metered = words("live.total", **places)
     else:
-        rated = money_exact(total.rated, total.currency, lang)
+        rated = money_shown(total.rated, total.currency, lang)
         metered = words("live.total_rated", rated=rated, **places)
     if not total.unpriced:
         return metered

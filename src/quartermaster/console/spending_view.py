@@ -12,7 +12,7 @@ from quartermaster.commands.limit import Limited
 from quartermaster.console.control_view import ROWS_MAX, owner_name
 from quartermaster.console.exposure_view import picture
 from quartermaster.console.figures_spending import BARS_MAX, SpentBar, spent_bars
-from quartermaster.console.format import EM_DASH, money_exact, month_long, number, percent
+from quartermaster.console.format import EM_DASH, money_shown, month_long, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.overview_view import PHONE_PX, WIDE_PX, Picture
 from quartermaster.console.report_words import catalogue
@@ -118,7 +118,7 @@ def spending_row(one: Spending, who: str, words: Words) -> SpendingRow:
     budget, share, lang = one.budget, one.spent_share, words.lang
 
     def amount(value: Decimal | None) -> str:
-        return EM_DASH if value is None else money_exact(value, budget.currency, lang)
+        return EM_DASH if value is None else money_shown(value, budget.currency, lang)
 
     if budget.period:
         period = month_long(budget.period, lang)

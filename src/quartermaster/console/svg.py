@@ -89,16 +89,6 @@ def px(value: float) -> str:
     return "0" if short == "-0" else short
 
 
-def nice_top(highest: float, least: float = 0.1) -> float:
-    """The smallest of 1, 2, 4, 5, 10, 20, … times `least` that holds the highest value."""
-    size = least
-    while True:
-        for step in (1, 2, 4, 5):
-            if highest <= size * step:
-                return size * step
-        size *= 10
-
-
 def rect(x: float, y: float, width: float, height: float, css: str, *, rx: float = 0) -> str:
     """A filled rectangle of a palette class."""
     round_ = f' rx="{px(rx)}"' if rx else ""

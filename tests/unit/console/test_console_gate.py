@@ -61,8 +61,9 @@ def test_a_role_opens_what_its_row_names_and_nothing_else(
     )
     assert page.roles is not None
     assert (answer.status_code == 403) == (role not in page.roles)
-    # 400: a form that came without its fields.
-    assert answer.status_code in {200, 303, 400, 403}
+    # 400: a form that came without its fields. 404: a webhook or budget that is nobody's.
+    named = "{webhook}" in page.path or page.path.startswith("/account/budgets/")
+    assert answer.status_code in {200, 303, 400, 403, *({404} if named else ())}
 
 
 def test_a_customer_does_not_see_the_business(signed_in: Callable[..., TestClient]) -> None:
