@@ -272,5 +272,11 @@ class PaybackAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     backfill: Rate = "0"
     leaves_after: PlainAmount = "0"
     within: PlainAmount | None = None
+    still_owed: PlainAmount = "0"
+    """By the leaver under its contract, after its notice, used or not."""
+    owed_months: PlainAmount = "0"
+    """Over which that comes in."""
+    notice_months: PlainAmount = "0"
+    """In which the leaver goes on as before."""
     currency: Annotated[str, msgspec.Meta(max_length=3)] = "USD"
     name: FileName = "upload"

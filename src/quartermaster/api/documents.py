@@ -461,6 +461,17 @@ class BackfilledMonths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     months_without: str | None
 
 
+class PaybackOwed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The same where notice and what is still owed under contract are counted."""
+
+    amount: str
+    months: str
+    notice_months: str
+    months_without: str | None
+    by_backfill: tuple[BackfilledMonths, ...]
+    break_even_backfill: str | None
+
+
 class PaybackDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When the money is back; null where it never is."""
 
@@ -478,3 +489,5 @@ class PaybackDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by_backfill: tuple[BackfilledMonths, ...]
     within_months: str | None
     break_even_backfill: str | None
+    still_owed: PaybackOwed | None = None
+    """Null where nothing is owed; all else counts nothing of it."""

@@ -61,6 +61,9 @@ def payback(fleet: Source | None, asked: questions.PaybackAsked) -> Json:
         backfill=_number(asked.backfill, "backfill", percent=True),
         leaves_after=_number(asked.leaves_after, "leaves_after"),
         within=within,
+        still_owed=_number(asked.still_owed, "still_owed"),
+        owed_months=_number(asked.owed_months, "owed_months"),
+        notice_months=_number(asked.notice_months, "notice_months"),
     )
     return answer(question)
 

@@ -12,7 +12,9 @@ from quartermaster.capacity.cost import capex, decimal
 from quartermaster.capacity.demand import HourTokens, without
 from quartermaster.capacity.fleet import Fleet
 from quartermaster.capacity.payback import (
+    NOTHING_OWED,
     Loss,
+    Owing,
     Plan,
     break_even_backfill,
     months_without,
@@ -104,7 +106,9 @@ def shown_capacity(
         inputs=(("fleet", InputFile(fleet.name, found.fleet_sha256)),),
         before=found.before,
         after=None if missing else found.after,
-        payback=None if missing or earned is None else _of(earned.plan, earned.loss, fleet),
+        payback=None
+        if missing or earned is None
+        else _of(earned.plan, earned.loss, fleet, earned.owing),
         missing=missing,
         names=found.names,
         elsewhere=found.elsewhere,
@@ -148,7 +152,7 @@ def _payback(fleet: Fleet, spent: int, contribution: Decimal, exposure: Exposure
     return _of(plan, loss, fleet)
 
 
-def _of(plan: Plan, loss: Loss, fleet: Fleet) -> Payback:
+def _of(plan: Plan, loss: Loss, fleet: Fleet, owing: Owing = NOTHING_OWED) -> Payback:
     within = max(pool.depreciation_months for pool in fleet.pools)
     return Payback(
         capex_minor=plan.capex_minor,
@@ -158,6 +162,8 @@ def _of(plan: Plan, loss: Loss, fleet: Fleet) -> Payback:
         stretch=_decimal(stretch(loss)),
         within=Decimal(within),
         break_even=_decimal(break_even_backfill(plan, loss, Fraction(within))),
+        owes=bool(owing),
+        without_owed=_decimal(months_without(plan, loss, owing)),
     )
 
 

@@ -20,12 +20,12 @@ from quartermaster.app import live as views
 from quartermaster.app.capacity_metered import Metered, metered
 from quartermaster.app.console_book import ShownBook
 from quartermaster.app.one_currency import in_one_currency
-from quartermaster.app.owed import ahead
+from quartermaster.app.owed import ahead, notices, owing, units_ahead
 from quartermaster.capacity.answer import OtherCurrency, span_of
 from quartermaster.capacity.cost import HOURS_PER_MONTH, capex
 from quartermaster.capacity.demand import HourTokens, without
 from quartermaster.capacity.fleet import FLEET_BYTES_MAX, Fleet, Reservation, parse_fleet
-from quartermaster.capacity.payback import MONTHS_A_YEAR, Loss, Plan
+from quartermaster.capacity.payback import MONTHS_A_YEAR, NOTHING_OWED, Loss, Owing, Plan
 from quartermaster.capacity.statement import Statement, state, without_reservations
 from quartermaster.console import ports_capacity as ports
 from quartermaster.console.format import Lang
@@ -69,6 +69,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: tuple[OtherCurrency, ...] = ()
     owed: tuple[views.Owed, ...] = ()
     """What commitments ask for, by group."""
+    notices: Mapping[str, int] = {}
+    """Days of notice by group."""
     owed_from: str = ""
     """The month from which a departure is asked about."""
     origin: Bilingual
@@ -192,7 +194,8 @@ def metered_window(rooms: "Rooms", file: str) -> Source:
             whole_month=whole,
             unpriced=found.unpriced,
             elsewhere=found.elsewhere,
-            owed=in_one_currency(book, fleet.currency).owed,
+            owed=_owed(rooms, book, fleet.currency, now),
+            notices=notices(rooms.book.view(), now),
             owed_from=open_month,
             origin=Bilingual(
                 de="; ".join([f"Stand {cut}", *_converted(found, "de")]),
@@ -202,6 +205,15 @@ def metered_window(rooms: "Rooms", file: str) -> Source:
         )
 
     return source
+
+
+def _owed(
+    rooms: "Rooms", book: views.LiveBook, currency: str, now: Instant
+) -> tuple[views.Owed, ...]:
+    """Commitments and units that are still to be paid for, as far as a rate brings them in."""
+    units = units_ahead(rooms.book.view(), now)
+    both = msgspec.structs.replace(book, owed=(*book.owed, *units))
+    return in_one_currency(both, currency).owed
 
 
 def _converted(found: Metered, lang: Lang) -> list[str]:
@@ -281,7 +293,13 @@ def answer(given: Given, question: ports.CapacityQuestion) -> ports.CapacityFact
         unpriced=given.unpriced,
         elsewhere=elsewhere,
         owed=ports.Owed(customer, Money(owed, fleet.currency), months) if owed else None,
-        payback=payback_of(before, revenue, customer, question),
+        payback=payback_of(
+            before,
+            revenue,
+            customer,
+            question,
+            owing(owed, months, given.notices.get(customer, 0)),
+        ),
         fleet_sha256=given.fleet_sha256,
         origin=given.origin,
     )
@@ -299,6 +317,7 @@ def payback_of(
     revenue: Mapping[str, int],
     customer: str,
     question: ports.CapacityQuestion,
+    owed: Owing = NOTHING_OWED,
 ) -> ports.PaybackFacts | None:
     """When the fleet is paid back by a year like this window, with and without the customer."""
     spent, taken = capex(statement.fleet).minor, sum(revenue.values())
@@ -316,6 +335,7 @@ def payback_of(
             Fraction(max(revenue.get(customer, 0), 0), taken),
             Fraction(question.backfill_percent, 100),
         ),
+        owing=owed,
         within_months=max(pool.depreciation_months for pool in statement.fleet.pools),
         derived=derived,
     )

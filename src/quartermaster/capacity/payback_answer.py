@@ -11,6 +11,7 @@ from quartermaster.capacity.cost import decimal
 from quartermaster.capacity.fleet import parse_fleet
 from quartermaster.capacity.payback import (
     Loss,
+    Owing,
     Plan,
     break_even_backfill,
     months_without,
@@ -39,6 +40,12 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     leaves_after: Decimal = Decimal(0)
     within: Decimal | None = None
     """Months by which the money must be back."""
+    still_owed: Decimal = Decimal(0)
+    """By the leaver, after its notice, used or not."""
+    owed_months: Decimal = Decimal(0)
+    """Over which that comes in."""
+    notice_months: Decimal = Decimal(0)
+    """In which it goes on as before."""
 
 
 def number(text: str, *, percent: bool = False) -> Decimal:
@@ -89,6 +96,11 @@ def answer(asked: Question) -> dict[str, Any]:
     plan = Plan(asked.spent.minor, revenue, Fraction(asked.contribution))
     loss = Loss(Fraction(asked.share), Fraction(asked.backfill), Fraction(asked.leaves_after))
     curve = [Loss(loss.share, Fraction(part, 100), loss.after_months) for part in BACKFILLS]
+    owing = Owing(
+        round_line(asked.still_owed, currency).minor,
+        Fraction(asked.owed_months),
+        Fraction(asked.notice_months),
+    )
     within = asked.within
     needed = None if within is None else break_even_backfill(plan, loss, Fraction(within))
     return {
@@ -111,6 +123,31 @@ def answer(asked: Question) -> dict[str, Any]:
             for one in curve
         ],
         "within_months": None if within is None else _number(Fraction(within)),
+        "break_even_backfill": _number(needed),
+        "still_owed": _owed(plan, loss, owing, within, currency) if owing else None,
+    }
+
+
+def _owed(
+    plan: Plan, loss: Loss, owing: Owing, within: Decimal | None, currency: str
+) -> dict[str, Any]:
+    """The same where what the leaver still owes is counted."""
+    curve = [Loss(loss.share, Fraction(part, 100), loss.after_months) for part in BACKFILLS]
+    needed = None
+    if within is not None:
+        needed = break_even_backfill(plan, loss, Fraction(within), owing)
+    return {
+        "amount": str(Money(owing.minor, currency).decimal),
+        "months": _number(owing.months),
+        "notice_months": _number(owing.notice_months),
+        "months_without": _number(months_without(plan, loss, owing)),
+        "by_backfill": [
+            {
+                "backfill": _number(one.backfill),
+                "months_without": _number(months_without(plan, one, owing)),
+            }
+            for one in curve
+        ],
         "break_even_backfill": _number(needed),
     }
 

@@ -52,6 +52,11 @@ AMOUNT = Number()
     type=AMOUNT,
     help="Months by which the money must be back; a fleet's longest depreciation unless told.",
 )
+@click.option(
+    "--still-owed", type=AMOUNT, default="0", help="What it owes after its notice, used or not."
+)
+@click.option("--owed-months", type=AMOUNT, default="0", help="Over which that comes in.")
+@click.option("--notice-months", type=AMOUNT, default="0", help="In which it goes on as before.")
 @click.option("--currency", default="USD", help="ISO 4217 code; a fleet has its own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--lang", type=click.Choice(LANGS), default="en", help="Language of the words.")
@@ -65,6 +70,9 @@ def command(
     backfill: Decimal,
     leaves_after: Decimal,
     within: Decimal | None,
+    still_owed: Decimal,
+    owed_months: Decimal,
+    notice_months: Decimal,
     currency: str,
     as_json: bool,
     lang: Lang,
@@ -72,7 +80,8 @@ def command(
     """When an investment is paid back, with a customer and without it.
 
     Simple payback: no discounting, no growth. Backfill is what others pay for the capacity that
-    the leaver freed, as a part of what it paid.
+    the leaver freed, as a part of what it paid. Notice, and what commitments still ask for, are
+    counted beside: payback is shown without them and with them.
     """
     if (capex is None) == (fleet is None):
         raise UsageError("capex: give either --capex or --fleet FILE")
@@ -91,6 +100,9 @@ def command(
             backfill=backfill,
             leaves_after=leaves_after,
             within=within,
+            still_owed=still_owed,
+            owed_months=owed_months,
+            notice_months=notice_months,
         )
     )
     if as_json:

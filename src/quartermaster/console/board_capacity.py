@@ -41,6 +41,8 @@ def capacity_section(on: Desk, found: CapacityFacts) -> Section:
     if found.payback is not None:
         lead.append(_payback(found.payback, found.currency, on))
         notes.append(words("capacity.payback_note"))
+        if found.payback.owes:
+            notes.append(_payback_owed(found.payback, on))
     on_page = catalogue("capacity", words.lang)
     notes += beside_revenue(found.elsewhere, found.owed, found.names, on_page)
     notes += [words(f"capacity.missing_{why}", name=_name(on)) for why in found.missing]
@@ -166,6 +168,14 @@ def _payback(found: Payback, currency: str, on: Desk) -> str:
         stretch=number(found.stretch, lang, decimals=3),
         break_even=part,
     )
+
+
+def _payback_owed(found: Payback, on: Desk) -> str:
+    months = found.without_owed
+    if months is None:
+        return on.words("capacity.payback_owed_never", name=_name(on))
+    said = number(months, on.words.lang, decimals=1)
+    return on.words("capacity.payback_owed", name=_name(on), without=said)
 
 
 def _part(us: int, one: Statement, on: Desk) -> str:

@@ -45,6 +45,10 @@ class Payback(msgspec.Struct, frozen=True, kw_only=True):
     """Months over which the fleet is written off."""
     break_even: Decimal | None
     """Part of the customer's revenue that others must replace so that it is back in time."""
+    owes: bool = False
+    """Whether the customer is still bound to pay for something."""
+    without_owed: Decimal | None = None
+    """As `without`, where notice and what is still owed under contract are counted."""
 
 
 class CapacityFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Literal, get_args
 
 import msgspec
 
+from quartermaster.capacity.cost import decimal
 from quartermaster.capacity.document import as_tree, gpu_hours
+from quartermaster.capacity.payback import months_without
 from quartermaster.capacity.statement import Statement
-from quartermaster.console.ports_capacity import CapacityFacts
+from quartermaster.console.ports_capacity import CapacityFacts, PaybackFacts
 from quartermaster.console.tables import Cell, Rows, iso
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.money import Money
@@ -59,11 +62,27 @@ def as_json(facts: CapacityFacts | None, tables: Mapping[Table, Rows], now: Inst
             ],
             "still_owed": None if facts.owed is None else str(facts.owed.amount.decimal),
             "still_owed_months": 0 if facts.owed is None else facts.owed.months,
+            "payback": None if facts.payback is None else _payback(facts.payback),
             "with": as_tree(facts.before),
             "without": as_tree(facts.after),
         }
     body.update({str(name): rows for name, rows in tables.items()})
     return msgspec.json.encode(body)
+
+
+def _payback(found: PaybackFacts) -> dict[str, str | None]:
+    """Months until what was spent is back; null where it never is."""
+
+    def said(months: Fraction | None) -> str | None:
+        return None if months is None else f"{decimal(months):.4f}"
+
+    plan, loss, owing = found.plan, found.loss, found.owing
+    return {
+        "months_with": said(plan.months),
+        "months_without": said(months_without(plan, loss)),
+        "notice_months": said(owing.notice_months),
+        "months_without_owed_counted": said(months_without(plan, loss, owing)),
+    }
 
 
 def _window(facts: CapacityFacts, *, without: bool) -> dict[str, Cell]:

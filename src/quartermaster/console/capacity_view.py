@@ -88,8 +88,11 @@ class PaybackView(msgspec.Struct, frozen=True):
     title: str
     spent: str
     basis: str
-    rows: tuple[tuple[str, str, str], ...]
+    rows: tuple[tuple[str, ...], ...]
+    """Backfill, with, without, and without where what is still owed is counted."""
     break_even: str
+    owed: str = ""
+    """What is counted there; empty where nothing is owed."""
 
 
 class CapacityView(msgspec.Struct, frozen=True):
@@ -422,11 +425,13 @@ class _Layout:
         words, lang = self._words, self._lang
         plan, loss = found.plan, found.loss
         asked = {*BACKFILLS, int(loss.backfill * 100)}
-        rows = []
+        rows = list[tuple[str, ...]]()
         for part in sorted(asked):
-            left = months_without(plan, Loss(loss.share, Fraction(part, 100), loss.after_months))
-            shown = percent(Decimal(part).scaleb(-2), lang, decimals=0)
-            rows.append((shown, self.months(plan.months), self.months(left)))
+            one = Loss(loss.share, Fraction(part, 100), loss.after_months)
+            cells = [self.months(plan.months), self.months(months_without(plan, one))]
+            if found.owing:
+                cells.append(self.months(months_without(plan, one, found.owing)))
+            rows.append((percent(Decimal(part).scaleb(-2), lang, decimals=0), *cells))
         needed = break_even_backfill(plan, loss, Fraction(found.within_months))
         months = number(found.within_months, lang)
         return PaybackView(
@@ -442,6 +447,18 @@ class _Layout:
             basis=words("payback.derived" if found.derived else "payback.chosen"),
             rows=tuple(rows),
             break_even=self._break_even(needed, months),
+            owed=self._owed(found) if found.owing else "",
+        )
+
+    def _owed(self, found: PaybackFacts) -> str:
+        """What is counted in the column of what is still owed."""
+        owing, lang = found.owing, self._lang
+        return self._words(
+            "payback.owed",
+            name=self._facts.customer_name,
+            notice=number(decimal(owing.notice_months), lang, decimals=1),
+            amount=self.short(owing.minor),
+            months=number(decimal(owing.months), lang, decimals=1),
         )
 
     def _break_even(self, needed: Fraction | None, months: str) -> str:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from quartermaster.capacity.payback import Loss, Plan
+from quartermaster.capacity.payback import NOTHING_OWED, Loss, Owing, Plan
 from quartermaster.capacity.statement import Statement
 from quartermaster.console.ports import Bilingual
 from quartermaster.kernel.clock import Instant
@@ -33,12 +33,14 @@ class PaybackFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The asked customer's share of the window's revenue, and the asked backfill."""
     within_months: int
     """The longest time over which a pool is written off."""
+    owing: Owing = NOTHING_OWED
+    """What the asked customer is still bound to pay from the first month on."""
     derived: bool
     """Whether the contribution is the window's own; otherwise the reader set it."""
 
 
 class Owed(msgspec.Struct, frozen=True):
-    """What a group still owes under its commitments if it uses nothing."""
+    """What a group still owes under its commitments and for its units if it uses nothing."""
 
     group: str
     amount: Money

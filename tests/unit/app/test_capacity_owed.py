@@ -1,6 +1,8 @@
 """Capacity and what is owed without a request: floors and units; and currencies side by side."""
 
 import json
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
@@ -14,21 +16,26 @@ from quartermaster.app.board_capacity import shown_capacity
 from quartermaster.app.capacity_metered import metered
 from quartermaster.app.console_book import live_shown
 from quartermaster.app.console_capacity import ShownCapacity, metered_window, read_fleet
+from quartermaster.app.owed import units_ahead
 from quartermaster.app.rooms import Rooms
 from quartermaster.billing.pricebook import load
 from quartermaster.capacity.answer import OtherCurrency
+from quartermaster.capacity.payback import Owing, months_without
 from quartermaster.capacity.settings import CapacitySettings
 from quartermaster.cli.main import run
 from quartermaster.commands import contract as contracts
 from quartermaster.commands import price_book as price_books
+from quartermaster.commands import rate as rates
 from quartermaster.commands.customer import add_customer
 from quartermaster.config import Settings
+from quartermaster.console.capacity_tables import as_json, rows_of
 from quartermaster.console.capacity_view import view_of
 from quartermaster.console.ports_capacity import CapacityFacts, CapacityQuestion
 from quartermaster.console.report_words import catalogue
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, month_named
 from quartermaster.kernel.contract import Commitment, Contract, Customer, PtuLine
 from quartermaster.kernel.events import Closed, Opened
+from quartermaster.kernel.exchange import ExchangeRate
 from quartermaster.kernel.money import Money
 from quartermaster.kernel.units import Counts
 
@@ -95,9 +102,12 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Rooms:
     return rooms
 
 
-def facts(rooms: Rooms, customer: str = "acme") -> CapacityFacts:
+def facts(
+    rooms: Rooms, customer: str = "acme", contribution: Decimal | None = None
+) -> CapacityFacts:
     shown = ShownCapacity(metered_window(rooms, rooms.settings.capacity.file))
-    found = shown.capacity(CapacityQuestion(customer=customer), rooms.now())
+    question = CapacityQuestion(customer=customer, contribution=contribution)
+    found = shown.capacity(question, rooms.now())
     assert isinstance(found, CapacityFacts)
     return found
 
@@ -149,6 +159,42 @@ def test_the_page_says_what_who_leaves_still_owes(rooms: Rooms) -> None:
     assert facts(rooms, "fabrikam").owed is None
 
 
+def test_payback_is_shown_without_what_is_still_owed_and_with_it(rooms: Rooms) -> None:
+    found = facts(rooms, contribution=Decimal("0.3"))
+    assert found.payback is not None
+    assert found.owed is not None
+    plan, loss, owing = found.payback.plan, found.payback.loss, found.payback.owing
+    # Thirty days of notice draw down a part of the ten months that it is bound for.
+    notice = Fraction(30 * 24 * 12, 8_766)
+    assert (owing.notice_months, owing.months) == (notice, found.owed.months - notice)
+    assert owing.minor == int(136_500 * owing.months / found.owed.months)
+    without, counted = (months_without(plan, loss, one) for one in (Owing(), owing))
+    view = view_of(found, catalogue("capacity", "en"), catalogue("capacity", "en"))
+    assert view.payback is not None
+    shown = ["never" if one is None else f"{float(one):,.1f}" for one in (without, counted)]
+    assert list(view.payback.rows[0][2:]) == shown
+    assert "1.0 months of notice in which it goes on as before, then $1.23K" in view.payback.owed
+    body = json.loads(as_json(found, rows_of(found), rooms.now()))["payback"]
+    assert body["notice_months"] == "0.9856"
+    assert body["months_without"] != body["months_without_owed_counted"] or without is None
+
+
+def test_units_that_stand_ready_are_owed_until_they_end(rooms: Rooms) -> None:
+    """Unless a commitment counts them, which then holds them."""
+    august = Instant(AUGUST.end)
+    (units,) = units_ahead(rooms.book.view(), august)
+    assert (units.first, units.last, units.minor) == ("2026-09", "2026-09", 720 * 50)
+    half = Instant(SEPTEMBER.start + 360 * US_PER_HOUR + 1)
+    assert [one.minor for one in units_ahead(rooms.book.view(), half)] == [360 * 50]
+    assert units_ahead(rooms.book.view(), rooms.now()) == ()
+    view = rooms.book.view()
+    (agreed,) = view.contracts["c-acme"]
+    floor = msgspec.structs.replace(agreed.commitments[0], service_classes=("provisioned",))
+    counted = msgspec.structs.replace(agreed, commitments=(floor,))
+    held = msgspec.structs.replace(view, contracts=view.contracts | {"c-acme": (counted,)})
+    assert units_ahead(held, august) == ()
+
+
 def test_the_board_report_says_what_its_revenue_and_payback_leave_out(rooms: Rooms) -> None:
     """As the page does; what somebody else owes is no note on the largest customer."""
     shown = live_shown(rooms.var)
@@ -193,3 +239,29 @@ def test_units_that_are_agreed_on_later_are_on_the_page_at_once(rooms: Rooms) ->
     assert isinstance(before, CapacityFacts)
     assert isinstance(after, CapacityFacts)
     assert after.revenue_minor - before.revenue_minor == 36_064
+
+
+def test_with_a_rate_every_customer_has_a_margin_and_the_rate_is_named(
+    rooms: Rooms, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The refusal is lifted by a rate of all of the month, and by nothing less."""
+    fleet, _ = read_fleet(rooms.settings.capacity.file)
+    bare = metered(rooms, fleet, SEPTEMBER)
+    for on in ("2026-09-02", "2026-09-01"):
+        said = ExchangeRate(base="EUR", quote="USD", rate="1.10", on=on, source="bank")
+        rates.record(rooms.book, rooms.actor, said, rooms.now())
+        found = metered(rooms, fleet, SEPTEMBER)
+        if on == "2026-09-02":
+            assert (found.paid, found.elsewhere) == (bare.paid, bare.elsewhere)
+    assert found.elsewhere == ()
+    assert found.paid == bare.paid | {"fabrikam": 11_000}
+    page = facts(rooms)
+    assert page.elsewhere == ()
+    assert {one.customer: one.revenue_minor for one in page.before.customers}["fabrikam"] == 11_000
+    assert "1 EUR = 1.10 USD (bank, 2026-09-02)" in page.origin.en
+    words = f"capacity {rooms.settings.capacity.file} --live --period 2026-09 --json".split()
+    assert run(["--var", str(rooms.var), *words]) == 0
+    told = capsys.readouterr()
+    assert "other_currencies" not in json.loads(told.out)
+    assert json.loads(told.out)["rates"][0]["rate"] == "1.10"
+    assert "1 EUR = 1.10 USD, bank, 2026-09-02" in told.err

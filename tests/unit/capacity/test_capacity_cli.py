@@ -195,12 +195,46 @@ def test_payback_golden(capsys: pytest.CaptureFixture[str]) -> None:
         ],
         "within_months": "24.0000",
         "break_even_backfill": "0.3056",
+        "still_owed": None,
     }
     assert run(["payback", *SPENT, "--share", "0.24", "--within", "24"]) == 0
     shown = capsys.readouterr().out
     assert "payback 20.0 months with the customer, 26.3 months without" in shown
     assert "stretched 1.316x" in shown
     assert "30.6% of it backfilled" in shown
+
+
+def test_payback_is_shown_without_what_is_still_owed_and_with_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    owed = ["--still-owed", "120000000", "--owed-months", "12", "--notice-months", "1"]
+    asked = ["payback", *SPENT, "--share", "24%", "--within", "24", *owed]
+    tree = tree_of(asked, capsys)
+    bare = tree_of(asked[:-6], capsys)
+    # 475 left after the notice, at 19 and 3 a month for a year: 211 are left, at 19 a month.
+    assert tree.pop("still_owed") == {
+        "amount": "120000000.00",
+        "months": "12.0000",
+        "notice_months": "1.0000",
+        "months_without": "24.1053",
+        "by_backfill": [
+            {"backfill": "0.0000", "months_without": "24.1053"},
+            {"backfill": "0.2500", "months_without": "22.4146"},
+            {"backfill": "0.5000", "months_without": "20.9545"},
+            {"backfill": "0.7500", "months_without": "19.6809"},
+            {"backfill": "1.0000", "months_without": "18.5600"},
+        ],
+        "break_even_backfill": "0.0145",
+    }
+    assert {**bare, "still_owed": None} == {**tree, "still_owed": None}
+    assert run(asked) == 0
+    shown = capsys.readouterr().out
+    assert "payback 20.0 months with the customer, 26.3 months without" in shown
+    assert "(notice of 1.0 months, then $120,000,000.00 over 12.0 months): 24.1 months" in shown
+    assert run([*asked, "--lang", "de"]) == 0
+    assert "Monate ohne, Geschuldetes gezählt" in capsys.readouterr().out
+    assert run([*asked[:-6], "--still-owed", "1"]) == 2
+    assert "comes in over some months" in capsys.readouterr().err
 
 
 def test_payback_of_a_fleet_within_its_depreciation(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,9 @@ from fractions import Fraction
 import pytest
 
 from quartermaster.capacity.payback import (
+    NOTHING_OWED,
     Loss,
+    Owing,
     Plan,
     break_even_backfill,
     months_without,
@@ -94,3 +96,57 @@ def test_nonsense_is_refused(make: object, said: str) -> None:
     assert callable(make)
     with pytest.raises(UsageError, match=said):
         make()
+
+
+def test_who_owes_what_it_used_to_pay_leaves_payback_as_it_was() -> None:
+    built = plan(500, "0.30")
+    # 24 % of a billion a year is 20 million a month: for 20 months, which is payback.
+    whole = Owing(20 * 20_000_000_00, Fraction(20))
+    assert months_without(built, QUARTER, whole) == built.months == 20
+    assert months_without(built, QUARTER, NOTHING_OWED) == months_without(built, QUARTER)
+    assert break_even_backfill(built, QUARTER, Fraction(20), whole) == 0
+    half = Owing(10 * 20_000_000_00, Fraction(10))
+    # Half is back after ten months; the other half takes 25/19 as long.
+    assert months_without(built, QUARTER, half) == 10 + Fraction(250, 19)
+
+
+def test_notice_is_leaving_later_and_what_is_owed_follows_it() -> None:
+    built = plan(500, "0.30")
+    later = Loss(Fraction(24, 100), after_months=Fraction(3))
+    assert months_without(built, QUARTER, Owing(notice_months=Fraction(3))) == months_without(
+        built, later
+    )
+    assert months_without(built, Loss(Fraction(1)), Owing(notice_months=Fraction(19))) is None
+    # Everything leaves; what is owed still brings it back: 500 million at 30 %.
+    owed = Owing(2_000_000_000_00, Fraction(40))
+    assert months_without(built, Loss(Fraction(1)), owed) == Fraction(500 * 40, 600)
+    both = Owing(2_000_000_000_00, Fraction(40), Fraction(2))
+    assert months_without(built, Loss(Fraction(1)), both) == 2 + Fraction(450 * 40, 600)
+
+
+@pytest.mark.parametrize("within", [20, 22, 24, 26])
+@pytest.mark.parametrize("owed", [(0, 0, 1), (50, 4, 0), (200, 12, 2), (10, 40, 1)])
+def test_break_even_with_what_is_owed_pays_back_exactly_in_time(
+    within: int, owed: tuple[int, int, int]
+) -> None:
+    built = plan(500, "0.30")
+    owing = Owing(owed[0] * 1_000_000_00, Fraction(owed[1]), Fraction(owed[2]))
+    needed = break_even_backfill(built, QUARTER, Fraction(within), owing)
+    bare = break_even_backfill(built, QUARTER, Fraction(within))
+    assert needed is not None
+    assert bare is not None
+    assert needed <= bare
+    months = months_without(built, Loss(QUARTER.share, needed), owing)
+    assert months is not None
+    assert months == within if needed else months <= within
+
+
+def test_what_cannot_be_owed_is_refused() -> None:
+    for wrong in (
+        {"minor": -1, "months": Fraction(1)},
+        {"minor": 1},
+        {"minor": 1, "months": Fraction(-1)},
+        {"notice_months": Fraction(-1)},
+    ):
+        with pytest.raises(UsageError):
+            Owing(**wrong)
