@@ -4,8 +4,9 @@
 -- KEYS: the machines, then budgets. ARGV: the machine; for how long after the store's data may have
 -- been lost nothing grows, microseconds; the generation of the data as the machine knows it, or ''
 -- to ask for it; then either the generation with which the machine was last, or '', and names of
--- machines that must be heard before anything grows, or for each budget: the version that was seen, the part's words, 1 where it grows, when the budget may be
--- forgotten (milliseconds since 1970, 0: never).
+-- machines that must be heard before anything grows, or for each budget: the version that was seen,
+-- the part's words, 1 where it grows, when the budget may be forgotten (milliseconds since 1970, 0:
+-- never).
 --
 -- A generation is one life of the server with one life of its data: after a restart from older
 -- data, a change to a replica that had not everything, or FLUSHALL, it is another one. It is over,
@@ -35,7 +36,8 @@ if over then
   -- What is forgotten too early makes a generation end that could have gone on.
   local past, fields = {}, redis.call('HGETALL', machines)
   for i = 1, #fields, 2 do
-    if string.sub(fields[i], 1, 2) == 'h:' then past[#past + 1] = {tonumber(fields[i + 1]), fields[i]} end
+    local at = tonumber(fields[i + 1])
+    if string.sub(fields[i], 1, 2) == 'h:' then past[#past + 1] = {at, fields[i]} end
   end
   table.sort(past, function(one, other) return one[1] < other[1] end)
   for i = 1, #past - PAST_MAX do redis.call('HDEL', machines, past[i][2]) end

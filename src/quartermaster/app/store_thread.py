@@ -8,13 +8,10 @@ of its own, and until it ends the store counts as gone.
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from quartermaster.kernel.errors import UnavailableError
-from quartermaster.kernel.shared_store import ANSWER_WITHIN_S
-
-CALL_WITHIN_S: Final = 3 * ANSWER_WITHIN_S
-"""To connect, to say who asks, and to ask: each has its own time, and all together have this."""
+from quartermaster.kernel.shared_store import CALL_WITHIN_S
 
 _T = TypeVar("_T")
 

@@ -11,10 +11,11 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from quartermaster.gateway.bucket_leased import EXCHANGE_S, Held
 from quartermaster.gateway.limits_leased import Answer, LeasedLimiter
+from quartermaster.gateway.limits_store import RedisStore
 from quartermaster.gateway.notices import Notices
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import SharedShown
@@ -26,8 +27,6 @@ from quartermaster.kernel.shared_store import (
     NOTICE,
     OBEYED,
     WORKERS,
-    store_address,
-    store_secret,
 )
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S, SNAPSHOT_POLL_S
 
@@ -71,54 +70,6 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Hang up."""
-
-
-class RedisStore:
-    """A Redis or Valkey server.
-
-    Args:
-        settings: which.
-        var: root of the data folder.
-
-    Raises:
-        UnavailableError: the client is not installed.
-        ConfigError: its password cannot be read.
-    """
-
-    def __init__(self, settings: GatewaySettings, var: Path) -> None:
-        try:
-            # Only here: it takes a third of a second, and nobody else needs it.
-            from redis import asyncio as client
-            from redis.asyncio.retry import Retry
-            from redis.backoff import NoBackoff
-            from redis.exceptions import RedisError
-        except ImportError as error:
-            raise UnavailableError(
-                "shared limits need the package redis, which is not installed",
-                hint="pip install 'quartermaster-ai[shared]'",
-            ) from error
-        address = store_address(settings.shared_limits_url, "gateway.shared_limits_url")
-        named = settings.shared_limits_secret_file
-        user, password = store_secret(var / named) if named else ("", "")
-        options: dict[str, Any] = address.options(user, password)
-        self._client = client.Redis(**options, retry=Retry(NoBackoff(), 0))
-        text = Path(__file__).with_name("limits_leased.lua").read_text("utf-8")
-        self._script = self._client.register_script(text)
-        self._failures = (RedisError, OSError, TimeoutError)
-
-    async def run(
-        self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, str, list[str]]:
-        """The script's answer."""
-        try:
-            peers, notice, *answers = await self._script(keys=list(keys), args=list(arguments))
-        except self._failures as error:
-            raise UnavailableError(str(error) or type(error).__name__) from error
-        return peers, notice, answers
-
-    async def aclose(self) -> None:
-        """Hang up."""
-        await self._client.aclose()
 
 
 class LimitLink:

@@ -20,6 +20,10 @@ ANSWER_WITHIN_S: Final = 0.25
 """A server in the same network answers within a millisecond; one that needs longer than this is
 treated as gone, so that a look costs whoever makes it no more."""
 
+CALL_WITHIN_S: Final = 3 * ANSWER_WITHIN_S
+"""To look up its name and connect, to say who asks, and to ask: each has its own time, and all
+together have this."""
+
 NAME_PREFIX: Final = "{quartermaster}"
 """Of every key. The braces keep all of them in one slot of a cluster, where scripts need them."""
 

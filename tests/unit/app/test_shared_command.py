@@ -10,7 +10,7 @@ from tests.redis_server import RedisServer, running_redis
 
 from quartermaster.app.part_store import RedisParts, machine_name, open_parts, open_shares
 from quartermaster.cli.main import cli
-from quartermaster.gateway.limits_link import RedisStore
+from quartermaster.gateway.limits_store import RedisStore
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import ConfigError, UnavailableError
 from quartermaster.kernel.shared_store import StoreAddress, store_address, store_secret

@@ -11,7 +11,8 @@ from tests.redis_server import RedisServer, running_redis
 from quartermaster.gateway import limits_leased, limits_link
 from quartermaster.gateway.limits import Scoped
 from quartermaster.gateway.limits_leased import LeasedLimiter
-from quartermaster.gateway.limits_link import LimitLink, RedisStore
+from quartermaster.gateway.limits_link import LimitLink
+from quartermaster.gateway.limits_store import RedisStore
 from quartermaster.gateway.notices import Notices
 from quartermaster.gateway.rate_headers import RateLimitedError
 from quartermaster.gateway.settings import GatewaySettings

@@ -10,7 +10,8 @@ from tests.redis_server import RedisServer, running_redis
 
 from quartermaster.app.standing_store import StandingStore
 from quartermaster.gateway.limits_leased import LeasedLimiter
-from quartermaster.gateway.limits_link import LimitLink, RedisStore
+from quartermaster.gateway.limits_link import LimitLink
+from quartermaster.gateway.limits_store import RedisStore
 from quartermaster.gateway.notices import FOLDER, Notices
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.snapshots import SnapshotFollower
