@@ -120,12 +120,17 @@ def parse_case(data: bytes, name: str) -> Case:
     try:
         case = msgspec.convert(parse_toml(data, name), Case)
     except msgspec.ValidationError as error:
-        raise DataError(f"{name}: {error}") from error
+        raise DataError(
+            f"{name}: {error}",
+            hint='a case says schema = "quartermaster.departure/1"; examples/ has three',
+        ) from error
     problems = list(_problems(case))
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)
         count = "1 entry" if len(problems) == 1 else f"{len(problems)} entries"
-        raise DataError(f"{name}: {count} cannot be used{listed}")
+        raise DataError(
+            f"{name}: {count} cannot be used{listed}", hint="mend these; nothing was read"
+        )
     return case
 
 

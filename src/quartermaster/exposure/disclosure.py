@@ -191,7 +191,10 @@ def _check(exposure: Exposure, entity: EntityRevenue, governments: Collection[st
     known = {group.group for group in exposure.groups}
     for name in sorted(governments):
         if name not in known:
-            raise NotFoundError(f"no customer (group) is called {name!r}")
+            raise NotFoundError(
+                f"no customer (group) is called {name!r}",
+                hint="write the group as `quartermaster exposure` lists it",
+            )
 
 
 def _links(

@@ -140,7 +140,10 @@ def assumed_hazards(names: Sequence[str], assumptions: Assumptions) -> Doubles:
 
 def equal_hazards(amounts: Doubles, hazards: Doubles) -> Doubles:
     """One hazard for all: the revenue-weighted mean, so that as much revenue departs on average."""
-    return np.full(hazards.size, float(amounts @ hazards) / float(amounts.sum()))
+    whole = float(amounts.sum())
+    if not whole:
+        return hazards.copy()  # Nobody uses anything: no rate makes a difference.
+    return np.full(hazards.size, float(amounts @ hazards) / whole)
 
 
 def _plain(

@@ -5,11 +5,15 @@ same answer in both.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from quartermaster.exposure.risk_assumptions import PERIOD_MONTHS_MAX, Assumptions
+from quartermaster.exposure.risk_assumptions import (
+    PERIOD_MONTHS_MAX,
+    Assumptions,
+    CustomerTerms,
+)
 from quartermaster.exposure.risk_book import Lever, Payer
 from quartermaster.exposure.risk_levers import Change
 from quartermaster.kernel.errors import UsageError
@@ -182,29 +186,12 @@ def usual(payers: Sequence[Payer], assumptions: Assumptions, who: str) -> list[C
         hazard = rates.top if who == first.name else rates.rest
     ramp = departure.ramp_months if terms.ramp_months is None else terms.ramp_months
     notice = departure.notice_months if terms.notice_months is None else terms.notice_months
-    longer = min(ramp + LONGER_MONTHS, PERIOD_MONTHS_MAX)
-    later = min(notice + LONGER_MONTHS, PERIOD_MONTHS_MAX)
     found = [
         *(
             committing(payers, assumptions.horizon_months, who, share, months)
             for share, months in TORNADO_COMMITMENTS
         ),
-        Change(
-            name="ramp",
-            words=f"{who}: usage falls over {longer:g} months, not {ramp:g}",
-            terms=msgspec.structs.replace(terms, ramp_months=longer),
-            key="ramp",
-            who=who,
-            figures={"months": longer, "today": ramp},
-        ),
-        Change(
-            name="notice",
-            words=f"{who}: {later:g} months' notice",
-            terms=msgspec.structs.replace(terms, notice_months=later),
-            key="notice",
-            who=who,
-            figures={"months": later, "today": notice},
-        ),
+        *_longer(terms, who, ramp, notice),
         Change(
             name="hazard",
             words=f"{who}: leaves at {hazard / 2:.3g} a year",
@@ -225,6 +212,30 @@ def usual(payers: Sequence[Payer], assumptions: Assumptions, who: str) -> list[C
     if who == first.name and 1 - today >= OTHERS_SHARE_MIN:
         found.append(_half(first, today / 2))
     return found
+
+
+def _longer(terms: CustomerTerms, who: str, ramp: float, notice: float) -> Iterator[Change]:
+    """A slower ramp and a longer notice, as far as a period may be."""
+    slower = min(ramp + LONGER_MONTHS, PERIOD_MONTHS_MAX)
+    if slower > ramp:
+        yield Change(
+            name="ramp",
+            words=f"{who}: usage falls over {slower:g} months, not {ramp:g}",
+            terms=msgspec.structs.replace(terms, ramp_months=slower),
+            key="ramp",
+            who=who,
+            figures={"months": slower, "today": ramp},
+        )
+    later = min(notice + LONGER_MONTHS, PERIOD_MONTHS_MAX)
+    if later > notice:
+        yield Change(
+            name="notice",
+            words=f"{who}: {later:g} months' notice",
+            terms=msgspec.structs.replace(terms, notice_months=later),
+            key="notice",
+            who=who,
+            figures={"months": later, "today": notice},
+        )
 
 
 def _half(first: Payer, half: float) -> Change:

@@ -202,8 +202,13 @@ def _parts(
             expected_loss_share=float(found.means[at] / expected),
             shortfall=Estimate(float(found.parts[at] * book.scale), float(errors[at])),
             shortfall_share=float(found.parts[at] / whole),
-            shortfall_share_at_equal_hazard=float(beside.parts[at] / beside_whole),
-            expected_loss_share_at_equal_hazard=float(beside.means[at] / beside_expected),
+            shortfall_share_at_equal_hazard=_share(beside.parts[at], beside_whole),
+            expected_loss_share_at_equal_hazard=_share(beside.means[at], beside_expected),
         )
         for at, i in enumerate(rows.tolist())
     )
+
+
+def _share(part: float, whole: float) -> float:
+    """A part of a loss. Nobody has a share of nothing, as at an equal hazard of next to nothing."""
+    return float(part / whole) if whole > 0 else 0.0

@@ -185,3 +185,17 @@ def test_region_and_contract_end_are_read_and_tell_rows_apart() -> None:
     head = "customer,month,revenue,currency,contract_end\n"
     assert "'2025-13' is not a month" in refusal(head + "a,2024-01,1,USD,2025-13-01\n")
     assert "'2025-02-32' is not a month" in refusal(head + "a,2024-01,1,USD,2025-02-32\n")
+
+
+def test_other_ways_to_write_an_amount_are_named() -> None:
+    assert "leave thousands separators out" in refusal(HEADER + 'a,2024-03,"1,000.00",USD\n')
+    assert "more than 15 digits" in refusal(HEADER + "a,2024-03,1000000000000000.00,USD\n")
+    with pytest.raises(DataError, match="1234,56; leave --decimal-comma out"):
+        read(HEADER + "a,2024-03,1000.00,USD\n", decimal_comma=True)
+
+
+def test_a_file_that_is_wrong_throughout_says_so_briefly() -> None:
+    lines = refusal(HEADER + "a,March,1.00,USD\n" * 5_000).splitlines()
+    assert lines[0] == "r.csv: 5000 rows cannot be used"
+    assert len(lines) == csv_rows.BAD_ROWS_SHOWN_MAX + 2
+    assert lines[-1] == "  and 4900 more"

@@ -410,3 +410,75 @@ def test_without_the_extra_it_says_what_to_install(
     )
     assert run(["risk", str(revenue)]) == 1
     assert "quartermaster-ai[risk]" in capsys.readouterr().err
+
+
+def extreme(tmp_path: Path, *rows: tuple[str, str]) -> str:
+    """Two years of the same month, as a file."""
+    months = [f"{2023 + at // 12}-{at % 12 + 1:02}" for at in range(24)]
+    lines = [f"{name},{month},{amount},USD" for name, amount in rows for month in months]
+    file = tmp_path / "extreme.csv"
+    file.write_text("customer,month,revenue,currency\n" + "\n".join(lines) + "\n", "utf-8")
+    return str(file)
+
+
+def strict(text: str) -> Any:
+    """JSON as others read it: without NaN."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_nearly_everything_from_one_customer_has_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = extreme(tmp_path, ("big", "999999999999.99"), ("small", "0.01"))
+    assert run(["what-if", "tornado", file, *FEW, "--json"]) == 0
+    names = [one["name"] for one in strict(capsys.readouterr().out)["changes"]]
+    assert "hazard" in names
+    assert "diversify" not in names
+    assert run(["what-if", "diversify", file, *FEW, "--share", "1%"]) == 2
+    assert "nobody else" in capsys.readouterr().err
+    assert run(["risk", file, *FEW, "--hazard", "top=0", "--json"]) == 0
+    top = strict(capsys.readouterr().out)["customers"][0]
+    assert top["expected_shortfall_share_at_equal_hazard"] == 0
+
+
+def test_the_only_customer_may_stop_using_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = extreme(tmp_path, ("only", "1000.00"))
+    assert run(["what-if", "cut", file, *FEW, "--by", "100%", "--json"]) == 0
+    (change,) = strict(capsys.readouterr().out)["changes"]
+    assert change["expected_loss"]["amount"] == pytest.approx(24_000, rel=0.02)
+
+
+def test_levers_stop_where_periods_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = extreme(tmp_path, ("a", "1000.00"), ("b", "900.00"))
+    assert (
+        run(["what-if", "tornado", file, *FEW, "--ramp", "120", "--notice", "118", "--json"]) == 0
+    )
+    changes = {one["name"]: one["words"] for one in strict(capsys.readouterr().out)["changes"]}
+    assert changes["notice"] == "a: 120 months' notice"
+    assert "ramp" not in changes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["what-if", "tornado", "--cost", "notice=nan"], "notice=100000"),
+        (["what-if", "tornado", "--cost", "notice=-1"], "notice=100000"),
+        (["risk", "--threads", "257"], "leave it out"),
+        (["risk", "--commitment", "a=-5:12"], "the least"),
+        (["what-if", "price", "--change", "-100%"], "-10%"),
+    ],
+)
+def test_a_refusal_says_what_to_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    file = extreme(tmp_path, ("a", "1000.00"), ("b", "900.00"))
+    assert run([*arguments, file, *FEW]) == 2
+    hint = capsys.readouterr().err.splitlines()[-1]
+    assert hint.startswith("hint: ")
+    assert says in hint
