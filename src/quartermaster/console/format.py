@@ -99,7 +99,9 @@ def money_range(low: Money, high: Money, lang: Lang) -> str:
             bottom = _rounded(low.decimal.scaleb(-power, context=EXACT), 2)
             both = f"{_trimmed(bottom, lang)}–{_trimmed(top, lang)}{word}"
             return _with_symbol(both, high.currency, lang)
-    both = f"{number(low.decimal, lang)}–{number(high.decimal, lang)}"
+    # Whole units need no coins: nobody guides to the cent.
+    whole = low.decimal == int(low.decimal) and high.decimal == int(high.decimal)
+    both = "–".join(number(end.decimal, lang, decimals=0 if whole else None) for end in (low, high))
     return _with_symbol(both, high.currency, lang)
 
 
