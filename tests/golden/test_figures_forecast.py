@@ -99,3 +99,18 @@ def test_months_that_do_not_follow_are_refused(
 ) -> None:
     with pytest.raises(UsageError):
         fan_chart(known, ahead, without, title="", desc="", label="", lang="en", currency="USD")
+
+
+def test_a_long_past_is_cut_to_ten_years() -> None:
+    long = [Known(f"{1990 + at // 12}-{at % 12 + 1:02d}", 40_000_000) for at in range(34 * 12)]
+    drawn = fan_chart(long, AHEAD, title="t", desc="d", label="all", lang="en", currency="USD")
+    assert "2014" in drawn
+    assert "2013" not in drawn
+
+
+def test_a_book_of_credits_is_drawn_at_zero() -> None:
+    owed = [Known(row.period, -row.minor) for row in PAST]
+    ahead = [Ahead(row.period, -row.minor) for row in AHEAD]
+    drawn = fan_chart(owed, ahead, title="t", desc="d", label="all", lang="en", currency="USD")
+    assert "nan" not in drawn
+    assert "polyline" in drawn
