@@ -25,6 +25,7 @@ from tests.unit.console.console_fakes import (
 )
 from tests.unit.console.control_world import control_world
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
+from tests.unit.console.test_console_revenue import RATE, FakeRevenue, live_book
 from tests.unit.console.traffic_fakes import FakeTraffic, traffic_facts
 from tests.unit.console.warning_fakes import FakeWarning, reliability_facts, warning_facts
 from tests.unit.console.what_if_fakes import FakeWhatIf, what_if_facts
@@ -150,6 +151,7 @@ class Console:
         default_factory=lambda: FakeWarning(warning_facts(), reliability_facts())
     )
     traffic: FakeTraffic = field(default_factory=lambda: FakeTraffic(traffic_facts()))
+    revenue: FakeRevenue = field(default_factory=lambda: FakeRevenue(live_book(RATE), RATE))
     what_if: FakeWhatIf = field(default_factory=lambda: FakeWhatIf(what_if_facts()))
     capacity: ShownCapacity = field(default_factory=lambda: ShownCapacity(sample_window))
 
@@ -181,6 +183,7 @@ def _running(console: Console, control: Control) -> Iterator[Console]:
         warning=console.warning,
         board=KeptBoard(),
         traffic=console.traffic,
+        revenue=console.revenue,
         accounts=RichAccounts(),
         cases=FakeCases(),
         control=control,

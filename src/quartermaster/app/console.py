@@ -20,6 +20,7 @@ from quartermaster.app.console_capacity import ShownCapacity, capacity_of
 from quartermaster.app.console_cases import RealCases
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
 from quartermaster.app.console_guidance import band_of, recorded_guidance
+from quartermaster.app.console_revenue import RealRevenue
 from quartermaster.app.console_warning import RealWarning, SampleWarning
 from quartermaster.app.console_what_if import what_if_of
 from quartermaster.app.live_traffic import LiveTraffic
@@ -61,6 +62,7 @@ def run(rooms: Rooms, *, sample: bool) -> int:
                 rooms.var, sample=sample, beside=_beside(rooms, warning, capacity, sample=sample)
             ),
             traffic=LiveTraffic(rooms.var),
+            revenue=RealRevenue(rooms),
             accounts=RealAccounts(rooms),
             cases=RealCases(rooms, sample=sample),
             control=_control(rooms),

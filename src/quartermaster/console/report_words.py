@@ -26,6 +26,7 @@ Catalogue = Literal[
     "guidance",
     "report",
     "risk",
+    "revenue",
     "traffic",
     "warning",
     "webhook",

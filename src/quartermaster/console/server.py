@@ -24,6 +24,7 @@ from quartermaster.console.ports_capacity import CapacityBook, NoCapacity
 from quartermaster.console.ports_cases import CaseBook
 from quartermaster.console.ports_control import Control
 from quartermaster.console.ports_exposure import ExposureBook
+from quartermaster.console.ports_revenue import NoRevenue, RevenueBook
 from quartermaster.console.ports_traffic import NoTraffic, TrafficBook
 from quartermaster.console.ports_warning import NoWarning, WarningBook
 from quartermaster.console.ports_what_if import NoWhatIf, WhatIfBook
@@ -36,6 +37,7 @@ from quartermaster.kernel.errors import NotFoundError, OurError, UnavailableErro
 NO_WHAT_IF, NO_CAPACITY, NO_WARNING = NoWhatIf(), NoCapacity(), NoWarning()
 NO_BOARD = NoBoard()
 NO_TRAFFIC = NoTraffic()
+NO_REVENUE = NoRevenue()
 GRACEFUL_STOP_S = 5
 """No page takes longer; a browser that hangs must not hold up a restart."""
 CONNECTIONS_MAX = 1_000
@@ -60,6 +62,7 @@ def build(
     warning: WarningBook = NO_WARNING,
     board: BoardBook = NO_BOARD,
     traffic: TrafficBook = NO_TRAFFIC,
+    revenue: RevenueBook = NO_REVENUE,
     accounts: AccountBook | None = None,
     cases: CaseBook | None = None,
     control: Control | None = None,
@@ -76,6 +79,7 @@ def build(
         warning=warning,
         board=board,
         traffic=traffic,
+        revenue=revenue,
         clock=clock,
         assets=assets.packaged(),
         templates=environment(),
@@ -130,6 +134,7 @@ def run(
     warning: WarningBook = NO_WARNING,
     board: BoardBook = NO_BOARD,
     traffic: TrafficBook = NO_TRAFFIC,
+    revenue: RevenueBook = NO_REVENUE,
     accounts: AccountBook | None = None,
     cases: CaseBook | None = None,
     control: Control | None = None,
@@ -158,6 +163,7 @@ def run(
         warning=warning,
         board=board,
         traffic=traffic,
+        revenue=revenue,
         accounts=accounts,
         cases=cases,
         control=control,

@@ -24,6 +24,7 @@ from quartermaster.console.ports_capacity import CapacityBook
 from quartermaster.console.ports_cases import CaseBook
 from quartermaster.console.ports_control import Control
 from quartermaster.console.ports_exposure import ExposureBook
+from quartermaster.console.ports_revenue import RevenueBook
 from quartermaster.console.ports_traffic import TrafficBook
 from quartermaster.console.ports_warning import WarningBook
 from quartermaster.console.ports_what_if import WhatIfBook
@@ -63,6 +64,7 @@ class Desk:
     warning: WarningBook
     board: BoardBook
     traffic: TrafficBook
+    revenue: RevenueBook
     clock: Clock
     assets: Assets
     templates: Environment
