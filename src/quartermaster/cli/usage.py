@@ -62,6 +62,37 @@ def show(options: Options, request_id: str | None, last: int, as_json: bool) -> 
         _print_events(events)
 
 
+@command.command("review")
+@click.option(
+    "--last",
+    type=click.IntRange(1, SHOWN_MAX),
+    default=100,
+    show_default=True,
+    help="How many, newest first.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def review(options: Options, last: int, as_json: bool) -> None:
+    """Show requests whose model server's counts were not believed, and what it said.
+
+    They are billed by an estimate, or by what a budget had set aside. Which deployment does so,
+    and why, is for a person to find out.
+    """
+    from quartermaster.app import open_rooms
+    from quartermaster.usage.cut import current_cut
+    from quartermaster.usage.policy import FOR_REVIEW
+    from quartermaster.usage.query import recent_events
+
+    table = open_rooms(options).usage
+    events = recent_events(table, current_cut(table), limit=last, failures=FOR_REVIEW)
+    if as_json:
+        _json_lines(events)
+    elif events:
+        _print_review(events)
+    else:
+        click.echo("nothing to review", err=True)
+
+
 @command.command("hourly")
 @click.option("--customer", help="Only this customer's.")
 @click.option("--at", "at_cut", metavar="CUT", help="Such as gateway-0=12,gateway-1=9.")
@@ -164,6 +195,26 @@ def _print_events(events: Sequence[UsageEvent]) -> None:
             event.closed.failure or event.status,
             *(str(n) for n in (counts.input, counts.cached_read, counts.output, counts.reasoning)),
             event.closed.count_source,
+        )
+    _print(table)
+
+
+def _print_review(events: Sequence[UsageEvent]) -> None:
+    table = Table("opened (UTC)", "request", "deployment", "why")
+    for name in ("billed in", "billed out"):
+        table.add_column(name, justify="right")
+    table.add_column("the model server said")
+    for event in events:
+        opened, closed = event.opened, event.closed
+        counts = closed.counts
+        table.add_row(
+            f"{as_datetime(Instant(opened.opened_at)):%Y-%m-%d %H:%M:%S}",
+            opened.request_id,
+            opened.deployment,
+            closed.failure,
+            str(counts.input + counts.cached_read + counts.cache_write + counts.audio_input),
+            str(counts.output + counts.reasoning + counts.audio_output),
+            closed.upstream_usage.decode("utf-8", "replace"),
         )
     _print(table)
 

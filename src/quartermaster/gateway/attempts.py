@@ -23,8 +23,9 @@ UNAVAILABLE: Final = 503
 BUSY: Final = frozenset((TOO_MANY_REQUESTS, UNAVAILABLE, OVERLOADED))
 """Statuses that say that nothing was begun, so that somebody else may be asked."""
 
-# Our own credentials were refused: the client's key is fine, so it must not read 401.
-OUR_CREDENTIALS: Final = frozenset((401, 407))
+# Our own credentials or balance were refused: the client's key is fine, so it must not
+# read that it is not, nor what the server says about us.
+OUR_CREDENTIALS: Final = frozenset((401, 402, 407))
 
 CANNOT_SAY: Final = "unsupported"
 """The outcome where a deployment's dialect has no words for the request."""

@@ -51,6 +51,8 @@ _AS_CHAT: Final[tuple[Endpoint, Shape]] = ("chat.completions", "openai")
 _HEALTH: Final = b"/healthz"
 _READY: Final = b"/readyz"
 _OWN: Final = frozenset((_HEALTH, _READY))
+_HEAD: Final = b"HEAD"
+_READING: Final = frozenset((b"GET", _HEAD))
 
 WhenRefused = Callable[[str, int, str, int], None]
 """Request id, HTTP status, error code, microseconds UTC."""
@@ -137,7 +139,7 @@ class Dispatcher:
         if shape == "anthropic":
             extra += b"request-id: %b\r\n" % request_id.encode()
         keep_alive = request.keep_alive and not (self.draining or request.refusal or elsewhere)
-        return heads.plain(
+        made = heads.plain(
             status,
             body,
             request_id,
@@ -145,6 +147,8 @@ class Dispatcher:
             connection=heads.connection_header(keep_alive=keep_alive, http_1_0=request.http_1_0),
             extra=extra,
         )
+        # The answer to a HEAD has the head of a GET's, and no body (RFC 9110, 9.3.2).
+        return made[: len(made) - len(body)] if request.method == _HEAD else made
 
     def refusal_of_head(self, authorization: bytes) -> RefusedError | None:
         """Why a request whose body has not arrived is refused whatever the body says, or None."""
@@ -242,12 +246,14 @@ class Dispatcher:
         self, request: Request, client: ClientPort, path: bytes
     ) -> bytes | Exchange | ControlExchange:
         """Everything but plain chat: its body, or the exchange that will write it."""
+        if is_relayed(path) and request.method == _HEAD:
+            raise refused("method_not_allowed", "HEAD is not allowed here.", hint="Use GET.")
         if is_relayed(path):
             keep_alive = request.keep_alive and not self.draining
             arriving = end_of_upload(request, client, keep_alive=keep_alive)
             return arriving or self._relayed(request, client)
         if path in _OWN:
-            if request.method != b"GET":
+            if request.method not in _READING:
                 raise refused(
                     "method_not_allowed",
                     f"{request.method.decode()} is not allowed here.",
@@ -259,7 +265,8 @@ class Dispatcher:
         if path.startswith(BATCH_LINES):
             line = BatchLine.admit(self._index(), request, self._pepper, self.relay.clock())
             path = b"/v1/" + path.removeprefix(BATCH_LINES)
-        found = match(request.method.decode(), path.decode("ascii", "replace"), query)
+        method = "GET" if request.method == _HEAD else request.method.decode()
+        found = match(method, path.decode("ascii", "replace"), query)
         operation = found.route.operation
         if operation == "responses.stored":
             raise refused("unknown_url", "Responses are not stored here.")

@@ -281,7 +281,7 @@ class Exchange:
         """The model server refused this request: pass its status and its words on."""
         if not wire.has_error_shape(body):
             body = upstream_error_body(status, "upstream_rejected")
-        extra = b"retry-after: %b\r\n" % parser.retry_after if parser.retry_after else b""
+        extra = parser.retry_lines
         self.final = heads.plain(
             status,
             body,

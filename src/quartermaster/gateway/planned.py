@@ -240,7 +240,7 @@ class PlannedExchange(StreamExchange):
             same_family = (self.shape == "anthropic") == (self.plan.operation == "messages")
         if not (same_family and wire.has_error_shape(body)):
             body = errors.upstream_body(self.shape, status, body, self.request_id)
-        extra = b"retry-after: %b\r\n" % parser.retry_after if parser.retry_after else b""
+        extra = parser.retry_lines
         self.final = heads.plain(
             status,
             body,

@@ -317,7 +317,7 @@ class ControlExchange(asyncio.Protocol):
         keep_alive = self._keep_alive and (whole or self._chunked) and self._body_ended
         self._keep_alive = keep_alive
         connection = heads.connection_header(keep_alive=keep_alive, http_1_0=not self._chunked)
-        extra = b"retry-after: %b\r\n" % parser.retry_after if parser.retry_after else b""
+        extra = parser.retry_lines
         kind = parser.content_type or heads.JSON
         if whole or parser.status in _BODILESS:
             return heads.plain(

@@ -95,6 +95,14 @@ class ResponseParser:
                 return max(float(number) * unit_s, 0.0)
         return None
 
+    @property
+    def retry_lines(self) -> bytes:
+        """What the server said of when to come back, as header lines; most often nothing."""
+        lines = b"retry-after: %b\r\n" % self.retry_after if self.retry_after else b""
+        if self.retry_after_ms:
+            lines += b"retry-after-ms: %b\r\n" % self.retry_after_ms
+        return lines
+
     def feed(self, data: bytes) -> None:
         """Take bytes; then look at `head_done`, `take_body()` and `complete`.
 

@@ -52,6 +52,20 @@ def aborted(opened: Opened, progress: Progress | None) -> Closed:
     )
 
 
+FOR_REVIEW = (
+    "usage_negative",
+    "usage_too_large",
+    "usage_parts_exceed_total",
+    "usage_incomplete",
+    "usage_unreadable",
+    "usage_unit_unknown",
+    "usage_above_reserve",
+    "output_above_cap",
+)
+"""`Closed.failure`: the model server's counts were not billed as they came, and a person should
+look at why; what it said is kept in the row."""
+
+
 WAIVING_POLICY: CancelledStream = "free"
 WAIVED_FAILURES = (
     CLIENT_GONE,

@@ -160,13 +160,24 @@ def usage_rows(table: UsageTable, *, request_id: str) -> list[UsageEvent]:
     return sorted(columns.to_events(found), key=lambda event: event.opened.attempt)
 
 
-def recent_events(table: UsageTable, cut: Cut, *, limit: int) -> list[UsageEvent]:
+def recent_events(
+    table: UsageTable, cut: Cut, *, limit: int, failures: tuple[str, ...] = ()
+) -> list[UsageEvent]:
     """The last requests opened, newest first.
 
     Files are read from the newest back until none that is left can hold a newer row.
+
+    Args:
+        table: the usage table.
+        cut: which rows count.
+        limit: how many.
+        failures: only requests that ended with one of these; any when empty.
     """
     if not table.rows.exists():
         return []
+    where = _at_cut(cut)
+    if failures:
+        where &= pc.field("failure").isin(failures)
     log = table.rows.log()
     log = log.take(pc.sort_indices(log, sort_keys=[("max.opened_at", "descending")]))
     found: list[UsageEvent] = []
@@ -175,7 +186,7 @@ def recent_events(table: UsageTable, cut: Cut, *, limit: int) -> list[UsageEvent
         full = len(found) >= limit and newest is not None
         if full and newest + LOG_INSTANT_STEP_US <= found[-1].opened.opened_at:
             break
-        rows = read(table.rows.files(log.slice(at, 1)), None, _at_cut(cut))
+        rows = read(table.rows.files(log.slice(at, 1)), None, where)
         assert rows is not None
         newest_first = [("opened_at", "descending"), ("request_id", "descending")]
         latest = pc.sort_indices(rows, sort_keys=newest_first)[:limit]

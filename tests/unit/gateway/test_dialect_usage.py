@@ -1,17 +1,20 @@
 """Vendors' nested counts as disjoint axes, and what is not believed."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from tests.unit.gateway.dialect_cases import CHAT_USAGE
 
 from quartermaster.gateway import meter
+from quartermaster.gateway.budget import ABOVE_RESERVE
 from quartermaster.gateway.dialects import usage
 from quartermaster.gateway.dialects.anthropic_events import merged_usage
-from quartermaster.gateway.dialects.usage import Reading
+from quartermaster.gateway.dialects.usage import Problem, Reading
+from quartermaster.gateway.output_cap import ABOVE_CAP
 from quartermaster.kernel.units import COUNT_MAX, Counts
+from quartermaster.usage.policy import FOR_REVIEW
 
 
 def told(**fields: Any) -> bytes:
@@ -144,3 +147,8 @@ def test_usage_told_in_pieces() -> None:
     both = merged_usage(first, raw(output_tokens=9, input_tokens=None))
     assert usage.messages(both).counts == Counts(5, 2, 0, 9)
     assert usage.messages(merged_usage(both, msgspec.Raw(b"[1]"))).problem == "usage_unreadable"
+
+
+def test_everything_that_is_not_believed_is_for_review() -> None:
+    problems = set(get_args(Problem)) - {"", "usage_absent"}
+    assert set(FOR_REVIEW) == problems | {ABOVE_RESERVE, ABOVE_CAP}

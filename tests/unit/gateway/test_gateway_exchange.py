@@ -181,10 +181,11 @@ def test_an_upstream_refusal_keeps_its_status_words_and_retry_after() -> None:
     bench, client = Bench(), Bench().client()
     exchange = bench.send(HELLO, client)
     body = b'{"error":{"message":"slow down","type":"t","param":null,"code":"rate_limit_exceeded"}}'
-    bench.answer(exchange, plain_response(body, "429 Too Many Requests", "Retry-After: 7"))
+    waits = ("Retry-After: 7", "Retry-After-Ms: 6800")
+    bench.answer(exchange, plain_response(body, "429 Too Many Requests", *waits))
     bench.wal.sync()
     assert (client.status, client.body) == (429, body)
-    assert b"retry-after: 7\r\n" in client.data
+    assert b"retry-after: 7\r\nretry-after-ms: 6800\r\n" in client.data
     closed = bench.wal.only_close
     assert (closed.http_status, closed.failure, closed.counts) == (
         429,
@@ -202,7 +203,9 @@ def test_an_upstream_refusal_of_another_shape_gets_ours() -> None:
     assert client.error["code"] == "upstream_rejected"
 
 
-@pytest.mark.parametrize("status", ["500 Oops", "503 Busy", "401 No", "407 No", "302 Away"])
+@pytest.mark.parametrize(
+    "status", ["500 Oops", "503 Busy", "401 No", "402 Pay", "407 No", "302 Away"]
+)
 def test_upstream_failures_are_502_and_say_nothing_of_its_inside(status: str) -> None:
     bench, client = Bench(), Bench().client()
     exchange = bench.send(HELLO, client)

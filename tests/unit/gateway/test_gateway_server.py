@@ -125,6 +125,20 @@ def test_what_is_pipelined_waits_unread_until_the_first_is_answered() -> None:
     assert site.transport.data.endswith(b'"snapshot_version":null}')
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/healthz", "200"), ("/v1/models", "200"), ("/nowhere", "404"), ("/v1/files", "405")],
+)
+def test_a_head_is_answered_without_a_body(path: str, status: str) -> None:
+    """A body would be read as the beginning of the next answer."""
+    site = Site()
+    site.feed(raw_request("HEAD", path) + GET)
+    first, _, rest = site.transport.data.partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 %b " % status.encode())
+    assert int(first.partition(b"content-length: ")[2].partition(b"\r\n")[0]) > 0
+    assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 def test_two_chats_in_one_read_run_one_after_the_other() -> None:
     site = Site()
     site.feed(chat_request(HELLO) * 2)

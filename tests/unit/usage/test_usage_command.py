@@ -45,6 +45,27 @@ def test_show_finds_one_request(var: Path, capsys: pytest.CaptureFixture[str]) -
     assert "no usage of request 'req_unknown'" in err
 
 
+def test_review_lists_what_was_not_believed_and_what_was_said(
+    var: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = said(var, capsys, "review")
+    assert (code, out, err) == (0, "", "nothing to review\n")
+    odd = [
+        (usage_facts.opened(n), usage_facts.closed(n, failure=failure))
+        for n, failure in ((4, "usage_negative"), (5, "client_gone"), (6, "output_above_cap"))
+    ]
+    write_segment(var / "wal" / "gateway-0", odd)
+    ship(var / "wal", new_table(var / "usage"))
+    code, out, _ = said(var, capsys, "review", "--json")
+    facts = [json.loads(line) for line in out.splitlines()]
+    assert [one["closed"]["failure"] for one in facts] == ["output_above_cap", "usage_negative"]
+    code, out, _ = said(var, capsys, "review")
+    assert code == 0
+    assert usage_facts.request_id(4) in out
+    assert '{"prompt_tokens":100}' in out
+    assert usage_facts.request_id(5) not in out
+
+
 def test_hourly_at_a_cut(var: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = said(var, capsys, "hourly", "--json")
     (row,) = [json.loads(line) for line in out.splitlines()]
