@@ -113,9 +113,13 @@ class LimitLink:
     async def run(self) -> None:
         """Exchange, round after round."""
         clock = asyncio.get_running_loop().time
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
         hurried, rests_until_s = False, 0.0
         try:
-            while True:
+            # The client waits by `asyncio.wait_for`, which in Python 3.11 forgets a cancellation
+            # that comes in the same moment as the answer.
+            while not task.cancelling():
                 try:
                     await self._round(hurried=hurried)
                 except UnavailableError as error:

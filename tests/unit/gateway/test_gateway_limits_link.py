@@ -1,6 +1,7 @@
 """The link of a worker to the store of shared limits: when it says what."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -71,6 +72,39 @@ def test_new_customers_do_not_make_time_pass_for_others(
     assert sum("new-" in key for key in heard) >= 80
     # Each of the new ones was heard at once.
     assert len(store.heard) > 40
+
+
+class Forgetful(Miserly):
+    """A store whose client forgets a cancellation, as `asyncio.wait_for` may in Python 3.11."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def run(
+        self, keys: Sequence[str], arguments: Sequence[str | int]
+    ) -> tuple[int, str, list[str]]:
+        """The answer, and no word of the cancellation."""
+        if not self.asked.is_set():
+            self.asked.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await super().run(keys, arguments)
+
+
+def test_a_cancellation_that_the_client_forgets_ends_it_all_the_same(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = Forgetful()
+        link = LimitLink(
+            store, LeasedLimiter(1, 0), "a", time.monotonic_ns, Notices(tmp_path, "a", PEPPER)
+        )
+        task = asyncio.create_task(link.run())
+        await store.asked.wait()
+        task.cancel()
+        async with asyncio.timeout(20):
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
 
 
 @pytest.fixture(scope="module")
