@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from quartermaster.console.format import Lang, number, percent
+from quartermaster.console.format import Lang, day, number, percent
 from quartermaster.console.language import Words
 from quartermaster.console.ports_warning import ReliabilityFacts, UsageReason
 from quartermaster.console.reliability_view import view_of
@@ -19,7 +19,7 @@ def warnings_text(found: Warnings, top: int, lang: Lang) -> str:
     """The largest expected losses, each with its alarms, its newest change and its reasons."""
     words = catalogue("warning", lang)
     count = number(len(found.tenants), lang)
-    lines = [words("cli.as_of", day=found.as_of.isoformat(), count=count)]
+    lines = [words("cli.as_of", day=day(found.as_of, lang), count=count)]
     if found.base_rate is None:
         lines.append(words("cli.no_model"))
     else:
@@ -96,14 +96,14 @@ def _tenant(warning: TenantWarning, words: Words) -> list[str]:
     lang = words.lang
     chance = words("cli.no_chance")
     if warning.probability is not None:
-        chance = _whole(warning.probability, lang)
+        chance = _chance(warning.probability, lang)
     share = percent(statistic(warning.share), lang)
     lines = [words("cli.tenant", tenant=warning.tenant, chance=chance, share=share)]
     lines += [
         words(
             "cli.alarm",
             detector=alarm.detector,
-            day=alarm.since.isoformat(),
+            day=day(alarm.since, lang),
             score=_score(alarm.score, lang, 1),
             threshold=_score(alarm.threshold, lang, 1),
         )
@@ -112,11 +112,17 @@ def _tenant(warning: TenantWarning, words: Words) -> list[str]:
     if warning.change is not None:
         ratio = warning.change.ratio
         level = "∞" if ratio == float("inf") else _whole(ratio, lang)
-        lines.append(words("cli.change", day=warning.change.week_from.isoformat(), ratio=level))
+        lines.append(words("cli.change", day=day(warning.change.week_from, lang), ratio=level))
     for reason in warning.reasons:
         fact = feature_words(UsageReason(reason.feature, reason.value, reason.effect), words)
         lines.append(words("cli.raises" if reason.effect > 0 else "cli.lowers", fact=fact))
     return [*lines, words("cli.visitor")] if warning.note else lines
+
+
+def _chance(probability: float, lang: Lang) -> str:
+    """Whole per cent, but nothing is certain: near 0 and 1 with a decimal."""
+    sure = round(100 * probability) in {0, 100}
+    return percent(statistic(probability), lang, decimals=1 if sure else 0)
 
 
 def _whole(share: float, lang: Lang) -> str:

@@ -34,7 +34,7 @@ def panel_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_warn_speaks_german(panel_csv: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["warn", str(panel_csv), "--top", "1", "--lang", "de"]) == 0
     text = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
-    assert text.startswith("Stand 2024-04-04, ")
+    assert text.startswith("Stand 04.04.2024, ")
     assert "Mandanten mit Nutzung in den letzten 13 Wochen" in text
     assert "fielen" in text
     assert "je Mandant und Jahr gesetzt" in text
