@@ -89,7 +89,13 @@ def observe(options: dict[str, str | None], *, as_json: bool) -> None:
 @_registry
 @click.option("--ordinary", type=click.Path(path_type=Path), help="Account-days to rank among.")
 @click.option("--uses", type=click.Path(path_type=Path), help="TOML of what contracts permit.")
-@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=ALPHA)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=ALPHA,
+    show_default=True,
+    help="Chance that an ordinary account is ever alarmed on.",
+)
 @click.pass_obj
 def days(
     options: dict[str, str | None],
@@ -141,7 +147,14 @@ def days(
     type=click.Path(path_type=Path),
     help="Account-days of tenants that you hold for ordinary: likeness to them explains likeness.",
 )
-@click.option("--p", "p_max", type=click.FloatRange(0, 1, min_open=True), default=LINK_P)
+@click.option(
+    "--p",
+    "p_max",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=LINK_P,
+    show_default=True,
+    help="How rare likeness of two unrelated accounts must be to make candidates.",
+)
 def link(
     file: Path, *, as_json: bool, key_file: Path | None, ordinary: Path | None, p_max: float
 ) -> None:
