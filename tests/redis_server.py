@@ -1,9 +1,11 @@
 """A real redis-server on a free port, for tests of what machines share."""
 
+import asyncio
 import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,3 +109,68 @@ def running_redis(folder: Path) -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
+
+
+class Forwarder:
+    """One address for whichever server is the primary, as a name or a proxy is.
+
+    Args:
+        server: the first one.
+    """
+
+    def __init__(self, server: RedisServer) -> None:
+        self._target: RedisServer | None = server
+        self._open: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self.port = free_port()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(DEADLINE_S)
+
+    @property
+    def url(self) -> str:
+        """For the setting."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def to(self, server: RedisServer | None) -> None:
+        """Lead there from now on; nowhere answers nothing, as a partition does."""
+        self._target = server
+        self._loop.call_soon_threadsafe(self._hang_up)
+
+    def stop(self) -> None:
+        """Nobody is there any more."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(DEADLINE_S)
+
+    def _hang_up(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self.port))
+        self._ready.set()
+        self._loop.run_forever()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            if self._target is None:
+                await reader.read()
+                return
+            there, back = await asyncio.open_connection("127.0.0.1", self._target.port)
+            self._open.add(back)
+            await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+            self._open.discard(back)
+        except OSError:
+            pass  # a server that is gone hangs up
+        finally:
+            writer.transport.abort()
+            self._open.discard(writer)
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+    writer.close()

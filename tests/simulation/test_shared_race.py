@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.gateway_process import free_port, until
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import Forwarder, RedisServer, running_redis
 from tests.simulation.budget_race import DEADLINE_S, PROCESS, Race
 
 from quartermaster.app.rooms import open_usage
@@ -49,6 +49,7 @@ class SharedRace(Race):
         seed: of the requests, the answers and the kills.
         amount_minor: of the budget, in cents.
         server: where they share.
+        url: how they reach it.
         meanwhile: what happens to the server while requests run.
     """
 
@@ -58,12 +59,13 @@ class SharedRace(Race):
         seed: int,
         amount_minor: int,
         server: RedisServer,
+        url: str,
         meanwhile: Callable[[RedisServer], None] | None = None,
         patience: int = 12,
     ) -> None:
         self.machines = [var / "one", var / "two"]
         super().__init__(self.machines[0], seed, amount_minor, patience=patience)
-        self.server = server
+        self.server, self.url = server, url
         self.meanwhile = meanwhile
         self.ports = [self.port, free_port()]
         self.clerks: list[subprocess.Popen[bytes]] = []
@@ -86,7 +88,7 @@ class SharedRace(Race):
             "GATEWAY__APP_PREFIX": self.machines[machine].name,
             "GATEWAY__WORKERS": WORKERS_EACH,
             "GATEWAY__PORT": self.ports[machine],
-            "GATEWAY__SHARED_LIMITS_URL": self.server.url,
+            "GATEWAY__SHARED_LIMITS_URL": self.url,
             "USAGE__SEAL_SECONDS": 0.3,
             "CLERK__SHIP_SECONDS": 0.1,
         }
@@ -168,9 +170,10 @@ def race(
     kills: int,
     meanwhile: Callable[[RedisServer], None] | None = None,
     patience: int = 40,
+    url: str = "",
 ) -> Decimal:
     """Run one race; the overrun in major units (negative where money is left)."""
-    running = SharedRace(var, seed, amount_minor, server, meanwhile, patience)
+    running = SharedRace(var, seed, amount_minor, server, url or server.url, meanwhile, patience)
     try:
         running.begin()
         ends = running.run(requests, kills)
@@ -214,4 +217,78 @@ def test_no_fault_of_the_server_overruns_a_budget(
     overrun = race(
         tmp_path, server, seed=6, amount_minor=600, requests=400, kills=2, meanwhile=meanwhile
     )
+    assert overrun <= 0
+
+
+class Pair:
+    """A primary and its replica behind one address."""
+
+    def __init__(self, primary: RedisServer, folder: Path) -> None:
+        self._first = primary
+        self.servers = [primary, RedisServer(folder)]
+        self.forwarder = Forwarder(primary)
+        self.failovers = 0
+        folder.mkdir()
+        self.servers[1].start()
+        self.servers[1].follow(primary)
+
+    def dies(self, _: RedisServer) -> None:
+        """The primary is killed, its replica takes its place, and it comes back as a replica."""
+        old, new = self.servers
+        old.kill()
+        time.sleep(0.3)
+        new.promote()
+        self.forwarder.to(new)
+        old.start()
+        old.follow(new)
+        self.servers = [new, old]
+        self.failovers += 1
+
+    def is_cut_off(self, _: RedisServer) -> None:
+        """Nobody reaches the primary for a while, then its replica, and then it itself again.
+
+        It knows nothing of what was said to the other one meanwhile.
+        """
+        old, new = self.servers
+        self.forwarder.to(None)
+        old.freeze()
+        time.sleep(1)
+        new.promote()
+        self.forwarder.to(new)
+        time.sleep(6)
+        old.thaw()
+        self.forwarder.to(old)
+        time.sleep(1)
+        new.follow(old)
+        self.failovers += 1
+
+    def stop(self) -> None:
+        """Whatever happened; the first server belongs to somebody else."""
+        self.forwarder.stop()
+        for server in self.servers:
+            server.thaw()
+            if server is not self._first:
+                server.kill()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", [Pair.dies, Pair.is_cut_off])
+def test_no_failover_to_a_replica_overruns_a_budget(
+    tmp_path: Path, server: RedisServer, fault: Callable[[Pair, RedisServer], None]
+) -> None:
+    pair = Pair(server, tmp_path / "replica")
+    try:
+        overrun = race(
+            tmp_path,
+            server,
+            seed=7,
+            amount_minor=600,
+            requests=400,
+            kills=2,
+            meanwhile=lambda server: fault(pair, server),
+            url=pair.forwarder.url,
+        )
+    finally:
+        pair.stop()
+    assert pair.failovers >= 1
     assert overrun <= 0

@@ -108,14 +108,17 @@ class LeasedBucket(Bucket):
         """Whether the store should hear of it now."""
         return bool(self._spent or self._short)
 
-    def report(self, limit: int, standing: int) -> tuple[int, ...]:
+    def report(self, limit: int, standing: int, rounds: int = 1) -> tuple[int, ...]:
         """Limit, spent, keep, want, need and seed; until the answer it holds itself to `keep`.
 
         Args:
             limit: the whole limit.
             standing: levels that it may hold for requests that nobody expects.
+            rounds: since the last report; a busy one is forgotten within a second.
         """
-        self._peak = max(self._demand, self._peak * 3 // 4)
+        for _ in range(rounds):
+            self._peak = self._peak * 3 // 4
+        self._peak = max(self._demand, self._peak)
         self._demand = 0
         need, self._short = self._short, 0
         spent, self._spent = self._spent, 0

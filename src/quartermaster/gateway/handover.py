@@ -266,8 +266,8 @@ class Handover:
         self._lanes = dispatcher.lanes
         self._limiter: Limiter | None = dispatcher.limiter
         if isinstance(dispatcher.limiter, LeasedLimiter):
-            # All machines share it already.
-            self._limiter = None
+            # All machines share them already.
+            self._limiter, self._lanes = None, Lanes(1, 0)
         self._successor: Successor | None = None
         self._predecessor: Predecessor | None = None
         self._closed = self._heard = False

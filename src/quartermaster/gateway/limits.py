@@ -129,8 +129,9 @@ class Bucket:
 class Scoped(msgspec.Struct, frozen=True, gc=False):
     """Whose limits, and which."""
 
-    scope: LimitScope | Literal["throttle"]
-    """`throttle`: the slice of a throttled group, by the group's name."""
+    scope: LimitScope | Literal["throttle", "lane"]
+    """`throttle`: the slice of a throttled group, by the group's name; `lane`: provisioned units
+    that machines share."""
     name: str
     limits: Limits
 

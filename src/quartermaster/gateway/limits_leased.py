@@ -12,7 +12,7 @@ more, before it has asked; estimates that fell short are taken afterwards, as ev
 comes back after an outage says then what it let pass on its own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Final
 
 import msgspec
@@ -159,10 +159,10 @@ class LeasedAccount(Account):
         self._silent += 1
         if not news and not self.is_idle and self._silent < HEARTBEAT_ROUNDS:
             return None
-        self._silent, self._hurries = 0, False
+        rounds, self._silent, self._hurries = self._silent, 0, False
         self._number += 1
         requests, tokens = (
-            _NO_LEASE if bucket is None else bucket.report(whole, self._standing(whole))
+            _NO_LEASE if bucket is None else bucket.report(whole, self._standing(whole), rounds)
             for bucket, whole in self._buckets()
         )
         self.pending = (self._number, *requests, *tokens, *self._slots_wanted())
@@ -299,7 +299,19 @@ class LeasedLimiter(Limiter):
 
     def keep(self, limited: Iterable[Scoped]) -> None:
         """Forget who has no limits any more, except those that have requests open."""
-        super().keep(limited)
+        lanes = (one.of for one in self._accounts.values() if one.of.scope == "lane")
+        self._keep((*limited, *lanes))
+
+    def keep_lanes(self, names: Set[str]) -> None:
+        """Forget provisioned units that nobody has any more."""
+        self._keep(
+            one.of
+            for one in self._accounts.values()
+            if one.of.scope != "lane" or one.of.name in names
+        )
+
+    def _keep(self, kept: Iterable[Scoped]) -> None:
+        super().keep(kept)
         self._active = {
             name: account for name, account in self._active.items() if name in self._accounts
         }

@@ -18,10 +18,12 @@ from quartermaster.gateway.limits import CONCURRENT_WAIT_US, Bucket, Sibling
 from quartermaster.gateway.rate_headers import RateLimitedError, duration
 from quartermaster.gateway.route import Target
 from quartermaster.gateway.status import LaneStatus
+from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.snapshot import Provisioned
 from quartermaster.kernel.units import Counts
 
 _PERMILLE: Final = 1_000
+_US_PER_MINUTE: Final = 60 * US_PER_S
 _SERVED_BY: Final = re.compile(rb"x-ms-deployment-name: [^\r]*\r\n")
 
 LaneName = tuple[str, str]
@@ -56,7 +58,9 @@ class Lane:
     def utilisation_permille(self, now: int) -> int:
         """How full the bucket is; over 1,000 where the last request went over."""
         self.bucket.refill(now)
-        return self.bucket.level * _PERMILLE // max(self.bucket.per_minute, 1)
+        # What other workers hold ready is not used.
+        used = -(-self.bucket.used // _US_PER_MINUTE)
+        return used * _PERMILLE // max(self.bucket.per_minute, 1)
 
 
 class Ride:

@@ -30,7 +30,7 @@ from quartermaster.gateway.process import (
     settle,
     tls_of,
 )
-from quartermaster.gateway.ptu import Lanes
+from quartermaster.gateway.ptu_leased import lanes_of
 from quartermaster.gateway.relay import Relay
 from quartermaster.gateway.relay_control import Control
 from quartermaster.gateway.router import Router
@@ -171,7 +171,7 @@ class Worker:
         settings, number = self._settings, self._number
         limiter = self._limiter(settings, number)
         made = Dispatcher(self._relay, self._pepper, limiter, self._router, self._purses)
-        made.lanes = Lanes(settings.workers, number)
+        made.lanes = lanes_of(limiter, settings.workers, number)
         made.room = self._room
         made.trusted = settings.trusted
         if settings.control_url:

@@ -15,6 +15,7 @@ from quartermaster.gateway.index import Index, build
 from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.limits_leased import LeasedLimiter
 from quartermaster.gateway.ptu import Ride, enter
+from quartermaster.gateway.ptu_leased import lanes_of
 from quartermaster.gateway.rate_headers import RateLimitedError
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.limit import Limits
@@ -41,6 +42,7 @@ class Half:
         self.dispatcher = bench.dispatcher
         if shared:
             self.dispatcher.limiter = LeasedLimiter(1, 0)
+            self.dispatcher.lanes = lanes_of(self.dispatcher.limiter, 1, 0)
         self.limiter, self.lanes = self.dispatcher.limiter, self.dispatcher.lanes
         self.handover = Handover(self.status, self.dispatcher)
         self.refused_for_good = False
@@ -222,13 +224,16 @@ def test_provisioned_units_are_shared_too(scene: Scene) -> None:
     assert lane.input_tokens_per_minute == 600
 
 
-def test_of_limits_in_a_store_only_units_are_shared(tmp_path: Path) -> None:
+def test_what_a_store_shares_is_not_parted_again(tmp_path: Path) -> None:
     scene = Scene(tmp_path, shared=True)
     assert scene.old.ride(600)
     scene.meet()
-    assert not scene.new.ride(1)
+    # Each leases for itself, as two workers of two machines do.
+    assert scene.new.ride(1)
     assert scene.new.passes()
     assert not any(account.parted for account in scene.new.limiter.accounts.values())
+    (lane,) = scene.new.lanes.status(scene.now)
+    assert lane.input_tokens_per_minute == UNITS.input_tokens_per_minute
 
 
 def test_a_successor_that_dies_leaves_everything_to_its_predecessor(scene: Scene) -> None:
