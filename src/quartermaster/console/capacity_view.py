@@ -186,7 +186,7 @@ class _Layout:
     def hours(self, us: int) -> str:
         """GPU-hours, whole where there are many."""
         found = gpu_hours(us)
-        return number(found, self._lang, decimals=0 if abs(found) >= 100 else 3)
+        return number(found, self._lang, decimals=3 if 0 < abs(found) < 100 else 0)
 
     def origin(self) -> str:
         """Which fleet, which window, from where."""
