@@ -38,7 +38,9 @@ class NewCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     group: str
     reason: str
     reported: str = ""
-    """What others reported: who said what, and where."""
+    """What others reported: who said what, and where. The customer is told that, not who."""
+    reported_of: str = ""
+    """Of a group of several: the customer that the report is of; others are not told of it."""
     customer: str = ""
     """Of a group of several: the one that notices go to, and that alone answers."""
 
@@ -47,6 +49,8 @@ class Reported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What others reported: who said what, and where."""
 
     reported: str
+    reported_of: str = ""
+    """Of a group of several: the customer that the report is of; others are not told of it."""
 
 
 class NewStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -119,7 +123,8 @@ def show_file(call: Call) -> CaseFile:
 def post_case(call: Call) -> CaseShown:
     """Open a case."""
     new = call.given(NewCase)
-    evidence = cases.reported(new.reported) if new.reported else CaseEvidence()
+    reported = cases.reported(new.reported, new.reported_of) if new.reported else None
+    evidence = reported or CaseEvidence()
     opening = CaseOpened(
         group=new.group,
         reason=new.reason,
@@ -132,8 +137,9 @@ def post_case(call: Call) -> CaseShown:
 
 def post_evidence(call: Call) -> CaseShown:
     """Add a report to what is known."""
-    book, said, stake = call.ports.book, call.given(Reported).reported, call.ports.cases.stake
-    return _shown(call, cases.report(book, call.actor, call.path["case"], said, call.now, stake))
+    book, new, stake = call.ports.book, call.given(Reported), call.ports.cases.stake
+    more = cases.reported(new.reported, new.reported_of)
+    return _shown(call, cases.report(book, call.actor, call.path["case"], more, call.now, stake))
 
 
 def post_note(call: Call) -> CaseShown:

@@ -32,7 +32,9 @@ _TOKEN = click.option(
     help="API token of whoever steps; without it, the operator of this machine.",
 )
 _DAYS = click.option("--days", type=click.Path(path_type=Path), help="Account-days, JSON lines.")
-_ACCOUNT = click.option("--account", help="Of whom in --days; the group's id by default.")
+_ACCOUNT = click.option(
+    "--account", help="Of whom in --days, the group's id by default; whom --reported is of."
+)
 _REPORTED = click.option("--reported", help="What others reported: who said what, and where.")
 
 
@@ -149,7 +151,8 @@ def add(
     if days is None and reported is not None:
         held = partial(stake, rooms)
         actor = _actor(rooms, token_file)
-        case = cases.report(rooms.book, actor, case_id, reported, rooms.now(), held)
+        more = cases.reported(reported, account or "")
+        case = cases.report(rooms.book, actor, case_id, more, rooms.now(), held)
         _show(rooms, case, as_json=as_json)
         return
     evidence = _evidence(rooms, known.group, days, account, reported, known.evidence)
@@ -362,7 +365,7 @@ def decide(
 @click.option("--lang", type=click.Choice(LANGS), default="en", help="Language of the words.")
 @click.option("--content", type=click.Path(path_type=Path),
               help="Account-days with the text: new requests are shown redacted.")  # fmt: skip
-@_ACCOUNT
+@click.option("--account", help="Of whom in --content; the group's id by default.")
 @_TOKEN
 @_JSON
 @click.pass_obj
@@ -428,7 +431,7 @@ def _evidence(
         found = read.evidence
         found = msgspec.structs.replace(found, findings=(*found.findings, *kept))
     if reported is not None:
-        found = together(found, report(reported))
+        found = together(found, report(reported, account or ""))
     return found
 
 

@@ -34,8 +34,9 @@ def case_lines(case: CaseShown) -> Iterator[str]:
     for finding in case.evidence.findings:
         only = ", observation only" if finding.observe_only else ""
         source = f": {finding.source}" if finding.source else ""
+        whose = f" of {finding.account}" if finding.account else ""
         yield (
-            f"  finding {kind_words(finding.kind, 'en')} ({finding.share:.0%},"
+            f"  finding {kind_words(finding.kind, 'en')}{whose} ({finding.share:.0%},"
             f" {finding.status}{only}){source}"
         )
     if case.summary.evidence is not None:

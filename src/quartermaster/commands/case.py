@@ -113,7 +113,7 @@ def tell(
 
 
 def report(
-    book: Book, actor: Actor, case_id: str, source: str, now: Instant, stake: StakeOf
+    book: Book, actor: Actor, case_id: str, more: facts.CaseEvidence, now: Instant, stake: StakeOf
 ) -> Case:
     """Add what others reported to what is known.
 
@@ -121,29 +121,30 @@ def report(
         book: where it is recorded.
         actor: of the staff.
         case_id: which case.
-        source: who said what, and where.
+        more: as `reported` makes it.
         now: microseconds UTC.
         stake: of a group by its evidence.
 
     Raises:
         NotAllowedError: the actor may not.
         NotFoundError: there is no such case.
-        UsageError: nothing is said, or more evidence than the journal takes.
+        UsageError: more evidence than the journal takes.
     """
     require(actor, "trust", "admin")
     with book.reading() as unit:
         case = known(unit, case_id)
     held = stake(case.group, case.evidence)
-    return _add(book, actor, case_id, reported(source), held, "", now)
+    return _add(book, actor, case_id, more, held, "", now)
 
 
-def reported(source: str) -> facts.CaseEvidence:
-    """A report by others as evidence.
+def reported(source: str, account: str = "") -> facts.CaseEvidence:
+    """A report by others as evidence; `account` is the customer that it is of, where it names one.
 
     Raises:
         UsageError: nothing is said.
     """
-    finding = facts.CaseFinding("reported", 1.0, 1.0, source=said(source, "reported"))
+    words = said(source, "reported")
+    finding = facts.CaseFinding("reported", 1.0, 1.0, source=words, account=account)
     return facts.CaseEvidence(findings=(finding,))
 
 

@@ -22,7 +22,7 @@ def together(known: CaseEvidence, alarm: CaseEvidence) -> CaseEvidence:
     """
     return msgspec.structs.replace(
         _days_of(known, alarm),
-        findings=_each((*known.findings, *alarm.findings), lambda one: (one.kind, one.source)),
+        findings=_each((*known.findings, *alarm.findings), _same_finding),
         clusters=_each((*known.clusters, *alarm.clusters), lambda one: (one.account, one.kind)),
         links=_each((*known.links, *alarm.links), lambda one: (one.left, one.right)),
         strata=_each((*known.strata, *alarm.strata), lambda one: (one.account, one.day)),
@@ -37,8 +37,8 @@ def of_one(
 ) -> tuple[CaseFinding, ...]:
     """Findings that may lead beyond observation, as one customer of a group is told of them.
 
-    What stands in a workload of a sibling alone is the sibling's; of what both have, the customer
-    hears its own share. What stands in no workload is nobody's in particular, and told.
+    What is of a sibling, or stands in a workload of a sibling alone, is the sibling's; of what both
+    have, the customer hears its own share. What is nobody's in particular is told.
 
     Args:
         evidence: of the group.
@@ -49,10 +49,19 @@ def of_one(
             for one in part.findings}  # fmt: skip
     theirs = {one.kind for part in evidence.clusters if part.account in siblings
               for one in part.findings}  # fmt: skip
-    found = evidence.actionable
-    return tuple(
-        mine.get(one.kind, one) for one in found if one.kind in mine or one.kind not in theirs
+    found = [one for one in evidence.actionable if one.account not in siblings]
+    own = {one.kind for one in found if customer and one.account == customer}
+    told = (
+        one if one.kind == "reported" else mine.get(one.kind, one)
+        for one in found
+        if one.account == customer or one.kind not in own
+        if one.account or one.kind in mine or one.kind not in theirs
     )
+    return _each(told, lambda one: (one.kind, one.source))
+
+
+def _same_finding(one: CaseFinding) -> tuple[str, str, str]:
+    return one.kind, one.source, one.account
 
 
 def _days_of(known: CaseEvidence, alarm: CaseEvidence) -> CaseEvidence:

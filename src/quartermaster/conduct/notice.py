@@ -1,7 +1,7 @@
 """What the customer is told of a move, in German and English, word for word.
 
 The templates `notices.<language>.toml` say what is held against the customer, what is done, what it
-can do and until when. They quote findings by kind and share, never a request.
+can do and until when. They quote findings by kind and share, never a request, nor who reported.
 """
 
 import re
@@ -84,7 +84,9 @@ def _text(told: Told, lang: Lang) -> str:
 def _finding(finding: CaseFinding, lang: Lang) -> str:
     words, kind = _words(lang), kind_words(finding.kind, lang)
     if finding.kind == "reported":
-        return str(words["reported"].format(kind=kind, source=finding.source))
+        return str(
+            words["reported"].format(kind=kind)
+        )  # who reported is not the customer's to know
     return str(words["finding"].format(kind=kind, percent=round(100 * finding.share)))
 
 

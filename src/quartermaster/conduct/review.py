@@ -7,6 +7,7 @@ account is counted again from its judged days each time, so what the journal say
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -124,7 +125,10 @@ def evidence_of(
     mine = tuple(link for link in links if name in (link.left, link.right))
     workload = found.workload
     return CaseEvidence(
-        findings=_findings(found.findings, found.declared),
+        findings=tuple(
+            msgspec.structs.replace(one, account=name)
+            for one in _findings(found.findings, found.declared)
+        ),
         days=(*(one.day for one in account.before), reviewed.day),
         clusters=() if workload is None else (_cluster(found, workload, account.today, reviewed),),
         links=mine,

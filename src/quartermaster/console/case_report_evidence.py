@@ -181,7 +181,7 @@ def _clusters(on: CaseDesk) -> Section | None:
                 "–" if one.kind == "reported" else on.figures(one.strength),
                 words(f"status.{one.status}"),
                 words("cluster.observe_only" if one.observe_only else "cluster.may_act"),
-                one.source,
+                "; ".join(filter(None, (one.account, one.source))),
             )
         )
         for one in evidence.findings

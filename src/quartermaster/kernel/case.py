@@ -44,6 +44,8 @@ class CaseFinding(msgspec.Struct, frozen=True):
     """Whether this alone may never lead beyond observation."""
     source: str = ""
     """Of `reported` alone: who said what, and where."""
+    account: str = ""
+    """Whom it is of; empty where nobody of the group in particular."""
 
 
 class CaseDay(msgspec.Struct, frozen=True, kw_only=True):

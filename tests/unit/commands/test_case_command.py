@@ -319,10 +319,12 @@ def test_two_reports_at_once_are_both_kept(book: Book) -> None:
     case = opened(book)
 
     def stake_while_somebody_else_reports(group: str, _: CaseEvidence) -> CaseStake:
-        cases.report(book, BOB, case.id, "a second letter", at(1), lambda *_: SMALL)
+        cases.report(book, BOB, case.id, cases.reported("a second letter"), at(1), lambda *_: SMALL)
         return SMALL
 
-    known = cases.report(book, ADA, case.id, "a letter", at(1), stake_while_somebody_else_reports)
+    known = cases.report(
+        book, ADA, case.id, cases.reported("a letter"), at(1), stake_while_somebody_else_reports
+    )
     sources = [one.source for one in known.evidence.findings]
     assert sources == ["", "a second letter", "a letter"]
 

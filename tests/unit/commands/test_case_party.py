@@ -103,9 +103,34 @@ def test_findings_on_others_of_the_group_are_not_told(book: Book) -> None:
     (notice,) = [event.notice for _, event in informed.told()]
     assert notice is not None
     assert notice.en.count("% of the requests") == 2
-    assert [text in notice.en for text in ("80%", "12%", "a letter")] == [True] * 3
+    assert [text in notice.en for text in ("80%", "12%", "report by others")] == [True] * 3
+    assert "a letter" not in notice.en + notice.de, "who reported is not the customer's to know"
     assert "31%" not in notice.en
     assert "17%" not in notice.en
+
+
+def test_what_names_a_sibling_is_not_told_and_stays_apart(book: Book) -> None:
+    """Metered findings stand in no workload; they and reports name whose they are."""
+    case = opened(book)
+
+    def pivot(account: str, share: float) -> CaseEvidence:
+        found = (CaseFinding("reseller", 0.9, share, account=account),)
+        return CaseEvidence(findings=found)
+
+    for more in (
+        pivot("sister", 0.66), pivot("daughter", 0.11), pivot("sister", 0.77),
+        cases.reported("Partner Ltd wrote", "sister"),
+    ):  # fmt: skip
+        cases.report(book, ADA, case.id, more, at(1), lambda _, __: None)
+    known = reading.read(book, case.id).evidence.findings
+    of_both = [(one.account, one.share) for one in known if one.kind == "reseller"]
+    assert of_both == [("sister", 0.77), ("daughter", 0.11)]
+    informed = cases.move(book, ADA, case.id, asked("inform"), at(2), RULES)
+    (notice,) = [event.notice for _, event in informed.told()]
+    assert notice is not None
+    assert "11%" in notice.en
+    for text in ("66%", "77%", "Partner", "report by others"):
+        assert text not in notice.en
 
 
 def test_credits_of_others_of_the_group_are_not_told(book: Book) -> None:

@@ -254,10 +254,10 @@ def test_what_is_refused_is_refused_in_german(world: German) -> None:
         assert words in refused.text
         assert english(main_of(refused.text)) == set()
     world.move("ada", "inform")
-    world.move("ada", "throttle", urgent="1", keys="key_of_nobody", requests_per_minute="1")
-    bob = world.who("bob").post(f"/cases/{case}/signature?lang=de", data={"proposal": "3"})
-    assert "Der Kunde hat keinen Schlüssel key_of_nobody" in bob.text
-    assert english(main_of(bob.text)) == set()
+    urgent = {"move": "throttle", "reason": WHY, "urgent": "1", "requests_per_minute": "1"}
+    nobody = ada.post(steps, data={**urgent, "keys": "key_of_nobody"})
+    assert "Der Kunde hat keinen Schlüssel key_of_nobody" in nobody.text
+    assert english(main_of(nobody.text)) == set()
     wrong = buyer.post(answers, data={"text": "Eigene Versuche.", "share": "viel"})
     assert "Nennen Sie den Anteil in Prozent" in wrong.text
     assert english(main_of(wrong.text)) == set()
