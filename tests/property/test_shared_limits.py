@@ -27,6 +27,7 @@ from quartermaster.kernel.limit import Limits
 
 SCRIPT = Path(limits_leased.__file__).with_suffix(".lua").read_text("utf-8")
 EXPIRE_US = 5 * US_PER_S
+SETTLE_US = US_PER_S
 MINUTE_US = 60 * US_PER_S
 STEPS = 300
 LARGEST = 200
@@ -48,6 +49,7 @@ class SharedWorker:
         self.name = name
         self.limiter = LeasedLimiter(workers, 0)
         self.open: list[Permit] = []
+        self.life = ""
         self.said_at = 0
         """When the store heard last what it holds; 0 is never."""
 
@@ -57,14 +59,17 @@ class SharedWorker:
         if lost == "question":
             return
         self.said_at = now if reports else self.said_at
-        arguments: list[str | int] = [self.name, EXPIRE_US, now, "", ""]
-        keys = ["workers", "standing", "obeyed"]
+        arguments: list[str | int] = [self.name, EXPIRE_US, now, "", "", SETTLE_US]
+        keys = ["workers", "standing", "obeyed", "life"]
         for (scope, name), report in reports.items():
             keys.append(f"{scope}:{name}")
             arguments.append(line_of(report))
-        peers, _, *answers = store.eval(self.script, len(keys), *keys, *arguments)
+        peers, _, life, *answers = store.eval(self.script, len(keys), *keys, *arguments)
         if not lost:
             given = {name: answer_of(words) for name, words in zip(reports, answers, strict=True)}
+            if life != self.life:
+                self.life = life
+                self.limiter.say_again()
             self.limiter.answered(given, now, peers)
 
 
@@ -219,6 +224,47 @@ def test_a_store_that_was_emptied_is_told_again(server: RedisServer) -> None:
             world.now += 50_000
         # What was used before is what the first worker remembers; what others hold, they say.
         assert len(world.requests) <= world.most(limit, 1) + 4 * limit // 10
+
+
+def passed_over_a_failover(store: "redis.Redis", replica: str) -> tuple[int, int]:
+    """Requests where a replica takes over that has missed a second, and how many may have passed.
+
+    Args:
+        store: both.
+        replica: how the replica calls itself; the primary is `a`.
+    """
+    world = SharedWorld(5, Limits(requests_per_minute=600), store)
+    world.workers, world.count = [SharedWorker(f"w{n}", 4) for n in range(4)], 4
+    older: dict[str, dict[str, str]] = {}
+    for turn in range(90):
+        for worker in world.workers:
+            for _ in range(20):
+                world.ask(worker, 1)
+            worker.exchange(store, world.now)
+        if turn == 21:
+            older = {key: store.hgetall(key) for key in ("group:acme", "life")}
+        if turn == 40:
+            store.set("run", replica)
+            for key, fields in older.items():
+                store.delete(key)
+                store.hset(key, mapping=fields)
+        world.now += 50_000
+    return len(world.requests), world.most(600, 1)
+
+
+def test_a_replica_that_missed_something_lets_nothing_pass_twice(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "redis.call('INFO', 'server')"
+    assert told in SCRIPT
+    says = SCRIPT.replace(told, "('run_id:' .. (redis.call('GET', 'run') or 'a'))")
+    monkeypatch.setattr(SharedWorker, "script", says)
+    with server.client() as store:
+        passed, most = passed_over_a_failover(store, "b")
+        assert passed <= most
+        # Were it taken for the one before, what was spent in that second would be spent again.
+        passed, most = passed_over_a_failover(store, "a")
+        assert passed > most
 
 
 @pytest.mark.parametrize("lost", ["question", "answer"])

@@ -1,11 +1,12 @@
 -- Workers of all machines take from one set of buckets: each holds a part of them for a moment.
 --
--- KEYS: the workers; the newest notice of standings; what the workers obey; then one hash for each
--- account. ARGV: who asks; how long a silent worker keeps what it holds and is remembered,
--- microseconds; the instant (0 is the server's clock); the first characters of the notice that the
--- asking worker knows; what it obeys; then for each account one line of numbers: of the report;
--- requests and tokens, each as limit (-1: none), spent, keep, want, need, seed; open requests as
--- limit, keep, want, need.
+-- KEYS: the workers; the newest notice of standings; what the workers obey; the server's life; then
+-- one hash for each account. ARGV: who asks; how long a silent worker keeps what it holds and is
+-- remembered, microseconds; the instant (0 is the server's clock); the first characters of the
+-- notice that the asking worker knows; what it obeys; for how long a server that is another one
+-- than before gives nobody more, microseconds; then for each account one line of numbers: of the
+-- report; requests and tokens, each as limit (-1: none), spent, keep, want, need, seed; open
+-- requests as limit, keep, want, need.
 --
 -- Levels are millionths of a sixtieth of a unit, as in `gateway.limits`. A bucket holds its limit;
 -- what workers hold does not come back while they hold it, what they spent comes back evenly. So
@@ -41,22 +42,41 @@ end
 local notice = ''
 local begins = redis.call('GETRANGE', KEYS[2], 0, 63)
 if begins ~= '' and begins ~= ARGV[4] then notice = redis.call('GET', KEYS[2]) end
-local answers = {redis.call('ZCARD', KEYS[1]), notice}
+
+-- A server that was restarted, or a replica in its place, may not know what was said last: until all
+-- have said again what they hold, nobody is given more.
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-'
+local life = redis.call('HMGET', KEYS[4], 'run', 'since')
+if life[1] ~= run or tonumber(life[2]) > now then
+  life[2] = text(now)
+  redis.call('HSET', KEYS[4], 'run', run, 'since', life[2])
+end
+local settles = now < tonumber(life[2]) + tonumber(ARGV[6])
+local answers = {redis.call('ZCARD', KEYS[1]), notice, run}
 
 -- What may be held: `keep` whatever happens, more only in whole units, half of what is free, or
 -- what a refused request needs; less than that helps nobody.
 local function fit(free, keep, want, need, unit)
+  if settles then return keep end
   local most = math.max(math.floor(free / 2), need - keep)
   local more = math.floor(math.min(want - keep, most, free) / unit) * unit
   if more > 0 and keep + more >= need then return keep + more end
   return keep
 end
 
-for index = 4, #KEYS do
+for index = 5, #KEYS do
   local key, said, kept = KEYS[index], {}, {}
   for number in string.gmatch(ARGV[index + 2], '%S+') do said[#said + 1] = tonumber(number) end
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do kept[all[i]] = all[i + 1] end
+  if kept.run ~= run then
+    for field in pairs(kept) do
+      if field == 'made' or string.sub(field, 1, 2) == 'w:' then
+        redis.call('HDEL', key, field)
+        kept[field] = nil
+      end
+    end
+  end
   local report = said[1]
   local elapsed = kept.at and math.max(now - tonumber(kept.at), 0) or 0
   local lacking = false
@@ -89,6 +109,8 @@ for index = 4, #KEYS do
     if limit >= 0 then
       local want, need = said[from + 3], said[from + 4]
       local used = tonumber(kept[name .. 'u'] or said[from + 5])
+      -- Who says something here for the first time may know of more than the data does.
+      if heard == 0 then used = math.max(used, said[from + 5]) end
       local drained = tonumber(kept[name .. 'd'] or '0')
       local back = math.min(used, elapsed * limit)
       used, drained = used - back + expired[i], drained + back
@@ -126,7 +148,7 @@ for index = 4, #KEYS do
   answer[#answer + 1] = text(slots)
   answer[#answer + 1] = lacked and '1' or '0'
 
-  redis.call('HSET', key, 'at', text(now), 'made', answer[1],
+  redis.call('HSET', key, 'at', text(now), 'made', answer[1], 'run', run,
     'w:' .. me, string.format('%.0f %.0f %.0f %.0f %.0f', report, now, holds[1], holds[2], slots))
   redis.call('PEXPIRE', key, text(120000 + drain_us / 1000))
   answers[#answers + 1] = table.concat(answer, ' ')

@@ -214,6 +214,10 @@ class LeasedAccount(Account):
         self.slots = answer.slots
         self._allow_slots()
 
+    def say_again(self) -> None:
+        """What is held is said in the next round, also without news."""
+        self._hurries = True
+
     def leave(self) -> None:
         """No request comes any more: the next report gives everything back."""
         self.forget()
@@ -364,6 +368,11 @@ class LeasedLimiter(Limiter):
             if answering.is_idle and not (answering.touched or self.alone):
                 answering.forget()
                 del self._active[name]
+
+    def say_again(self) -> None:
+        """The store may not know what is held: all of it is said in the next rounds."""
+        for account in self._active.values():
+            account.say_again()
 
     def leave(self) -> int:
         """No request comes any more: the next reports give everything back, of so many accounts."""

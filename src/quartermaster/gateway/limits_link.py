@@ -23,6 +23,7 @@ from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import UnavailableError
 from quartermaster.kernel.notice import GONE
 from quartermaster.kernel.shared_store import (
+    LIFE,
     NAME_PREFIX,
     NOTICE,
     OBEYED,
@@ -49,6 +50,10 @@ by its own machine's snapshot that somebody is suspended."""
 LEAVE_S: Final = 1.0
 """A worker that ends gives back what it holds, of some ten thousand accounts, within this time."""
 
+SETTLE_S: Final = 1.0
+"""A server that was restarted, or a replica in its place, gives nobody more for this long: every
+worker asks five times a second, and says then what it holds."""
+
 LIFE_BYTES: Final = 8
 """Names one life of a worker among all that ever were."""
 
@@ -61,8 +66,8 @@ class Store(Protocol):
 
     async def run(
         self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, str, list[str]]:
-        """The script's answer: workers of all machines, news, and a line for each account.
+    ) -> tuple[int, str, str, list[str]]:
+        """The script's answer: workers of all machines, news, its life, a line for each account.
 
         Raises:
             UnavailableError: there is none.
@@ -99,6 +104,9 @@ class LimitLink:
         self._obeyed = ""
         self._unsaid = False
         """Whether somebody waits to hear what is obeyed."""
+        self._life = ""
+        self._lives = 0
+        """How often the store was another one than before."""
         self._saving: asyncio.Future[None] | None = None
         self.limiter = limiter
         """Whose accounts these are."""
@@ -170,15 +178,19 @@ class LimitLink:
         if not reports and silent and at_rest:
             return
         self._unsaid = False
-        keys = [WORKERS, NOTICE, OBEYED]
+        keys = [WORKERS, NOTICE, OBEYED, LIFE]
         arguments: list[str | int] = [self._app_id, OUT_OF_CONTACT_S * US_PER_S, 0]
-        arguments += [self.notices.known, self._obeyed]
+        arguments += [self.notices.known, self._obeyed, int(SETTLE_S * US_PER_S)]
         for (scope, name), report in reports.items():
             keys.append(f"{NAME_PREFIX}:limit:{scope}:{name}")
             arguments.append(line_of(report))
         self._exchanges += 1
-        peers, notice, answers = await self._store.run(keys, arguments)
+        peers, notice, life, answers = await self._store.run(keys, arguments)
         self._said_s = now_s
+        if life != self._life:
+            self._lives += self._life != ""
+            self._life = life
+            self.limiter.say_again()
         given = {name: answer_of(line) for name, line in zip(reports, answers, strict=True)}
         self.limiter.answered(given, self._now(), peers)
         if self._error:
@@ -252,6 +264,7 @@ class LimitLink:
             error=self._error,
             name=self._app_id,
             notices_refused=self.notices.refused,
+            replaced=self._lives,
         )
 
 

@@ -138,14 +138,16 @@ class RedisStore:
 
     async def run(
         self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, str, list[str]]:
+    ) -> tuple[int, str, str, list[str]]:
         """The script's answer."""
         try:
             async with asyncio.timeout(CALL_WITHIN_S):
-                peers, notice, *answers = await self._script(keys=list(keys), args=list(arguments))
+                peers, notice, life, *answers = await self._script(
+                    keys=list(keys), args=list(arguments)
+                )
         except self._failures as error:
             raise UnavailableError(str(error) or type(error).__name__) from error
-        return peers, notice, answers
+        return peers, notice, life, answers
 
     async def aclose(self) -> None:
         """Hang up."""

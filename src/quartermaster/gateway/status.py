@@ -100,6 +100,8 @@ class SharedShown(msgspec.Struct, frozen=True):
     """Of this life of the worker, among all that ever shared."""
     notices_refused: int = 0
     """Notices of standings in the store that this installation did not sign."""
+    replaced: int = 0
+    """How often the store was another one than before: restarted, or a replica in its place."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

@@ -33,6 +33,9 @@ WORKERS: Final = f"{NAME_PREFIX}:workers"
 NOTICE: Final = f"{NAME_PREFIX}:standing"
 """The newest signed notice of standings."""
 
+LIFE: Final = f"{NAME_PREFIX}:life"
+"""Which life of the server this is, and since when."""
+
 OBEYED: Final = f"{NAME_PREFIX}:obeyed"
 """By worker, the version of the snapshot that it obeys, signed."""
 

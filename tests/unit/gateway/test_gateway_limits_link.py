@@ -33,11 +33,11 @@ class Miserly:
 
     async def run(
         self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, str, list[str]]:
+    ) -> tuple[int, str, str, list[str]]:
         """Of a report's numbers the fourth is what is held of requests."""
         self.heard.append(keys)
-        kept = [str(line).split()[3] for line in arguments[5:]]
-        return 1, "", [f"1 {keep} 0 0 0 0 0 0 0 0 0" for keep in kept]
+        kept = [str(line).split()[3] for line in arguments[6:]]
+        return 1, "", "a", [f"1 {keep} 0 0 0 0 0 0 0 0 0" for keep in kept]
 
     async def aclose(self) -> None:
         """Nothing."""
@@ -83,7 +83,7 @@ class Forgetful(Miserly):
 
     async def run(
         self, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> tuple[int, str, list[str]]:
+    ) -> tuple[int, str, str, list[str]]:
         """The answer, and no word of the cancellation."""
         if not self.asked.is_set():
             self.asked.set()
@@ -105,6 +105,12 @@ def test_a_cancellation_that_the_client_forgets_ends_it_all_the_same(tmp_path: P
             await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(run())
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a server that has just begun."""
+    monkeypatch.setattr(limits_link, "SETTLE_S", 0)
 
 
 @pytest.fixture(scope="module")

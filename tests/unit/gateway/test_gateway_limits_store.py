@@ -15,8 +15,8 @@ from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.errors import UnavailableError
 from quartermaster.kernel.shared_store import CALL_WITHIN_S
 
-KEYS = ("workers", "standing", "obeyed")
-ARGUMENTS = ("one", 5_000_000, 0, "", "")
+KEYS = ("workers", "standing", "obeyed", "life")
+ARGUMENTS = ("one", 5_000_000, 0, "", "", 0)
 SLACK_S = 0.3
 NAME = "store.example"
 
@@ -29,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 async def ask(store: RedisStore) -> int:
     """One exchange; workers of all machines."""
-    peers, _, _ = await store.run(KEYS, ARGUMENTS)
+    peers, _, _, _ = await store.run(KEYS, ARGUMENTS)
     return peers
 
 

