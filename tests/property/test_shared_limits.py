@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -235,7 +236,7 @@ def passed_over_a_failover(store: "redis.Redis", replica: str) -> tuple[int, int
     """
     world = SharedWorld(5, Limits(requests_per_minute=600), store)
     world.workers, world.count = [SharedWorker(f"w{n}", 4) for n in range(4)], 4
-    older: dict[str, dict[str, str]] = {}
+    older: dict[str, Any] = {}
     for turn in range(90):
         for worker in world.workers:
             for _ in range(20):

@@ -115,7 +115,8 @@ class LimitLink:
         self._news = asyncio.Event()
         self._failed_s = self._said_s = 0.0
         self._error = ""
-        self._exchanges = self._failures = 0
+        self._exchanges = self._failures = self._fallbacks = 0
+        self._waited_s = 0.0
         limiter.met = self._news.set
 
     async def run(self) -> None:
@@ -185,7 +186,11 @@ class LimitLink:
             keys.append(f"{NAME_PREFIX}:limit:{scope}:{name}")
             arguments.append(line_of(report))
         self._exchanges += 1
-        peers, notice, life, answers = await self._store.run(keys, arguments)
+        asked_s = time.monotonic()
+        try:
+            peers, notice, life, answers = await self._store.run(keys, arguments)
+        finally:
+            self._waited_s += time.monotonic() - asked_s
         self._said_s = now_s
         if life != self._life:
             self._lives += self._life != ""
@@ -237,6 +242,7 @@ class LimitLink:
             )
         self._error = reason
         if self.limiter.alone or self.silent_s > ALONE_AFTER_S:
+            self._fallbacks += not self.limiter.alone
             self.limiter.stand_alone()
 
     @property
@@ -265,6 +271,8 @@ class LimitLink:
             name=self._app_id,
             notices_refused=self.notices.refused,
             replaced=self._lives,
+            waited_us=int(self._waited_s * US_PER_S),
+            fallbacks=self._fallbacks,
         )
 
 

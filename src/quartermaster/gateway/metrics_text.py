@@ -14,7 +14,7 @@ import msgspec
 
 from quartermaster.gateway.metrics import LATENCY_BOUNDS_US, SYNC_BOUNDS_US, SeriesCounts
 from quartermaster.gateway.metrics_file import WorkerMetrics
-from quartermaster.gateway.status import WorkerStatus, succeeded
+from quartermaster.gateway.status import SharedShown, WorkerStatus, succeeded
 from quartermaster.kernel.clock import US_PER_S, Instant
 from quartermaster.kernel.snapshot import OUT_OF_CONTACT_S
 from quartermaster.kernel.units import AXES
@@ -58,6 +58,10 @@ SHARED_ALONE: Final = f"{_P}shared_limits_alone"
 SHARED_WORKERS: Final = f"{_P}shared_limits_workers"
 SHARED_EXCHANGES: Final = f"{_P}shared_limits_exchanges_total"
 SHARED_FAILURES: Final = f"{_P}shared_limits_failures_total"
+SHARED_WAIT: Final = f"{_P}shared_limits_wait_seconds_total"
+SHARED_FALLBACKS: Final = f"{_P}shared_limits_fallbacks_total"
+SHARED_REPLACED: Final = f"{_P}shared_limits_replaced_total"
+NOTICES_REFUSED: Final = f"{_P}shared_notices_refused_total"
 CPU: Final = f"{_P}worker_cpu_seconds_total"
 RESIDENT: Final = f"{_P}worker_resident_memory_bytes"
 
@@ -83,7 +87,7 @@ FAMILIES: Final[dict[str, tuple[Kind, str]]] = {
     SNAPSHOT_AGE: ("gauge", "Seconds since the worker last found its snapshot to be the newest."),
     UNITS_UTILISATION: (
         "gauge",
-        "How full the leaky bucket of a contract's provisioned units is, of this worker's share.",
+        "How full a contract's provisioned units are: this worker's share, or all, where shared.",
     ),
     UNITS_REQUESTS: (
         "counter",
@@ -96,6 +100,13 @@ FAMILIES: Final[dict[str, tuple[Kind, str]]] = {
     SHARED_WORKERS: ("gauge", "Workers of all machines that share limits, as this one knows them."),
     SHARED_EXCHANGES: ("counter", "Exchanges with the store of shared limits."),
     SHARED_FAILURES: ("counter", "Exchanges with the store of shared limits without an answer."),
+    SHARED_WAIT: (
+        "counter",
+        "How long workers waited, in the background, for the store's answers.",
+    ),
+    SHARED_FALLBACKS: ("counter", "How often a worker went on alone because the store was gone."),
+    SHARED_REPLACED: ("counter", "How often the store was another server than before."),
+    NOTICES_REFUSED: ("counter", "Standings in the store that this installation did not sign."),
     START_TIME: ("gauge", "When the worker started, in seconds since 1970."),
     CPU: ("counter", "CPU of the worker, user and system."),
     RESIDENT: ("gauge", "Memory of the worker that is in RAM."),
@@ -246,16 +257,24 @@ def _states(
         for outcome in ("served", "spilled", "refused"):
             writer.add(UNITS_REQUESTS, getattr(lane, outcome), *named, ("outcome", outcome))
     if status.shared is not None:
-        writer.add(SHARED_ALONE, status.shared.alone, worker)
-        writer.add(SHARED_WORKERS, status.shared.workers, worker)
-        writer.add(SHARED_EXCHANGES, status.shared.exchanges, worker)
-        writer.add(SHARED_FAILURES, status.shared.failures, worker)
+        _add_shared(writer, status.shared, worker)
     if status.snapshot_version is not None:
         writer.add(SNAPSHOT_VERSION, status.snapshot_version, worker)
     if metrics is not None:
         writer.add(RESIDENT, metrics.resident_bytes, worker)
         age_us = max(now - metrics.snapshot_contact_at, 0)
         writer.add(SNAPSHOT_AGE, age_us / US_PER_S, worker)
+
+
+def _add_shared(writer: _Writer, shared: SharedShown, worker: tuple[str, str]) -> None:
+    writer.add(SHARED_ALONE, shared.alone, worker)
+    writer.add(SHARED_WORKERS, shared.workers, worker)
+    writer.add(SHARED_EXCHANGES, shared.exchanges, worker)
+    writer.add(SHARED_FAILURES, shared.failures, worker)
+    writer.add(SHARED_WAIT, shared.waited_us / US_PER_S, worker)
+    writer.add(SHARED_FALLBACKS, shared.fallbacks, worker)
+    writer.add(SHARED_REPLACED, shared.replaced, worker)
+    writer.add(NOTICES_REFUSED, shared.notices_refused, worker)
 
 
 def as_json(metrics: Iterable[WorkerMetrics]) -> bytes:

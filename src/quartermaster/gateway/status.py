@@ -102,6 +102,10 @@ class SharedShown(msgspec.Struct, frozen=True):
     """Notices of standings in the store that this installation did not sign."""
     replaced: int = 0
     """How often the store was another one than before: restarted, or a replica in its place."""
+    waited_us: int = 0
+    """For answers of the store, all of them together; no request waited."""
+    fallbacks: int = 0
+    """How often it went on alone."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
