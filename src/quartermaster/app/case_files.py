@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from quartermaster.app.rooms import Rooms
-from quartermaster.book.chain import Entry
+from quartermaster.book.chain import Entry, Head
 from quartermaster.book.views import View
 from quartermaster.commands import case as cases
 from quartermaster.commands.actor import Actor
@@ -117,11 +117,14 @@ def assembled(
 
 
 def recorded(rooms: Rooms, actor: Actor, file: CaseFile, now: Instant) -> str:
-    """Write to the journal that the file was made; returns its hash.
+    """Write to the journal that the file was made, if its chain holds; returns the file's hash.
 
     Raises:
+        IntegrityError: the journal that the file was made of was changed.
         NotAllowedError: the actor may not.
     """
+    with rooms.book.reading() as unit:
+        unit.journal.verify(expected=Head(file.head_seq, file.head_sha256))
     digest = sha256(file)
     event = FileMade(sha256=digest, journal_seq=file.head_seq, journal_sha256=file.head_sha256)
     cases.tell(rooms.book, actor, file.case.summary.id, event, now)

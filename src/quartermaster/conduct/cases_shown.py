@@ -160,7 +160,9 @@ def summary(case: Case, now: Instant) -> CaseSummary:
         standing=case.standing,
         opened_at=_at(case.opened_at),
         kinds=tuple(
-            one.kind for one in sorted(case.evidence.findings, key=lambda one: -one.strength)
+            dict.fromkeys(
+                one.kind for one in sorted(case.evidence.findings, key=lambda one: -one.strength)
+            )
         ),
         evidence=values[-1] if values else None,
         next_due=due[0] if due else None,

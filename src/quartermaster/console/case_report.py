@@ -53,11 +53,15 @@ def _findings(on: CaseDesk) -> tuple[str, ...]:
     file, words = on.file, on.words
     case = file.case
     out = []
-    if case.evidence.findings:
-        kinds = words.join([on.kind(one.kind) for one in case.evidence.findings])
-        key = "finding.kinds" if case.evidence.actionable else "finding.observation"
-        out.append(words(key, group=file.group_name, kinds=kinds))
-    else:
+    found = dict.fromkeys(one.kind for one in case.evidence.findings)  # of two customers once
+    seen = [on.kind(kind) for kind in found if kind != "reported"]
+    if seen:
+        leads = any(one.kind != "reported" for one in case.evidence.actionable)
+        key = "finding.kinds" if leads else "finding.observation"
+        out.append(words(key, group=file.group_name, kinds=words.join(seen)))
+    if "reported" in found:
+        out.append(words("finding.reported" if seen else "finding.hearsay", group=file.group_name))
+    if not found:
         out.append(words("finding.none", group=file.group_name))
     if case.extent:
         shares = {one.name: one for one in case.extent[0].measures}
