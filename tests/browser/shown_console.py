@@ -33,6 +33,7 @@ from tests.unit.console.what_if_fakes import FakeWhatIf, what_if_facts
 from quartermaster.app.board import assumed_of, facts_of, shown_revenue
 from quartermaster.app.console_book import sample_shown
 from quartermaster.app.console_capacity import ShownCapacity, sample_window
+from quartermaster.commands.budget_history import BudgetHistory, Day, Moment
 from quartermaster.commands.budget_shown import ShownBudget
 from quartermaster.console import server
 from quartermaster.console.board_facts import BoardFacts
@@ -44,6 +45,7 @@ from quartermaster.console.ports_account import (
     DraftCredit,
     DraftLine,
     DraftShortfall,
+    OwnBudget,
     UsageRow,
 )
 from quartermaster.console.ports_control import Control
@@ -80,6 +82,11 @@ def a_budget(scope: LimitScope, name: str) -> ShownBudget:
 
 class RichAccounts(FakeAccounts):
     """One account with something in every table."""
+
+    def budget(
+        self, customer: str, scope: LimitScope, name: str, month: str, now: Instant
+    ) -> OwnBudget:
+        return OwnBudget(a_budget(scope, name), "", a_history(name))
 
     def facts(self, customer: str, month: str, now: Instant) -> AccountFacts:
         line = DraftLine(
@@ -118,6 +125,25 @@ class RichAccounts(FakeAccounts):
                 ),
             ),
         )
+
+
+def a_history(name: str) -> BudgetHistory:
+    """A month of a key's budget: raised, told of, and paused for a day."""
+    days = tuple(
+        Day(
+            on=date(2024, 3, on), spent=Decimal("137.50"), total=Decimal("137.50") * on,
+            amount=Decimal(4000 if on < 16 else 5000), paused=on == 12,
+            alerts=(50,) if on == 19 else (80,) if on == 30 else (),
+        )
+        for on in range(1, 32)
+    )  # fmt: skip
+    raised = Moment(
+        at=NOW, kind="changed", by="usr_1", reason="asked for", amount=Decimal(5000), percent=0
+    )
+    return BudgetHistory(
+        scope="key", name=name, currency="USD", time_zone="UTC", month="2024-03",
+        earlier="2024-02", later="", days=days, length=31, leased=Decimal(250), moments=(raised,),
+    )  # fmt: skip
 
 
 class KeptBoard:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.browser.forms import DESK, PHONE, PLAIN, Form
+from tests.browser.forms import DESK, PHONE, PLAIN, Form, in_every_form
 from tests.browser.reader import Reader, window
 from tests.browser.shown_console import KEY, Console
 
@@ -26,6 +26,16 @@ def test_it_fits_a_phone_in_the_dark_and_in_german(reader: Reader) -> None:
     reader.assert_accessible()
     reader.assert_fits()
     expect(reader.page.get_by_text("gedrosselt")).to_be_visible()
+
+
+@pytest.mark.long
+@in_every_form
+def test_the_history_of_a_budget_fits_and_reads_aloud(reader: Reader) -> None:
+    reader.open(f"/account/budgets/key/{KEY}")
+    reader.assert_figures(2)
+    reader.assert_fits()
+    reader.assert_accessible()
+    reader.assert_prints(3)
 
 
 @pytest.mark.long

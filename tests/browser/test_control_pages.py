@@ -7,7 +7,7 @@ from tests.browser.reader import Reader
 
 pytestmark = pytest.mark.browser
 
-PATHS = ("/budgets", "/budgets/group/acme", "/standing", "/standing/acme")
+PATHS = ("/budgets", "/budgets/group/acme", "/standing", "/standing/acme", "/webhooks")
 SMALL = Form("de", "dark", PHONE)
 
 
@@ -25,6 +25,11 @@ def test_they_fit_a_phone_in_the_dark_and_in_german(reader: Reader) -> None:
     look_at(reader, "/budgets")
     reader.assert_figures(1)
     look_at(reader, "/standing/acme")
+    reader.open("/webhooks")
+    reader.page.get_by_role("link", name="https://ops.example.com/hook…").click()
+    reader.page.locator("details summary").first.click()
+    reader.assert_fits()
+    reader.assert_accessible()
 
 
 @pytest.mark.long
@@ -44,5 +49,20 @@ def test_a_budget_is_changed_by_keyboard_alone(reader: Reader) -> None:
     page.get_by_label("Yes: GLOBEX spends nothing from now on.").press("Space")
     page.get_by_role("button", name="Pause").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("gateway-1: does not obey it yet")
-    expect(page.get_by_text("paused", exact=True)).to_be_visible()
+    expect(page.locator(".panel-head .said")).to_have_text("paused")
     reader.assert_prints(3)
+
+
+def test_an_address_is_tried_and_paused_by_keyboard_alone(reader: Reader) -> None:
+    page = reader.page
+    reader.open("/webhooks")
+    page.get_by_role("link", name="https://ops.example.com/hook…").press("Enter")
+    page.get_by_role("button", name="Send a test").press("Enter")
+    expect(page.get_by_role("status")).to_have_text("The test was taken.")
+    page.get_by_text("Pause", exact=True).first.press("Enter")
+    page.get_by_label("Yes: nobody there is told of alerts that come up now.").press("Space")
+    page.get_by_role("button", name="Pause").press("Enter")
+    expect(page.get_by_text("when it is resumed")).to_be_visible()
+    page.get_by_role("button", name="Send again: ACME").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("It is on its way")
+    reader.assert_prints(2)
