@@ -29,7 +29,7 @@ def test_no_case_file_is_made_of_a_journal_that_was_changed(
     for (name,) in database.execute("select name from sqlite_master where type = 'trigger'"):
         database.execute(f'drop trigger "{name}"')
     other = "replace(cast(fact as text), 'a partner', 'our boss')"
-    database.execute(f"update journal set fact = cast({other} as blob)")  # noqa: S608 - our words
+    database.execute(f"update journal set fact = cast({other} as blob)")
     database.commit()
     database.close()
     html = tmp_path / "case.html"
