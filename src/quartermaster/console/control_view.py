@@ -36,6 +36,8 @@ def acknowledged(version: int, seen: Acknowledgement, words: Words) -> Acknowled
         (name, words(f"published.{kind}"), css) for kind, names, css in kinds for name in names
     )
     key = "waits" if seen.late or seen.silent else "all" if seen.acknowledged else "none"
+    if seen.unreached:
+        key = "unreached"
     return Acknowledged(
         words(f"published.{key}", version=number(version, words.lang), count=len(workers)), workers
     )

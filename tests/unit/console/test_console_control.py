@@ -19,9 +19,11 @@ from tests.unit.console.console_fakes import (
 from tests.unit.console.control_world import control_world
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
 
+from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.standing import RevenueShare
 from quartermaster.commands.webhook_record import Delivered, Record
-from quartermaster.console.control_view import person_name
+from quartermaster.console.control_view import acknowledged, person_name
+from quartermaster.console.language import Lang
 from quartermaster.console.number_field import amount_of
 from quartermaster.console.ports_control import Control
 from quartermaster.console.report_words import catalogue
@@ -397,3 +399,12 @@ def test_what_is_gone_meanwhile_is_said_in_the_readers_words(client: Client) -> 
     form = {"act": "sign", "proposal": "prop_1"}
     status, page = post(client("admin", "de"), "/standing/acme", **form)
     assert (status, "wartet nicht mehr auf eine zweite Person" in page) == (404, True)
+
+
+@pytest.mark.parametrize("lang", ["de", "en"])
+def test_machines_that_could_not_be_told_are_said(lang: Lang) -> None:
+    words = catalogue("control", lang)
+    seen = Acknowledgement(("gateway-0",), (), (), "the store does not answer")
+    said = acknowledged(7, seen, words)
+    assert said.sentence == words("published.unreached", version="7")
+    assert [name for name, _, _ in said.workers] == ["gateway-0"]
