@@ -52,7 +52,8 @@ def fixed_costs(
         invoice_of: drafts at the cut at which the requests were read.
         now: what has accrued until then is told, whatever was asked for.
     """
-    accrued = msgspec.structs.replace(asked, end_s=min(asked.end_s, now // US_PER_S))
+    hour_s = (now - now % US_PER_HOUR) // US_PER_S  # as drafts accrue
+    accrued = msgspec.structs.replace(asked, end_s=min(asked.end_s, hour_s))
     if asked.projects or asked.keys or accrued.end_s <= asked.first_s:
         return []
     found = list[CostItem]()

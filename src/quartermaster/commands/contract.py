@@ -1,5 +1,6 @@
 """Contracts: each change is a new version, and what usage was rated under stays as it was."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import combinations
 
@@ -25,6 +26,7 @@ TERM_HOURS_MAX = 10 * 366 * 24
 """Ten years: cloud commitments that were published last for up to seven."""
 LAST_END = as_instant(datetime(3000, 1, 1, tzinfo=UTC))
 """Nobody signs for later; calendars, and with them every draft, stop at 9999."""
+_MONTHS_A_YEAR = 12
 WEIGHT_MAX = 100
 """Output costs up to eight times as much as input; above it is a typing error."""
 
@@ -87,12 +89,21 @@ def _require_full_hours(contract: Contract) -> None:
         raise UsageError(
             f"contract {contract.id} does not begin or end on a full hour", field="valid_from"
         )
-    if month_of(Instant(contract.valid_from), contract.time_zone).start % US_PER_HOUR:
+    if any(start % US_PER_HOUR for start in _month_starts(contract)):
         raise UsageError(
             f"months in {contract.time_zone} do not begin on a full UTC hour",
             field="time_zone",
             hint="usage is rolled up by UTC hour; use a zone with a whole-hour offset",
         )
+
+
+def _month_starts(contract: Contract) -> Iterator[int]:
+    """Of a year of its months: Lord Howe's begin on a half hour in winter alone."""
+    at = Instant(contract.valid_from)
+    for _ in range(_MONTHS_A_YEAR + 1):
+        month = month_of(at, contract.time_zone)
+        yield month.start
+        at = Instant(month.end)
 
 
 def _require_commitments(known: tuple[Contract, ...], contract: Contract) -> None:

@@ -234,5 +234,10 @@ def test_a_question_into_the_future_is_told_what_has_accrued(world: World, end: 
     ]
     assert drafted == []
     assert draft("acme-now", "2026-11").earned_minor == 72_00
+    # Half an hour later neither counts the hour that has begun.
+    now = Instant(now + 30 * 60 * US_PER_S)
+    told = day_costs([], view, span, fixed_costs(view, "acme", span, draft, now))
+    assert sum(day.amount for day in told) == Decimal(72)
+    assert draft("acme-now", "2026-11").earned_minor == 72_00
     after = asked(november.end, end, by_line=True)
     assert fixed_costs(view, "acme", after, draft, now) == []

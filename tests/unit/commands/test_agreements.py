@@ -14,7 +14,7 @@ from quartermaster.commands import price_book as price_books
 from quartermaster.commands.actor import OPERATOR, Actor, require, require_known
 from quartermaster.commands.customer import add_customer, add_group
 from quartermaster.commands.deployment import set_deployment
-from quartermaster.kernel.clock import US_PER_HOUR, Instant
+from quartermaster.kernel.clock import US_PER_HOUR, Instant, month
 from quartermaster.kernel.contract import Commitment, Contract, Customer, Group
 from quartermaster.kernel.errors import (
     ConflictError,
@@ -151,6 +151,12 @@ def test_a_zone_whose_months_cut_an_hour_is_refused(agreed: Book) -> None:
     indian = changed(CONTRACT, id="acme-2", time_zone="Asia/Kolkata")
     with pytest.raises(UsageError, match="Asia/Kolkata"):
         contracts.sign(agreed, OPERATOR, indian, NOW)
+    # Whole hours from UTC in its summer, which is when this is signed.
+    zone = "Australia/Lord_Howe"
+    summer = month(2026, 1, zone).start
+    lord_howe = changed(CONTRACT, id="acme-3", time_zone=zone, valid_from=summer)
+    with pytest.raises(UsageError, match="Lord_Howe"):
+        contracts.sign(agreed, OPERATOR, lord_howe, NOW)
 
 
 @pytest.mark.parametrize(
