@@ -70,7 +70,9 @@ def publish(options: Options, file: Path) -> None:
     price_book = load(file.read_bytes(), file.name)
     rooms = open_rooms(options)
     publish_prices(rooms.book, rooms.actor, price_book, rooms.now())
-    click.echo(f"{price_book.id} version {price_book.version}: {len(price_book.prices)} prices")
+    begins = as_datetime(Instant(price_book.valid_from)).isoformat()
+    number = len(price_book.prices)
+    click.echo(f"{price_book.id} version {price_book.version} from {begins}: {number} prices")
     hand_over(rooms)
 
 

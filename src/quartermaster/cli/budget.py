@@ -187,6 +187,8 @@ def _print(rooms: "Rooms", found: "list[Budgeting]", *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(every))
         return
+    if not every:
+        click.echo("no budget yet", err=True)
     for one in every:
         click.echo(_said(one))
 

@@ -60,6 +60,8 @@ def list_cases(options: Options, only_open: bool, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(lines))
         return
+    if not lines:
+        click.echo("no open case" if only_open else "no case yet", err=True)
     for line in lines:
         click.echo(queue_line(line))
 

@@ -17,11 +17,16 @@ def show_days(rooms: "Rooms", account: str | None, *, as_json: bool) -> None:
     """Each day that was judged, oldest first."""
     from quartermaster.app.clerk_conduct import observed
 
-    for fact in observed(rooms):
-        for day in fact.days:
-            if account is None or day.account == account:
-                shown = msgspec.json.encode(day).decode() if as_json else _day_line(day, fact)
-                click.echo(shown)
+    judged = [
+        (day, fact)
+        for fact in observed(rooms)
+        for day in fact.days
+        if account is None or day.account == account
+    ]
+    if not judged and not as_json:
+        click.echo("no day was judged yet", err=True)
+    for day, fact in judged:
+        click.echo(msgspec.json.encode(day).decode() if as_json else _day_line(day, fact))
 
 
 def show_state(rooms: "Rooms", *, as_json: bool) -> None:

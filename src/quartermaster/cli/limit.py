@@ -81,6 +81,8 @@ def show(options: Options, /, as_json: bool, **given: str | None) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
+    if not found:
+        click.echo("nobody has a limit yet", err=True)
     for limited in found:
         click.echo(_line(limited))
 

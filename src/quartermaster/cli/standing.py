@@ -164,6 +164,8 @@ def _show(shown: "list[Held]", *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(shown))
         return
+    if not shown:
+        click.echo("every group is simply active", err=True)
     for one in shown:
         case = f", case {one.case}" if one.case else ""
         why = f": {one.reason}{case}" if one.reason else ""

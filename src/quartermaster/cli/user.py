@@ -58,6 +58,8 @@ def list_users(options: Options, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(users))
         return
+    if not users:
+        click.echo("no user yet: quartermaster user invite", err=True)
     for user in users:
         click.echo(f"{user.id}  {user.name}  {', '.join(user.roles)}")
 
@@ -176,6 +178,8 @@ def list_tokens(options: Options, as_json: bool) -> None:
         ]
         click.echo(msgspec.json.encode(rows))
         return
+    if not found:
+        click.echo("no token yet", err=True)
     for one in found:
         made, state = one.made, "live" if one.live(now) else "stopped"
         whose = made.user or f"customer {made.customer}"

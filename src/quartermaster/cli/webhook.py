@@ -72,6 +72,8 @@ def list_(options: Options, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode([_plain(*one) for one in found]))
         return
+    if not found:
+        click.echo("no webhook yet", err=True)
     for one, record in found:
         how, added = record.delivered, one.added
         paused = "paused; " if one.paused else ""
