@@ -13,7 +13,7 @@ import msgspec
 from quartermaster.gateway.dialects.body import NULL, encode, read
 from quartermaster.gateway.dialects.messages_blocks import decode_turns
 from quartermaster.gateway.dialects.messages_turns import chat_messages
-from quartermaster.gateway.meter import tokens_of_bytes
+from quartermaster.gateway.pieces import tokens_of_bytes
 from quartermaster.gateway.wire import ChatCall
 
 # Anthropic's documented bound for one image that was scaled to fit (about 1.15 megapixels / 750).

@@ -40,6 +40,7 @@ from quartermaster.gateway.spillover import Spare
 from quartermaster.gateway.status import readiness
 from quartermaster.gateway.stream import StreamExchange
 from quartermaster.gateway.tap import Tap
+from quartermaster.gateway.token_estimate import MEDIA_REQUEST_BYTES, input_tokens
 from quartermaster.gateway.waiting import Waiting, WaitingRoom
 from quartermaster.gateway.wire import ChatCall
 from quartermaster.kernel.clock import US_PER_S
@@ -183,6 +184,8 @@ class Dispatcher:
             if head is not None:
                 head.entry = entry
         call = wire.read_call(request.body)
+        if call.input_bytes > MEDIA_REQUEST_BYTES:
+            call.media_tokens = input_tokens(request.body)
         targets = entry.models.get(call.model) or admit.targets_for(index, entry, call.model)
         if not relay.wal.writable:
             raise _meter_unavailable()
@@ -279,6 +282,8 @@ class Dispatcher:
         else:
             entry = line.entry
         call = read_call(operation, request.body, found.name)
+        if call.input_bytes > MEDIA_REQUEST_BYTES:
+            call.media_tokens = input_tokens(request.body)
         if line is not None:
             line.take(call)
         targets = admit.targets_for(index, entry, call.model)

@@ -8,7 +8,7 @@ which the write-ahead log calls when the close record is on disk.
 
 from typing import ClassVar, Final
 
-from quartermaster.gateway import cancelled, failover, heads, meter, output_cap, wire
+from quartermaster.gateway import cancelled, failover, heads, meter, output_cap, pieces, wire
 from quartermaster.gateway.attempts import OUR_CREDENTIALS, Route
 from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import (
@@ -256,7 +256,7 @@ class Exchange:
         if metered is None:
             text_bytes = wire.message_bytes(answer)
             metered = meter.estimated(
-                usage, self.call.input_bytes, meter.tokens_of_bytes(text_bytes)
+                usage, self.call.input_tokens, pieces.tokens_of_bytes(text_bytes)
             )
         self.final = heads.answer(
             status,
@@ -376,7 +376,7 @@ class Exchange:
         """The input was sent upstream; nothing was delivered."""
         if self.life is _OPEN:
             return meter.NOTHING
-        return meter.estimated(b"", self.call.input_bytes, 0)
+        return meter.estimated(b"", self.call.input_tokens, 0)
 
     def drop_upstream(self) -> None:
         """Stop the model server's work on this request."""

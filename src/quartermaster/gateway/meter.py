@@ -6,7 +6,6 @@ from typing import Final
 import msgspec
 
 from quartermaster.gateway.dialects import usage as dialect_usage
-from quartermaster.gateway.pieces import BYTES_PER_TOKEN
 from quartermaster.kernel.errors import IntegrityError
 from quartermaster.kernel.units import Counts, CountSource
 
@@ -113,15 +112,15 @@ def believed(usage: bytes) -> Metered | None:
     return Metered(reading.counts, "engine" if reading.engine else "upstream")
 
 
-def estimated(usage: bytes, input_bytes: int, output_tokens: int) -> Metered:
-    """Counts where no vendor's can be used: bytes by `BYTES_PER_TOKEN`, rounded up.
+def estimated(usage: bytes, input_tokens: int, output_tokens: int) -> Metered:
+    """Counts where no vendor's can be used.
 
     Args:
         usage: what the upstream sent; the note says why it was not believed.
-        input_bytes: bytes of the request body.
+        input_tokens: an estimate of the request.
         output_tokens: of a stream by `pieces.tokens_of`, of an answer by `tokens_of_bytes`.
     """
-    counts = Counts(input=tokens_of_bytes(input_bytes), output=output_tokens)
+    counts = Counts(input=input_tokens, output=output_tokens)
     problem = dialect_usage.chat(usage).problem
     return Metered(counts, "estimated", "" if problem == "usage_absent" else problem)
 
@@ -139,8 +138,3 @@ def at_least(metered: Metered, output_tokens: int) -> Metered:
         return metered
     more = msgspec.structs.replace(counts, output=counts.output + missing)
     return Metered(more, "estimated", metered.note)
-
-
-def tokens_of_bytes(count: int) -> int:
-    """Bytes by `BYTES_PER_TOKEN`, rounded up."""
-    return -(-count // BYTES_PER_TOKEN)

@@ -17,6 +17,7 @@ from quartermaster.gateway.dialects.body import encode
 from quartermaster.gateway.dialects.frames import DONE, data
 from quartermaster.gateway.limits import Permit
 from quartermaster.gateway.meter import Metered
+from quartermaster.gateway.pieces import tokens_of_bytes
 from quartermaster.gateway.refusals import refused
 from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.wire import ChatCall
@@ -170,5 +171,5 @@ def give_up(exchange: Answering, body_bytes: int) -> None:
     exchange.drop_upstream()
     refusal = refused("upstream_malformed", words)
     exchange.final = exchange.refusal_bytes(refusal)
-    made = meter.estimated(b"", exchange.call.input_bytes, meter.tokens_of_bytes(body_bytes))
+    made = meter.estimated(b"", exchange.call.input_tokens, tokens_of_bytes(body_bytes))
     exchange.close(refusal.http_status, made, failure=ABOVE_CAP)

@@ -19,6 +19,11 @@ SURELY_TOKENS_BYTES_MIN: Final = 3
 LONG_TOKEN_BYTES: Final = 8
 
 
+def tokens_of_bytes(count: int) -> int:
+    """Bytes by `BYTES_PER_TOKEN`, rounded up."""
+    return -(-count // BYTES_PER_TOKEN)
+
+
 def tokens_of(pieces: int, text_bytes: int) -> int:
     """An estimate of the tokens in some pieces.
 
@@ -28,7 +33,7 @@ def tokens_of(pieces: int, text_bytes: int) -> int:
     """
     if TOKEN_BYTES_MIN * pieces <= text_bytes <= TOKEN_BYTES_MAX * pieces:
         return pieces
-    return -(-text_bytes // BYTES_PER_TOKEN)
+    return tokens_of_bytes(text_bytes)
 
 
 def tokens_at_least(pieces: int, text_bytes: int) -> int:

@@ -15,6 +15,7 @@ from quartermaster.gateway.dialects.translated import TranslatedStream, Translat
 from quartermaster.gateway.dialects.usage import Reading
 from quartermaster.gateway.exchange import US_PER_MS, Exchange
 from quartermaster.gateway.meter import Life, Metered
+from quartermaster.gateway.pieces import tokens_of_bytes
 from quartermaster.gateway.ports import ClientPort, Home
 from quartermaster.gateway.responses import ResponseParser
 from quartermaster.gateway.route import Target
@@ -204,7 +205,7 @@ class PlannedExchange(StreamExchange):
         if facts.failed:
             self.fail("upstream_error", "The model server answered with an error.")
             return
-        metered = self._believed(facts.reading, meter.tokens_of_bytes(facts.text_bytes))
+        metered = self._believed(facts.reading, tokens_of_bytes(facts.text_bytes))
         render = self.plan.render
         if render is not None:
             content_type = heads.JSON
@@ -282,7 +283,7 @@ class PlannedExchange(StreamExchange):
         """By the request's bytes, where they are text: a recording's bytes are no tokens."""
         if self.plan.operation in UNCOUNTED or self.plan.operation in FORMS:
             return 0
-        return meter.tokens_of_bytes(self.call.input_bytes)
+        return self.call.input_tokens
 
     def counts_if_gone(self) -> Metered:
         """As for any exchange, but a form's file is not counted as text."""

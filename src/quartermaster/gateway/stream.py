@@ -200,7 +200,7 @@ class StreamExchange(Exchange):
     def _told(self) -> Metered:
         """The vendor's counts so far, or an estimate."""
         usage = self.scanner.usage
-        return meter.believed(usage) or meter.estimated(usage, self.call.input_bytes, self._tokens)
+        return meter.believed(usage) or meter.estimated(usage, self.call.input_tokens, self._tokens)
 
     # -- the ends that are not clean -------------------------------------------------------------
 

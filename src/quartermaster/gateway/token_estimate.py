@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from quartermaster.gateway.dialects.form import FormCall
-from quartermaster.gateway.meter import tokens_of_bytes
+from quartermaster.gateway.pieces import tokens_of_bytes
 from quartermaster.gateway.wire import ChatCall
 
 # The answer of a chat that states no limit is mostly shorter; the rest is taken when it is known.
@@ -18,6 +18,9 @@ OUTPUT_TOKENS_UNSTATED: Final = 256
 MEDIA_PART_TOKENS: Final = 1_600
 # Images are longer than this in base64; shorter ones are estimated as the text that they look like.
 MEDIA_BYTES_MIN: Final = 4_096
+MEDIA_REQUEST_BYTES: Final = 16 * 1024
+"""Smaller requests are estimated as text also where nobody counts them at the end: a small image is
+near what text of its size would be."""
 # Words have a space or a comma within this; most long texts need no longer look.
 _GLANCE_BYTES: Final = 64
 # `data:application/vnd.openxmlformats-officedocument.wordprocessingml.document;base64,` fits.
@@ -44,10 +47,11 @@ def estimate(call: ChatCall, body: bytes, *, answers: bool = True, output_weight
     """
     if isinstance(call, FormCall):
         return MEDIA_PART_TOKENS
-    return _input(body) + (output_weight * _output(call) if answers else 0)
+    return input_tokens(body) + (output_weight * _output(call) if answers else 0)
 
 
-def _input(body: bytes) -> int:
+def input_tokens(body: bytes) -> int:
+    """Of a request: its text by bytes, and of each image or file the usual tokens."""
     size = text_bytes = len(body)
     media_parts = 0
     start = 0  # behind a quote, where a string may begin

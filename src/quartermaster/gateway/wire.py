@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from quartermaster.gateway.pieces import tokens_of_bytes
 from quartermaster.gateway.refusals import refused
 from quartermaster.kernel.errors import RefusedError
 from quartermaster.kernel.units import ServiceClass
@@ -41,6 +42,13 @@ class ChatCall(msgspec.Struct, gc=False):
     fields: dict[str, msgspec.Raw]
     input_bytes: int
     service_class: ServiceClass = "standard"
+    media_tokens: int = 0
+    """Where images or files are in it: an estimate of all its input; most often by its bytes."""
+
+    @property
+    def input_tokens(self) -> int:
+        """An estimate, where no model server counts."""
+        return self.media_tokens or tokens_of_bytes(self.input_bytes)
 
 
 class Answer(msgspec.Struct, gc=False):

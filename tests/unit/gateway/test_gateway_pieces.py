@@ -1,5 +1,6 @@
 """Tokens of streams whose model server does not say them: whole tokens, characters, sentences."""
 
+import base64
 import json
 import textwrap
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.gateway.gateway_fakes import (
     DONE,
+    HELLO,
     HELLO_STREAM,
     STREAM_HEAD,
     Bench,
@@ -14,9 +16,11 @@ from tests.unit.gateway.gateway_fakes import (
     an_index,
     chunked,
     delta,
+    plain_response,
 )
 
 from quartermaster.gateway.pieces import text_bytes_of, tokens_at_least, tokens_of
+from quartermaster.gateway.token_estimate import MEDIA_PART_TOKENS
 from quartermaster.kernel.limit import Limits
 from quartermaster.tokens.count import count
 
@@ -86,3 +90,23 @@ def test_a_cap_counts_tokens_and_not_the_pieces_of_a_stream() -> None:
     for one in PROSE[450:2_000]:
         bench.answer(exchange, chunked(delta(one)))
     assert bench.upstream.calls == ["abort"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_image_is_not_billed_as_the_text_that_it_is_written_in(stream: bool) -> None:
+    """A model server that says nothing of usage, asked about a picture of 300 KB."""
+    url = "data:image/png;base64," + base64.b64encode(bytes(300_000)).decode()
+    parts = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
+    body = {**HELLO, "stream": stream, "messages": [{"role": "user", "content": parts}]}
+    bench = Bench()
+    exchange = bench.send(body, bench.client())
+    if stream:
+        frames = [delta("Zeros.", "stop"), DONE]
+        data = STREAM_HEAD + b"".join(chunked(one) for one in frames) + b"0\r\n\r\n"
+    else:
+        data = plain_response(b'{"choices":[{"message":{"content":"Zeros."}}]}')
+    bench.answer(exchange, data)
+    closed = bench.wal.only_close
+    assert MEDIA_PART_TOKENS <= closed.counts.input < MEDIA_PART_TOKENS + 100
+    (opened,) = bench.wal.open.values()
+    assert opened.input_bytes > 400_000
