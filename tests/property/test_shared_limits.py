@@ -256,7 +256,7 @@ def passed_over_a_failover(store: "redis.Redis", replica: str) -> tuple[int, int
 def test_a_replica_that_missed_something_lets_nothing_pass_twice(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = "redis.call('INFO', 'server')"
+    told = "redis.pcall('INFO', 'server')"
     assert told in SCRIPT
     says = SCRIPT.replace(told, "('run_id:' .. (redis.call('GET', 'run') or 'a'))")
     monkeypatch.setattr(SharedWorker, "script", says)

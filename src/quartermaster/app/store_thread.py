@@ -6,6 +6,7 @@ of its own, and until it ends the store counts as gone.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -17,14 +18,15 @@ _T = TypeVar("_T")
 
 
 class StoreThread:
-    """One call at a time.
+    """One call at a time, for as many threads as want to.
 
     Args:
-        within_s: how long a caller waits for it.
+        within_s: how long a caller waits for its turn and its answer.
     """
 
     def __init__(self, within_s: float = CALL_WITHIN_S) -> None:
         self._within_s = within_s
+        self._turn = threading.Lock()
         self._running: threading.Thread | None = None
 
     def call(self, do: Callable[[], _T]) -> _T:
@@ -33,8 +35,17 @@ class StoreThread:
         Raises:
             UnavailableError: it has not answered in time, or the one before is still under way.
         """
-        if self._running is not None and self._running.is_alive():
-            raise UnavailableError("the shared store does not answer")
+        ends_s = time.monotonic() + self._within_s
+        if not self._turn.acquire(timeout=self._within_s):
+            raise UnavailableError("the shared store is asked by too many at once")
+        try:
+            if self._running is not None and self._running.is_alive():
+                raise UnavailableError("the shared store does not answer")
+            return self._ask(do, ends_s)
+        finally:
+            self._turn.release()
+
+    def _ask(self, do: Callable[[], _T], ends_s: float) -> _T:
         answer: Future[_T] = Future()
 
         def ask() -> None:
@@ -44,9 +55,11 @@ class StoreThread:
                 answer.set_exception(error)
 
         # A thread that hangs does not keep the process from ending.
-        self._running = threading.Thread(target=ask, name="shared-store", daemon=True)
-        self._running.start()
+        thread = threading.Thread(target=ask, name="shared-store", daemon=True)
+        thread.start()
         try:
-            return answer.result(self._within_s)
+            found = answer.result(max(ends_s - time.monotonic(), 0))
         except TimeoutError as error:
+            self._running = thread
             raise UnavailableError("the shared store does not answer in time") from error
+        return found

@@ -45,7 +45,8 @@ if begins ~= '' and begins ~= ARGV[4] then notice = redis.call('GET', KEYS[2]) e
 
 -- A server that was restarted, or a replica in its place, may not know what was said last: until all
 -- have said again what they hold, nobody is given more.
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-'
+local told = redis.pcall('INFO', 'server')
+local run = type(told) == 'string' and string.match(told, 'run_id:(%w+)') or '-'
 local life = redis.call('HMGET', KEYS[4], 'run', 'since')
 if life[1] ~= run or tonumber(life[2]) > now then
   life[2] = text(now)

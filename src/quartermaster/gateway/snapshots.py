@@ -50,9 +50,13 @@ class SnapshotFollower:
     def poll(self) -> Index | None:
         """The index of a newer snapshot or notice, or None when there is none."""
         found = self._read()
-        notice = None if self.notices is None else self.notices.newest
         snapshot = found or self._snapshot
-        if snapshot is None or (found is None and notice is self._held_to):
+        if snapshot is None:
+            return None
+        notice = None if self.notices is None else self.notices.newest
+        if notice is not None and notice.version <= snapshot.version:
+            notice = None  # the snapshot says it, or what came after it
+        if found is None and notice is self._held_to:
             return None
         held = held_to(snapshot, notice)
         index = build(held, self._secrets(held), self._settings)

@@ -1,5 +1,7 @@
 """Two budget offices of two machines: what they grant together, with the store and without it."""
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -289,3 +291,27 @@ def test_a_replica_that_was_not_promoted_grants_nothing(
         looks(offices)
         assert two.granted(epoch) < AMOUNT // 4, "more than the spare part that it held"
         assert "read only" in two.trouble_now
+
+
+def test_a_name_server_that_hangs_holds_up_nobody(
+    offices: tuple[SharedOffice, SharedOffice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = offices
+    epoch = budget(one.rooms)
+    one.ask(epoch, 0, AMOUNT // 10)
+    looks(offices)
+    has = one.granted(epoch)
+    assert has == AMOUNT // 10
+    answers = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers.wait() and [])
+    one.store.__init__(redis.Redis(host="store.example"), settle_us=0)  # type: ignore[misc]
+    try:
+        # What it holds of the budget is leased on, and nothing more.
+        one.ask(epoch, has, AMOUNT)
+        began = time.monotonic()
+        one.look()
+        assert time.monotonic() - began < 3
+        assert has <= one.granted(epoch) < AMOUNT // 4
+        assert "does not answer" in one.trouble_now
+    finally:
+        answers.set()

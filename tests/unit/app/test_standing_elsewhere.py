@@ -186,6 +186,21 @@ def test_a_call_that_hangs_holds_nobody() -> None:
         calls.call(lambda: 1 // 0)
 
 
+def test_calls_of_many_threads_take_turns() -> None:
+    calls = StoreThread()
+    found: list[int] = []
+
+    def ask() -> None:
+        found.extend(calls.call(lambda: 1) for _ in range(20))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(found) == 160
+
+
 def answers(calls: StoreThread) -> bool:
     """Whether the call before has ended."""
     try:

@@ -23,7 +23,7 @@ from quartermaster.commands.publish import Acknowledgement
 from quartermaster.commands.standing import RevenueShare
 from quartermaster.commands.webhook_record import Delivered, Record
 from quartermaster.console.control_view import acknowledged, person_name
-from quartermaster.console.language import Lang
+from quartermaster.console.format import Lang
 from quartermaster.console.number_field import amount_of
 from quartermaster.console.ports_control import Control
 from quartermaster.console.report_words import catalogue

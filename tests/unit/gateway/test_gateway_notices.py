@@ -64,6 +64,14 @@ def test_a_notice_holds_until_the_snapshot_says_it(tmp_path: Path) -> None:
     assert barred(follower) == ""
 
 
+def test_what_the_snapshot_says_already_is_not_worked_out_again(tmp_path: Path) -> None:
+    follower = followed(tmp_path, version=5)
+    assert barred(follower) == ""
+    assert follower.notices is not None
+    assert follower.notices.told(signed(5))
+    assert follower.poll() is None
+
+
 def test_an_old_or_a_forged_notice_changes_nothing(tmp_path: Path) -> None:
     notices = Notices(tmp_path, "w-0", PEPPER)
     assert notices.told(signed(5, acme="suspended"))
