@@ -60,12 +60,11 @@ def _passes(rooms: Rooms, group: str, throttle: Throttle) -> float | None:
     table = open_usage(rooms.var)
     cut = current_cut(table)
     members = [one.id for one in rooms.book.view().customers.values() if one.group == group]
-    served = []
-    for row in (r for name in members for r in hourly(table, cut, customer=name, period=lately)):
-        written = row.counts.output + row.counts.reasoning
-        asked = row.counts.tokens - written
-        served.append(Served(row.hour, row.key_id, row.model, row.requests, asked, written))
-    return passing(throttle, served)
+    rows = (row for name in members for row in hourly(table, cut, customer=name, period=lately))
+    return passing(
+        throttle,
+        [Served(one.hour, one.key_id, one.model, one.requests, one.counts.tokens) for one in rows],
+    )
 
 
 def prices_of(rooms: Rooms, group: str) -> PriceBook | None:

@@ -133,9 +133,13 @@ def days(
     ranked = ordinary_scores(read_days(ordinary), reader, key) if ordinary else []
     terms = read_terms(uses) if uses else None
     found = (one for one in read_days(file) if account is None or one.account == account)
+    judged = False
     for one in watch_days(found, reader, key, ordinary=ranked, terms=terms):
         shown = msgspec.json.encode(one).decode() if as_json else "\n".join(_day_lines(one, alpha))
         click.echo(shown)
+        judged = True
+    if not judged:
+        click.echo("no day has enough of the same account's days before it", err=True)
 
 
 @command.command("link")

@@ -1,9 +1,9 @@
 """How much of what a customer sends would still pass a throttle.
 
 What lets nearly nothing through is a suspension by another name, and needs as many persons. It is
-judged by what was served lately, hour by hour. How many ran at once, how long streams took and
-which endpoint was asked is not in the hourly counts: limits on the first two do not count here, and
-a slice of endpoints is taken for everything, which errs on the side of the customer.
+judged by what was served lately, hour by hour. How many ran at once and which endpoint was asked is
+not in the hourly counts: a limit on the first does not count here, and a slice of endpoints is
+taken for everything, which errs on the side of the customer.
 """
 
 from collections import defaultdict
@@ -24,8 +24,8 @@ class Served(NamedTuple):
     key: str
     model: str
     requests: int
-    input_tokens: int
-    output_tokens: int
+    tokens: int
+    """Asked and written."""
 
 
 def shuts(throttle: Throttle | None, passes: float | None) -> bool:
@@ -62,17 +62,12 @@ def _left(limits: Limits, hour: Iterable[Served]) -> float:
     """How many of an hour's requests would have passed; a slice without limits is closed."""
     rows = list(hour)
     requests = sum(one.requests for one in rows)
-    asked = sum(one.input_tokens for one in rows)
-    written = sum(one.output_tokens for one in rows)
+    tokens = sum(one.tokens for one in rows)
     if not limits.named() or not requests:
         return 0.0
     shares = [1.0]
     if limits.requests_per_minute is not None:
         shares.append(limits.requests_per_minute * MINUTES_AN_HOUR / requests)
     if limits.tokens_per_minute is not None:
-        shares.append(limits.tokens_per_minute * MINUTES_AN_HOUR / max(1, asked + written))
-    if limits.output_tokens is not None:
-        shares.append(limits.output_tokens * requests / max(1, written))
-    if limits.body_bytes is not None and limits.body_bytes * requests < asked:
-        shares.append(0.0)  # a token takes a byte or more, so bodies were larger than that
+        shares.append(limits.tokens_per_minute * MINUTES_AN_HOUR / max(1, tokens))
     return requests * min(shares)
