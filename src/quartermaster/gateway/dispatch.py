@@ -151,6 +151,13 @@ class Dispatcher:
         # The answer to a HEAD has the head of a GET's, and no body (RFC 9110, 9.3.2).
         return made[: len(made) - len(body)] if request.method == _HEAD else made
 
+    def look_again(self, index: Index) -> None:
+        """A new snapshot: what waits, and what another process answers, may go on or may not."""
+        if self.control is not None:
+            self.control.end_barred(index)
+        if self.room is not None:
+            self.room.again()
+
     def refusal_of_head(self, authorization: bytes) -> RefusedError | None:
         """Why a request whose body has not arrived is refused whatever the body says, or None."""
         now = self.relay.clock()

@@ -13,6 +13,8 @@ from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
 from quartermaster.gateway import heads
+from quartermaster.gateway.admit import account_barred
+from quartermaster.gateway.index import Index
 from quartermaster.gateway.ports import ClientPort
 from quartermaster.gateway.refusals import error_body, refused
 from quartermaster.gateway.relay import Relay
@@ -104,6 +106,21 @@ class Control:
         self.host, self.port = parts.hostname, port or _PORTS[parts.scheme]
         self.tls = ssl.create_default_context() if parts.scheme == "https" else None
         self.slots = Slots()
+        self.active: dict[ControlExchange, str] = {}
+        """What is under way, with the id of the key."""
+
+    def end_barred(self, index: Index) -> None:
+        """A new snapshot: end files and questions of who may not be served any more.
+
+        Args:
+            index: of the snapshot.
+        """
+        for exchange, key_id in list(self.active.items()):
+            entry = index.by_key_id.get(key_id)
+            if entry is None:
+                exchange.refuse(refused("invalid_api_key", "This API key was revoked."))
+            elif entry.barred:
+                exchange.refuse(account_barred(entry.barred))
 
     def begin(
         self,
@@ -152,6 +169,7 @@ class Control:
         exchange = ControlExchange(
             self, client, customer, request_id, request.keep_alive, request.http_1_0
         )
+        self.active[exchange] = grant.key_id
         exchange.start(head, request.body if whole else None)
         return exchange
 
@@ -347,13 +365,20 @@ class ControlExchange(asyncio.Protocol):
         if self._done:
             return
         self._control.relay.tallies.failed("control_unreachable")
+        self._give_up(refused("not_ready", "This cannot be answered at the moment."))
+
+    def refuse(self, refusal: RefusedError) -> None:
+        """Who asked may not be answered any more."""
+        if not self._done:
+            self._control.relay.tallies.refused(refusal.code)
+            self._give_up(refusal)
+
+    def _give_up(self, refusal: RefusedError) -> None:
         if self._answering:
             self._close()
             self._client.abort()  # a client that counts sees that the rest is missing
-            return
-        self._end(
-            self._refusal_bytes(refused("not_ready", "This cannot be answered at the moment."))
-        )
+        else:
+            self._end(self._refusal_bytes(refusal))
 
     def _refusal_bytes(self, refusal: RefusedError) -> bytes:
         self._keep_alive = self._keep_alive and self._body_ended
@@ -381,6 +406,7 @@ class ControlExchange(asyncio.Protocol):
         self._done = True
         self._unsent.clear()
         self._control.slots.give_back(self._customer, upload=self._uploading)
+        self._control.active.pop(self, None)
         for timer in (self._watch, self._look):
             if timer is not None:
                 timer.cancel()
@@ -439,10 +465,4 @@ class ControlExchange(asyncio.Protocol):
         if self._moved >= BYTES_PER_S_MIN * LOOK_S or not (sends_late or takes_late):
             self._look_again()
             return
-        self._control.relay.tallies.refused("request_timeout")
-        if self._answering:
-            self._close()
-            self._client.abort()
-        else:
-            late = refused("request_timeout", "The file arrived too slowly.")
-            self._end(self._refusal_bytes(late))
+        self.refuse(refused("request_timeout", "The file arrived too slowly."))

@@ -331,7 +331,7 @@ class Worker:
         if index is not None:
             self._follow_consent(index)
             self._relay.end_barred(index)
-            self._room.again()
+            self.dispatcher.look_again(index)
             self._router.keep(index.every_deployment())
             self.dispatcher.lanes.keep(index.every_lane())
             self.dispatcher.limiter.keep(index.every_limit())

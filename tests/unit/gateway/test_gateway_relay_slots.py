@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 import pytest
-from tests.unit.gateway.gateway_fakes import PEPPER, Bench, FakeClient, a_grant
+from tests.unit.gateway.gateway_fakes import PEPPER, Bench, FakeClient, a_grant, an_index
 
 from quartermaster.gateway import relay_control
 from quartermaster.gateway.relay_control import Control, ControlExchange, UploadClient
@@ -17,6 +17,7 @@ from quartermaster.gateway.relay_slots import (
     Slots,
 )
 from quartermaster.gateway.requests import Request
+from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.errors import RefusedError
 
 LOOK_S = 0.05
@@ -161,3 +162,32 @@ def test_an_answer_that_nobody_takes_is_given_up(monkeypatch: pytest.MonkeyPatch
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\nxx"
     bench = played(scene, monkeypatch, answers=head)
     assert bench.tallies.refusals == {"request_timeout": 1}
+
+
+@pytest.mark.parametrize("how", ["suspended", "revoked"])
+@pytest.mark.parametrize("when", ["uploading", "asking", "downloading"])
+def test_who_may_not_be_served_any_more_neither_sends_nor_takes_a_file(
+    how: str, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suspension ends what is under way, as it ends a stream."""
+
+    async def scene(control: Control, client: Client) -> None:
+        exchange = begun(control, client, whole=when != "uploading")
+        while when == "downloading" and not client.data:
+            await asyncio.sleep(LOOK_S / 5)
+        control.end_barred(an_index())
+        assert not any((client.aborted, client.unread, client.done))
+        standing: dict[str, Standing] = {"grp_1": "suspended"}
+        grant = a_grant() if how == "suspended" else a_grant(key_id="key_2")
+        control.end_barred(an_index(grant, standing=standing))
+        if when == "downloading":
+            assert client.aborted
+        else:
+            assert client.status == (403 if how == "suspended" else 401)
+            assert client.unread is (when == "uploading")
+        assert control.active == {}
+        exchange.body(b"more")
+        assert fill(control.slots, "acme", upload=True) == UPLOADS_OF_CUSTOMER_MAX
+
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\nxx"
+    played(scene, monkeypatch, answers=head if when == "downloading" else b"")
