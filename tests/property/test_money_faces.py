@@ -34,7 +34,13 @@ from quartermaster.commands import price_book as price_books
 from quartermaster.commands.actor import OPERATOR
 from quartermaster.commands.customer import add_customer
 from quartermaster.kernel.clock import US_PER_HOUR, US_PER_S, Instant, as_instant
-from quartermaster.kernel.contract import Commitment, Contract, Customer, PtuLine
+from quartermaster.kernel.contract import (
+    Commitment,
+    CommitmentPer,
+    Contract,
+    Customer,
+    PtuLine,
+)
 from quartermaster.kernel.events import Cut, HourlyUsage
 from quartermaster.kernel.price import Price, PriceBook
 from quartermaster.kernel.units import Counts
@@ -111,7 +117,7 @@ class World:
             "m", "eu", draw.randrange(1, 9), self.hour(), self.end, self.amount(), spillover=True,
             input_tokens_per_minute=1,
         )  # fmt: skip
-        per = draw.choice(["month", "year", "term"])
+        per: CommitmentPer = draw.choice(("month", "year", "term"))
         floor = Commitment(
             draw.randrange(1, 10**7), self.start, self.hour(self.start + 900 * US_PER_HOUR), per,
             ("standard", "provisioned"),

@@ -5,7 +5,7 @@ commitment, by the hours of its month, year or term that lie in the window.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,10 +14,11 @@ from quartermaster.capacity.answer import OtherCurrency, span_of
 from quartermaster.capacity.demand import HourTokens, from_usage
 from quartermaster.capacity.fleet import Fleet
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, Period, as_datetime, month_of
+from quartermaster.kernel.contract import Contract
 from quartermaster.kernel.errors import NotFoundError
 from quartermaster.kernel.events import Cut
 from quartermaster.kernel.exchange import ExchangeRate
-from quartermaster.kernel.money import Money, round_line
+from quartermaster.kernel.money import Money, Rounding, round_line
 
 if TYPE_CHECKING:
     from quartermaster.app.rooms import Rooms
@@ -67,8 +68,10 @@ def metered(
     found = from_usage(usage)
     due: _Due = defaultdict(lambda: defaultdict(int))
     for line in rated.lines:
-        rounding = view.contracts[line.contract][-1].rounding
-        minor = round_line(line.amount, line.currency, rounding).minor
+        versions = view.contracts[line.contract]
+        if versions[-1].sample:
+            continue
+        minor = round_line(line.amount, line.currency, _rounding(versions, line.period.start)).minor
         due[line.customer, line.currency][line.period.label] += minor
     if found:
         first, hours = span_of(found, month if whole_month else None)
@@ -126,7 +129,8 @@ def _owed(
             units = with_provisioned(Rated((), ()), versions, month, until=rooms.now()).lines
             for line in units:
                 if line.model not in fleet.elsewhere:
-                    minor = round_line(line.amount, line.currency, newest.rounding).minor
+                    rounding = _rounding(versions, month.start)
+                    minor = round_line(line.amount, line.currency, rounding).minor
                     yield newest.customer, line.currency, month.label, minor
         floors = [
             part for part in parts(versions) if part.start < within.end and part.end > within.start
@@ -143,9 +147,19 @@ def _owed(
                 short = lacked(part, versions, view.price_books_of(versions), mine)
                 if short is not None:
                     inside = min(part.end, within.end) - max(part.start, within.start)
-                    minor = round_line(short.amount, newest.currency, newest.rounding).minor
-                    label = month_of(Instant(part.end - 1), newest.time_zone).label
-                    yield newest.customer, newest.currency, label, minor * inside // part.lasts_us
+                    month = month_of(Instant(part.end - 1), newest.time_zone)
+                    rounding = _rounding(versions, month.start)
+                    minor = round_line(short.amount, newest.currency, rounding).minor
+                    share = minor * inside // part.lasts_us
+                    yield newest.customer, newest.currency, month.label, share
+
+
+def _rounding(versions: Sequence[Contract], at: int) -> Rounding:
+    """As the invoice of the month rounds that holds the instant."""
+    from quartermaster.billing.commitment import billing_version
+
+    month = month_of(Instant(at), versions[0].time_zone)
+    return (billing_version(versions, month) or versions[0]).rounding
 
 
 def _months(within: Period, zone_name: str) -> Iterator[Period]:

@@ -19,6 +19,7 @@ from quartermaster.app.console_book import ShownBook, live_shown, sample_shown
 from quartermaster.app.console_capacity import ShownCapacity, capacity_of
 from quartermaster.app.console_cases import RealCases
 from quartermaster.app.console_exposure import live_exposure, sample_exposure
+from quartermaster.app.console_fan import closed_rows
 from quartermaster.app.console_guidance import band_of, recorded_guidance
 from quartermaster.app.console_revenue import RealRevenue
 from quartermaster.app.console_warning import RealWarning, SampleWarning
@@ -188,7 +189,11 @@ def _facts(
         total_minor=exposure.denominator.minor,
         revenue=_groups(exposure, book.names),
         effective_number=Decimal(str(exposure.concentration.effective_number)),
-        run_rate=_run_rate(monthly_totals(book.rows), exposure.denominator.last),
+        # Twelve times a month that is not over is no rate; the first month has nothing else.
+        run_rate=_run_rate(
+            monthly_totals(closed_rows(book.rows, book.open_from) or book.rows),
+            exposure.denominator.last,
+        ),
         guidance=guidance,
         origin=book.origin,
     )

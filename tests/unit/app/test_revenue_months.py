@@ -12,6 +12,8 @@ from tests.unit.app.test_contract_months import _used as used
 from tests.unit.app.test_contract_months import rooms as rooms  # a fixture
 
 from quartermaster.app import clerk_agreed, live
+from quartermaster.app.board import shown_revenue
+from quartermaster.app.console import LiveOverview
 from quartermaster.app.console_book import live_shown
 from quartermaster.app.forecast_book import book_of
 from quartermaster.app.revenue_months import revenue_months
@@ -233,3 +235,21 @@ def test_the_clerk_sees_what_changes_the_same_usage(rooms: Rooms) -> None:
     assert not news(later)
     sign(rooms, "euro", "fabrikam")
     assert news(later)
+
+
+def test_a_month_that_runs_is_in_no_run_rate_of_any_page(september: Rooms) -> None:
+    """The overview multiplied its days by twelve, the report the month before it."""
+    sign(september, "euro", "fabrikam", valid_from=_berlin(7, 3))
+    _recompute(
+        september,
+        used(1, "euro", "fabrikam", Counts(input=5_000), at=_berlin(8, 2)),
+        used(2, "euro", "fabrikam", Counts(input=500), at=_berlin(9, 2)),
+    )
+    facts = LiveOverview(september.var, september.book).overview(september.now())
+    assert facts is not None
+    assert (facts.period, facts.total_minor, facts.still_open) == ("2026-09", 100, True)
+    assert [(one.period, one.annual_minor) for one in facts.run_rate] == [("2026-08", 12_000)]
+    shown = live_shown(september.var)
+    assert shown is not None
+    (line,) = shown_revenue(shown).report.run_rates
+    assert line.minor == 12_000
