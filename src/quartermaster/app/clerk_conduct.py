@@ -146,28 +146,29 @@ def catch_up(rooms: Rooms) -> list[ConductObserved]:
     """
     last = due_day(rooms.now())
     folder = days_folder(rooms.var)
-    newest = max((one.on for one in observed(rooms)), default="")
+    seen = observed(rooms)  # once, however many days are caught up
+    newest = max((one.on for one in seen), default="")
     first = min((path.name for path in folder.glob("????-??-??")), default="")
     if not first:
         return []
     day = max(date.fromisoformat(newest) + timedelta(days=1) if newest else date.min,
               date.fromisoformat(first))  # fmt: skip
-    found = []
+    found: list[ConductObserved] = []
     try:
         while day <= last:
-            found.append(analyse(rooms, day))
+            found.append(analyse(rooms, day, (*seen, *found)))
             day += timedelta(days=1)
     finally:
         facts.forget_before(folder, last)
     return found
 
 
-def analyse(rooms: Rooms, on: date) -> ConductObserved:
-    """Judge one day and record it."""
+def analyse(rooms: Rooms, on: date, known: Sequence[ConductObserved]) -> ConductObserved:
+    """Judge one day in the light of the days that were judged before, and record it."""
     key, model, settings = conduct_key(rooms.var), shipped(), rooms.settings.conduct
     view = rooms.book.view()
     day = _day(rooms, view, on, key)
-    before = _judged(rooms, view, on)
+    before = _judged(rooms, view, on, known)
     held = {alarm.account for alarm in alarmed(rooms)}
     ordinary_names = _ordinary(view, held)
     accounts = _accounts(rooms, view, day, before, ordinary_names)
@@ -280,11 +281,13 @@ def _accounts(
     return out
 
 
-def _judged(rooms: Rooms, view: View, on: date) -> dict[str, list[Judged]]:
+def _judged(
+    rooms: Rooms, view: View, on: date, known: Sequence[ConductObserved]
+) -> dict[str, list[Judged]]:
     """All days that were judged before, by account."""
     ends = _ends(cleared(rooms))
     out: dict[str, list[Judged]] = defaultdict(list)
-    for fact in observed(rooms):
+    for fact in known:
         for one in fact.days if fact.on < on.isoformat() else ():
             customer = view.customers.get(one.account)
             done = customer is not None and one.day <= ends.get(customer.group, "")
