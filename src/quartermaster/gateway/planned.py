@@ -314,7 +314,12 @@ class PlannedExchange(StreamExchange):
                 return super().refusal_bytes(refusal)
             self.keep_alive = False
             frame = self._translated.translator.broken(refusal)
-            return heads.chunk(frame) if self.chunked else frame
+            if not self.chunked:
+                return frame
+            # `response.failed` says by itself that no more comes; a body without an end after it
+            # is a broken connection to OpenAI's SDK, and the reason is not read.
+            end = heads.CHUNKS_END if self.endpoint == "responses" else b""
+            return heads.chunk(frame) + end
         return heads.plain(
             refusal.http_status,
             errors.refusal_body(self.shape, refusal, self.request_id),
