@@ -39,6 +39,7 @@ ROWS: tuple[Row, ...] = (
     Row("warned", "suspend", "suspended", "suspended", 2, urgent=True),
     Row("warned", "investigate", "investigating", None),
     Row("warned", "reinstate", "reinstated", "active"),
+    Row("throttled", "throttle", "throttled", "throttled", 2),
     Row("throttled", "suspend", "suspended", "suspended", 2),
     Row("throttled", "investigate", "investigating", None),
     Row("throttled", "reinstate", "reinstated", "active"),

@@ -108,6 +108,16 @@ def test_a_throttle_reaches_the_slice_and_nothing_else(book: Book) -> None:
     snapshot = build_snapshot(book.view(), at(40), 1)
     assert snapshot.throttles == {"acme": slice_}
     assert snapshot.standing == {"acme": "throttled"}
+    # It goes on by another model: the slice follows it, signed by two, and nothing else is shut.
+    other = Throttle(limits=Limits(requests_per_minute=6), models=("toy",))
+    asked_for = cases.move(book, ADA, case.id, asked("throttle", other), at(41), RULES)
+    assert asked_for.pending is not None
+    moved = cases.sign(book, BOB, case.id, asked_for.pending.number, at(41), RULES)
+    assert (moved.state, moved.throttle) == ("throttled", other)
+    assert build_snapshot(book.view(), at(41), 2).throttles == {"acme": other}
+    notice = moved.told()[-1][1].notice
+    assert notice is not None
+    assert "models toy (at most 6 requests a minute)" in notice.en
 
 
 def test_a_throttle_of_somebody_elses_key_undoes_the_whole_step(book: Book) -> None:
