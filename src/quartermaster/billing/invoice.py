@@ -125,7 +125,6 @@ def draft(
         for entry in rated.unpriced
         if entry.contract == contract.id and entry.period == period.label
     )
-    running = until is not None and until < period.end
     over = [one for one in shortfalls if until is None or one.part.end <= until]
     short = tuple(
         _shortfall(number, one, contract) for number, one in enumerate(over, start=len(lines) + 1)
@@ -151,7 +150,7 @@ def draft(
             unpriced=unpriced,
             lines_sha256="",
             sample=contract.sample or any(line.sample for line in rated_lines),
-            accrued_until=until if running else None,
+            accrued_until=until if until is not None and until < period.end else None,
             ahead=ahead,
         )
     )

@@ -259,12 +259,8 @@ def _apply(view: View, recorded: Recorded) -> None:
             view.contracts[fact.contract.id] = (*signed, fact.contract)
         case events.KeyIssued() | events.KeyRevoked() | events.KeyRotated():
             _apply_to_key(view, fact, recorded.at)
-        case events.ProjectAdded():
-            view.projects[fact.customer, fact.project] = Project(fact, recorded.at)
-        case events.ProjectArchived():
-            project = view.projects[fact.customer, fact.project]
-            ended = msgspec.structs.replace(project, archived_at=recorded.at)
-            view.projects[fact.customer, fact.project] = ended
+        case events.ProjectAdded() | events.ProjectArchived():
+            _apply_to_project(view, fact, recorded.at)
         case StandingChanged() | StandingProposed() | StandingDeclined() | InvestigationSet():
             _apply_to_standing(view, fact, recorded)
         case events.LimitSet():
@@ -308,6 +304,16 @@ def _apply(view: View, recorded: Recorded) -> None:
             _credit(view, fact)  # the rest is read by key
         case _:
             assert_never(fact)
+
+
+def _apply_to_project(
+    view: View, fact: events.ProjectAdded | events.ProjectArchived, at: int
+) -> None:
+    about = fact.customer, fact.project
+    if isinstance(fact, events.ProjectAdded):
+        view.projects[about] = Project(fact, at)
+    else:
+        view.projects[about] = msgspec.structs.replace(view.projects[about], archived_at=at)
 
 
 def _apply_to_deployment(
