@@ -105,6 +105,8 @@ class _Bench(msgspec.Struct, frozen=True):
     engine: Engine
     keep: frozenset[str]
     """Customers that are different in some world: simulated one by one in all of them."""
+    equal: Doubles
+    """One hazard for everybody, the one that is stated: the same in every world."""
     rests: dict[bytes, Rest] = msgspec.field(default_factory=dict)
 
     def split(self, book: Book) -> tuple[Book, Rest | None]:
@@ -144,14 +146,15 @@ def what_if(
     checked_quantile(assumptions.quantile, run.scenarios)
     touched = [one.lever.group for one in changes if one.lever is not None]
     touched += [one.terms.group for one in changes if one.terms is not None]
-    bench = _Bench(tuple(payers), assumptions, run, engine, frozenset(touched))
     base_book = build(payers, assumptions, against="plan")
+    amounts = np.array(sorted((float(payer.per_month) for payer in payers), reverse=True))
+    equal = equal_hazards(amounts, base_book.hazards)
+    bench = _Bench(tuple(payers), assumptions, run, engine, frozenset(touched), equal)
     nobody = build(payers, assumptions, hazards=np.zeros(len(payers)), against="plan")
     reference = bench.losses(nobody)
     base = _world(bench, base_book, Change(name="", words=""), nobody, reference)
     nothing = Change(name="base", words="as it stands", key="base")
     worlds = [(change, _world(bench, None, change, nobody, reference)) for change in changes]
-    amounts = np.array(sorted((float(payer.per_month) for payer in payers), reverse=True))
     quantile, scale = assumptions.quantile, base_book.scale
     effects = [_effect(change, world, base, quantile, scale) for change, world in worlds]
     return WhatIf(
@@ -160,7 +163,7 @@ def what_if(
         pooled=len(payers) - len(bench.split(base_book)[0].names),
         top=base_book.names[0],
         top_hazard_per_year=float(base_book.hazards[0]),
-        equal_hazard_per_year=float(equal_hazards(amounts, base_book.hazards)[0]),
+        equal_hazard_per_year=float(equal[0]),
         seed=run.seed,
         scenarios=run.scenarios,
         plan=float(base_book.plan.sum()) * scale,
@@ -214,9 +217,7 @@ def _world(
 ) -> _World:
     payers, assumptions = bench.payers, bench.assumptions
     book = book or changed_book(payers, assumptions, change)
-    amounts = book.world.usage[:, 0].astype(np.float64)
-    equal = equal_hazards(amounts, book.hazards)
-    level = changed_book(payers, assumptions, change, equal)
+    level = changed_book(payers, assumptions, change, bench.equal)
     if change.diversified_share is not None:
         # Another business, not a loss of this one: it is measured against itself.
         nobody = _diversified(nobody, change.diversified_share)

@@ -482,3 +482,15 @@ def test_a_refusal_says_what_to_write(
     hint = capsys.readouterr().err.splitlines()[-1]
     assert hint.startswith("hint: ")
     assert says in hint
+
+
+def test_the_equal_hazard_that_is_stated_is_that_of_every_world(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Leaving more rarely changes nothing in a world where all leave at the stated rate."""
+    file = extreme(tmp_path, ("a", "1000.00"), ("b", "900.00"), ("c", "300.00"))
+    found = document(capsys, "what-if", "tornado", file, *FEW, "--hazard", "top=35%")
+    field = "largest_customer_shortfall_share_at_equal_hazard"
+    worlds = {one["name"]: one[field] for one in found["changes"]}
+    assert worlds["hazard"] == found["base"][field]
+    assert worlds["notice"] != found["base"][field]
