@@ -15,6 +15,7 @@ from quartermaster.kernel.errors import UsageError
 from quartermaster.kernel.money import Money, exponent
 
 DAYS_MAX = 31
+"""The longest month."""
 
 _PLOT, _BELOW, _LABEL_PX = 170.0, 26.0, 12.0
 _GAP = 0.22
