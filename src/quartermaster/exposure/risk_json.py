@@ -152,12 +152,16 @@ def what_if_json(found: WhatIf, currency: str) -> dict[str, Any]:
         "seed": found.seed,
         "scenarios": found.scenarios,
         "plan_over_horizon": found.plan,
-        "base": _effect(found.base, shares),
-        "changes": [_effect(effect, shares) for effect in found.effects],
+        "base": _effect(found.base, shares, found.top),
+        "changes": [_effect(effect, shares, found.top) for effect in found.effects],
     }
 
 
-def _effect(effect: Effect, shares: dict[str, Any]) -> dict[str, Any]:
+def _effect(effect: Effect, shares: dict[str, Any], top: str) -> dict[str, Any]:
+    terms = effect.change.terms
+    if terms is not None and terms.group == top and terms.hazard_per_year is not None:
+        # A share hangs on the hazard of its own world.
+        shares = {**shares, "hazard_per_year_top": terms.hazard_per_year}
     return {
         "name": effect.change.name,
         "words": effect.change.words,

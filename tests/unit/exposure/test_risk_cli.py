@@ -494,3 +494,5 @@ def test_the_equal_hazard_that_is_stated_is_that_of_every_world(
     worlds = {one["name"]: one[field] for one in found["changes"]}
     assert worlds["hazard"] == found["base"][field]
     assert worlds["notice"] != found["base"][field]
+    stated = {one["name"]: one["hazard_per_year_top"] for one in found["changes"]}
+    assert (stated["hazard"], stated["notice"]) == (0.175, 0.35)
