@@ -102,6 +102,9 @@ class Rates:
     """
 
     def __init__(self, recorded: Iterable[ExchangeRate]) -> None:
+        self._means: dict[
+            tuple[str, str, date, date], tuple[Fraction, tuple[ExchangeRate, ...]]
+        ] = {}
         self._by_pair: dict[tuple[str, str], list[ExchangeRate]] = {}
         for one in sorted(recorded, key=lambda one: one.on):
             self._by_pair.setdefault(one.pair, []).append(one)
@@ -133,16 +136,25 @@ class Rates:
     def _mean(self, money: Money, currency: str, first: date, after: date) -> Converted:
         if money.currency == currency:
             return Converted(money, ())
-        known, inverse = self._of(money.currency, currency)
+        asked = money.currency, currency, first, after
+        if asked not in self._means:
+            # A book asks for the same month of every contract.
+            self._means[asked] = self._mean_of(*asked)
+        rate, used = self._means[asked]
+        return Converted(_rounded(money, currency, rate), used)
+
+    def _mean_of(
+        self, base: str, quote: str, first: date, after: date
+    ) -> tuple[Fraction, tuple[ExchangeRate, ...]]:
+        known, inverse = self._of(base, quote)
         days = [one.on for one in known]
         start, total, used = first, Fraction(0), list[ExchangeRate]()
         while start < after:
             at = bisect_right(days, start.isoformat()) - 1
             if at < 0:
                 raise NotFoundError(
-                    f"no exchange rate of {money.currency} and {currency} is in force on {start}",
-                    hint=f"quartermaster rate add {money.currency} {currency} RATE "
-                    f"--on {start} --source WHOSE",
+                    f"no exchange rate of {base} and {quote} is in force on {start}",
+                    hint=f"quartermaster rate add {base} {quote} RATE --on {start} --source WHOSE",
                     field="rate",
                 )
             later = [day_named(days[at + 1])] if at + 1 < len(known) else []
@@ -153,8 +165,7 @@ class Rates:
             total += worth * (until - start).days
             used.append(known[at])
             start = until
-        rate = total * Fraction(1, (after - first).days)
-        return Converted(_rounded(money, currency, rate), tuple(used))
+        return total * Fraction(1, (after - first).days), tuple(used)
 
     def _of(self, base: str, quote: str) -> tuple[Sequence[ExchangeRate], bool]:
         known = self._by_pair.get((base, quote))

@@ -27,5 +27,5 @@ async def revenue(visit: Visit) -> Response:
         return download(visit, wanted, document, columns, rows, name="revenue-{table}")
     words = catalogue("revenue", visit.words.lang)
     page = revenue_view.view_of(facts, words)
-    here = f"/revenue?currency={currency}" if currency else "/revenue"
+    here = f"/revenue?currency={currency}" if currency in page.currencies else "/revenue"
     return visit.render("revenue.html", e=words, page=page, here=here)
