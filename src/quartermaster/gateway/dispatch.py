@@ -176,9 +176,7 @@ class Dispatcher:
         return self._relayed(request, client, whole=False)
 
     def _chat(self, request: Request, client: ClientPort) -> Exchange:
-        index = self.index
-        if index is None:
-            raise _not_ready()
+        index = self.index or self._index()
         relay, now = self.relay, self.relay.clock()
         head = request.head
         entry = None if head is None else head.entry
