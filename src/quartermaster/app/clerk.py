@@ -39,7 +39,7 @@ from quartermaster.billing.provisioned import with_provisioned
 from quartermaster.billing.rate import Rated, RatedLine, Unpriced, rate
 from quartermaster.book.views import View
 from quartermaster.commands.actor import CLERK
-from quartermaster.commands.publish import refresh
+from quartermaster.commands.publish import publish, refresh
 from quartermaster.commands.rate import recorded
 from quartermaster.kernel.clock import US_PER_HOUR, Instant, as_datetime, month_named, month_of
 from quartermaster.kernel.contract import Contract
@@ -109,10 +109,9 @@ def _take_turns(
     """Take turns until asked to stop; what is refused is tried again in a later one."""
     settings, steps = rooms.settings.clerk, Steps(rooms.var, rooms.now)
     looks = Looks(rooms)
-    publishing = Timed(steps, "publishing", partial(_publish, rooms), settings.publish_seconds)
     timed = (
         Timed(steps, "cases", partial(tend_cases, rooms), settings.publish_seconds),
-        publishing,
+        Timed(steps, "publishing", partial(_publish, rooms), settings.publish_seconds),
         Timed(
             steps,
             "recovery of logs",
@@ -125,6 +124,7 @@ def _take_turns(
         Timed(steps, "compaction", partial(compact_tables, rooms), COMPACT_EVERY_S),
     )
     shipping, agreed, stale, recompute_at = Shipping(rooms), Agreed(rooms), True, 0.0
+    behind = False
     while not stopping.is_set():
         steps.attempt("shipping", shipping.turn)
         if shipping.news:
@@ -136,8 +136,9 @@ def _take_turns(
         budgets.check()
         steps.state("budgets", budgets.trouble)
         steps.state("standings of other machines", desk.trouble)
-        if desk.news():
-            publishing.hurry()
+        behind = behind or desk.news()
+        if behind:
+            behind = not steps.attempt("publishing", partial(_follow, rooms))
         began = time.monotonic()
         if stale and began >= recompute_at:
             stale = not steps.attempt("rating", partial(recompute, rooms))
@@ -195,6 +196,11 @@ class Shipping:
         self._recorded = False
         self.news |= ship(self._rooms) > 0
         self._recorded = True
+
+
+def _follow(rooms: Rooms) -> None:
+    """Another machine has published: also where nothing is new here, it waits for our version."""
+    publish(rooms.book, snapshot_path(rooms.var), rooms.now())
 
 
 def _publish(rooms: Rooms) -> None:

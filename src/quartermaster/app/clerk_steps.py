@@ -111,10 +111,6 @@ class Timed:
         self._steps, self._step, self._do, self._every_s = steps, step, do, every_s
         self._due = time.monotonic() + first_s
 
-    def hurry(self) -> None:
-        """It is due now."""
-        self._due = 0.0
-
     def take(self) -> None:
         """Take it where it is due."""
         if time.monotonic() >= self._due:

@@ -5,6 +5,7 @@ service away, through the shared store where there is one; the rest comes with w
 publish.
 """
 
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -12,11 +13,12 @@ import msgspec
 from quartermaster.app.first_start import pepper_path, snapshot_path
 from quartermaster.app.rooms import Rooms
 from quartermaster.app.standing_store import StandingStore, open_standings
-from quartermaster.commands.publish import Acknowledgement, acknowledged, publish
+from quartermaster.commands.publish import Acknowledgement, acknowledged, publish, published
 from quartermaster.gateway.process import read_pepper
 from quartermaster.gateway.status import read_status
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import IntegrityError, UnavailableError
+from quartermaster.kernel.notice import held_to, notice_of
 from quartermaster.kernel.snapshot import Snapshot
 
 ACKNOWLEDGE_TIMEOUT_S: Final = 2.0
@@ -39,15 +41,17 @@ class Gateways:
     def hand_over(self, now: Instant) -> tuple[int, Acknowledgement]:
         """Publish, and wait shortly for all who should serve it; its version, and who does."""
         rooms = self._rooms
-        above, unreached = 0, ""
+        above, unreached, path = 0, "", snapshot_path(rooms.var)
+        before = published(path)
         try:
             store = self._open()
             above = store.highest() if store else 0
         except UnavailableError as error:
             unreached = str(error)
-        snapshot = publish(rooms.book, snapshot_path(rooms.var), now, above)
+        snapshot = publish(rooms.book, path, now, above)
         unreached = unreached or self._tell(snapshot)
-        look = None if unreached else self._elsewhere
+        says = before is not None and _says_all(before, snapshot)
+        look = None if unreached else partial(self._elsewhere, all_said=says)
         seen = acknowledged(self._status, snapshot.version, ACKNOWLEDGE_TIMEOUT_S, elsewhere=look)
         return snapshot.version, _unreached(seen, unreached)
 
@@ -75,13 +79,13 @@ class Gateways:
             return str(error)
         return ""
 
-    def _elsewhere(self, version: int) -> Acknowledgement:
+    def _elsewhere(self, version: int, *, all_said: bool = False) -> Acknowledgement:
         """Who of other machines' workers serves a version, as far as they can be asked."""
         try:
             store = self._open()
             if store is None:
                 return Acknowledgement((), (), ())
-            return store.serving(version, self._here())
+            return store.serving(version, self._here(), all_said=all_said)
         except UnavailableError as error:
             return Acknowledgement((), (), (), str(error))
 
@@ -96,6 +100,12 @@ class Gateways:
             if shared is not None:
                 names.add(shared.name)
         return frozenset(names)
+
+
+def _says_all(before: Snapshot, after: Snapshot) -> bool:
+    """Whether what takes service away is all that is new."""
+    told = held_to(before, notice_of(after))
+    return msgspec.structs.replace(told, published_at=after.published_at) == after
 
 
 def _unreached(seen: Acknowledgement, why: str) -> Acknowledgement:

@@ -15,6 +15,7 @@ from quartermaster.kernel.notice import (
     GONE,
     NOTICE_CHARS_MAX,
     Notice,
+    Obeyed,
     notice_of,
     read,
     read_obeyed,
@@ -70,8 +71,7 @@ class Obeying(msgspec.Struct, frozen=True):
     """One life of a worker of any machine."""
 
     name: str
-    version: int
-    """That it says it obeys; -1 where it did not say so itself."""
+    obeyed: Obeyed
     living: bool
 
     @property
@@ -139,29 +139,34 @@ class StandingStore:
             Obeying(name, read_obeyed(said, name, self._pepper), bool(living))
             for name, said, living in answer
         ]
-        return [one for one in every if one.version < GONE]
+        return [one for one in every if one.obeyed.version < GONE]
 
-    def serving(self, version: int, here: Collection[str]) -> Acknowledgement:
+    def serving(
+        self, version: int, here: Collection[str], *, all_said: bool = False
+    ) -> Acknowledgement:
         """Which workers of other machines obey a version.
 
         Args:
             version: that was published.
             here: workers of this machine.
+            all_said: whether the notice of it says all that is new in it.
 
         Raises:
             UnavailableError: the server cannot be reached.
         """
         elsewhere = [one for one in self._obeyed() if one.name not in here]
         restarted = {one.place for one in elsewhere if one.living}
-        done, late, silent = [], [], []
-        for one in elsewhere:
-            if one.version >= version:
+        done, partly, late, silent = [], [], [], []
+        for one in sorted(elsewhere, key=lambda one: one.name):
+            if one.obeyed.served >= version or (all_said and one.obeyed.version >= version):
                 done.append(one.name)
+            elif one.obeyed.version >= version:
+                partly.append(one.name)
             elif one.living:
                 late.append(one.name)
             elif one.place not in restarted:
                 silent.append(one.name)
-        return Acknowledgement(tuple(sorted(done)), tuple(sorted(late)), tuple(sorted(silent)))
+        return Acknowledgement(tuple(done), tuple(late), tuple(silent), partly=tuple(partly))
 
     def highest(self) -> int:
         """The highest version that anybody obeys or was told of; 0 where there is none.
@@ -170,7 +175,8 @@ class StandingStore:
             UnavailableError: the server cannot be reached.
         """
         said = self.notice()
-        return max(0 if said is None else said.version, *(one.version for one in self._obeyed()), 0)
+        obeyed = [one.obeyed.version for one in self._obeyed()]
+        return max(0 if said is None else said.version, *obeyed, 0)
 
     def _text(self) -> str:
         return str(self._client.get(NOTICE) or "")

@@ -19,6 +19,12 @@ def hand_over(rooms: "Rooms") -> int:
     version, seen = Gateways(rooms).hand_over(rooms.now())
     served = ", ".join(seen.acknowledged) or "no running gateway"
     click.echo(f"snapshot {version}: served by {served}", err=True)
+    for app_id in seen.partly:
+        click.echo(
+            f"{app_id} obeys what takes service away, and serves the rest once its clerk has"
+            " published",
+            err=True,
+        )
     for app_id in seen.late:
         click.echo(f"warning: {app_id} does not serve it yet", err=True)
     for app_id in seen.silent:

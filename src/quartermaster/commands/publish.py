@@ -112,10 +112,10 @@ def refresh(book: Book, path: Path, now: Instant) -> Snapshot | None:
     Returns:
         The new snapshot, or None when the published one still says it all.
     """
-    published = _published(path)
-    if published is not None:
-        fresh = build_snapshot(book.view(), now, published.version)
-        if msgspec.structs.replace(fresh, published_at=published.published_at) == published:
+    known = published(path)
+    if known is not None:
+        fresh = build_snapshot(book.view(), now, known.version)
+        if msgspec.structs.replace(fresh, published_at=known.published_at) == known:
             return None
     return publish(book, path, now)
 
@@ -129,6 +129,9 @@ class Acknowledgement(msgspec.Struct, frozen=True):
     """Without a sign of life for `OUT_OF_CONTACT_S`; nobody waits for them."""
     unreached: str = ""
     """Why other machines could not be told or asked; empty where they could, or there are none."""
+    partly: tuple[str, ...] = ()
+    """Of other machines, that obey what takes service away, and serve the rest once their clerk has
+    published; nobody waits for that."""
 
     def and_those(self, others: "Acknowledgement") -> "Acknowledgement":
         """With the workers of other machines."""
@@ -137,6 +140,7 @@ class Acknowledgement(msgspec.Struct, frozen=True):
             (*self.late, *others.late),
             (*self.silent, *others.silent),
             self.unreached or others.unreached,
+            (*self.partly, *others.partly),
         )
 
 
@@ -205,7 +209,8 @@ class _Numbered(msgspec.Struct):
     version: int
 
 
-def _published(path: Path) -> Snapshot | None:
+def published(path: Path) -> Snapshot | None:
+    """What was published last; None where there is nothing that can be read."""
     try:
         return decode(path.read_bytes())
     except FileNotFoundError:

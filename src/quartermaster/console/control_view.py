@@ -29,13 +29,15 @@ def acknowledged(version: int, seen: Acknowledgement, words: Words) -> Acknowled
     """Which gateway workers obey a change that was just made."""
     kinds = (
         ("serving", seen.acknowledged, "fine"),
+        ("partly", seen.partly, "fine"),
         ("late", seen.late, "risk"),
         ("silent", seen.silent, "risk"),
     )
     workers = tuple(
         (name, words(f"published.{kind}"), css) for kind, names, css in kinds for name in names
     )
-    key = "waits" if seen.late or seen.silent else "all" if seen.acknowledged else "none"
+    waits = seen.late or seen.silent or seen.partly
+    key = "waits" if waits else "all" if workers else "none"
     if seen.unreached:
         key = "unreached"
     return Acknowledged(

@@ -21,7 +21,7 @@ from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.gateway.status import SharedShown
 from quartermaster.kernel.clock import US_PER_S
 from quartermaster.kernel.errors import UnavailableError
-from quartermaster.kernel.notice import GONE
+from quartermaster.kernel.notice import GONE, Obeyed
 from quartermaster.kernel.shared_store import (
     LIFE,
     NAME_PREFIX,
@@ -163,7 +163,7 @@ class LimitLink:
                     return
                 await self._round(hurried=False)
             # Nobody waits any more for what it obeys.
-            self.obeys(GONE)
+            self.obeys(GONE, GONE)
             await self._round(hurried=True)
         except UnavailableError as error:
             log.warning(
@@ -224,9 +224,14 @@ class LimitLink:
         except UnavailableError as error:
             log.warning("%s: %s (%s)", self._app_id, error.message, error.hint)
 
-    def obeys(self, version: int) -> None:
-        """The worker serves a version; whoever published it is told at once."""
-        self._obeyed = self.notices.obeyed(self._app_id, version)
+    def obeys(self, version: int, served: int) -> None:
+        """What the worker obeys now; whoever published it is told at once.
+
+        Args:
+            version: of which it obeys what takes service away.
+            served: that it serves in full.
+        """
+        self._obeyed = self.notices.obeyed(self._app_id, Obeyed(version, served))
         self._unsaid = True
         self._news.set()
 
@@ -287,7 +292,7 @@ class NoLink:
     note = ""
     notices = None
 
-    def obeys(self, version: int) -> None:
+    def obeys(self, version: int, served: int) -> None:
         """Nobody else has to know."""
 
     async def run(self) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from quartermaster.kernel.errors import UnavailableError
-from quartermaster.kernel.notice import MAC_CHARS, NOTICE_CHARS_MAX, Notice, read, sign_obeyed
+from quartermaster.kernel.notice import (
+    MAC_CHARS,
+    NOTICE_CHARS_MAX,
+    Notice,
+    Obeyed,
+    read,
+    sign_obeyed,
+)
 
 FOLDER: Final = "shared/notices"
 """In the data folder, one file a worker."""
@@ -87,9 +94,9 @@ class Notices:
                 hint="free space; until then a restart forgets the newest standings of others",
             ) from error
 
-    def obeyed(self, worker: str, version: int) -> str:
-        """What a worker says once it serves a version."""
-        return sign_obeyed(worker, version, self._pepper)
+    def obeyed(self, worker: str, obeyed: Obeyed) -> str:
+        """What a worker says once it obeys something."""
+        return sign_obeyed(worker, obeyed, self._pepper)
 
 
 def _text(path: Path) -> str:

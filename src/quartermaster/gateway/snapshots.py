@@ -42,7 +42,8 @@ class SnapshotFollower:
         self._path = path
         self._secrets_root = secrets_root
         self._seen: tuple[int, int, int] | None = None
-        self._version = -1
+        self.version = -1
+        """Of the newest snapshot of this machine that was taken."""
         self.error = ""
         self.in_contact = False
         """Whether the last look found the newest snapshot in force, or put it in force."""
@@ -63,7 +64,7 @@ class SnapshotFollower:
         self._held_to, self._snapshot = notice, snapshot
         if found is not None:
             self.in_contact = True
-            self._version = found.version
+            self.version = found.version
             self.error = "; ".join(index.problems)
         return index
 
@@ -86,8 +87,8 @@ class SnapshotFollower:
             self.error = error.message
             return None
         self._seen = seen
-        if snapshot.version < self._version:
-            self.error = f"version {snapshot.version} is older than {self._version}"
+        if snapshot.version < self.version:
+            self.error = f"version {snapshot.version} is older than {self.version}"
             return None
         return snapshot
 

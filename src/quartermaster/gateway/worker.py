@@ -335,7 +335,7 @@ class Worker:
             self._router.keep(index.every_deployment())
             self.dispatcher.lanes.keep(index.every_lane())
             self.dispatcher.limiter.keep(index.every_limit())
-            self._limit_link.obeys(index.version)
+            self._limit_link.obeys(index.version, self._follower.version)
             self._write_status()
 
     def _follow_consent(self, index: Index) -> None:

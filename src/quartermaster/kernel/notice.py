@@ -22,8 +22,8 @@ MAC_CHARS: Final = 64
 NOTICE_CHARS_MAX: Final = 1_048_576
 """Some ten thousand groups that are not simply active; a longer text is not even hashed."""
 
-OBEYED_CHARS_MAX: Final = 96
-"""A version and a hash."""
+OBEYED_CHARS_MAX: Final = 128
+"""Two versions and a hash."""
 
 GONE: Final = 2**62
 """What a worker obeys that has ended: everything, because it serves nobody."""
@@ -89,18 +89,34 @@ def read(text: str, pepper: bytes) -> Notice | None:
         return None  # signed by another version of the program
 
 
-def sign_obeyed(worker: str, version: int, pepper: bytes) -> str:
+class Obeyed(msgspec.Struct, frozen=True):
+    """What a worker says of itself."""
+
+    version: int
+    """Of the newest snapshot of which it obeys what takes service away."""
+    served: int
+    """Of the snapshot that it serves in full, from its own machine's clerk or commands."""
+
+
+NOTHING: Final = Obeyed(-1, -1)
+"""What is known of a worker that has not said anything itself."""
+
+
+def sign_obeyed(worker: str, obeyed: Obeyed, pepper: bytes) -> str:
     """What a worker says that it obeys."""
-    return f"{version}{_SEPARATOR}{_mac(f'{version} {worker}', _OBEYED_PURPOSE, pepper)}"
+    said = f"{obeyed.version} {obeyed.served}"
+    return f"{said}{_SEPARATOR}{_mac(f'{said} {worker}', _OBEYED_PURPOSE, pepper)}"
 
 
-def read_obeyed(text: str, worker: str, pepper: bytes) -> int:
-    """The version that a worker obeys; -1 where it did not say so itself."""
-    version, _, mac = text.partition(_SEPARATOR)
-    if len(text) > OBEYED_CHARS_MAX or not (version.isascii() and version.isdecimal()):
-        return -1
-    signed = _is_signed(mac, f"{version} {worker}", _OBEYED_PURPOSE, pepper)
-    return int(version) if signed else -1
+def read_obeyed(text: str, worker: str, pepper: bytes) -> Obeyed:
+    """What a worker obeys; `NOTHING` where it did not say so itself."""
+    said, _, mac = text.partition(_SEPARATOR)
+    if len(text) > OBEYED_CHARS_MAX:
+        return NOTHING
+    if not _is_signed(mac, f"{said} {worker}", _OBEYED_PURPOSE, pepper):
+        return NOTHING
+    version, _, served = said.partition(" ")
+    return Obeyed(int(version), int(served))
 
 
 def _is_signed(mac: str, said: str, purpose: bytes, pepper: bytes) -> bool:

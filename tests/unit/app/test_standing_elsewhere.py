@@ -17,6 +17,7 @@ from quartermaster.app.rooms import Rooms
 from quartermaster.app.standing_store import StandingStore
 from quartermaster.app.store_thread import StoreThread
 from quartermaster.commands.actor import OPERATOR
+from quartermaster.commands.limit import Limited, set_limits
 from quartermaster.commands.publish import publish
 from quartermaster.commands.standing import RevenueShare, change
 from quartermaster.config import Settings
@@ -24,7 +25,8 @@ from quartermaster.gateway.settings import GatewaySettings
 from quartermaster.kernel.clock import system_clock
 from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.errors import UnavailableError
-from quartermaster.kernel.notice import notice_of, sign_obeyed
+from quartermaster.kernel.limit import Limits
+from quartermaster.kernel.notice import Obeyed, notice_of, sign_obeyed
 from quartermaster.kernel.shared_store import NOTICE, OBEYED, WORKERS
 from quartermaster.kernel.snapshot import decode
 
@@ -67,11 +69,12 @@ def set_standing(rooms: Rooms, standing: Standing) -> None:
     )
 
 
-def obey(rooms: Rooms, server: RedisServer, name: str, version: int) -> None:
+def obey(rooms: Rooms, server: RedisServer, name: str, version: int, served: int = 1) -> None:
     """A worker of another machine says so."""
     with server.client() as client:
         client.zadd(WORKERS, {name: system_clock()})
-        signed = sign_obeyed(name, version, pepper_path(rooms.var).read_bytes())
+        pepper = pepper_path(rooms.var).read_bytes()
+        signed = sign_obeyed(name, Obeyed(version, served), pepper)
         client.hset(OBEYED, name, f"{system_clock()} {signed}")
 
 
@@ -91,9 +94,35 @@ def test_other_machines_are_told_and_waited_for(
     assert said is not None
     assert (said.version, said.standing) == (41, {FIRST_CUSTOMER: "suspended"})
     obey(rooms, server, "two-0.aa", 41)
+    assert Gateways(rooms).serving(41).partly == ("two-0.aa",)
+    obey(rooms, server, "two-0.aa", 41, served=42)
     assert Gateways(rooms).serving(41).acknowledged == ("two-0.aa",)
     # The next one is higher still, whoever publishes it.
     assert publish(rooms.book, rooms.var / "elsewhere.json", rooms.now()).version == 42
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_whoever_heard_all_that_is_new_serves_it_and_others_in_part(
+    rooms: Rooms, server: RedisServer, everything: bool
+) -> None:
+    obey(rooms, server, "two-0.aa", 10**6)
+    set_standing(rooms, "suspended")
+    if not everything:
+        limited = Limited("group", FIRST_CUSTOMER, Limits(requests_per_minute=5))
+        set_limits(rooms.book, OPERATOR, limited, rooms.now())
+    obeys = threading.Thread(target=hear, args=(rooms, server))
+    obeys.start()
+    _, seen = Gateways(rooms).hand_over(rooms.now())
+    obeys.join()
+    assert (seen.acknowledged if everything else seen.partly) == ("two-0.aa",)
+    assert not seen.late
+
+
+def hear(rooms: Rooms, server: RedisServer) -> None:
+    """The other machine's worker obeys the next notice."""
+    with server.client() as client:
+        until(lambda: bool(client.get(NOTICE)))
+    obey(rooms, server, "two-0.aa", 10**6 + 1)
 
 
 def test_a_change_is_made_without_the_store_too(

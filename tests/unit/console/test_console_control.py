@@ -404,6 +404,8 @@ def test_what_is_gone_meanwhile_is_said_in_the_readers_words(client: Client) -> 
 @pytest.mark.parametrize("lang", ["de", "en"])
 def test_machines_that_could_not_be_told_are_said(lang: Lang) -> None:
     words = catalogue("control", lang)
+    partly = Acknowledgement(("gateway-0",), (), (), partly=("two-0.aa",))
+    assert acknowledged(7, partly, words).workers[1][1] == words("published.partly")
     seen = Acknowledgement(("gateway-0",), (), (), "the store does not answer")
     said = acknowledged(7, seen, words)
     assert said.sentence == words("published.unreached", version="7")

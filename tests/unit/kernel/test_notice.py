@@ -5,7 +5,7 @@ import pytest
 from quartermaster.kernel import notice
 from quartermaster.kernel.ids import PEPPER_BYTES
 from quartermaster.kernel.limit import Limits, Throttle
-from quartermaster.kernel.notice import Notice, held_to, notice_of
+from quartermaster.kernel.notice import Notice, Obeyed, held_to, notice_of
 from quartermaster.kernel.snapshot import KeyGrant, Snapshot
 
 PEPPER = b"p" * PEPPER_BYTES
@@ -46,7 +46,7 @@ def test_what_was_signed_is_read_and_says_what_the_snapshot_said() -> None:
         notice.sign(SAID, PEPPER) + " ",
         "é" * 64 + notice.sign(SAID, PEPPER)[64:],
         "\ud800" + notice.sign(SAID, PEPPER),
-        notice.sign_obeyed("w", 7, PEPPER),
+        notice.sign_obeyed("w", Obeyed(7, 7), PEPPER),
     ],
 )
 def test_what_nobody_here_signed_is_nothing(text: str) -> None:
@@ -67,16 +67,16 @@ def test_an_old_notice_brings_nothing_back(version: int) -> None:
 
 
 def test_what_is_obeyed_is_said_by_the_worker_itself() -> None:
-    said = notice.sign_obeyed("two-0.ab", 7, PEPPER)
-    assert notice.read_obeyed(said, "two-0.ab", PEPPER) == 7
+    said = notice.sign_obeyed("two-0.ab", Obeyed(7, 6), PEPPER)
+    assert notice.read_obeyed(said, "two-0.ab", PEPPER) == Obeyed(7, 6)
     for forged in (
-        said.replace("7.", "8.", 1),
+        said.replace("7 6.", "8 8.", 1),
         said[:-1],
         "7",
         "",
-        "7." + "0" * 64,
+        "7 6." + "0" * 64,
         "٧" + said[1:],
     ):
-        assert notice.read_obeyed(forged, "two-0.ab", PEPPER) == -1
-    assert notice.read_obeyed(said, "two-1.ab", PEPPER) == -1
-    assert notice.read_obeyed(said, "two-0.ab", OTHER) == -1
+        assert notice.read_obeyed(forged, "two-0.ab", PEPPER) == notice.NOTHING
+    assert notice.read_obeyed(said, "two-1.ab", PEPPER) == notice.NOTHING
+    assert notice.read_obeyed(said, "two-0.ab", OTHER) == notice.NOTHING
