@@ -292,6 +292,8 @@ class Purses:
         self._in_force: set[tuple[str, str]] = set()
         self.answered = self.number = 0
         """The last ask that was answered, and the last one that was made."""
+        self.again = False
+        """Whether what is asked for was asked for before, and counts as wanted already."""
 
     def hold(
         self,
@@ -332,7 +334,8 @@ class Purses:
         reserve = worst_case(bound, rates)
         purses = tuple([self._of(grant, now) for grant in own.grants])
         for purse in purses:
-            purse.demand += reserve
+            if not self.again:
+                purse.demand += reserve
             if purse.limit - purse.spent - purse.reserved < reserve:
                 purse.refused(reserve)
                 raise _spent(purse, reserve)

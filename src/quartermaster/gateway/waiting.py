@@ -138,9 +138,9 @@ class WaitingRoom:
         for waiting in list(self._waiting):
             if waiting in self._waiting:
                 self.leave(waiting)
-                self._again = waiting
+                self._again, self._purses.again = waiting, True
                 waiting.client.ask_again(waiting.request)
-                self._again = None
+                self._again, self._purses.again = None, False
 
     def close(self) -> None:
         """The worker ends: nobody waits any more."""

@@ -235,3 +235,16 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_patience_nobody_waits() -> None:
     world = World(patience_s=0)
     assert status_of(world.client(saying("a"))) == "429"
+
+
+def test_what_waits_is_wanted_once_however_often_it_is_looked_at() -> None:
+    """Else a worker would ask for the leases of its neighbours."""
+    world = World()
+    world.client(saying("a"))
+    (purse,) = world.purses.all()
+    wanted = purse.demand
+    assert wanted > 0
+    for _ in range(5):
+        world.room.again()
+    assert purse.demand == wanted
+    assert len(world.room) == 1
