@@ -412,7 +412,8 @@ class Dispatcher:
         if caps is not None:
             permit.output_tokens = most
             if caps.stream_seconds is not None and not batch:
-                permit.ends_s = self.relay.now_s + caps.stream_seconds
+                # The coarse clock may be a second behind: nobody gets less than was agreed.
+                permit.ends_s = self.relay.now_s + caps.stream_seconds + 1
         if may is not None:
             may.grant(permit, call, body, answers=operation in WRITING)
             if may.spare and may.lane is not None:
