@@ -11,7 +11,7 @@ from tests.unit.usage import sealed_logs, usage_facts
 from quartermaster.app import clerk, clerk_conduct
 from quartermaster.app.first_start import prepare
 from quartermaster.app.rooms import Rooms
-from quartermaster.app.watch import Watcher, watcher
+from quartermaster.app.watch import Watcher, key_path, watcher
 from quartermaster.commands import contract as contracts
 from quartermaster.commands.actor import CLERK
 from quartermaster.commands.customer import add_customer, add_group
@@ -27,6 +27,7 @@ from quartermaster.kernel.events import Closed, ConductObserved, Endpoint, Opene
 from quartermaster.kernel.snapshot import KeyGrant
 
 DAY_US = 24 * US_PER_HOUR
+KEY = bytes(range(32))
 START = 1_794_700_800_000_000  # 2026-11-15, midnight UTC
 LOG = "gateway-0"
 MODEL = "toy"
@@ -107,6 +108,11 @@ class World:
     ) -> None:
         self.start, self.log = start, log
         settings = Settings(var=str(var), conduct=ConductSettings(alpha=ALPHA))
+        # Sketches are estimates, and which depends on the key: another key, another test.
+        key = key_path(var)
+        key.parent.mkdir(mode=0o700, parents=True)
+        key.write_bytes(KEY)
+        key.chmod(0o600)
         self.rooms = ClockedRooms(settings)
         self.rooms.instant = Instant(start)
         prepare(self.rooms)
