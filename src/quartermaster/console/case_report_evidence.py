@@ -233,7 +233,7 @@ def _topics(on: CaseDesk) -> Section | None:
     )
     drawn = [
         figures.topic_map(rows, title=words("topics.title"), desc=desc, width=width,
-                          name=f"case-topics-{width}")
+                          name=f"case-topics-{width}", lang=on.lang)
         for width in _WIDTHS
     ]  # fmt: skip
     return Section(

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 
 import msgspec
 
 from quartermaster.console import svg
-from quartermaster.console.format import Lang, day
+from quartermaster.console.format import Lang, day, percent
 from quartermaster.console.svg import NARROW_PX, SMALL_PX, TEXT_PX
 from quartermaster.kernel.errors import UsageError
 
@@ -211,6 +212,7 @@ def topic_map(
     desc: str,
     width: int,
     name: str = "case-topics",
+    lang: Lang = "en",
 ) -> str:
     """Which part of each row's requests fell into each cell of the space of topics.
 
@@ -234,7 +236,8 @@ def topic_map(
                 tall = max(2.0, _CELL_ROW_PX * row.cells[at] / most)
                 bar = svg.rect(8.0 + place * slot, y + 20 + _CELL_ROW_PX - tall, slot * 0.8, tall,
                                "risk" if row.risk else "s1")  # fmt: skip
-                parts.append(svg.group([bar], f"{row.label}: {row.cells[at] / whole:.1%}"))
+                share = percent(Decimal(row.cells[at]) / whole, lang)
+                parts.append(svg.group([bar], f"{row.label}: {share}"))
         base = y + 20 + _CELL_ROW_PX
         parts.append(svg.line(8.0, base, width - 8.0, base, "grid"))
         y = base + 12

@@ -88,4 +88,7 @@ def test_days_out_of_order_few_tenants_and_bad_terms_are_refused(
     (files / "first.jsonl").write_text(lines[0], "utf-8")
     assert run(["conduct", "days", str(files / "first.jsonl")]) == 0
     shown = capsys.readouterr()
-    assert (shown.out, shown.err) == ("", "no day has enough of the same account's days before it\n")
+    assert (shown.out, shown.err) == (
+        "",
+        "no day has enough of the same account's days before it\n",
+    )

@@ -188,7 +188,9 @@ def test_every_state_reads_german(world: German) -> None:
 def test_the_sample_reads_german(world: German) -> None:
     assert english(world.page("ada", "/cases/sample")) == set()
     assert english(world.page("ada", "/tour")) == set()
-    assert english(page_of(view_of(sample_file("de"), "de"))) == set()
+    page = page_of(view_of(sample_file("de"), "de"))
+    assert english(page) == set()
+    assert re.findall(r"\d\.\d+ ?%", page) == []
     assert english(main_of(world.who("ada").get("/cases/sample?lang=en").text))
 
 
