@@ -173,7 +173,7 @@ class _Frame(msgspec.Struct, frozen=True):
         """What was spent by the end of a day, and what is leased beyond it."""
         x, width = self.x(at + _GAP / 2), self.step * (1 - _GAP)
         y = self.y(float(day.total))
-        parts = [svg.rect(self.x(at), self.top, self.step, _PLOT, "clear")]
+        parts = list[str]()
         if day.total > 0:
             tone = "risk" if _is_over(day) else "area"
             height = max(self.bottom - y, 1.0)

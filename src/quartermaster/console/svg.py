@@ -29,7 +29,6 @@ FALLBACK_FILL = {
     "area": "#2c5583",
     "dot": "#2c5583",
     "band": "#d9e9f7",
-    "clear": "transparent",
     "s1": "#a9bdd3",
     "s2": "#b8c9dc",
     "s3": "#c8d5e4",

@@ -25,6 +25,7 @@ PATHS = {
     "{period}": "2026-11",
     "{lever}": "leave",
     "{case}": "case_x",
+    "{message}": "msg_x",
 }
 
 

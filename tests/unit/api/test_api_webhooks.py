@@ -1,9 +1,13 @@
 """Webhooks through the API: added, shown without their secrets, turned, paused, tested, removed."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 from tests.unit.api.api_world import HOOK, World
 
 from quartermaster.api.operation import PREFIX
+from quartermaster.commands.webhook_record import Delivered, Delivery, delivered_path
 
 HOOKS = f"{PREFIX}/webhooks"
 NEW = {"url": "https://ops.example.com/hook", "group": "acme"}
@@ -68,3 +72,17 @@ def test_only_an_admin_sends_alerts_elsewhere(world: World, role: str) -> None:
     )
     assert {one.status_code for one in answers} == {403}
     assert client.get(own).status_code == (403 if role == "acme" else 200)
+
+
+def test_what_was_sent_is_sent_again_by_an_admin(world: World, tmp_path: Path) -> None:
+    sent = Delivery("msg_1", "budget.exhausted", 1, 1, "answered with status 500", "{}")
+    path = delivered_path(tmp_path, world.webhook)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.encode(Delivered(given_up=1, recent=(sent,))))
+    own = f"{HOOKS}/{world.webhook}/deliveries"
+    assert world.client("viewer").post(f"{own}/msg_1/redelivery").status_code == 403
+    again = world.client("admin").post(f"{own}/msg_1/redelivery")
+    assert (again.status_code, again.json()["message"]) == (201, "msg_1")
+    waiting = world.client("viewer").get(own).json()["waiting"]
+    assert [one["message"] for one in waiting] == ["msg_1"]
+    assert world.client("admin").post(f"{own}/msg_2/redelivery").status_code == 404
