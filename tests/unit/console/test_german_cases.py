@@ -190,7 +190,7 @@ def test_the_sample_reads_german(world: German) -> None:
     assert english(world.page("ada", "/tour")) == set()
     page = page_of(view_of(sample_file("de"), "de"))
     assert english(page) == set()
-    assert re.findall(r"\d\.\d+ ?%", page) == []
+    assert re.findall(r": \d+\.\d+%", page) == []
     assert english(main_of(world.who("ada").get("/cases/sample?lang=en").text))
 
 
