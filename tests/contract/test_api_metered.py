@@ -117,7 +117,10 @@ def test_an_invoice_is_what_the_command_line_drafts(
     assert len(rooms.book.entries()) == before + 1, "only the token was made"
     line = f"bill draft --contract ctr_1 --period {PERIOD} --json"
     assert run(["--var", str(rooms.var), *line.split()]) == 0
-    assert answer.json() == json.loads(capsys.readouterr().out)
+    drafted = json.loads(capsys.readouterr().out)
+    # The month runs for the API's clock; for the command line's it was over long ago.
+    assert (drafted["accrued_until"], type(answer.json()["accrued_until"])) == (None, int)
+    assert {**answer.json(), "accrued_until": None} == drafted
     assert {line["axis"] for line in answer.json()["lines"]} == {"input", "output"}
     assert client(rooms, "cus_other").get(path).status_code == 404
     (draft,) = client(rooms, "cus_tiktok").get(f"{PREFIX}/invoices").json()["items"]
