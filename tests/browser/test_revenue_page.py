@@ -20,6 +20,7 @@ def test_totals_are_shown_in_another_currency(reader: Reader) -> None:
     expect(page.get_by_role("columnheader", name="In EUR").first).to_be_visible()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reader", [Form("de", "dark", PHONE)], indirect=True, ids=["phone"])
 def test_it_fits_a_phone_in_the_dark_and_in_german(reader: Reader) -> None:
     reader.open("/revenue")
