@@ -119,6 +119,7 @@ class _Frame(msgspec.Struct, frozen=True):
     right: float
     top: float
     bottom: float
+    width: float
     lang: Lang
     currency: str
 
@@ -156,6 +157,7 @@ class _Frame(msgspec.Struct, frozen=True):
             right=right,
             top=26.0,
             bottom=216.0 if width < svg.NARROW_PX else 236.0,
+            width=width,
             lang=lang,
             currency=currency,
         )
@@ -188,7 +190,7 @@ class _Frame(msgspec.Struct, frozen=True):
             words = month_name(index + 1, self.lang)
             words = words if year == year_shown else f"{words} {year}"
             half = svg.text_width(words, svg.SMALL_PX) / 2
-            x = max(self.x(month), half)
+            x = min(max(self.x(month), half), self.width - half)
             aligned = index % 3 == self.first % 3 or self.last - self.first < 6
             if not aligned or x - half < free_from:
                 continue

@@ -74,6 +74,7 @@ class HookView(msgspec.Struct, frozen=True, kw_only=True):
 
     href: str
     row: HookRow
+    finding: str
     paused: bool
     added: str
     secret_since: str
@@ -157,9 +158,12 @@ def hook_view(view: View, one: Hook, now: Instant, words: Words) -> HookView:
                 again=_again(here, sent.message) if can else "",
             )
         )
+    row = hook_row(view, one, words)
+    said = one.record.delivered.last_at or webhook.paused
     return HookView(
         href=here,
-        row=hook_row(view, one, words),
+        row=row,
+        finding=words("page.state", state=row.state) if said else words("alert.nothing_sent"),
         paused=webhook.paused,
         added=moment(Instant(webhook.added_at), lang),
         secret_since=moment(Instant(since), lang),

@@ -1,6 +1,7 @@
 """Recorded guidance on the overview: the band, the verdicts, and what does not compare."""
 
 import csv
+import xml.etree.ElementTree as ET
 from decimal import Decimal
 
 import msgspec
@@ -18,14 +19,17 @@ from tests.unit.console.console_fakes import (
 from tests.unit.console.exposure_fakes import FakeExposure, exposure_facts
 
 from quartermaster.app.console_guidance import band_of
+from quartermaster.console.figures import GuidanceBand, RatePoint, run_rate_line
 from quartermaster.console.language import words_of
 from quartermaster.console.overview_view import OverviewView, view_of
 from quartermaster.console.ports import OverviewFacts
 from quartermaster.console.server import build
 from quartermaster.console.settings import ConsoleSettings
+from quartermaster.console.svg import SMALL_PX, text_width
 from quartermaster.revenue.guidance_rows import read_guidance
 from quartermaster.revenue.scorecard import Scorecard, scorecard
 
+SVG = "{http://www.w3.org/2000/svg}"
 HEAD = (
     "metric,unit,period,basis,metric_version,low,high,source,issued_on,inferred,"
     "actual,actual_basis,actual_metric_version\n"
@@ -134,3 +138,14 @@ def test_the_page_and_its_files_have_it() -> None:
     document = browser.get("/?format=json").json()
     assert document["guidance"][1]["reasons"] == "basis"
     assert Decimal(document["guidance"][3]["low"]) == 900_000_000
+
+
+@pytest.mark.parametrize("width", [336, 1040])
+def test_the_name_of_a_promised_month_stays_inside_the_figure(width: int) -> None:
+    points = [RatePoint(month, 100_000_000) for month in ("2024-01", "2024-02", "2024-03")]
+    band = GuidanceBand("2024-04", "2024-04", 90_000_000, 110_000_000, "Guidance")
+    drawn = run_rate_line(
+        points, guidance=band, title="t", desc="d", lang="en", currency="USD", width=width
+    )
+    (label,) = [one for one in ET.fromstring(drawn).iter(f"{SVG}text") if one.text == "Apr"]
+    assert float(label.get("x", "0")) + text_width("Apr", SMALL_PX) / 2 <= width + 0.1
