@@ -97,7 +97,7 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def monthly_totals(rows: Iterable[RevenueRow]) -> dict[str, int]:
-    """What runs on of each month from the first to the last (`RevenueRow.steady`); 0 without rows."""
+    """What runs on of every month from first to last (`RevenueRow.steady`); 0 without rows."""
     totals: dict[str, int] = defaultdict(int)
     for row in rows:
         totals[row.month] += row.steady
