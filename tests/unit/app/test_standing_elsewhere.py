@@ -103,8 +103,9 @@ def test_other_machines_are_told_and_waited_for(
 
 @pytest.mark.parametrize("everything", [True, False])
 def test_whoever_heard_all_that_is_new_serves_it_and_others_in_part(
-    rooms: Rooms, server: RedisServer, everything: bool
+    rooms: Rooms, server: RedisServer, monkeypatch: pytest.MonkeyPatch, everything: bool
 ) -> None:
+    monkeypatch.setattr(handing, "ACKNOWLEDGE_TIMEOUT_S", 20)
     obey(rooms, server, "two-0.aa", 10**6)
     set_standing(rooms, "suspended")
     if not everything:
@@ -208,7 +209,7 @@ def test_a_call_that_hangs_holds_nobody() -> None:
         calls.call(ends.wait)
     with pytest.raises(UnavailableError, match="does not answer"):
         calls.call(lambda: 1)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     ends.set()
     until(lambda: answers(calls))
     with pytest.raises(ZeroDivisionError):
@@ -216,7 +217,7 @@ def test_a_call_that_hangs_holds_nobody() -> None:
 
 
 def test_calls_of_many_threads_take_turns() -> None:
-    calls = StoreThread()
+    calls = StoreThread(within_s=20)
     found: list[int] = []
 
     def ask() -> None:

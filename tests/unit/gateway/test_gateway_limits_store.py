@@ -17,7 +17,8 @@ from quartermaster.kernel.shared_store import CALL_WITHIN_S
 
 KEYS = ("workers", "standing", "obeyed", "life")
 ARGUMENTS = ("one", 5_000_000, 0, "", "", 0)
-SLACK_S = 0.3
+SLACK_S = 5.0
+"""The machine that runs the tests has other work, too; what hangs here hangs for ever."""
 NAME = "store.example"
 
 
@@ -147,6 +148,7 @@ def test_a_machine_that_takes_no_connection_is_given_up_in_time() -> None:
             one.close()
 
 
+@pytest.mark.long
 def test_a_server_that_hangs_is_given_up_in_time(server: RedisServer) -> None:
     async def run() -> None:
         store = RedisStore(GatewaySettings(shared_limits_url=server.url), Path())
