@@ -5,7 +5,7 @@ import gzip
 import json
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,21 +103,36 @@ async def never_breaks(asked: Asked, writer: asyncio.StreamWriter, alive: Alive)
         await writer.drain()
 
 
-async def goes_on(asked: Asked, writer: asyncio.StreamWriter, alive: Alive) -> None:
-    """Answers in half a second, and counts twice as many tokens as it sends deltas."""
-    if asked.get("stream"):
-        writer.write(STREAM_HEAD)
-    for number in range(WORDS_MADE):
-        await asyncio.sleep(0.05)
-        if asked.get("stream"):
-            writer.write(chunk(delta("word", "stop" if number == WORDS_MADE - 1 else None)))
-    if asked.get("stream"):
-        last = {**ENVELOPE, "object": "chat.completion.chunk", "choices": [], "usage": LONG_USAGE}
-        writer.write(chunk(frame(last)) + DONE)
-        return
-    choice = {"index": 0, "message": {"content": "words"}, "finish_reason": "stop"}
-    answer = {**ENVELOPE, "object": "chat.completion", "choices": [choice], "usage": LONG_USAGE}
-    writer.write(plain("200 OK", answer))
+def goes_on(left: Container[str]) -> Script:
+    """A server that answers by halves, and counts twice as many tokens as it sends deltas.
+
+    The second half comes a moment after its client has left: how fast the client is does not
+    matter.
+
+    Args:
+        left: the models whose clients have.
+    """
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter, alive: Alive) -> None:
+        stream = bool(asked.get("stream"))
+        if stream:
+            writer.write(STREAM_HEAD)
+        for number in range(WORDS_MADE):
+            if number == WORDS_MADE // 2:
+                while alive() and asked["model"] not in left:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(0.02)
+            if stream:
+                writer.write(chunk(delta("word", "stop" if number == WORDS_MADE - 1 else None)))
+        if stream:
+            last = {**ENVELOPE, "object": "chat.completion.chunk", "choices": []}
+            writer.write(chunk(frame({**last, "usage": LONG_USAGE})) + DONE)
+            return
+        choice = {"index": 0, "message": {"content": "words"}, "finish_reason": "stop"}
+        writer.write(plain("200 OK", {**ENVELOPE, "choices": [choice], "usage": LONG_USAGE}))
+
+    return script
 
 
 def with_usage(usage: dict[str, Any]) -> Script:
@@ -140,7 +155,6 @@ _WHOLE = {**ENVELOPE, "choices": [{"message": {"content": "a"}}], "usage": USAGE
 
 FAULTS: dict[str, Script] = {
     "talks": SCRIPTS["talk"],
-    "goes_on": goes_on,
     "closes_at_once": says(b"", b"", then_close=True),
     "closes_in_the_middle": SCRIPTS["drop"],
     "resets": resets,
@@ -183,7 +197,10 @@ class FaultyServer(ModelServer):
     def __init__(self, models: dict[str, str]) -> None:
         super().__init__()
         self.models = models
-        self.scripts = {model: FAULTS[f] for model, f in models.items() if f in FAULTS}
+        self.left: set[str] = set()
+        """Models whose clients have left."""
+        faults = {**FAULTS, "goes_on": goes_on(self.left)}
+        self.scripts = {model: faults[f] for model, f in models.items() if f in faults}
 
     def began(self, model: str) -> bool:
         """Whether it was asked for this model."""
@@ -220,12 +237,14 @@ class FaultyGateway(Gateway):
         """A key a policy, and a deployment a model; `unreachable` has nobody listening."""
         self.version += 1
         routing = Routing(first_byte_s=PATIENCE_S, idle_s=PATIENCE_S)
+        own = {"trickles": Routing(total_s=PATIENCE_S), "goes_on": Routing()}
         deployments = []
         for model, fault in self.models.items():
             port = self.down_port if fault == "unreachable" else self.upstream_port
-            patience = Routing(total_s=PATIENCE_S) if fault == "trickles" else routing
             url = f"http://127.0.0.1:{port}/v1"
-            deployments.append(Deployment(model, model, url, model, routing=patience))
+            deployments.append(
+                Deployment(model, model, url, model, routing=own.get(fault, routing))
+            )
         keys = [
             self.grant(secret, cancelled_stream=policy) for policy, secret in self.secrets.items()
         ]
@@ -246,6 +265,8 @@ class Call(NamedTuple):
     stream: bool
     began: Callable[[str], bool]
     """Whether the model server was asked."""
+    left: Callable[[str], None]
+    """Tells the model server that the client has left."""
 
     def head(self, *headers: str, length: int | None = None, target: str = CHAT) -> bytes:
         """The request's head; its body's own length unless another is given."""
@@ -312,7 +333,8 @@ def leaves(call: Call, *, reset: bool = False) -> bytes:
         until(lambda: call.began(call.model))
         if reset:
             asking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return data
+    call.left(call.model)
+    return data
 
 
 def resets_on_us(call: Call) -> bytes:
@@ -326,6 +348,7 @@ def half_closes(call: Call) -> bytes:
         asking.sendall(call.whole)
         until(lambda: call.began(call.model))
         asking.shutdown(socket.SHUT_WR)
+        call.left(call.model)
         return reads_all(asking)
 
 

@@ -161,7 +161,8 @@ class Case(NamedTuple):
     def play(self, gateway: FaultyGateway, upstream: FaultyServer) -> bytes:
         """What its client reads."""
         key, stream = gateway.secrets[self.policy], self.mode == "stream"
-        return self.behaviour(Call(gateway.port, key, self.model, stream, upstream.began))
+        call = Call(gateway.port, key, self.model, stream, upstream.began, upstream.left.add)
+        return self.behaviour(call)
 
 
 def matrix() -> Iterator[Case]:
