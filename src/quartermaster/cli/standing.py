@@ -10,7 +10,7 @@ from quartermaster.cli.handover import hand_over
 from quartermaster.kernel.contract import Standing
 from quartermaster.kernel.errors import UsageError
 from quartermaster.kernel.events import Endpoint
-from quartermaster.kernel.limit import Limits, Throttle
+from quartermaster.kernel.limit import AT_ONCE, Throttle
 
 if TYPE_CHECKING:
     from quartermaster.app import Rooms
@@ -134,7 +134,7 @@ COMMANDS = (standing, sign_off, decline, investigate)
 
 
 def _throttle(given: dict[str, object]) -> Throttle:
-    limits = {name: given.pop(name) for name in Limits.__struct_fields__}
+    limits = {name: given.pop(name) for name in AT_ONCE}
     return msgspec.convert({**given, "limits": limits}, Throttle)
 
 

@@ -306,6 +306,9 @@ def test_a_proposal_takes_a_second_person(client: Client, control: Control) -> N
 
 def test_a_light_group_is_changed_by_one_with_a_reason(client: Client, control: Control) -> None:
     trust, path = client("trust"), "/standing/initech"
+    offered = trust.get(path).text
+    assert 'name="concurrent"' in offered
+    assert 'name="output_tokens"' not in offered, "a throttle says how much at once"
     form = {"act": "change", "standing": "throttled"}
     assert post(trust, path, **form, reason="too fast")[0] == 400
     assert post(trust, path, **form, concurrent="2", reason=" ")[0] == 400

@@ -40,7 +40,7 @@ def test_warn_speaks_german(panel_csv: Path, capsys: pytest.CaptureFixture[str])
     assert "je Mandant und Jahr gesetzt" in text
     assert "t00: " in text
     assert "der Nutzung" in text
-    assert "die Höhe wechselte in der Woche ab 2024-0" in text
+    assert "die Höhe wechselte in der Woche ab 15.03.2024, " in text
     assert "(erhöht das Risiko)" in text
     assert not {"alarm ", "risk", "usage"} & set(text.split())
     assert run(["warn", str(panel_csv), "--top", "1"]) == 0

@@ -19,7 +19,7 @@ from quartermaster.console.standing_view import href
 from quartermaster.console.visit import Visit
 from quartermaster.kernel.clock import Instant
 from quartermaster.kernel.errors import CallerError, UsageError
-from quartermaster.kernel.limit import Limits, Throttle
+from quartermaster.kernel.limit import AT_ONCE, Limits, Throttle
 
 MAY_DECIDE: Final = frozenset({"admin", "trust"})
 MAY_SIGN: Final = frozenset({"admin", "trust", "finance"})
@@ -106,9 +106,7 @@ def _change(visit: Visit, name: str, now: Instant) -> standings.Changed:
 
 def _throttle(visit: Visit) -> Throttle:
     form = visit.form
-    limits = Limits(
-        **{field: whole_of(form.get(field, ""), field) for field in Limits.__struct_fields__}
-    )
+    limits = Limits(**{field: whole_of(form.get(field, ""), field) for field in AT_ONCE})
     return Throttle(
         limits=limits,
         keys=_names(form.get("keys", "")),
@@ -137,7 +135,7 @@ async def _page(visit: Visit, *, error: str = "", status: int = 200) -> Response
         seen=seen,
         message=error,
         typed=visit.form if error else {},
-        limits=Limits.__struct_fields__,
+        limits=AT_ONCE,
         may_decide=not MAY_DECIDE.isdisjoint(actor.roles),
         may_sign=not MAY_SIGN.isdisjoint(actor.roles),
     )
