@@ -82,7 +82,7 @@ def test_no_window_holds_more_requests(per_minute: int, requests: list[Asked]) -
     assert bool(passed) == bool(requests)
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.integers(1, 3_000), asked(1_000))
 def test_no_window_holds_more_tokens_whatever_is_given_back(
     per_minute: int, requests: list[Asked]
