@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quartermaster.app.console import recorded_guidance
+from quartermaster.app.console_guidance import recorded_guidance
 from quartermaster.book.store import Book, open_book
 from quartermaster.cli.main import run
 from quartermaster.commands.actor import OPERATOR, Actor
